@@ -71,7 +71,8 @@ class Tokenizer(ABC):
 
         Returns:
             One array a name, ``[b, *spec.clip_shapes(h, w)[name]]``. For SweetTok: uint16 ``spatial``
-            ``[b, S, 3]`` and ``temporal`` ``[b, T, 3]``, columns modifier, modifier, head; ``T`` is 0 for images.
+            ``[b, S, 3]`` and ``temporal`` ``[b, T, 3]``, columns modifier, modifier, head; ``T`` is 0 for
+            an image.
         """
 
     @abstractmethod

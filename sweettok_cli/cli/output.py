@@ -1,0 +1,70 @@
+"""Where a command's words go: data on stdout, talk on stderr, bars only for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+#: Called with what is done so far and, where it is known, how much there is.
+ProgressCallback = Callable[[int, "int | None"], None]
+
+
+class Output:
+    """The voice of one command.
+
+    Args:
+        json: print one JSON object on stdout in place of text.
+        quiet: no talk and no progress bars; warnings and errors are still shown.
+    """
+
+    def __init__(self, json: bool = False, quiet: bool = False) -> None:
+        self.json = json
+        self.quiet = quiet
+
+    def say(self, text: str) -> None:
+        """A line of talk on stderr."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def warn(self, text: str) -> None:
+        """A line that is shown even when quiet."""
+        print(f"warning: {text}", file=sys.stderr)
+
+    def result(self, data: dict[str, Any], text: str | None) -> None:
+        """What the command was asked for: ``data`` with ``--json``, else ``text`` (nothing when None)."""
+        if self.json:
+            # Not-a-number and infinity are not JSON; a program that reads this must not choke on them.
+            print(json.dumps(data, ensure_ascii=False, allow_nan=False))
+        elif text is not None:
+            print(text)
+
+    @contextmanager
+    def progress(self, label: str, unit: str = "frames") -> Iterator[ProgressCallback]:
+        """A bar on stderr, driven by the callback this yields; silent when quiet or when nobody watches."""
+        if self.quiet or not sys.stderr.isatty():
+            yield _ignore
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn(f"{{task.completed}}/{{task.fields[of]}} {unit}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(label, total=None, of="?")
+
+            def update(done: int, total: int | None) -> None:
+                bar.update(task, completed=done, total=total, of="?" if total is None else str(total))
+
+            yield update
+
+
+def _ignore(done: int, total: int | None) -> None:
+    """Progress nobody watches."""
