@@ -1,0 +1,24 @@
+"""Pixels in and out: read and write video, cut it into clips and join it again, fit it to the model's grid."""
+
+from sweettok_cli.video.clips import Clip, count_clips, cut, join
+from sweettok_cli.video.fit import Fit
+from sweettok_cli.video.images import write_image
+from sweettok_cli.video.reader import Frame, VideoInfo, VideoReader, probe, read_clip
+from sweettok_cli.video.timing import variable_times
+from sweettok_cli.video.writer import VideoWriter
+
+__all__ = [
+    "Clip",
+    "Fit",
+    "Frame",
+    "VideoInfo",
+    "VideoReader",
+    "VideoWriter",
+    "count_clips",
+    "cut",
+    "join",
+    "probe",
+    "read_clip",
+    "variable_times",
+    "write_image",
+]

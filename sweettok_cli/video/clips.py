@@ -1,0 +1,102 @@
+"""Frames to clips of a fixed length and back, streaming in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+CLIP_FRAMES = 17
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A run of consecutive frames.
+
+    Attributes:
+        frames: uint8 RGB [length, h, w, 3].
+        valid: how many of them no earlier clip holds and the source really has: the overlap at the front and the
+            repeated frames at the end are not counted.
+    """
+
+    frames: np.ndarray
+    valid: int
+
+
+def _check(length: int, overlap: int) -> None:
+    if length < 1 or not 0 <= overlap < length:
+        raise ValueError(f"clips of {length} frames cannot overlap by {overlap}")
+
+
+def count_clips(total: int, length: int = CLIP_FRAMES, overlap: int = 0) -> int:
+    """How many clips :func:`cut` makes of ``total`` frames."""
+    _check(length, overlap)
+    if total <= 0:
+        return 0
+    return 1 + max(0, -(-(total - length) // (length - overlap)))
+
+
+def cut(frames: Iterable[np.ndarray], length: int = CLIP_FRAMES, overlap: int = 0) -> Iterator[Clip]:
+    """Cut frames into clips of ``length``; each clip starts with the last ``overlap`` frames of the one before.
+
+    The last clip is filled up by repeating the last frame. Holds one clip in memory, whatever the length of the video.
+
+    Args:
+        frames: uint8 RGB [h, w, 3], all of one size.
+        length: frames in a clip.
+        overlap: frames shared by neighbouring clips, 0 to ``length - 1``.
+    """
+    _check(length, overlap)
+    held: list[np.ndarray] = []
+    fresh = 0
+    for frame in frames:
+        held.append(frame)
+        fresh += 1
+        if len(held) == length:
+            yield Clip(np.stack(held), fresh)
+            held = held[length - overlap :]
+            fresh = 0
+    if fresh:
+        held.extend([held[-1]] * (length - len(held)))
+        yield Clip(np.stack(held), fresh)
+
+
+def join(clips: Iterable[np.ndarray], overlap: int, total: int) -> Iterator[np.ndarray]:
+    """Undo :func:`cut`: the ``total`` first frames of the joined clips.
+
+    Where two clips overlap, the later one is faded in linearly, which hides a seam that two separately decoded clips
+    would show. Clips that agree on the shared frames come back exactly.
+
+    Args:
+        clips: uint8 RGB [t, h, w, 3], in order.
+        overlap: frames shared by neighbouring clips, as given to :func:`cut`.
+        total: frames to give back.
+
+    Raises:
+        ValueError: the clips hold fewer than ``total`` frames.
+    """
+    given = 0
+    tail: list[np.ndarray] = []
+    for clip in clips:
+        _check(len(clip), overlap)
+        faded = [_fade(old, new, (i + 1) / (overlap + 1)) for i, (old, new) in enumerate(zip(tail, clip, strict=False))]
+        joined = faded + list(clip[len(tail) :])
+        tail = joined[len(joined) - overlap :]
+        for frame in joined[: len(joined) - overlap]:
+            if given == total:
+                return
+            given += 1
+            yield frame
+    for frame in tail:
+        if given == total:
+            return
+        given += 1
+        yield frame
+    if given < total:
+        raise ValueError(f"the clips hold {given} frames, {total} are wanted")
+
+
+def _fade(old: np.ndarray, new: np.ndarray, weight: float) -> np.ndarray:
+    mixed = old.astype(np.float32) * (1 - weight) + new.astype(np.float32) * weight
+    return np.rint(mixed).astype(np.uint8)

@@ -1,0 +1,115 @@
+"""YUV to RGB and back with the matrix and range that the stream states.
+
+libswscale knows both, but what PyAV hands it by default changed between versions 14 and 18: a BT.709 file came out up
+to 32 grey levels wrong in the older ones. Naming source and target explicitly gives the same picture in all of them,
+within one level of the exact formula (tests/video/test_color.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from sweettok_cli.errors import SweettokError
+
+# Matrix coefficients, ITU-T H.273 table 4 -> libswscale's table. Constant-luminance BT.2020 is read as the common
+# non-constant kind: the difference shows only in saturated edges.
+_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+_RGB, _UNSPECIFIED = 0, 2
+_BT709, _BT601 = 1, 5
+_LIMITED, _FULL = 1, 2
+# Bicubic, accurate rounding, full chroma in both directions: without the last two a grey ramp loses its whites
+# (255 comes back as 253) and colour edges are shifted by half a chroma sample.
+_PRECISE = 0x4 | 0x40000 | 0x2000 | 0x4000
+HD_LINES = 720
+
+
+class ToRgb:
+    """Converts the frames of one stream to uint8 RGB [h, w, 3].
+
+    Tags are honoured frame by frame. Untagged video is taken as BT.601 below 720 lines and BT.709 from there on, in
+    limited range, as players do; grey and "yuvj" formats without a tag are full range. Alpha is dropped, more than
+    eight bits are rounded to eight, and high dynamic range is not tone-mapped.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: VideoFrame, size: tuple[int, int] | None = None) -> np.ndarray:
+        """Convert, and scale to ``size`` (width, height) where one is given.
+
+        Raises:
+            SweettokError: a colour matrix that cannot be converted (YCgCo, ICtCp and the like).
+        """
+        width, height = size or (frame.width, frame.height)
+        matrix = _source_matrix(frame)
+        converted = self._reformatter.reformat(
+            frame,
+            width=width,
+            height=height,
+            format="rgb24",
+            src_colorspace=matrix,
+            # RGB has no matrix; but where both are equal old versions skip setting the source's.
+            dst_colorspace=_BT601 if matrix == _BT709 else _BT709,
+            src_color_range=_source_range(frame),
+            dst_color_range=_FULL,
+            interpolation=_PRECISE,
+        )
+        return converted.to_ndarray()
+
+
+class FromRgb:
+    """Converts uint8 RGB [h, w, 3] to BT.709 limited-range frames of one pixel format, tagged as such."""
+
+    def __init__(self, pixel_format: str) -> None:
+        self._reformatter = VideoReformatter()
+        self._format = pixel_format
+
+    def __call__(self, rgb: np.ndarray) -> VideoFrame:
+        """Convert one picture."""
+        frame = VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+        converted = self._reformatter.reformat(
+            frame,
+            format=self._format,
+            src_colorspace=_BT601,
+            dst_colorspace=_BT709,
+            src_color_range=_FULL,
+            dst_color_range=_LIMITED,
+            interpolation=_PRECISE,
+        )
+        converted.colorspace = _BT709
+        converted.color_range = _LIMITED
+        return converted
+
+
+def _is_rgb(frame: VideoFrame) -> bool:
+    return bool(frame.format.is_rgb) or frame.format.name == "pal8"
+
+
+def _source_matrix(frame: VideoFrame) -> int:
+    tag = int(frame.colorspace)
+    if _is_rgb(frame) or frame.format.name.startswith("gray"):
+        return _BT601
+    if tag in (_RGB, _UNSPECIFIED, 3):
+        return _BT601 if frame.height < HD_LINES else _BT709
+    if tag not in _MATRICES:
+        raise SweettokError(f"colour matrix {tag} (ITU-T H.273) cannot be converted; convert the video to BT.709 first.")
+    return _MATRICES[tag]
+
+
+def _source_range(frame: VideoFrame) -> int:
+    name = frame.format.name
+    if _is_rgb(frame) or name.startswith("yuvj"):
+        return _FULL
+    tag = int(frame.color_range)
+    if tag in (_LIMITED, _FULL):
+        return tag
+    return _FULL if name.startswith("gray") else _LIMITED
+
+
+def tag_options() -> dict[str, Any]:
+    """Encoder options that state what :class:`FromRgb` makes."""
+    return {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}

@@ -1,0 +1,86 @@
+"""Still and animated pictures through Pillow."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import atomic_output
+
+_HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
+# What browsers show where an animation states no time.
+_DEFAULT_MILLISECONDS = 100
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the file's first bytes are those of PNG, JPEG, WebP, BMP or TIFF. (GIF is read as a video.)"""
+    with open(path, "rb") as stream:
+        head = stream.read(12)
+    return head.startswith(_HEADS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+
+
+def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, Fraction]]:
+    """The frames of a picture file, uint8 RGB [h, w, 3], each with the time it starts at in seconds.
+
+    A still picture has one. The camera's orientation (EXIF) is applied, 16 bits a channel are rounded to 8, and
+    transparent parts are laid over white.
+
+    Raises:
+        SweettokError: the file is damaged or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                time = Fraction(0)
+                for index in range(getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1):
+                    image.seek(index)
+                    yield _rgb(image), time
+                    time += Fraction(image.info.get("duration") or _DEFAULT_MILLISECONDS).limit_denominator(1000) / 1000
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise SweettokError(f"{path} is too large a picture to be read safely; scale it down first.") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+        raise SweettokError(f"{path} is a damaged picture ({error}); save or fetch it again.") from error
+
+
+def count_pictures(path: Path) -> int:
+    """How many frames a picture file holds."""
+    try:
+        with Image.open(path) as image:
+            return getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise SweettokError(f"{path} is a damaged picture ({error}); save or fetch it again.") from error
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):
+        deep = np.asarray(upright).astype(np.float32) / 257
+        return np.repeat(np.rint(deep).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    if "A" in upright.getbands() or "transparency" in upright.info:
+        upright = upright.convert("RGBA")
+        white = Image.new("RGBA", upright.size, "white")
+        upright = Image.alpha_composite(white, upright)
+    return np.array(upright.convert("RGB"))
+
+
+def write_image(path: Path | str, rgb: np.ndarray, *, force: bool = False) -> None:
+    """Write uint8 RGB [h, w, 3] as PNG (exact), WebP (exact), JPEG (quality 95), BMP or TIFF, by the name's ending.
+
+    Raises:
+        SweettokError: an unknown ending, the file exists and ``force`` is not given, or it cannot be written.
+    """
+    path = Path(path)
+    kind = _FORMATS.get(path.suffix.lower())
+    if kind is None:
+        raise SweettokError(f"{path} has no known picture ending; name it .png, .jpg or .webp.")
+    options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
+    with atomic_output(path, force) as temporary:
+        Image.fromarray(rgb, "RGB").save(temporary, format=kind, **options)

@@ -1,0 +1,98 @@
+"""Open a file for reading, or say in one sentence why that cannot be."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO, Any
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from sweettok_cli.errors import SweettokError
+
+# Text shown as a terminal, and lists of other files: none of them is a video, and a list could name anything.
+_REFUSED = {"tty", "hls", "dash", "concat", "lavfi", "ffmetadata", "sdp", "rtsp", "image2", "bin", "imf"}
+_COVER_CODECS = {"png", "mjpeg", "bmp", "gif", "webp", "tiff"}
+
+Source = Path | IO[bytes]
+
+
+def check_readable(path: Path) -> None:
+    """Raise :class:`SweettokError` unless ``path`` is a file with something in it that may be read."""
+    try:
+        if path.is_dir():
+            raise SweettokError(f"{path} is a folder; give the name of a video file.")
+        if not path.exists():
+            raise SweettokError(f"{path} does not exist; check the name.")
+        if not path.is_file():
+            raise SweettokError(f"{path} is not a regular file; save the video to a file first.")
+        if not os.access(path, os.R_OK):
+            raise SweettokError(f"{path} may not be read; change its permissions (chmod u+r) or copy it.")
+        if path.stat().st_size == 0:
+            raise SweettokError(f"{path} is empty; the copy or download that made it failed, fetch it again.")
+    except OSError as error:
+        raise SweettokError(f"{path} cannot be read ({error.strerror}); check its permissions and name.") from error
+
+
+def open_container(source: Source) -> InputContainer:
+    """Open a file or a seekable binary stream of one.
+
+    Only local files are read: a playlist that names others is refused.
+
+    Raises:
+        SweettokError: the file is missing, empty, may not be read or is no video.
+    """
+    name = source_name(source)
+    if isinstance(source, Path):
+        check_readable(source)
+        # The prefix keeps a colon in a name from being read as a protocol.
+        target: Any = f"file:{source}"
+    else:
+        target = source
+    try:
+        container = av.open(target, options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except (FFmpegError, EOFError) as error:
+        raise SweettokError(
+            f"{name} cannot be read as a video ({reason(error)}); it is damaged, cut short or of another kind, "
+            "check that it plays and fetch it again."
+        ) from error
+    refused = _REFUSED & set(container.format.name.split(","))
+    if refused:
+        container.close()
+        raise SweettokError(f"{name} is not a video but a file of kind {sorted(refused)[0]!r}; give a video file.")
+    return container
+
+
+def video_stream(container: InputContainer, name: str) -> VideoStream:
+    """The best moving-picture stream; the cover picture of a sound file is none.
+
+    Raises:
+        SweettokError: there is none.
+    """
+    streams = [s for s in container.streams.video if not _is_cover(s, container)]
+    if not streams:
+        what = "holds sound but no pictures" if container.streams.audio else "holds no pictures"
+        raise SweettokError(f"{name} {what}; give a file with a video stream.")
+    best = container.streams.best("video")
+    return best if best in streams else streams[0]
+
+
+def _is_cover(stream: VideoStream, container: InputContainer) -> bool:
+    disposition = getattr(stream, "disposition", None)
+    if disposition is not None:
+        return "attached_pic" in str(disposition)
+    # PyAV 14 does not tell; a picture beside sound that lasts no time is a cover.
+    return bool(container.streams.audio) and stream.codec_context.name in _COVER_CODECS and not stream.average_rate
+
+
+def source_name(source: Source) -> str:
+    """How to call ``source`` in a message."""
+    return str(source) if isinstance(source, Path) else str(getattr(source, "name", "the given bytes"))
+
+
+def reason(error: Exception) -> str:
+    """What libav says, without the error number and the file's name."""
+    return str(getattr(error, "strerror", None) or error).strip().rstrip(".")
