@@ -1,0 +1,170 @@
+"""The token file: a NumPy ``.npz`` of index arrays and one JSON string, ``meta``.
+
+Anybody can read one: ``numpy.load(path, allow_pickle=False)``. The program's own reader believes nothing it
+has not checked: what a member claims to unpack to is held against what ``meta`` promises before it is read.
+Deflate packs an index of log2(n) true bits into somewhat more: `sweettok info` states both figures.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import tokenize
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import atomic_output
+from sweettok_cli.tokens.schema import ENCODE_AGAIN, FAMILIES, MAX_META_CHARS, TokenFault, TokenMeta, Tokens
+
+#: Bytes a ``.npy`` header may take; NumPy writes 128.
+_HEADER_BYTES = 1024
+#: What the standard library and NumPy raise over damaged archives.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    tokenize.TokenError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+_ALL_ARRAYS = {name for arrays in FAMILIES.values() for name in arrays}
+
+
+def write_tokens(path: Path, tokens: Tokens, force: bool = False) -> None:
+    """Write ``tokens`` as one ``.npz``: whole or not at all, and byte for byte the same for the same tokens.
+
+    Raises:
+        SweettokError: the file exists without ``force``, or cannot be written, or the tokens are not valid.
+    """
+    try:
+        tokens.check()
+        meta = np.array(tokens.meta.to_json())
+        if meta.itemsize > 4 * MAX_META_CHARS:
+            raise TokenFault("needs more time stamps than a token file holds", "encode the source in parts")
+    except TokenFault as fault:
+        raise SweettokError(f"{path} cannot be written: it {fault.problem}; {fault.remedy}.") from fault
+    # Packed in memory, because zipfile cannot close an archive cleanly on a full disk.
+    packed = io.BytesIO()
+    arrays: dict[str, Any] = {"meta": meta, **{name: tokens.arrays[name] for name in sorted(tokens.arrays)}}
+    np.savez_compressed(packed, **arrays)
+    with atomic_output(path, force) as temporary:
+        temporary.write_bytes(packed.getbuffer())
+
+
+def read_tokens(path: Path) -> Tokens:
+    """Read and check a token file.
+
+    Raises:
+        SweettokError: it is missing, no token file, damaged, or its arrays do not bear out its description.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _members(archive)
+            meta = _read_meta(archive, members["meta"])
+            if set(members) != {"meta", *meta.shapes}:
+                raise TokenFault(f"holds the arrays {sorted(members)}, not {sorted({'meta', *meta.shapes})}")
+            tokens = Tokens(
+                {name: _read_array(archive, members[name], meta, name) for name in meta.shapes}, meta
+            )
+            tokens.check()
+    except TokenFault as fault:
+        raise SweettokError(f"{path} {fault.problem}; {fault.remedy}.") from fault
+    except OSError as error:
+        raise SweettokError(_no_access(path, error)) from error
+    except _DAMAGE as error:
+        raise SweettokError(_no_archive(path)) from error
+    return tokens
+
+
+def looks_like_tokens(path: Path) -> bool:
+    """Whether ``path`` is named like a token file or starts like one; a cheap test, no promise."""
+    if path.suffix.lower() == ".npz":
+        return True
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(4) == b"PK\x03\x04"
+    except OSError:
+        return False
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    found: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name == info.filename or name not in _ALL_ARRAYS | {"meta"} or name in found:
+            raise TokenFault(f"holds an unexpected member {info.filename[:40]!r}")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+            raise TokenFault(f"packs {name!r} in a way that NumPy does not")
+        found[name] = info
+    if "meta" not in found:
+        raise TokenFault("has no description ('meta')", "give a file that `sweettok encode` wrote")
+    return found
+
+
+def _read_meta(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> TokenMeta:
+    if info.file_size > 4 * MAX_META_CHARS + _HEADER_BYTES:
+        raise TokenFault("has a description that is too long")
+    with archive.open(info) as stream:
+        shape, _, dtype = _read_header(stream)
+        if shape != () or dtype.kind != "U":
+            raise TokenFault("has a description that is not one string")
+        size = info.file_size - stream.tell()
+        text = _read_exactly(stream, size).decode("utf-32-be" if dtype.byteorder == ">" else "utf-32-le")
+    return TokenMeta.from_json(text.rstrip("\0"))
+
+
+def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, meta: TokenMeta, name: str) -> np.ndarray:
+    size = meta.array_size(name)
+    with archive.open(info) as stream:
+        shape, column_order, dtype = _read_header(stream)
+        if shape != meta.array_shape(name) or dtype != meta.dtype(name):
+            expected = f"{meta.dtype(name)} {list(meta.array_shape(name))}"
+            raise TokenFault(f"holds {name!r} as {dtype} {list(shape)}, not {expected}")
+        if info.file_size > size + _HEADER_BYTES:
+            raise TokenFault(f"holds more in {name!r} than its description allows")
+        data = _read_exactly(stream, size)
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if column_order else "C")
+
+
+def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise TokenFault("holds an array in a version of .npy that it should not need")
+    return np.lib.format.read_array_header_1_0(stream, max_header_size=_HEADER_BYTES)
+
+
+def _read_exactly(stream: IO[bytes], size: int) -> bytes:
+    data = stream.read(size)
+    # The further read reaches the member's end, where the archive's checksum is verified.
+    if len(data) != size or stream.read(1):
+        raise TokenFault("is cut short or holds more than it says", f"copy it again or {ENCODE_AGAIN}")
+    return data
+
+
+def _no_access(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"{path} does not exist; check the name."
+    if isinstance(error, IsADirectoryError):
+        return f"{path} is a folder; give one token file (.npz)."
+    return f"{path} cannot be read ({error.strerror or error}); check its permissions and the disk."
+
+
+def _no_archive(path: Path) -> str:
+    try:
+        with open(path, "rb") as stream:
+            start = stream.read(4)
+        if path.stat().st_size == 0:
+            return f"{path} is empty; {ENCODE_AGAIN}."
+    except OSError as error:
+        return _no_access(path, error)
+    if start == b"PK\x03\x04":
+        return f"{path} is a damaged or cut-short token file; copy it again or {ENCODE_AGAIN}."
+    return f"{path} is not a token file (.npz); give one that `sweettok encode` wrote."

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweettok_cli.tokens import TokenFault, TokenMeta, Tokens, clip_count
+from sweettok_cli.video.clips import count_clips
+
+
+def test_json_round_trip(tokens: Tokens) -> None:
+    again = TokenMeta.from_json(tokens.meta.to_json())
+    assert again == tokens.meta
+    assert again.rate == tokens.meta.rate
+
+
+def test_json_is_strict_json(tokens: Tokens) -> None:
+    record = json.loads(tokens.meta.to_json(), parse_constant=lambda name: pytest.fail(name))
+    assert record["format"] == "sweettok-tokens"
+    assert record["version"] == 1
+
+
+@given(st.integers(1, 500), st.integers(1, 40), st.data())
+def test_clips_are_counted_as_they_are_cut(frames: int, length: int, data: st.DataObject) -> None:
+    overlap = data.draw(st.integers(0, length - 1))
+    assert clip_count(frames, length, overlap) == count_clips(frames, length, overlap)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("format", "other"),
+        ("version", 2),
+        ("version", True),
+        ("family", "unheard-of"),
+        ("family", ["sweettok"]),
+        ("model", ""),
+        ("weights_sha256", "123"),
+        ("weights_sha256", "G" * 64),
+        ("source", 7),
+        ("image", 1),
+        ("width", 0),
+        ("width", 120.0),
+        ("width", 500),
+        ("height", True),
+        ("padded_width", 100),
+        ("frames", 0),
+        ("frames", -5),
+        ("frames", None),
+        ("rate", "-30/1"),
+        ("rate", "0/1"),
+        ("rate", "30/0"),
+        ("rate", "nan"),
+        ("rate", "٣/1"),
+        ("rate", 30),
+        ("clip_frames", 0),
+        ("overlap", 17),
+        ("overlap", -1),
+        ("fit", "stretch"),
+        ("codebooks", {"spatial": [10, 10, 10]}),
+        ("codebooks", {"spatial": [10, 10], "temporal": [10, 10, 10]}),
+        ("codebooks", {"spatial": [10, 10, 0], "temporal": [10, 10, 10]}),
+        ("codebooks", [1]),
+        ("shapes", {"spatial": [32, 3]}),
+        ("shapes", {"spatial": [32], "temporal": [128, 3]}),
+        ("shapes", {"spatial": [-32, 3], "temporal": [128, 3]}),
+        ("times", [0, 1]),
+        ("writer", None),
+    ],
+)
+def test_impossible_fields_are_refused(make_tokens: Any, field: str, value: Any) -> None:
+    record = json.loads(make_tokens().meta.to_json())
+    record[field] = value
+    with pytest.raises(TokenFault):
+        TokenMeta.from_json(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    "field", ["model", "rate", "frames", "shapes", "codebooks", "version", "format", "fit"]
+)
+def test_missing_fields_are_refused(make_tokens: Any, field: str) -> None:
+    record = json.loads(make_tokens().meta.to_json())
+    del record[field]
+    with pytest.raises(TokenFault):
+        TokenMeta.from_json(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    "times", [[0, 5, 5], [0, 9, 3], [-1, 0, 1], [0, 1], [0, 1, 2.5], [0, 1, "2"], 7, [0, 1, 1 << 70]]
+)
+def test_bad_time_stamps_are_refused(make_tokens: Any, times: Any) -> None:
+    meta = make_tokens(frames=3, time_base=Fraction(1, 1000), times=(0, 1, 2)).meta
+    record = json.loads(meta.to_json())
+    record["times"] = times
+    with pytest.raises(TokenFault):
+        TokenMeta.from_json(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", "{", "[" * 100_000, '{"format": NaN}', "9" * 5000, '"sweettok-tokens"']
+)
+def test_what_is_no_description_is_refused(text: str) -> None:
+    with pytest.raises(TokenFault):
+        TokenMeta.from_json(text)
+
+
+def test_an_image_has_no_motion(make_tokens: Any) -> None:
+    with pytest.raises(TokenFault, match="temporal"):
+        make_tokens(image=True, frames=1)
+
+
+def test_durations_are_exact(make_tokens: Any) -> None:
+    assert make_tokens().meta.duration == Fraction(40 * 1001, 30000)
+    varying = make_tokens(frames=3, rate=Fraction(10), time_base=Fraction(1, 1000), times=(0, 50, 700)).meta
+    assert varying.duration == Fraction(8, 10)
+    assert varying.frame_times() == [0, Fraction(1, 20), Fraction(7, 10)]
+
+
+def test_a_promise_past_the_bound_is_refused(make_tokens: Any) -> None:
+    record = json.loads(make_tokens().meta.to_json())
+    record["frames"] = 1 << 39
+    with pytest.raises(TokenFault, match="GiB"):
+        TokenMeta.from_json(json.dumps(record))
