@@ -11,10 +11,10 @@ CEILING = 100.0
 def psnr(first: np.ndarray, second: np.ndarray) -> float:
     """PSNR of one pair of frames in decibels.
 
-    ``10 * log10(255**2 / mse)``, the squared error averaged over all pixels and the three channels at once, on 8-bit
-    RGB as it would be shown. A clip's figure is the mean of its frames' decibels, not the decibels of its mean error.
-    Identical frames would be infinitely good and would spoil every mean they enter, so no pair gets more than
-    :data:`CEILING`.
+    ``10 * log10(255**2 / mse)``, the squared error averaged over all pixels and the three channels at once,
+    on 8-bit RGB as it would be shown. A clip's figure is the mean of its frames' decibels, not the decibels
+    of its mean error. Identical frames would be infinitely good and would spoil every mean they enter, so
+    no pair gets more than :data:`CEILING`.
 
     Args:
         first: uint8 ``[h, w, 3]``.

@@ -11,16 +11,17 @@ SIGMA = 1.5
 C1 = (0.01 * 255.0) ** 2
 C2 = (0.03 * 255.0) ** 2
 
-_BLOCK = 32  # outputs made by one small matrix product; longer ones multiply more zeros, shorter ones call more often
+_BLOCK = 32  # outputs of one small matrix product; more multiply more zeros, fewer call more often
 
 
 def ssim(first: np.ndarray, second: np.ndarray) -> float:
     """SSIM of one pair of frames, at most 1 and 1 only for identical frames.
 
-    Wang, Bovik, Sheikh and Simoncelli 2004, with their constants: Gaussian window of 11x11 and sigma 1.5, K1 = 0.01,
-    K2 = 0.03, dynamic range 255, only windows that lie wholly inside the frame, population (not sample) variances.
-    Each RGB channel is compared on its own and the map averaged over pixels and channels; the frame is not made
-    smaller first. A side shorter than the window is extended to it by repeating its edge.
+    Wang, Bovik, Sheikh and Simoncelli 2004, with their constants: Gaussian window of 11x11 and sigma 1.5,
+    K1 = 0.01, K2 = 0.03, dynamic range 255, only windows that lie wholly inside the frame, population (not
+    sample) variances. Each RGB channel is compared on its own and the map averaged over pixels and
+    channels; the frame is not made smaller first. A side shorter than the window is extended to it by
+    repeating its edge.
 
     Args:
         first: uint8 ``[h, w, 3]``.
@@ -46,7 +47,7 @@ def ssim(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def window() -> np.ndarray:
-    """The one-dimensional Gaussian whose outer product with itself is the window; float64 ``[11]``, sums to 1."""
+    """The Gaussian whose outer product with itself is the window: float64 ``[11]``, sums to 1."""
     offsets = np.arange(WINDOW) - WINDOW // 2
     weights = np.exp(-(offsets**2) / (2 * SIGMA**2))
     return weights / weights.sum()
@@ -61,10 +62,10 @@ def _planes(frame: np.ndarray) -> np.ndarray:
 
 
 def _blur(planes: np.ndarray) -> np.ndarray:
-    """Gaussian over the first and the last axis, valid part only: ``[h, ..., w]`` -> ``[h - 10, ..., w - 10]``.
+    """Gaussian over the first and the last axis, valid part only: [h, ..., w] -> [h - 10, ..., w - 10].
 
-    A convolution written as products with a small banded matrix: BLAS does the work, several times faster than
-    eleven shifted additions over the whole picture.
+    A convolution written as products with a small banded matrix: BLAS does the work, several times faster
+    than eleven shifted additions over the whole picture.
     """
     height, middle, width = planes.shape[0], planes.shape[1:-1], planes.shape[-1]
     band = _band()
@@ -80,7 +81,9 @@ def _blur(planes: np.ndarray) -> np.ndarray:
     for start in range(0, horizontal.shape[1], _BLOCK):
         out = horizontal[:, start : start + _BLOCK]
         count = out.shape[1]
-        np.matmul(columns[:, start : start + count + WINDOW - 1], band[:count, : count + WINDOW - 1].T, out=out)
+        np.matmul(
+            columns[:, start : start + count + WINDOW - 1], band[:count, : count + WINDOW - 1].T, out=out
+        )
     return horizontal.reshape(len(vertical), *middle, -1)
 
 

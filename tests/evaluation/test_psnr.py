@@ -36,7 +36,8 @@ def test_identical_and_almost_identical_frames_get_the_ceiling() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "kind"), [((4, 5, 3), np.uint8), ((4, 4, 3), np.float32), ((4, 4), np.uint8), ((4, 4, 4), np.uint8)]
+    ("shape", "kind"),
+    [((4, 5, 3), np.uint8), ((4, 4, 3), np.float32), ((4, 4), np.uint8), ((4, 4, 4), np.uint8)],
 )
 def test_anything_but_a_pair_of_rgb_frames_is_refused(shape: tuple[int, ...], kind: type) -> None:
     with pytest.raises(ValueError, match="frames must be"):

@@ -1,0 +1,86 @@
+"""A picture for the eye: source, reconstruction and their amplified difference, next to one another."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+BACKGROUND = (18, 20, 24)
+TEXT = (232, 234, 237)
+FAINT = (150, 156, 165)
+
+NARROWEST_PANEL = 224  # room for a label; frames narrower than that are shown in larger pixels
+LARGEST_SIDE = 1280  # larger frames are shown smaller: players give up on pictures too wide
+
+
+class SideBySide:
+    """Draws the three panels of one video, all frames alike.
+
+    Args:
+        width: of the video's frames, in pixels.
+        height: of the video's frames, in pixels.
+        gain: factor by which the difference is shown larger.
+
+    Attributes:
+        width: of the drawn picture; even, as H.264 likes it.
+        height: of the drawn picture; even.
+    """
+
+    def __init__(self, width: int, height: int, gain: float = 4.0) -> None:
+        self.gain = gain
+        larger = min(-(-NARROWEST_PANEL // width), LARGEST_SIDE // height)
+        scale = larger if larger > 1 else min(1.0, LARGEST_SIDE / max(width, height))
+        self.shown = max(1, round(width * scale)), max(1, round(height * scale))
+        self.resampling = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
+        self.panel_width = max(NARROWEST_PANEL, self.shown[0])
+
+        self.font_size = min(28, max(13, self.panel_width // 24))
+        self.font = ImageFont.load_default(self.font_size)
+        self.gap = self.font_size // 2
+        self.header = self.font_size * 2
+        self.width = _even(3 * self.panel_width + 4 * self.gap)
+        self.height = _even(self.header + self.shown[1] + self.gap)
+
+    def draw(self, source: np.ndarray, reconstruction: np.ndarray, note: str = "") -> np.ndarray:
+        """The picture for one pair of frames.
+
+        Args:
+            source: uint8 ``[h, w, 3]``.
+            reconstruction: uint8 ``[h, w, 3]``.
+            note: a few characters at the right end of the reconstruction's label, such as its PSNR.
+
+        Returns:
+            uint8 ``[self.height, self.width, 3]``.
+        """
+        picture = Image.new("RGB", (self.width, self.height), BACKGROUND)
+        pen = ImageDraw.Draw(picture)
+        panels = (
+            ("source", "", source),
+            ("reconstruction", note, reconstruction),
+            (f"difference x{self.gain:g}", "", difference(source, reconstruction, self.gain)),
+        )
+        for number, (label, right, frame) in enumerate(panels):
+            left = self.gap + number * (self.panel_width + self.gap)
+            self._label(pen, left, label, right)
+            panel = Image.fromarray(frame)
+            if panel.size != self.shown:
+                panel = panel.resize(self.shown, self.resampling)
+            picture.paste(panel, (left + (self.panel_width - self.shown[0]) // 2, self.header))
+        return np.asarray(picture)
+
+    def _label(self, pen: ImageDraw.ImageDraw, left: int, label: str, right: str) -> None:
+        middle = self.header // 2
+        pen.text((left, middle), label, TEXT, self.font, anchor="lm")
+        room = self.panel_width - pen.textlength(label, self.font) - self.gap
+        if right and pen.textlength(right, self.font) <= room:
+            pen.text((left + self.panel_width, middle), right, FAINT, self.font, anchor="rm")
+
+
+def difference(source: np.ndarray, reconstruction: np.ndarray, gain: float) -> np.ndarray:
+    """``gain`` times (reconstruction - source) around grey: uint8 ``[h, w, 3]``, 128 where they agree."""
+    error = reconstruction.astype(np.float32) - source
+    return np.clip(np.rint(128 + gain * error), 0, 255).astype(np.uint8)
+
+
+def _even(size: int) -> int:
+    return size + size % 2
