@@ -1,0 +1,61 @@
+"""Pixels to patch vectors and back; the first frame stands alone, the others go in groups."""
+
+from __future__ import annotations
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+
+class PatchEmbedding(nn.Sequential):
+    """Norm, projection, norm of flattened patches [..., pixels] -> [..., d]."""
+
+    def __init__(self, pixels: int, dim: int) -> None:
+        super().__init__()
+        self.add_module("norm_in", nn.LayerNorm(pixels))
+        self.add_module("project", nn.Linear(pixels, dim))
+        self.add_module("norm_out", nn.LayerNorm(dim))
+
+
+def cut_first_frame(video: Tensor, patch: int) -> Tensor:
+    """[b, c, t, h, w] -> patches of the first frame [b, 1, h/patch, w/patch, c*patch*patch]."""
+    return rearrange(video[:, :, :1], "b c t (h y) (w x) -> b t h w (c y x)", y=patch, x=patch)
+
+
+def cut_later_frames(video: Tensor, patch: int, temporal_patch: int) -> Tensor:
+    """[b, c, 1 + k*temporal_patch, h, w] -> [b, k, h/patch, w/patch, c*temporal_patch*patch*patch]."""
+    return rearrange(
+        video[:, :, 1:], "b c (t z) (h y) (w x) -> b t h w (c z y x)", z=temporal_patch, y=patch, x=patch
+    )
+
+
+class ToPixels(nn.Module):
+    """Two linear maps from features [b, 1 + k, h, w, d] to video [b, 3, 1 + k*temporal_patch, ...]."""
+
+    def __init__(self, dim: int, patch: int, temporal_patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.temporal_patch = temporal_patch
+        self.first_frame = nn.Linear(dim, 3 * patch * patch)
+        self.later_frames = nn.Linear(dim, 3 * temporal_patch * patch * patch)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Pixels are in [-0.5, 0.5] when trained so; nothing is clamped here."""
+        first = rearrange(
+            self.first_frame(features[:, :1]),
+            "b t h w (c y x) -> b c t (h y) (w x)",
+            c=3,
+            y=self.patch,
+            x=self.patch,
+        )
+        if features.shape[1] == 1:
+            return first
+        later = rearrange(
+            self.later_frames(features[:, 1:]),
+            "b t h w (c z y x) -> b c (t z) (h y) (w x)",
+            c=3,
+            z=self.temporal_patch,
+            y=self.patch,
+            x=self.patch,
+        )
+        return torch.cat([first, later], dim=2)

@@ -1,0 +1,123 @@
+"""How a feature volume [b, t, h, w, d] is cut into the token sequences that attention sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """A grid of ``height x width`` cells cut into tiles; attention over space stays inside a tile.
+
+    Cells are patches for feature volumes and queries for the spatial latents: both grids have the same number
+    of tiles, only a different number of cells in each. One tile as large as the grid means attention over the
+    whole frame (the published network); folding is then a plain reshape without a copy.
+    """
+
+    height: int
+    width: int
+    tile_height: int
+    tile_width: int
+
+    def __post_init__(self) -> None:
+        if self.height % self.tile_height or self.width % self.tile_width:
+            raise ValueError(
+                f"a grid of {self.height}x{self.width} cells is not a whole number of "
+                f"{self.tile_height}x{self.tile_width} tiles"
+            )
+
+    @classmethod
+    def whole(cls, height: int, width: int) -> TileGrid:
+        """The grid whose only tile is the frame itself."""
+        return cls(height, width, height, width)
+
+    @property
+    def rows(self) -> int:
+        """Tiles from top to bottom."""
+        return self.height // self.tile_height
+
+    @property
+    def columns(self) -> int:
+        """Tiles from left to right."""
+        return self.width // self.tile_width
+
+    def with_tile(self, height: int, width: int) -> TileGrid:
+        """The same cells in tiles of another size, e.g. the windows of window attention."""
+        return replace(self, tile_height=height, tile_width=width)
+
+    def with_cells(self, height: int, width: int) -> TileGrid:
+        """The same tiles with other cells in each, e.g. the query grid that belongs to a patch grid."""
+        return TileGrid(self.rows * height, self.columns * width, height, width)
+
+    def fold(self, volume: Tensor) -> Tensor:
+        """[b, t, h, w, d] -> [(b rows columns t), cells of a tile, d].
+
+        Time is the fastest part of the batch, so that the frames that share one context lie side by side.
+        """
+        return rearrange(
+            volume,
+            "b t (rows y) (columns x) d -> (b rows columns t) (y x) d",
+            y=self.tile_height,
+            x=self.tile_width,
+        )
+
+    def unfold(self, sequences: Tensor, frames: int) -> Tensor:
+        """Undo :meth:`fold`: [(b rows columns t), cells of a tile, d] -> [b, t, h, w, d]."""
+        return rearrange(
+            sequences,
+            "(b rows columns t) (y x) d -> b t (rows y) (columns x) d",
+            rows=self.rows,
+            columns=self.columns,
+            t=frames,
+            y=self.tile_height,
+            x=self.tile_width,
+        )
+
+    def spread(self, cells: Tensor) -> Tensor:
+        """Repeat what belongs to one tile in all tiles: [cells of a tile, d] -> [h, w, d]."""
+        return repeat(
+            cells,
+            "(y x) d -> (rows y) (columns x) d",
+            rows=self.rows,
+            columns=self.columns,
+            y=self.tile_height,
+            x=self.tile_width,
+        )
+
+
+@dataclass(frozen=True)
+class TimeColumns:
+    """Attention over time: each cell of an ``height x width`` grid is one sequence."""
+
+    height: int
+    width: int
+
+    def fold(self, volume: Tensor) -> Tensor:
+        """[b, t, h, w, d] -> [(b h w), t, d]."""
+        return rearrange(volume, "b t h w d -> (b h w) t d")
+
+    def unfold(self, sequences: Tensor, frames: int) -> Tensor:
+        """Undo :meth:`fold`: [(b h w), t, d] -> [b, t, h, w, d]."""
+        return rearrange(sequences, "(b h w) t d -> b t h w d", t=frames, h=self.height, w=self.width)
+
+
+Layout = TileGrid | TimeColumns
+
+
+def tokens_to_volume(tokens: Tensor, grid: TileGrid) -> Tensor:
+    """One token a cell in raster order, [b, h*w, d], as a volume of a single step [b, 1, h, w, d]."""
+    return rearrange(tokens, "b (h w) d -> b 1 h w d", h=grid.height, w=grid.width)
+
+
+def volume_to_tokens(volume: Tensor) -> Tensor:
+    """A volume of a single step, [b, 1, h, w, d], as tokens in raster order [b, h*w, d]."""
+    return rearrange(volume, "b 1 h w d -> b (h w) d")
+
+
+def frame_differences(volume: Tensor) -> Tensor:
+    """What changed since the frame before: [b, t, h, w, d] -> [b, t-1, h, w, d]."""
+    return torch.diff(volume, dim=1)
