@@ -160,9 +160,8 @@ def decode_video(
     meta = tokens.meta
     check_match(meta, tokenizer.spec, f"The token file of {meta.source or out.name}")
     if meta.image:
-        write_image(out, next(_decoded_frames(tokens, tokenizer, 1)), force=force)
+        write_image(out, next(decode_frames(tokens, tokenizer)), force=force)
         return
-    size = batch_clips or tokenizer.batch_clips
     video = VideoWriter(
         out,
         meta.width,
@@ -174,10 +173,32 @@ def decode_video(
         force=force,
     )
     with video as writer, write_behind(writer.write, depth=meta.clip_frames) as write:
-        for done, frame in enumerate(_decoded_frames(tokens, tokenizer, size), 1):
+        for done, frame in enumerate(decode_frames(tokens, tokenizer, batch_clips=batch_clips), 1):
             write(np.ascontiguousarray(frame))
             if on_progress is not None:
                 on_progress(done, meta.frames)
+
+
+def decode_frames(
+    tokens: Tokens, tokenizer: Tokenizer, *, batch_clips: int | None = None
+) -> Iterator[np.ndarray]:
+    """The frames that tokens stand for, uint8 RGB [h, w, 3] at the source's size, one after the other.
+
+    Args:
+        tokens: made by ``tokenizer``; see :func:`check_match` for those of which that is not known.
+        tokenizer: the model.
+        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
+    """
+    meta = tokens.meta
+    size = batch_clips or tokenizer.batch_clips
+    fit = Fit(meta.width, meta.height, meta.padded_width, meta.padded_height)
+
+    def clips() -> Iterator[np.ndarray]:
+        for start in range(0, meta.clips, size):
+            arrays = {name: array[start : start + size] for name, array in tokens.arrays.items()}
+            yield from fit.crop(tokenizer.decode(arrays, *_padded(fit)))
+
+    return join(clips(), 0 if meta.image else meta.overlap, meta.frames)
 
 
 def iterate_reconstruction(
@@ -276,18 +297,6 @@ def _grouped(clips: Iterable[Clip], size: int) -> Iterator[list[Clip]]:
             group = []
     if group:
         yield group
-
-
-def _decoded_frames(tokens: Tokens, tokenizer: Tokenizer, batch_clips: int) -> Iterator[np.ndarray]:
-    meta = tokens.meta
-    fit = Fit(meta.width, meta.height, meta.padded_width, meta.padded_height)
-
-    def clips() -> Iterator[np.ndarray]:
-        for start in range(0, meta.clips, batch_clips):
-            arrays = {name: array[start : start + batch_clips] for name, array in tokens.arrays.items()}
-            yield from fit.crop(tokenizer.decode(arrays, *_padded(fit)))
-
-    return join(clips(), 0 if meta.image else meta.overlap, meta.frames)
 
 
 def _describe(
