@@ -122,11 +122,15 @@ class LanguageQuantizer(nn.Module):
         self.gcn = GraphProjector(words.vectors.shape[1], code_dim, dropout)
         self.frozen = False
         self._projected: tuple[tuple[object, ...], Tensor] | None = None
+        self.register_load_state_dict_post_hook(LanguageQuantizer._forget)
 
     @property
     def sizes(self) -> tuple[int, int, int]:
         """Number of words behind each of the three ids."""
         return self.modifiers, self.modifiers, self.vectors.shape[0] - self.modifiers
+
+    def _forget(self, _incompatible: object = None) -> None:
+        self._projected = None
 
     def freeze_codebook(self) -> None:
         """Make the codebook a constant, in training mode too: no dropout, no gradient."""
@@ -147,6 +151,7 @@ class LanguageQuantizer(nn.Module):
             return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
 
         super()._apply(move, recurse)
+        self._forget()
         return self
 
     def codebook(self) -> Tensor:

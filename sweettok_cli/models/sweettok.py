@@ -89,8 +89,8 @@ class SweetTok(nn.Module):
         self.config.latent_frames(video.shape[2])
         spatial, temporal = self.encoder(video)
         return TokenPair(
-            F.normalize(self.pre_vq_spatial(spatial), dim=-1),
-            F.normalize(self.pre_vq_temporal(temporal), dim=-1),
+            F.normalize(self.pre_vq_spatial(spatial).float(), dim=-1),
+            F.normalize(self.pre_vq_temporal(temporal).float(), dim=-1),
         )
 
     def encode(self, video: Tensor) -> TokenPair:

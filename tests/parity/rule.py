@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,21 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
+
+TESTS = Path(__file__).resolve().parent.parent
+
+
+def case_folder(name: str) -> Path:
+    """The folder of one case: of the full set if there is one, else the excerpt in tests/golden.
+
+    $SWEETTOK_REFERENCE names the full set; by default it is looked for beside the checkout. Any set in the
+    same format will do, made with whatever salt.
+    """
+    chosen = os.environ.get("SWEETTOK_REFERENCE")
+    root = Path(chosen) if chosen else TESTS.parent.parent / "shared" / "reference" / "public"
+    if chosen and not root.is_dir():
+        raise FileNotFoundError(f"SWEETTOK_REFERENCE={chosen} is not a folder")
+    return root / name if (root / name).is_dir() else TESTS / "golden" / name
 
 
 def generator(salt: str, name: str) -> np.random.Generator:
@@ -98,6 +114,7 @@ class Case:
         assert list(actual.shape) == spec["shape"], f"{name}: {list(actual.shape)} instead of {spec['shape']}"
         actual = actual.detach().float()
         stored = self.data[name].float()
+        assert stored.numel() == spec.get("sample_n", actual.numel())
         if spec["stored"] == "sample":
             places = generator(self.salt, "pos:" + name).integers(0, actual.numel(), spec["sample_n"])
             actual = actual.reshape(-1)[torch.from_numpy(places)]
