@@ -1,0 +1,106 @@
+"""Checkpoints: folders that appear whole, hold everything a run needs to go on exactly, and are pruned."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sweettok_cli.errors import SweettokError
+
+_STATE, _RNG = "state.pt", "rng-{rank}.pt"
+
+
+def random_state() -> dict[str, Any]:
+    """Global generators of this process. Batches need none: they are functions of seed and batch number."""
+    version, words, gauss = random.getstate()
+    state: dict[str, Any] = {"python": [version, list(words), gauss], "torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Put back what :func:`random_state` returned; a generator of a device that is absent now is left out."""
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+class CheckpointStore:
+    """The folder ``checkpoints`` of a run: one folder a checkpoint, named by its step."""
+
+    def __init__(self, folder: Path, keep: int):
+        self.folder, self.keep = folder, keep
+
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints that are there, oldest first."""
+        names = (p.name for p in self.folder.iterdir()) if self.folder.is_dir() else ()
+        return sorted(int(name) for name in names if re.fullmatch(r"\d{8}", name))
+
+    def path(self, step: int) -> Path:
+        """Folder of the checkpoint after ``step`` steps."""
+        return self.folder / f"{step:08d}"
+
+    def begin(self, step: int) -> Path:
+        """An empty folder, invisible to :meth:`steps`, for every rank to write into."""
+        partial = self._partial(step)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        return partial
+
+    def write_rank(self, step: int, rank: int) -> None:
+        """Write this process' generators into the begun checkpoint."""
+        _save(random_state(), self._partial(step) / _RNG.format(rank=rank))
+
+    def finish(self, step: int, state: dict[str, Any]) -> None:
+        """Write the shared state, make the checkpoint visible in one move, remove those beyond ``keep``."""
+        partial, final = self._partial(step), self.path(step)
+        _save(state, partial / _STATE)
+        if final.exists():  # the same step saved again, say after --resume with nothing left to do
+            shutil.rmtree(final)
+        partial.rename(final)
+        for old in self.steps()[: -self.keep]:
+            shutil.rmtree(self.path(old))
+
+    def clean(self) -> None:
+        """Remove what a killed run left half-written."""
+        for partial in self.folder.glob(".*.partial"):
+            shutil.rmtree(partial)
+
+    def load(self, device: torch.device, rank: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The newest checkpoint: shared state and this rank's generators.
+
+        Raises:
+            SweettokError: there is none, it is damaged, or it was written with fewer processes.
+        """
+        steps = self.steps()
+        if not steps:
+            raise SweettokError(f"{self.folder} holds no checkpoint to resume from; start without --resume.")
+        folder = self.path(steps[-1])
+        try:
+            state = torch.load(folder / _STATE, map_location=device, weights_only=True)
+            rng = torch.load(folder / _RNG.format(rank=rank), map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise SweettokError(
+                f"Cannot read the checkpoint {folder} ({error}); delete it to go on from an older one."
+            ) from error
+        return state, rng
+
+    def _partial(self, step: int) -> Path:
+        return self.folder / f".{step:08d}.partial"
+
+
+def _save(value: dict[str, Any], path: Path) -> None:
+    with open(path, "wb") as stream:
+        torch.save(value, stream)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -1,0 +1,75 @@
+"""How much of each codebook is in use, over a sliding window of steps."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import torch
+from torch import Tensor
+
+# Index columns of a token, in the order of the token file.
+_COLUMNS = ("modifier", "modifier", "head")
+
+
+class CodebookUse:
+    """Counts of every word of every codebook over the last ``window`` steps, kept on the device."""
+
+    def __init__(self, sizes: dict[str, list[int]], window: int, device: torch.device):
+        self.sizes = {
+            f"{half}_{column}": size
+            for half, columns in sizes.items()
+            for column, size in zip(_COLUMNS, columns, strict=True)
+        }
+        self.starts: dict[str, int] = {}
+        for name in self.sizes:
+            self.starts[name] = sum(self.sizes[before] for before in self.starts)
+        self.window = window
+        self.steps: deque[Tensor] = deque()
+        self.total = torch.zeros(sum(self.sizes.values()), dtype=torch.int64, device=device)
+
+    @torch.no_grad()
+    def add(self, ids: dict[str, Tensor]) -> None:
+        """Count one step: ``spatial`` and ``temporal`` ids, int [b, n, 3] each (n may be 0)."""
+        places = [
+            (columns[..., i] + self.starts[f"{half}_{column}"]).flatten()
+            for half, columns in ids.items()
+            for i, column in enumerate(_COLUMNS)
+        ]
+        words = torch.cat(places).long()
+        # scatter_add, unlike bincount, does not wait for the device.
+        self._push(
+            torch.zeros_like(self.total, dtype=torch.int32).scatter_add_(
+                0, words, torch.ones_like(words, dtype=torch.int32)
+            )
+        )
+
+    def _push(self, step: Tensor) -> None:
+        self.steps.append(step)
+        self.total += step
+        if len(self.steps) > self.window:
+            self.total -= self.steps.popleft()
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Per codebook ``use`` (share of words that occurred) and ``perplexity`` (exp of the entropy)."""
+        result: dict[str, dict[str, float]] = {}
+        for name, count in zip(self.sizes, self.total.cpu().split(list(self.sizes.values())), strict=True):
+            if not (seen := count.sum().item()):
+                continue
+            p = count[count > 0].double() / seen
+            result[name] = {
+                "use": round((count > 0).double().mean().item(), 4),
+                "perplexity": round(torch.exp(-(p * p.log()).sum()).item(), 1),
+            }
+        return result
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The window as one tensor int32 [steps, words]."""
+        empty = self.total.new_zeros((0, len(self.total)), dtype=torch.int32)
+        return {"steps": torch.stack(list(self.steps)) if self.steps else empty}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue with a saved window."""
+        self.steps.clear()
+        self.total.zero_()
+        for step in state["steps"].to(self.total.device):
+            self._push(step)

@@ -1,0 +1,67 @@
+"""AdamW, its learning rate, and the averaged weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from sweettok_cli.training.recipe import Recipe
+
+# Learned tables and queries are looked up, not multiplied: shrinking them has no meaning.
+_NO_DECAY = ("embedding", "latent", "queries", "query_tokens", "position", "codebook")
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW over the parameters that require a gradient; weight decay on matrices only, as published."""
+    decayed: list[nn.Parameter] = []
+    kept: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            plain = parameter.ndim < 2 or any(word in name.lower() for word in _NO_DECAY)
+            (kept if plain else decayed).append(parameter)
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": kept, "weight_decay": 0.0}]
+    fused = all(p.device.type in ("cpu", "cuda") for p in decayed + kept)
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=recipe.lr, betas=(recipe.betas[0], recipe.betas[1]), eps=recipe.eps, fused=fused,
+    )  # fmt: skip
+
+
+def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
+    """Rate of step number ``step`` (0, 1, ...): linear warm-up times half a cosine over ``progress``."""
+    cosine = recipe.final_lr + (recipe.lr - recipe.final_lr) * 0.5 * (
+        1 + math.cos(math.pi * min(1.0, progress))
+    )
+    return cosine * min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else cosine
+
+
+def run_progress(recipe: Recipe, step: int, seconds: float) -> float:
+    """Share of the run that is over, by steps or by minutes, whichever is further; 1 is the end."""
+    by_time = seconds / (60 * recipe.minutes) if recipe.minutes else 0.0
+    return max(step / recipe.steps, by_time)
+
+
+class AveragedWeights(AveragedModel):
+    """Exponential moving average of weights, with the published decay min(decay, (1 + s) / (10 + s))."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self._weight = 0.0
+        super().__init__(model, multi_avg_fn=self._average)
+        self.decay = decay
+        self.requires_grad_(False)
+        self.eval()
+
+    def update(self, model: nn.Module, step: int) -> None:
+        """Take in the weights after step number ``step`` (0, 1, ...); the first call copies them."""
+        self._weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        self.update_parameters(model)
+
+    def _average(
+        self, averaged: Sequence[Tensor | None], current: Sequence[Tensor | None], _: Tensor | int
+    ) -> None:
+        torch._foreach_lerp_(cast(list[Tensor], averaged), cast(list[Tensor], current), self._weight)

@@ -1,0 +1,275 @@
+"""The recipe: every number of a training run, read from TOML, changed by ``--set``, saved beside the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from sweettok_cli.errors import SweettokError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+PRECISIONS = ("auto", "bf16", "fp32")
+_AT_LEAST_ONE = (
+    *("steps", "frames", "crops_per_clip", "workers", "prefetch", "accumulate"),
+    *("window", "log_every", "keep_checkpoints"),
+)
+_NOT_NEGATIVE = (
+    *(
+        "seed",
+        "minutes",
+        "hold_out",
+        "final_lr",
+        "warmup",
+        "eps",
+        "weight_decay",
+        "clip_norm",
+        "init_samples",
+    ),
+    *("l1", "l2", "ssim", "frequency", "quantizer"),
+    *("sample_every", "checkpoint_every", "validate_every", "validate_clips"),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a run does. Each key can stand in a recipe file and be changed with ``--set key=value``."""
+
+    stage: int = 2
+    """1 spatial half on pictures, 2 both halves on clips, 3 decoder, with encoder and codebook frozen."""
+    model: dict[str, Any] = field(default_factory=dict)
+    """``preset``: name of a network configuration; any other key overrides a field of it."""
+    seed: int = 0
+    """Seed of the weights, of the order of the clips and of every crop."""
+    steps: int = 100_000
+    """Optimizer steps of the whole run."""
+    minutes: float = 0.0
+    """Budget of time; above 0 the run and its learning rate end with steps or minutes, whichever is first."""
+
+    frames: int = 17
+    """Frames of a training sample; a shorter clip repeats its last frame."""
+    still: bool = False
+    """Read one frame and repeat it ``frames`` times (images, for a network that only knows clips)."""
+    crop: list[list[float]] = field(default_factory=lambda: [[64.0, 8.0, 1.0]])
+    """Choices ``[side in pixels, samples a batch and device, weight]``; each step draws one by weight."""
+    crops_per_clip: int = 2
+    """Samples cut from one decoded stretch of a clip: fewer is more varied, more is cheaper to decode."""
+    flip: bool = True
+    """Mirror half of the samples left to right."""
+    reverse: bool = False
+    """Play half of the samples backwards."""
+    workers: int = 1
+    """Threads that decode ahead of the loop."""
+    prefetch: int = 6
+    """Batches kept ready."""
+    hold_out: int = 4
+    """Clips kept out of training and shown in the sample grids, where no validation folder is given."""
+
+    lr: float = 1e-4
+    """Peak learning rate."""
+    final_lr: float = 1e-5
+    """Learning rate at the end of the cosine."""
+    warmup: int = 1000
+    """Steps of linear warm-up from 0."""
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.99])
+    """AdamW's two decay rates."""
+    eps: float = 1e-8
+    """AdamW's epsilon."""
+    weight_decay: float = 1e-4
+    """On matrices only: never on vectors, embeddings, queries and positions."""
+    clip_norm: float = 1.0
+    """Largest norm of the gradient; 0 leaves it as it is."""
+    accumulate: int = 1
+    """Batches added up to one optimizer step."""
+    ema: float = 0.999
+    """Decay of the averaged weights, min(ema, (1 + s) / (10 + s)) at step s; these are exported."""
+    precision: str = "auto"
+    """``bf16``, ``fp32``, or ``auto``: bf16 where the device computes in it natively."""
+    compile: bool = False
+    """Compile the network with torch.compile before training."""
+    init_samples: int = 1024
+    """Samples handed to the network's data-dependent initialisation before step 0; 0 skips it."""
+
+    l1: float = 0.0
+    """Weight of the mean absolute error of pixels."""
+    l2: float = 1.0
+    """Weight of the mean squared error of pixels."""
+    ssim: float = 0.0
+    """Weight of 1 - SSIM."""
+    frequency: float = 0.0
+    """Weight of the mean absolute error of the two-dimensional spectrum."""
+    quantizer: float = 1.0
+    """Factor on the quantizers' own losses."""
+
+    window: int = 100
+    """Steps over which use and perplexity of the codebooks are counted."""
+    log_every: int = 10
+    """Steps between two lines of the log."""
+    sample_every: int = 1000
+    """Steps between two sample grids; 0 draws none."""
+    checkpoint_every: int = 1000
+    """Steps between two checkpoints and exports; 0 keeps only the last."""
+    keep_checkpoints: int = 2
+    """Checkpoints kept, newest first."""
+    validate_every: int = 1000
+    """Steps between two measurements on the validation folder; 0 measures none."""
+    validate_clips: int = 24
+    """Clips of the validation folder that are measured."""
+
+    def as_toml(self) -> str:
+        """The recipe as a TOML file that :func:`load_recipe` reads back to an equal one."""
+        import tomli_w
+
+        values = {name: value for name, value in dataclasses.asdict(self).items() if name != "model"}
+        return tomli_w.dumps({**values, "model": self.model})
+
+
+def recipe_names() -> list[str]:
+    """Names of the shipped recipes."""
+    folder = resources.files("sweettok_cli.training") / "recipes"
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def load_recipe(stage: int | None, config: str | None, settings: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply ``--set`` to it.
+
+    Args:
+        stage: the stage asked for; must agree with the file's. Without ``config`` it picks
+            ``sweettok-small-stage<n>``.
+        config: path of a TOML file, or the name of a shipped recipe.
+        settings: ``key=value`` pairs, values in TOML's notation (a bare word is a string);
+            ``model.KEY=value`` reaches the network's configuration.
+
+    Raises:
+        SweettokError: no such recipe, not TOML, an unknown key (near ones are listed), a wrong value.
+    """
+    name = config if config is not None else f"sweettok-small-stage{stage or 2}"
+    text, origin = _read(name)
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SweettokError(
+            f"{origin} is not a TOML file ({error}); correct it or name one of {_listed()}."
+        ) from error
+    for setting in settings:
+        key, mark, value = setting.partition("=")
+        if not mark or not key.strip():
+            raise SweettokError(
+                f"--set {setting} is not of the form key=value; write for example --set lr=3e-4."
+            )
+        _assign(values, key.strip(), _parse(value.strip()))
+    stated = values.setdefault("stage", stage or 2)
+    if stage is not None and stated != stage:
+        raise SweettokError(
+            f"{origin} is a recipe for stage {stated}, not {stage}; choose another --config or --stage."
+        )
+    return recipe_from(values, origin)
+
+
+def recipe_from(values: dict[str, Any], origin: str) -> Recipe:
+    """Build a checked :class:`Recipe` from plain values; ``origin`` names their source in errors."""
+    hints = get_type_hints(Recipe)
+    checked: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=3, cutoff=0.5) or sorted(hints)
+            raise SweettokError(f"{origin}: unknown key {key!r}; did you mean {', '.join(near)}?")
+        checked[key] = _typed(key, value, str(hints[key]), origin)
+    recipe = Recipe(**checked)
+    _check(recipe, origin)
+    return recipe
+
+
+def _read(name: str) -> tuple[str, str]:
+    path = Path(name)
+    if path.suffix == ".toml" or path.exists():
+        try:
+            return path.read_text(encoding="utf-8"), name
+        except (OSError, UnicodeDecodeError) as error:
+            raise SweettokError(
+                f"Cannot read the recipe {name} ({error}); name a file or one of {_listed()}."
+            ) from error
+    if name not in recipe_names():
+        raise SweettokError(f"There is no recipe {name!r}; name a .toml file or one of {_listed()}.")
+    return (resources.files("sweettok_cli.training") / "recipes" / f"{name}.toml").read_text(
+        encoding="utf-8"
+    ), name
+
+
+def _listed() -> str:
+    return ", ".join(recipe_names())
+
+
+def _parse(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _assign(values: dict[str, Any], key: str, value: Any) -> None:
+    group, dot, inner = key.partition(".")
+    if not dot:
+        values[key] = value
+    elif group == "model":
+        values.setdefault("model", {})[inner] = value
+    else:
+        raise SweettokError(
+            f"--set {key}: only keys of the model have a dot, as in model.width; write {inner} alone."
+        )
+
+
+def _typed(key: str, value: Any, hint: str, origin: str) -> Any:
+    """``value`` as the kind the field wants; whole numbers serve as fractions, nothing else is converted."""
+    whole, number = isinstance(value, int) and not isinstance(value, bool), isinstance(value, int | float)
+    if (hint == str(int) and whole) or (hint == str(bool) and isinstance(value, bool)):
+        return value
+    if hint == str(float) and number and not isinstance(value, bool):
+        return float(value)
+    if (hint == str(str) and isinstance(value, str)) or (hint.startswith("dict") and isinstance(value, dict)):
+        return value
+    if hint.startswith("list") and isinstance(value, list):
+        inner = hint[len("list[") : -1]
+        return [_typed(key, one, str(float) if inner == "float" else inner, origin) for one in value]
+    kind = hint.removeprefix("<class '").removesuffix("'>")
+    raise SweettokError(f"{origin}: {key} = {value!r} is not of type {kind}; give a value of that type.")
+
+
+def _check(recipe: Recipe, origin: str) -> None:
+    for names, least in ((_AT_LEAST_ONE, 1), (_NOT_NEGATIVE, 0)):
+        for name in names:
+            if getattr(recipe, name) < least:
+                raise SweettokError(f"{origin}: {name} must be at least {least}.")
+    crops_hold = all(
+        len(crop) == 3 and min(crop[:2]) >= 1 and crop[0] % 1 == crop[1] % 1 == 0 and crop[2] > 0
+        for crop in recipe.crop
+    )
+    rules = {
+        "stage must be 1, 2 or 3": recipe.stage in (1, 2, 3),
+        "crop must list [side, samples, weight], for example [[64, 8, 1.0]]": bool(recipe.crop)
+        and crops_hold,
+        "betas must be two numbers in [0, 1)": len(recipe.betas) == 2
+        and all(0 <= b < 1 for b in recipe.betas),
+        "ema must lie in [0, 1)": 0 <= recipe.ema < 1,
+        "lr must be above 0": recipe.lr > 0,
+        f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
+        "one of l1, l2, ssim and frequency must be above 0": recipe.l1
+        + recipe.l2
+        + recipe.ssim
+        + recipe.frequency
+        > 0,
+    }
+    for rule, holds in rules.items():
+        if not holds:
+            raise SweettokError(f"{origin}: {rule}.")
