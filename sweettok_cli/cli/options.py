@@ -40,9 +40,7 @@ DtypeOption = Annotated[
 ]
 BatchClipsOption = Annotated[
     int | None,
-    typer.Option(
-        "--batch-clips", min=1, help="Clips that go through the model at once.", show_default="by device"
-    ),
+    typer.Option("--batch-clips", min=1, help="Clips in the model at once.", show_default="by device"),
 ]
 OverlapOption = Annotated[
     int,

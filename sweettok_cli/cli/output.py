@@ -33,6 +33,10 @@ class Output:
         """A line that is shown even when quiet."""
         print(f"warning: {text}", file=sys.stderr)
 
+    def error(self, text: str) -> None:
+        """A failure that does not end the command, shown even when quiet."""
+        print(f"error: {text}", file=sys.stderr)
+
     def result(self, data: dict[str, Any], text: str | None) -> None:
         """What the command was asked for: ``data`` with ``--json``, else ``text`` (nothing when None)."""
         if self.json:

@@ -1,0 +1,136 @@
+"""``sweettok decode``: a token file back to video."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sweettok_cli.cli.options import (
+    BatchClipsOption,
+    Device,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    ForceOption,
+    JsonOption,
+    QuietOption,
+)
+from sweettok_cli.cli.output import Output
+
+
+def decode(
+    tokens_file: Annotated[Path, typer.Argument(help="A token file.", metavar="TOKENS")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Video (.mp4, .mov) or, for an image, picture (.png, .jpg) to write, or a folder.",
+            show_default="NAME.decoded.mp4",
+        ),
+    ] = None,
+    force: ForceOption = False,
+    audio_from: Annotated[
+        Path | None, typer.Option("--audio-from", help="Copy the sound of this file, usually the source.")
+    ] = None,
+    crf: Annotated[
+        float | None,
+        typer.Option("--crf", min=0, max=51, help="H.264 quality; 0 is lossless.", show_default="14"),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", help="Name or folder of the model.", show_default="the one that encoded"
+        ),
+    ] = None,
+    device: DeviceOption = Device.auto,
+    dtype: DtypeOption = Dtype.auto,
+    batch_clips: BatchClipsOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Decode a token file into a video or an image.
+
+    The result has the source's size, number of frames and frame rate. Its path is printed on stdout.
+
+    Examples:
+
+        sweettok decode clip.npz
+
+        sweettok decode clip.npz -o back.mp4 --audio-from clip.mp4
+
+        sweettok decode photo.npz -o back.png --force
+    """
+    from sweettok_cli.files import check_target
+    from sweettok_cli.tokens import read_tokens
+
+    out = Output(json=as_json, quiet=quiet)
+    tokens = read_tokens(tokens_file)
+    meta = tokens.meta
+    target = _target(tokens_file, output, meta.image)
+    check_target(target, force)
+    if audio_from is not None:
+        _check_audio(audio_from, meta.image)
+    from sweettok_cli.tokenizers.load import load_tokenizer
+    from sweettok_cli.tokenizers.pipeline import check_match, decode_video
+    from sweettok_cli.video.writer import DEFAULT_CRF
+
+    tokenizer = load_tokenizer(model or meta.model, device.value, dtype.value)
+    check_match(meta, tokenizer.spec, str(tokens_file))
+    start = time.perf_counter()
+    with out.progress(tokens_file.name) as update:
+        decode_video(
+            tokens,
+            tokenizer,
+            target,
+            batch_clips=batch_clips,
+            audio_from=audio_from,
+            crf=DEFAULT_CRF if crf is None else crf,
+            force=force,
+            on_progress=update,
+        )
+    seconds = time.perf_counter() - start
+    out.say(f"{tokens_file} -> {target}: {meta.frames} frames of {meta.width}x{meta.height}, {seconds:.1f} s")
+    data = {
+        "tokens": str(tokens_file),
+        "output": str(target),
+        "model": meta.model,
+        "width": meta.width,
+        "height": meta.height,
+        "frames": meta.frames,
+        "rate": str(meta.rate),
+        "seconds": round(seconds, 3),
+    }
+    out.result(data, str(target))
+
+
+def _target(tokens_file: Path, output: Path | None, image: bool) -> Path:
+    """Where to write. An ending that cannot be written must show before the model is loaded."""
+    from sweettok_cli.errors import SweettokError
+
+    name = f"{tokens_file.stem}.decoded{'.png' if image else '.mp4'}"
+    if output is None:
+        return tokens_file.with_name(name)
+    if output.is_dir():
+        return output / name
+    endings = (
+        (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff") if image else (".mp4", ".m4v", ".mov")
+    )
+    if output.suffix.lower() not in endings:
+        what = "an image" if image else "a video"
+        raise SweettokError(
+            f"{tokens_file} is {what}, which is not written as {output.name}; name it {endings[0]}."
+        )
+    return output
+
+
+def _check_audio(audio_from: Path, image: bool) -> None:
+    from sweettok_cli.errors import SweettokError
+    from sweettok_cli.video.source import check_readable
+
+    if image:
+        raise SweettokError(f"An image has no sound to take from {audio_from}; leave out --audio-from.")
+    check_readable(audio_from)
