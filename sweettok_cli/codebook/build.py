@@ -1,0 +1,222 @@
+"""Build a word prior: word lists and edges from WordNet or from captions, vectors from a language model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sweettok_cli.codebook.captions import count_captions
+from sweettok_cli.codebook.cooccurrence import Pair, count_pairs, edges_from_pairs
+from sweettok_cli.codebook.prior import WordGraph, WordPrior
+from sweettok_cli.codebook.tagging import Tagger
+from sweettok_cli.codebook.vectors import POOLINGS, Pooling, embed_words, reduce_vectors
+from sweettok_cli.codebook.vocabulary import (
+    PLURAL_NAMES,
+    PUBLISHED_SIZES,
+    Vocabulary,
+    choose_words,
+    english_frequency,
+)
+from sweettok_cli.codebook.wordnet import DEFAULT_FOLDER, PARTS, WordNet
+from sweettok_cli.errors import SweettokError
+
+# WordNet's own relations between a modifier and a head count as much as one co-occurrence.
+_RELATIONS = ("=", "+", "\\")
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How to build a prior.
+
+    Attributes:
+        llm: language model for the vectors: a name on the Hub or a local folder.
+        wordnet: folder of WordNet's dictionary files; also needed with captions, for the parts of speech.
+        captions: text file with one caption a line; None takes words and edges from WordNet.
+        pooling: ``mean`` (contextual) or ``input`` (input embeddings), see :func:`.vectors.embed_words`.
+        dim: keep this many whitened principal components of the vectors; None keeps the model's own.
+        sizes: words to keep by part of speech. Where a part is missing, WordNet gives the published number
+            and captions give every word above ``least_count``.
+        least_count: with captions, adjectives and nouns must be met more often than this (10 as published).
+        edges: at most this many edges a graph.
+    """
+
+    llm: str
+    wordnet: Path = DEFAULT_FOLDER
+    captions: Path | None = None
+    pooling: Pooling = "mean"
+    dim: int | None = None
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    least_count: int = 10
+    edges: int = 60_000
+
+
+# Called with the words embedded so far and how many there are.
+Progress = Callable[[int, int], None]
+
+
+def build_prior(
+    options: BuildOptions,
+    on_stage: Callable[[str], None] | None = None,
+    on_progress: Progress | None = None,
+) -> WordPrior:
+    """Build a prior in memory.
+
+    Args:
+        options: where words, edges and vectors come from.
+        on_stage: called with one line on what begins.
+        on_progress: called after each batch of words that the language model has embedded.
+
+    Raises:
+        SweettokError: WordNet, the captions or the model cannot be read, or there are too few words for
+            ``sizes``.
+    """
+    if options.pooling not in POOLINGS:
+        raise SweettokError(f"--pooling {options.pooling} is not one of {', '.join(POOLINGS)}.")
+    if options.edges < 0 or options.least_count < 0:
+        raise SweettokError("--edges and --min-count must not be negative.")
+    for part, size in options.sizes.items():
+        if size < 1:
+            raise SweettokError(f"--{PLURAL_NAMES[part]} {size} leaves no word; give a positive number.")
+    say = on_stage or (lambda stage: None)
+    say(f"Reading WordNet from {options.wordnet}.")
+    wordnet = WordNet(options.wordnet)
+    if options.captions is None:
+        say("Ranking words and reading glosses.")
+        sizes = {**PUBLISHED_SIZES, **options.sizes}
+        vocabulary = choose_words(wordnet, sizes, english_frequency())
+        spatial, temporal = gloss_pairs(wordnet, vocabulary)
+    else:
+        say(f"Reading captions from {options.captions}.")
+        vocabulary, spatial, temporal = count_captions(
+            options.captions, Tagger(wordnet), options.sizes, options.least_count
+        )
+    say(f"Embedding words with {options.llm}.")
+    graphs, variance = _graphs(vocabulary, spatial, temporal, options, on_progress)
+    return WordPrior(graphs["spatial"], graphs["temporal"], _about(options, graphs, variance))
+
+
+def gloss_pairs(wordnet: WordNet, vocabulary: Vocabulary) -> tuple[Counter[Pair], Counter[Pair]]:
+    """Adjective-noun and adverb-verb pairs in WordNet with their counts.
+
+    Glosses and their examples are read like captions. Besides, an adjective in a noun's gloss belongs to that
+    noun, an adverb in a verb's gloss to that verb; and so do attributes (heavy, weight) and derivations
+    (woody, wood; for adverbs by way of their adjective: quickly, quick, quicken). Inflected words count for
+    their base forms too.
+    """
+    tagger = Tagger(wordnet)
+    lists = {part: frozenset(getattr(vocabulary, part)) for part in PARTS}
+    glosses = [(synset, tagger.tag(synset.gloss)) for synset in wordnet.synsets.values()]
+    spatial, temporal = count_pairs(tags for _, tags in glosses)
+    spatial, temporal = _with_bases(wordnet, spatial, "noun"), _with_bases(wordnet, temporal, "verb")
+    for synset, tags in glosses:
+        if synset.part in ("noun", "verb"):
+            modifier, pairs = ("adj", spatial) if synset.part == "noun" else ("adv", temporal)
+            heads = lists[synset.part].intersection(synset.words)
+            pairs.update((tag.word, head) for tag in tags if tag.part == modifier for head in heads)
+    for pair, part in _related(wordnet):
+        (spatial if part == "noun" else temporal)[pair] += 1
+    return spatial, temporal
+
+
+def _with_bases(wordnet: WordNet, pairs: Counter[Pair], part: str) -> Counter[Pair]:
+    found: Counter[Pair] = Counter()
+    for (modifier, head), count in pairs.items():
+        for form in {head, *wordnet.base_forms(head, part)[:1]}:
+            found[modifier, form] += count
+    return found
+
+
+def _related(wordnet: WordNet) -> Iterator[tuple[Pair, str]]:
+    for synset in wordnet.synsets.values():
+        if synset.part == "adj":
+            for adjective, noun in _targets(wordnet, synset.part, synset.offset, "noun"):
+                yield (adjective, noun), "noun"
+        elif synset.part == "adv":
+            for adverb, adjective in _targets(wordnet, synset.part, synset.offset, "adj"):
+                for offset in wordnet.senses["adj"].get(adjective, ()):
+                    for source, verb in _targets(wordnet, "adj", offset, "verb"):
+                        if source == adjective:
+                            yield (adverb, verb), "verb"
+
+
+def _targets(wordnet: WordNet, part: str, offset: int, target: str) -> Iterator[Pair]:
+    """Words of a synset with the words of another part of speech that WordNet relates them to."""
+    synset = wordnet.synsets[part, offset]
+    for pointer in synset.pointers:
+        if pointer.symbol in _RELATIONS and pointer.part == target:
+            other = wordnet.synsets.get((target, pointer.offset))
+            if other is None:
+                continue
+            sources = (
+                synset.words if pointer.source == 0 else synset.words[pointer.source - 1 : pointer.source]
+            )
+            ends = other.words if pointer.target == 0 else other.words[pointer.target - 1 : pointer.target]
+            yield from ((source, end) for source in sources for end in ends)
+
+
+def _graphs(
+    vocabulary: Vocabulary,
+    spatial: Mapping[Pair, float],
+    temporal: Mapping[Pair, float],
+    options: BuildOptions,
+    on_progress: Progress | None,
+) -> tuple[dict[str, WordGraph], dict[str, float]]:
+    lists = {
+        "spatial": (vocabulary.adj, vocabulary.noun, spatial),
+        "temporal": (vocabulary.adv, vocabulary.verb, temporal),
+    }
+    # One word may stand in both graphs ("light" is a noun and a verb): embed it once.
+    words = list(
+        dict.fromkeys(word for modifiers, heads, _ in lists.values() for word in (*modifiers, *heads))
+    )
+    embedded = embed_words(words, options.llm, options.pooling, on_progress)
+    rows = {word: row for row, word in enumerate(words)}
+    graphs, variance = {}, {}
+    for name, (modifiers, heads, pairs) in lists.items():
+        vectors = embedded[[rows[word] for word in (*modifiers, *heads)]]
+        if options.dim is not None:
+            vectors, variance[name] = reduce_vectors(vectors, options.dim)
+        edges = edges_from_pairs(pairs, modifiers, heads, options.edges)
+        graphs[name] = WordGraph(list(modifiers), list(heads), vectors, edges)
+    return graphs, variance
+
+
+def _about(
+    options: BuildOptions, graphs: Mapping[str, WordGraph], variance: Mapping[str, float]
+) -> dict[str, Any]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from sweettok_cli import __version__
+
+    versions = {"sweettok": __version__}
+    for package in ("wordfreq", "transformers", "torch", "numpy"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    about: dict[str, Any] = {
+        # Names only: the folders of the machine that built it say nothing elsewhere.
+        "words": "WordNet" if options.captions is None else f"captions in {options.captions.name}",
+        "llm": Path(options.llm).name if Path(options.llm).is_dir() else options.llm,
+        "pooling": options.pooling,
+        "dim": int(graphs["spatial"].vectors.shape[1]),
+        "whitened": options.dim is not None,
+        "versions": versions,
+        "counts": {
+            name: {
+                "modifiers": len(graph.modifiers),
+                "heads": len(graph.heads),
+                "edges": int(graph.edges.shape[1]),
+                "words_with_edges": int(np.unique(graph.edges).size),
+            }
+            for name, graph in graphs.items()
+        },
+    }
+    if variance:
+        about["variance_kept"] = {name: round(share, 4) for name, share in variance.items()}
+    return about

@@ -1,0 +1,234 @@
+"""The word prior on disk: words, their vectors and the graph between them, for space and for motion.
+
+A prior is a folder of two files. ``prior.safetensors`` holds, for each of the two graphs, ``NAME.vectors``
+float16 [rows, dim] and ``NAME.edges`` int32 [2, edges]. ``prior.json`` holds the words of every row, how the
+prior was made, and the SHA-256 of the tensors it belongs to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import atomic_output, check_target, sha256_file
+
+FORMAT = "sweettok-word-prior"
+VERSION = 1
+TENSOR_FILE = "prior.safetensors"
+JSON_FILE = "prior.json"
+GRAPH_NAMES = ("spatial", "temporal")
+
+# Token files store word indices as uint16.
+MAX_WORDS = 65_536
+
+
+@dataclass(frozen=True)
+class WordGraph:
+    """Words of one quantizer; rows are the modifiers first, then the heads.
+
+    Attributes:
+        modifiers: adjectives (space) or adverbs (motion).
+        heads: nouns (space) or verbs (motion).
+        vectors: float32 [len(modifiers) + len(heads), dim].
+        edges: int64 [2, n], row numbers; each edge is undirected, and one listed twice counts twice.
+    """
+
+    modifiers: list[str]
+    heads: list[str]
+    vectors: np.ndarray
+    edges: np.ndarray
+
+    @property
+    def rows(self) -> int:
+        """Number of words, modifiers and heads together."""
+        return len(self.modifiers) + len(self.heads)
+
+
+@dataclass(frozen=True)
+class WordPrior:
+    """Both graphs: adjectives and nouns for what is seen, adverbs and verbs for how it moves.
+
+    ``about`` says how they were made, as JSON values.
+    """
+
+    spatial: WordGraph
+    temporal: WordGraph
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def check_graph(graph: WordGraph, name: str) -> None:
+    """Check one graph.
+
+    Raises:
+        SweettokError: words missing, repeated within the graph or not text; shapes that disagree; values that
+            are not finite; an edge outside the rows or from a word to itself.
+    """
+    for kind, words in (("modifier", graph.modifiers), ("head", graph.heads)):
+        least = 2 if kind == "modifier" else 1  # a token averages its two nearest modifiers
+        if not least <= len(words) <= MAX_WORDS:
+            raise SweettokError(
+                f"The {name} word list has {len(words)} {kind}s, not {least} to {MAX_WORDS}; build it again."
+            )
+        bad = next((word for word in words if not isinstance(word, str) or not word.strip()), None)
+        if bad is not None:
+            raise SweettokError(
+                f"The {name} word list has the {kind} {bad!r}, which is no word; build it again."
+            )
+    _check_repeats([*graph.modifiers, *graph.heads], name)
+    vectors, edges = graph.vectors, graph.edges
+    if vectors.ndim != 2 or vectors.shape[0] != graph.rows or vectors.shape[1] < 1:
+        raise SweettokError(
+            f"The {name} vectors have shape {list(vectors.shape)}, not [{graph.rows}, dim]; build it again."
+        )
+    if not np.isfinite(vectors).all():
+        raise SweettokError(f"The {name} vectors hold values that are not finite; build the prior again.")
+    if edges.ndim != 2 or edges.shape[0] != 2 or not np.issubdtype(edges.dtype, np.integer):
+        raise SweettokError(
+            f"The {name} edges have shape {list(edges.shape)}, not [2, n]; build the prior again."
+        )
+    if edges.size and (edges.min() < 0 or edges.max() >= graph.rows):
+        raise SweettokError(f"The {name} edges point outside the {graph.rows} words; build the prior again.")
+    if (edges[0] == edges[1]).any():
+        raise SweettokError(f"The {name} edges join a word to itself; build the prior again.")
+
+
+def _check_repeats(words: Sequence[str], name: str) -> None:
+    seen: set[str] = set()
+    for word in words:
+        if word in seen:
+            raise SweettokError(f"The {name} word list has '{word}' twice; build the prior again.")
+        seen.add(word)
+
+
+def prior_exists(folder: Path) -> bool:
+    """Whether a folder holds one of a prior's files."""
+    return (folder / JSON_FILE).exists() or (folder / TENSOR_FILE).exists()
+
+
+def check_folder(folder: Path, force: bool) -> None:
+    """Find out before any long work whether :func:`save_prior` may write ``folder``.
+
+    Raises:
+        SweettokError: it is a file, its parent is missing, or it holds a prior and ``force`` is off.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SweettokError(f"{folder} is a file; name a folder for the prior with -o.")
+    if folder.is_dir():
+        for name in (TENSOR_FILE, JSON_FILE):
+            check_target(folder / name, force)
+    elif not folder.parent.is_dir():
+        raise SweettokError(
+            f"The folder {folder.parent} does not exist; create it or choose another output with -o."
+        )
+
+
+def save_prior(prior: WordPrior, folder: Path, force: bool = False) -> None:
+    """Write a prior; vectors are rounded to float16.
+
+    Raises:
+        SweettokError: the prior is not valid, or the folder cannot be written or holds a prior already
+            (without ``force``).
+    """
+    from safetensors.numpy import save
+
+    tensors, words = {}, {}
+    for name in GRAPH_NAMES:
+        graph: WordGraph = getattr(prior, name)
+        check_graph(graph, name)
+        with np.errstate(over="ignore"):  # reported just below, in words
+            halves = graph.vectors.astype(np.float16)
+        if not np.isfinite(halves).all():
+            raise SweettokError(
+                f"The {name} vectors exceed 16-bit floats; reduce them with --dim, which also scales them."
+            )
+        tensors[f"{name}.vectors"] = halves
+        tensors[f"{name}.edges"] = np.ascontiguousarray(graph.edges, dtype=np.int32)
+        words[name] = {"modifiers": list(graph.modifiers), "heads": list(graph.heads)}
+    check_folder(folder, force)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SweettokError(
+            f"Cannot create {folder} ({error.strerror}); choose another folder with -o."
+        ) from error
+    with (
+        atomic_output(folder / JSON_FILE, force) as json_path,
+        atomic_output(folder / TENSOR_FILE, force) as tensor_path,
+    ):
+        tensor_path.write_bytes(save(tensors))
+        document = {
+            "format": FORMAT,
+            "version": VERSION,
+            "tensors_sha256": sha256_file(tensor_path),
+            "about": prior.about,
+            **words,
+        }
+        json_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_prior(folder: Path) -> WordPrior:
+    """Read and check a prior.
+
+    Raises:
+        SweettokError: a file is missing, cannot be read, belongs to another one, or contradicts itself.
+    """
+    document = _read_json(folder / JSON_FILE)
+    tensors = _read_tensors(folder / TENSOR_FILE)
+    if document.get("tensors_sha256") != sha256_file(folder / TENSOR_FILE):
+        raise SweettokError(
+            f"{TENSOR_FILE} and {JSON_FILE} in {folder} do not belong together; build the prior again."
+        )
+    graphs = {}
+    for name in GRAPH_NAMES:
+        words = document.get(name)
+        if not isinstance(words, dict) or not all(
+            isinstance(words.get(k), list) for k in ("modifiers", "heads")
+        ):
+            raise SweettokError(f"{folder / JSON_FILE} has no {name} word lists; build the prior again.")
+        vectors, edges = tensors.get(f"{name}.vectors"), tensors.get(f"{name}.edges")
+        if vectors is None or edges is None:
+            raise SweettokError(
+                f"{folder / TENSOR_FILE} has no {name} vectors or edges; build the prior again."
+            )
+        edges = edges.astype(np.int64) if np.issubdtype(edges.dtype, np.integer) else edges
+        graphs[name] = WordGraph(words["modifiers"], words["heads"], vectors.astype(np.float32), edges)
+        check_graph(graphs[name], name)
+    about = document.get("about", {})
+    return WordPrior(graphs["spatial"], graphs["temporal"], about if isinstance(about, dict) else {})
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SweettokError(
+            f"{path} is missing; make a prior with: sweettok codebook build -o {path.parent}"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise SweettokError(f"{path} cannot be read as JSON ({error}); build the prior again.") from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise SweettokError(f"{path} is not a word prior; make one with: sweettok codebook build")
+    if document.get("version") != VERSION:
+        raise SweettokError(
+            f"{path} has version {document.get('version')} and this program reads version {VERSION}; "
+            "build it again or update sweettok."
+        )
+    return document
+
+
+def _read_tensors(path: Path) -> dict[str, np.ndarray]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return load(path.read_bytes())
+    except FileNotFoundError as error:
+        raise SweettokError(f"{path} is missing; build the prior again.") from error
+    except (OSError, SafetensorError, KeyError) as error:
+        raise SweettokError(f"{path} is damaged ({error}); build the prior again.") from error
