@@ -71,6 +71,11 @@ class WordCounts:
             for part, columns in ((modifiers, indices[..., :-1]), (heads, indices[..., -1])):
                 self.counts[part] += np.bincount(columns.ravel(), minlength=len(self.counts[part]))
 
+    def merge(self, other: WordCounts) -> None:
+        """Take all that ``other`` has counted with the same codebooks."""
+        for part, counts in other.counts.items():
+            self.counts[part] += counts
+
     def use(self) -> dict[str, ListUse]:
         """Use and perplexity of each list, by part of speech."""
         return {part: _use(counts) for part, counts in self.counts.items()}

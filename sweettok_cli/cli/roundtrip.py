@@ -1,0 +1,130 @@
+"""``sweettok roundtrip``: a video through the model and back, side by side with its source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sweettok_cli.cli.options import (
+    DEFAULT_MODEL,
+    BatchClipsOption,
+    Device,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    ForceOption,
+    JsonOption,
+    ModelOption,
+    OverlapOption,
+    QuietOption,
+)
+from sweettok_cli.cli.output import Output
+
+if TYPE_CHECKING:
+    from sweettok_cli.evaluation.roundtrip import Roundtrip, RoundtripFiles
+
+
+def roundtrip(
+    file: Annotated[Path, typer.Argument(help="A video or a picture.", metavar="FILE")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for the results, or name of the side-by-side video.",
+            show_default="FILE.roundtrip beside FILE",
+        ),
+    ] = None,
+    gain: Annotated[
+        float, typer.Option("--gain", min=0.1, help="How much larger the difference is shown.")
+    ] = 4.0,
+    model: ModelOption = DEFAULT_MODEL,
+    overlap: OverlapOption = 0,
+    batch_clips: BatchClipsOption = None,
+    device: DeviceOption = Device.auto,
+    dtype: DtypeOption = Dtype.auto,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Encode a clip, decode it again, and show what became of it.
+
+    Leaves the token file, the decoded video, a side-by-side video (source, reconstruction, amplified
+    difference around grey), the PSNR and SSIM of every frame as CSV, and a plot of them. The scores are of
+    the frames as the model gives them, before a video codec writes them.
+
+    Examples:
+
+        sweettok roundtrip clip.mp4
+
+        sweettok roundtrip clip.mp4 -o results --gain 8
+
+        sweettok roundtrip photo.jpg -o comparison.png --force
+    """
+    from sweettok_cli.evaluation.roundtrip import RoundtripFiles, make_roundtrip
+    from sweettok_cli.tokenizers.load import load_tokenizer
+
+    output = Output(json=as_json, quiet=quiet)
+    files = RoundtripFiles.named(file, out)
+    files.check(force)
+    tokenizer = load_tokenizer(model, device.value, dtype.value)
+    with output.progress("encode, decode", unit="frames of 2 passes") as on_progress:
+        result = make_roundtrip(
+            file,
+            tokenizer,
+            files,
+            gain=gain,
+            batch_clips=batch_clips,
+            overlap=overlap,
+            force=force,
+            on_progress=on_progress,
+        )
+    record = _record(file, files, result)
+    output.result(record, None if as_json else _text(record))
+
+
+def _record(file: Path, files: RoundtripFiles, result: Roundtrip) -> dict[str, Any]:
+    from sweettok_cli.tokens.bits import token_cost
+
+    meta, comparison = result.tokens.meta, result.comparison
+    cost = token_cost(meta)
+    return {
+        "file": str(file),
+        "model": meta.model,
+        "width": meta.width,
+        "height": meta.height,
+        "frames": meta.frames,
+        "clips": meta.clips,
+        "psnr": sum(comparison.psnr) / comparison.frames,
+        "ssim": sum(comparison.ssim) / comparison.frames,
+        "seam_flicker": comparison.flicker.ratio,
+        "tokens": cost.tokens,
+        "indices": cost.indices,
+        "bits": cost.bits,
+        "bits_per_pixel": cost.bits_per_pixel,
+        "seconds": {"encode": result.encode_seconds, "decode": result.decode_seconds},
+        "files": {name: str(path) for name, path in files.paths().items()},
+        "per_frame": [
+            {"frame": frame, "psnr": psnr, "ssim": ssim}
+            for frame, (psnr, ssim) in enumerate(zip(comparison.psnr, comparison.ssim, strict=True))
+        ],
+    }
+
+
+def _text(record: dict[str, Any]) -> str:
+    seams = record["seam_flicker"]
+    lines = [
+        f"{record['psnr']:.2f} dB PSNR, {record['ssim']:.4f} SSIM, mean of "
+        f"{_count(record['frames'], 'frame')}, {record['width']}x{record['height']}, "
+        f"{_count(record['clips'], 'clip')}" + ("" if seams is None else f", seams {seams:.2f}"),
+        f"{record['tokens']} tokens, {record['indices']} indices, {record['bits'] / 1000:.2f} kbit, "
+        f"{record['bits_per_pixel']:.4f} bits per pixel",
+    ]
+    lines += [f"{name.replace('_', ' '):<13} {path}" for name, path in record["files"].items()]
+    return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
