@@ -1,4 +1,4 @@
-"""Pixels in and out: read and write video, cut it into clips and join it again, fit it to the model's grid."""
+"""Pixels in and out: read and write video, cut it into clips and join them, fit it to the model's grid."""
 
 from sweettok_cli.video.clips import Clip, count_clips, cut, join
 from sweettok_cli.video.fit import Fit

@@ -16,8 +16,8 @@ class Clip:
 
     Attributes:
         frames: uint8 RGB [length, h, w, 3].
-        valid: how many of them no earlier clip holds and the source really has: the overlap at the front and the
-            repeated frames at the end are not counted.
+        valid: how many of them no earlier clip holds and the source really has: the overlap at the front and
+            the repeated frames at the end are not counted.
     """
 
     frames: np.ndarray
@@ -38,9 +38,9 @@ def count_clips(total: int, length: int = CLIP_FRAMES, overlap: int = 0) -> int:
 
 
 def cut(frames: Iterable[np.ndarray], length: int = CLIP_FRAMES, overlap: int = 0) -> Iterator[Clip]:
-    """Cut frames into clips of ``length``; each clip starts with the last ``overlap`` frames of the one before.
+    """Cut frames into clips of ``length``; each starts with the last ``overlap`` frames of the one before.
 
-    The last clip is filled up by repeating the last frame. Holds one clip in memory, whatever the length of the video.
+    The last clip is filled up by repeating the last frame. Memory holds one clip, however long the video.
 
     Args:
         frames: uint8 RGB [h, w, 3], all of one size.
@@ -62,16 +62,16 @@ def cut(frames: Iterable[np.ndarray], length: int = CLIP_FRAMES, overlap: int = 
         yield Clip(np.stack(held), fresh)
 
 
-def join(clips: Iterable[np.ndarray], overlap: int, total: int) -> Iterator[np.ndarray]:
+def join(clips: Iterable[np.ndarray], overlap: int, total: int | None = None) -> Iterator[np.ndarray]:
     """Undo :func:`cut`: the ``total`` first frames of the joined clips.
 
-    Where two clips overlap, the later one is faded in linearly, which hides a seam that two separately decoded clips
-    would show. Clips that agree on the shared frames come back exactly.
+    Where two clips overlap, the later one is faded in linearly, which hides the seam that two separately
+    decoded clips would show. Clips that agree on the shared frames come back exactly.
 
     Args:
         clips: uint8 RGB [t, h, w, 3], in order.
         overlap: frames shared by neighbouring clips, as given to :func:`cut`.
-        total: frames to give back.
+        total: frames to give back; None for all, with those that fill up the last clip.
 
     Raises:
         ValueError: the clips hold fewer than ``total`` frames.
@@ -80,7 +80,10 @@ def join(clips: Iterable[np.ndarray], overlap: int, total: int) -> Iterator[np.n
     tail: list[np.ndarray] = []
     for clip in clips:
         _check(len(clip), overlap)
-        faded = [_fade(old, new, (i + 1) / (overlap + 1)) for i, (old, new) in enumerate(zip(tail, clip, strict=False))]
+        faded = [
+            _fade(old, new, (i + 1) / (overlap + 1))
+            for i, (old, new) in enumerate(zip(tail, clip, strict=False))
+        ]
         joined = faded + list(clip[len(tail) :])
         tail = joined[len(joined) - overlap :]
         for frame in joined[: len(joined) - overlap]:
@@ -93,7 +96,7 @@ def join(clips: Iterable[np.ndarray], overlap: int, total: int) -> Iterator[np.n
             return
         given += 1
         yield frame
-    if given < total:
+    if total is not None and given < total:
         raise ValueError(f"the clips hold {given} frames, {total} are wanted")
 
 

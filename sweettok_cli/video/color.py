@@ -1,8 +1,8 @@
 """YUV to RGB and back with the matrix and range that the stream states.
 
-libswscale knows both, but what PyAV hands it by default changed between versions 14 and 18: a BT.709 file came out up
-to 32 grey levels wrong in the older ones. Naming source and target explicitly gives the same picture in all of them,
-within one level of the exact formula (tests/video/test_color.py).
+libswscale knows both, but what PyAV hands it by default changed between versions 14 and 18: a BT.709 file
+came out up to 32 grey levels wrong in the older one. Naming source and target explicitly gives the same
+picture in both, within one or two levels of the exact formula (tests/video/test_color.py).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from av.video.reformatter import VideoReformatter
 
 from sweettok_cli.errors import SweettokError
 
-# Matrix coefficients, ITU-T H.273 table 4 -> libswscale's table. Constant-luminance BT.2020 is read as the common
-# non-constant kind: the difference shows only in saturated edges.
+# Matrix coefficients, ITU-T H.273 table 4 -> libswscale's table. Constant-luminance BT.2020 is read as the
+# common non-constant kind: the difference shows only in saturated edges.
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 _RGB, _UNSPECIFIED = 0, 2
 _BT709, _BT601 = 1, 5
 _LIMITED, _FULL = 1, 2
-# Bicubic, accurate rounding, full chroma in both directions: without the last two a grey ramp loses its whites
-# (255 comes back as 253) and colour edges are shifted by half a chroma sample.
+# Bicubic, accurate rounding, full chroma in both directions: without full chroma a grey ramp loses its whites
+# (255 comes back as 253) and chroma is repeated instead of interpolated.
 _PRECISE = 0x4 | 0x40000 | 0x2000 | 0x4000
 HD_LINES = 720
 
@@ -30,9 +30,9 @@ HD_LINES = 720
 class ToRgb:
     """Converts the frames of one stream to uint8 RGB [h, w, 3].
 
-    Tags are honoured frame by frame. Untagged video is taken as BT.601 below 720 lines and BT.709 from there on, in
-    limited range, as players do; grey and "yuvj" formats without a tag are full range. Alpha is dropped, more than
-    eight bits are rounded to eight, and high dynamic range is not tone-mapped.
+    Tags are honoured frame by frame. Untagged video is taken as BT.601 below 720 lines and BT.709 from there
+    on, in limited range, as players do; grey and "yuvj" formats without a tag are full range. Alpha is
+    dropped, more than eight bits are rounded to eight, and high dynamic range is not tone-mapped.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,9 @@ def _source_matrix(frame: VideoFrame) -> int:
     if tag in (_RGB, _UNSPECIFIED, 3):
         return _BT601 if frame.height < HD_LINES else _BT709
     if tag not in _MATRICES:
-        raise SweettokError(f"colour matrix {tag} (ITU-T H.273) cannot be converted; convert the video to BT.709 first.")
+        raise SweettokError(
+            f"colour matrix {tag} (ITU-T H.273) cannot be converted; convert the video to BT.709 first."
+        )
     return _MATRICES[tag]
 
 

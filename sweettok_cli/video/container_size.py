@@ -9,8 +9,8 @@ from typing import BinaryIO
 def missing_bytes(path: Path) -> int:
     """How many bytes the file is shorter than its headers say; 0 where it is whole or its kind does not say.
 
-    Knows MP4 and MOV (ISO/IEC 14496-12, boxes), AVI and other RIFF (the chunk's size), Matroska and WebM (RFC 8794: the
-    segment's size). A file that was being streamed states none and counts as whole.
+    Knows MP4 and MOV (ISO/IEC 14496-12: boxes), AVI and other RIFF (the chunk's size), Matroska and WebM (RFC
+    8794: the segment's size). A file that was being streamed states none and counts as whole.
     """
     length = path.stat().st_size
     with open(path, "rb") as stream:

@@ -34,7 +34,7 @@ class Fit:
         return cls(width, height, -(-width // multiple) * multiple, -(-height // multiple) * multiple)
 
     def pad(self, batch: np.ndarray) -> np.ndarray:
-        """Repeat the right column and the bottom row: [..., height, width, 3] -> [..., padded_height, padded_width, 3].
+        """Repeat the last column and row: [..., height, width, 3] -> [..., padded_height, padded_width, 3].
 
         Repeated edges keep the border tiles free of an artificial step, which would cost tokens to describe.
         """
@@ -49,5 +49,7 @@ class Fit:
     def crop(self, batch: np.ndarray) -> np.ndarray:
         """Undo :meth:`pad`: [..., padded_height, padded_width, 3] -> [..., height, width, 3] (a view)."""
         if batch.shape[-3:-1] != (self.padded_height, self.padded_width):
-            raise ValueError(f"expected {self.padded_height} rows of {self.padded_width} pixels, got {batch.shape}")
+            raise ValueError(
+                f"expected {self.padded_height} rows of {self.padded_width} pixels, got {batch.shape}"
+            )
         return batch[..., : self.height, : self.width, :]

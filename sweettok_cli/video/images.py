@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -14,7 +15,16 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 
 _HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
-_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF", ".tiff": "TIFF"}
+_FORMATS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+_OPTIONS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
 # What browsers show where an animation states no time.
 _DEFAULT_MILLISECONDS = 100
 
@@ -29,8 +39,8 @@ def is_picture(path: Path) -> bool:
 def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, Fraction]]:
     """The frames of a picture file, uint8 RGB [h, w, 3], each with the time it starts at in seconds.
 
-    A still picture has one. The camera's orientation (EXIF) is applied, 16 bits a channel are rounded to 8, and
-    transparent parts are laid over white.
+    A still picture has one. The camera's orientation (EXIF) is applied, 16 bits a channel are rounded to 8,
+    and transparent parts are laid over white.
 
     Raises:
         SweettokError: the file is damaged or too large.
@@ -43,9 +53,14 @@ def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, Fraction]]:
                 for index in range(getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1):
                     image.seek(index)
                     yield _rgb(image), time
-                    time += Fraction(image.info.get("duration") or _DEFAULT_MILLISECONDS).limit_denominator(1000) / 1000
+                    time += (
+                        Fraction(image.info.get("duration") or _DEFAULT_MILLISECONDS).limit_denominator(1000)
+                        / 1000
+                    )
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise SweettokError(f"{path} is too large a picture to be read safely; scale it down first.") from error
+        raise SweettokError(
+            f"{path} is too large a picture to be read safely; scale it down first."
+        ) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
         raise SweettokError(f"{path} is a damaged picture ({error}); save or fetch it again.") from error
 
@@ -72,7 +87,7 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 
 def write_image(path: Path | str, rgb: np.ndarray, *, force: bool = False) -> None:
-    """Write uint8 RGB [h, w, 3] as PNG (exact), WebP (exact), JPEG (quality 95), BMP or TIFF, by the name's ending.
+    """Write uint8 RGB [h, w, 3]; the ending picks PNG, WebP (both exact), JPEG (quality 95), BMP or TIFF.
 
     Raises:
         SweettokError: an unknown ending, the file exists and ``force`` is not given, or it cannot be written.
@@ -81,6 +96,6 @@ def write_image(path: Path | str, rgb: np.ndarray, *, force: bool = False) -> No
     kind = _FORMATS.get(path.suffix.lower())
     if kind is None:
         raise SweettokError(f"{path} has no known picture ending; name it .png, .jpg or .webp.")
-    options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
+    options = _OPTIONS.get(kind, {})
     with atomic_output(path, force) as temporary:
-        Image.fromarray(rgb, "RGB").save(temporary, format=kind, **options)
+        Image.fromarray(rgb).save(temporary, format=kind, **options)

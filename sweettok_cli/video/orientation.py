@@ -19,12 +19,14 @@ class Orientation:
 
     @classmethod
     def of(cls, frame: Any) -> Orientation:
-        """What the display matrix of an ``av.VideoFrame`` asks for; angles between are taken to the nearest quarter.
+        """What the display matrix of an ``av.VideoFrame`` asks for, taken to the nearest quarter turn.
 
-        The matrix is nine int32, row by row; a point goes to (a x + c y, b x + d y), y pointing down (ISO/IEC 14496-12,
-        6.2.2).
+        The matrix is nine int32, row by row; a point goes to (a x + c y, b x + d y), y pointing down
+        (ISO/IEC 14496-12, 6.2.2).
         """
-        data = next((bytes(d) for d in frame.side_data if getattr(d.type, "name", "") == "DISPLAYMATRIX"), None)
+        data = next(
+            (bytes(d) for d in frame.side_data if getattr(d.type, "name", "") == "DISPLAYMATRIX"), None
+        )
         if data is None or len(data) < 36:
             return cls()
         a, b, _, c, d = struct.unpack("=9i", data[:36])[:5]

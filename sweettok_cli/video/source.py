@@ -34,7 +34,9 @@ def check_readable(path: Path) -> None:
         if path.stat().st_size == 0:
             raise SweettokError(f"{path} is empty; the copy or download that made it failed, fetch it again.")
     except OSError as error:
-        raise SweettokError(f"{path} cannot be read ({error.strerror}); check its permissions and name.") from error
+        raise SweettokError(
+            f"{path} cannot be read ({error.strerror}); check its permissions and name."
+        ) from error
 
 
 def open_container(source: Source) -> InputContainer:
@@ -56,13 +58,15 @@ def open_container(source: Source) -> InputContainer:
         container = av.open(target, options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except (FFmpegError, EOFError) as error:
         raise SweettokError(
-            f"{name} cannot be read as a video ({reason(error)}); it is damaged, cut short or of another kind, "
-            "check that it plays and fetch it again."
+            f"{name} cannot be read as a video ({reason(error)}); it is damaged, cut short or of another "
+            "kind, check that it plays and fetch it again."
         ) from error
     refused = _REFUSED & set(container.format.name.split(","))
     if refused:
         container.close()
-        raise SweettokError(f"{name} is not a video but a file of kind {sorted(refused)[0]!r}; give a video file.")
+        raise SweettokError(
+            f"{name} is not a video but a file of kind {sorted(refused)[0]!r}; give a video file."
+        )
     return container
 
 
@@ -85,7 +89,11 @@ def _is_cover(stream: VideoStream, container: InputContainer) -> bool:
     if disposition is not None:
         return "attached_pic" in str(disposition)
     # PyAV 14 does not tell; a picture beside sound that lasts no time is a cover.
-    return bool(container.streams.audio) and stream.codec_context.name in _COVER_CODECS and not stream.average_rate
+    return (
+        bool(container.streams.audio)
+        and stream.codec_context.name in _COVER_CODECS
+        and not stream.average_rate
+    )
 
 
 def source_name(source: Source) -> str:

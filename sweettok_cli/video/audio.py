@@ -1,0 +1,161 @@
+"""The sound of one file carried over into another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.video.images import is_picture
+from sweettok_cli.video.info import probe
+from sweettok_cli.video.source import check_readable, open_container, reason
+
+# What MP4 and QuickTime players expect to find; anything else is encoded again as AAC.
+_COPIED = {
+    "mp4": {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac"},
+    "mov": {"aac", "mp3", "ac3", "eac3", "alac"},
+}
+_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+_AAC_LAYOUTS = {"mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1"}
+# An encoder's priming lies a few hundredths of a second before the pictures; only a longer lead moves them.
+_LONGEST_PRIMING = Fraction(1, 10)
+
+
+class SoundTrack:
+    """The best sound stream of a file, added to an output and fed to it in step with the pictures.
+
+    Packets are copied as they are where the output's format allows, else encoded again as AAC. Sound and
+    pictures keep the distance they have in the source.
+
+    Attributes:
+        lead_ticks: by how many ticks of the output's picture clock the pictures must be delayed, because the
+            sound begins before them; 0 for most files.
+    """
+
+    def __init__(
+        self, source: Path, container: InputContainer, output: OutputContainer, clock: Fraction
+    ) -> None:
+        stream = container.streams.best("audio")
+        assert isinstance(stream, AudioStream)
+        self._source = source
+        self._output = output
+        self._input = container
+        self._stream = stream
+        pictures = probe(source).start if container.streams.video else Fraction(0)
+        first = next((p for p in container.demux(stream) if p.size and p.pts is not None), None)
+        sound = pictures if first is None else Fraction(first.pts or 0) * _base(first)
+        container.seek(int(sound / _base(stream)), stream=stream)
+        lead = pictures - sound
+        self.lead_ticks = math.ceil(lead / clock) if lead > _LONGEST_PRIMING else 0
+        self._shift = self.lead_ticks * clock - pictures
+        copied = _COPIED.get(output.format.name, set())
+        self._packets = self._copies() if _codec(stream) in copied else self._encoded()
+        self._waiting: Packet | None = None
+
+    @classmethod
+    def open(
+        cls, source: Path, output: OutputContainer, clock: Fraction, closing: ExitStack
+    ) -> SoundTrack | None:
+        """Add the sound of ``source`` to ``output``; None where it has none.
+
+        ``clock`` is the tick of the output's pictures in seconds; ``closing`` closes the source.
+
+        Raises:
+            SweettokError: ``source`` cannot be read.
+        """
+        check_readable(source)
+        if is_picture(source):
+            return None
+        container = closing.enter_context(open_container(source))
+        if not container.streams.audio:
+            return None
+        return cls(source, container, output, clock)
+
+    def write(self, until: Fraction | None) -> None:
+        """Hand over what plays before ``until`` seconds of the output; everything that is left for None."""
+        try:
+            while True:
+                packet = self._waiting or next(self._packets, None)
+                self._waiting = None
+                if packet is None:
+                    return
+                if until is not None and packet.dts is not None and packet.dts * _base(packet) > until:
+                    self._waiting = packet
+                    return
+                self._output.mux(packet)
+        except FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            raise SweettokError(
+                f"The sound of {self._source} cannot be copied ({reason(error)}); "
+                "leave it out or convert it to AAC."
+            ) from error
+
+    def _copies(self) -> Iterator[Packet]:
+        target = self._output.add_stream_from_template(self._stream)
+        following: int | None = None
+
+        def packets() -> Iterator[Packet]:
+            nonlocal following
+            for packet in self._input.demux(self._stream):
+                if not packet.size:
+                    continue
+                dts = packet.dts if packet.dts is not None else packet.pts
+                if dts is None:
+                    dts = following or 0
+                following = dts + (packet.duration or 0)
+                shift = round(self._shift / _base(packet))
+                packet.pts = (packet.pts if packet.pts is not None else dts) + shift
+                packet.dts = dts + shift
+                packet.stream = target
+                yield packet
+
+        return packets()
+
+    def _encoded(self) -> Iterator[Packet]:
+        context = self._stream.codec_context
+        rate = context.sample_rate if context.sample_rate in _AAC_RATES else 48000
+        layout = context.layout.name if context.layout.name in _AAC_LAYOUTS else "stereo"
+        target = self._output.add_stream("aac", rate=rate, layout=layout)
+        resampler = AudioResampler("fltp", layout, rate, frame_size=1024)
+
+        def packets() -> Iterator[Packet]:
+            for frame in self._decoded():
+                for piece in resampler.resample(frame):
+                    yield from target.encode(piece)
+            for piece in resampler.resample(None):
+                yield from target.encode(piece)
+            yield from target.encode(None)
+
+        return packets()
+
+    def _decoded(self) -> Iterator[AudioFrame]:
+        for packet in self._input.demux(self._stream):
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                continue
+            for frame in frames:
+                if isinstance(frame, AudioFrame):
+                    if frame.pts is not None and frame.time_base is not None:
+                        frame.pts += round(self._shift / Fraction(frame.time_base))
+                    yield frame
+
+
+def _codec(stream: AudioStream) -> str:
+    """The codec's name, not its decoder's (mp3float, libopus)."""
+    return stream.codec_context.name.removeprefix("lib").removesuffix("float")
+
+
+def _base(timed: Packet | AudioStream) -> Fraction:
+    return Fraction(timed.time_base or Fraction(1, 1000))

@@ -1,0 +1,121 @@
+"""One pass over a stream's packets: frames, upright RGB, times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.video.color import ToRgb
+from sweettok_cli.video.orientation import Orientation
+from sweettok_cli.video.source import reason
+
+
+@dataclass
+class Progress:
+    """What became of the packets of one file."""
+
+    name: str
+    frames: int = 0
+    damaged: int = 0
+
+
+def decode(container: InputContainer, stream: VideoStream, progress: Progress) -> Iterator[VideoFrame]:
+    """Decoded frames in order of display. Packets that cannot be decoded are counted and passed over.
+
+    Raises:
+        SweettokError: the container itself cannot be read any further.
+    """
+    packets = iter(container.demux(stream))
+    while True:
+        try:
+            packet = next(packets, None)
+        except (FFmpegError, EOFError) as error:
+            raise SweettokError(
+                f"{progress.name} cannot be read beyond frame {progress.frames} ({reason(error)}); "
+                "it is damaged or cut short, fetch it again."
+            ) from error
+        if packet is None:
+            return
+        try:
+            frames = packet.decode()
+        except EOFError:
+            return
+        except FFmpegError:
+            progress.damaged += 1
+            continue
+        for frame in frames:
+            if isinstance(frame, VideoFrame):
+                progress.frames += 1
+                yield frame
+
+
+def set_threads(stream: VideoStream, threads: int) -> None:
+    """Let the decoder use this many threads; 0 leaves it the choice."""
+    stream.thread_type = "NONE" if threads == 1 else "AUTO"
+    stream.codec_context.thread_count = threads
+
+
+class Upright:
+    """Turns the frames of one file into RGB as they are to be shown."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._to_rgb = ToRgb()
+
+    def __call__(self, frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:
+        """Uint8 RGB [h, w, 3], scaled to ``size`` (width, height, as shown) where the frame has another."""
+        orientation = Orientation.of(frame)
+        try:
+            return orientation.apply(self._to_rgb(frame, orientation.size(*size)))
+        except SweettokError as error:
+            raise SweettokError(f"{self._name}: {error}") from error
+
+
+def shown_size(frame: VideoFrame) -> tuple[int, int]:
+    """Width and height of a frame as it is to be shown."""
+    return Orientation.of(frame).size(frame.width, frame.height)
+
+
+def stated_time(frame: VideoFrame, by_decoding: bool = False) -> Fraction | None:
+    """When the frame is shown on the container's clock, in seconds; None where it does not say."""
+    tick = frame.dts if by_decoding else frame.pts
+    if tick is None or frame.time_base is None:
+        return None
+    return tick * Fraction(frame.time_base)
+
+
+def states_decoding_only(container: InputContainer) -> bool:
+    """Whether the container knows times of decoding only (AVI); what libav then makes up for display is wrong."""
+    return container.format.name == "avi"
+
+
+class Clock:
+    """Times of frames counted from the first one; always growing, also where the file states none."""
+
+    def __init__(self, rate: Fraction, by_decoding: bool = False) -> None:
+        """``by_decoding``: take the times of decoding, for containers that state no times of display."""
+        self._step = 1 / rate
+        self._by_decoding = by_decoding
+        self._start = Fraction(0)
+        self._last: Fraction | None = None
+
+    def time(self, frame: VideoFrame) -> Fraction:
+        """The time of the next frame, in seconds."""
+        stated = stated_time(frame, self._by_decoding)
+        if self._last is None:
+            self._start = stated or Fraction(0)
+            time = Fraction(0)
+        else:
+            time = self._last + self._step if stated is None else stated - self._start
+            if time <= self._last:
+                time = self._last + self._step
+        self._last = time
+        return time

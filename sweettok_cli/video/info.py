@@ -1,0 +1,147 @@
+"""What a file says about itself before it is decoded."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.video.decoding import Progress, decode, shown_size, stated_time
+from sweettok_cli.video.images import count_pictures, is_picture, read_pictures
+from sweettok_cli.video.source import check_readable, open_container, video_stream
+from sweettok_cli.video.timing import DEFAULT_RATE, is_regular
+
+_PEEKED_PACKETS = 64
+# Frames arrive out of order; the last of the peeked ones may still lack an earlier neighbour.
+_REORDERED = 16
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """The header, some packets and the first frame, put together.
+
+    Attributes:
+        path: the file.
+        width: of a frame as it is shown (rotation applied), in pixels. Non-square pixels are not stretched.
+        height: likewise.
+        rate: frames a second, exact; 1 for a still picture.
+        frames: how many the container declares; None where it does not. A file trimmed by an edit list
+            gives fewer.
+        time_base: one tick of the container's clock in seconds.
+        variable_rate: True where the first frames do not keep to the rate, False where all of them do, None
+            where the file is longer than what was looked at.
+        has_audio: whether there is sound.
+        is_image: whether it is one still picture.
+        start: when the first frame is shown on the container's clock, in seconds.
+        duration: seconds; None where unknown.
+    """
+
+    path: Path
+    width: int
+    height: int
+    rate: Fraction
+    frames: int | None
+    time_base: Fraction
+    variable_rate: bool | None
+    has_audio: bool
+    is_image: bool
+    start: Fraction = Fraction(0)
+    duration: Fraction | None = None
+
+
+def probe(path: Path | str) -> VideoInfo:
+    """Describe a file by its header, some packets and its first frame; nothing more is decoded.
+
+    Raises:
+        SweettokError: the file cannot be read, or holds no picture.
+    """
+    path = Path(path)
+    check_readable(path)
+    if is_picture(path):
+        return _probe_pictures(path)
+    with open_container(path) as container:
+        stream = video_stream(container, str(path))
+        times, whole = _peek(container, stream)
+        rate, regular = _rate(stream, times)
+        has_audio = bool(container.streams.audio)
+    with open_container(path) as container:
+        stream = video_stream(container, str(path))
+        first = next(decode(container, stream, Progress(str(path))), None)
+        if first is None:
+            raise SweettokError(f"{path} holds no frame that can be decoded; it is damaged, fetch it again.")
+        width, height = shown_size(first)
+        base = _time_base(stream)
+        still = container.format.name.endswith("_pipe")
+        duration = stream.duration * base if stream.duration else None
+        if duration is None and container.duration and not still:
+            duration = Fraction(container.duration, 1_000_000)
+        return VideoInfo(
+            path=path,
+            width=width,
+            height=height,
+            rate=Fraction(1) if still else rate,
+            frames=1 if still else stream.frames or None,
+            time_base=base,
+            variable_rate=None if regular and not whole else not regular,
+            has_audio=has_audio,
+            is_image=still,
+            start=stated_time(first) or Fraction(0),
+            duration=duration,
+        )
+
+
+def _probe_pictures(path: Path) -> VideoInfo:
+    count = count_pictures(path)
+    pictures = [(rgb.shape, time) for rgb, time in itertools.islice(read_pictures(path), _PEEKED_PACKETS)]
+    (height, width, _), _ = pictures[0]
+    base = Fraction(1, 1000)
+    if count == 1:
+        return VideoInfo(path, width, height, Fraction(1), 1, base, False, False, True)
+    times = [time for _, time in pictures]
+    rate = (len(times) - 1) / times[-1]
+    regular = is_regular(times, rate, base)
+    variable = None if regular and len(times) < count else not regular
+    return VideoInfo(path, width, height, rate, count, base, variable, False, False)
+
+
+def _time_base(stream: VideoStream) -> Fraction:
+    return Fraction(stream.time_base or Fraction(1, 1000))
+
+
+def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction], bool]:
+    """Times of the first packets in order of display, and whether they were all there are."""
+    base = _time_base(stream)
+    times: list[Fraction] = []
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0:
+                return sorted(times), True
+            if packet.pts is not None and not _discarded(packet):
+                times.append(packet.pts * base)
+            if len(times) == _PEEKED_PACKETS:
+                break
+    except (FFmpegError, EOFError):
+        # Decoding meets the same damage and reports it.
+        return sorted(times), False
+    return sorted(times)[: _PEEKED_PACKETS - _REORDERED], False
+
+
+def _discarded(packet: object) -> bool:
+    """Whether an edit list trims the packet away."""
+    return bool(getattr(packet, "is_discard", False))
+
+
+def _rate(stream: VideoStream, times: list[Fraction]) -> tuple[Fraction, bool]:
+    """The rate that the first frames keep to, or the average one; and whether they keep to it."""
+    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
+    candidates = [Fraction(rate) for rate in rates if rate]
+    for rate in candidates:
+        if is_regular(times, rate, _time_base(stream)):
+            return rate, True
+    return (candidates[0], False) if candidates else (DEFAULT_RATE, True)

@@ -1,0 +1,137 @@
+"""Colour against the exact formulas of ITU-T H.273, 8.3, not against libswscale's own round trip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.video import VideoReader, VideoWriter
+from sweettok_cli.video.color import FromRgb, ToRgb
+
+COLORS = np.array(
+    [
+        (255, 255, 255),
+        (191, 191, 0),
+        (0, 191, 191),
+        (0, 191, 0),
+        (191, 0, 191),
+        (191, 0, 0),
+        (0, 0, 191),
+        (0, 0, 0),
+    ]
+    + [(v, v, v) for v in range(1, 255, 17)]
+    + [(255, 0, 0), (60, 200, 30)]
+)
+WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
+LIMITED, FULL = 1, 2
+
+
+def exact_yuv(rgb: np.ndarray, matrix: int, span: int, bits: int = 8) -> np.ndarray:
+    """[..., 3] RGB 0 to 255 -> [..., 3] Y'CbCr code values, not yet rounded."""
+    kr, kb = WEIGHTS[matrix]
+    r, g, b = np.moveaxis(rgb / 255.0, -1, 0)
+    luma = kr * r + (1 - kr - kb) * g + kb * b
+    chroma = np.stack([(b - luma) / (2 - 2 * kb), (r - luma) / (2 - 2 * kr)])
+    top, middle = 2**bits - 1, 2 ** (bits - 1)
+    if span == FULL:
+        return np.stack([luma * top, *(chroma * top + middle)], -1)
+    step = 2 ** (bits - 8)
+    return np.stack([(16 + 219 * luma) * step, *((128 + 224 * chroma) * step)], -1)
+
+
+def stripes(colors: np.ndarray, height: int = 16) -> np.ndarray:
+    return np.repeat(np.repeat(colors[None], 16, 1), height, 0)
+
+
+def coded(matrix: int, span: int, bits: int = 8, height: int = 16) -> av.VideoFrame:
+    planes = np.rint(exact_yuv(stripes(COLORS, height), matrix, span, bits)).clip(0, 2**bits - 1)
+    planes = np.moveaxis(planes, -1, 0)
+    if bits == 8:
+        return av.VideoFrame.from_ndarray(np.ascontiguousarray(planes, np.uint8), format="yuv444p")
+    frame = av.VideoFrame(planes.shape[2], planes.shape[1], "yuv444p10le")
+    for plane, values in zip(frame.planes, planes, strict=True):
+        rows = np.zeros((plane.height, plane.line_size // 2), np.uint16)
+        rows[:, : values.shape[1]] = values
+        plane.update(rows.tobytes())
+    return frame
+
+
+def error(rgb: np.ndarray) -> int:
+    """Largest difference in the middle of the stripes."""
+    return int(np.abs(rgb[8, 8::16].astype(int) - COLORS).max())
+
+
+@pytest.mark.parametrize("span", [LIMITED, FULL])
+@pytest.mark.parametrize("matrix", [1, 5, 6, 9])
+@pytest.mark.parametrize("bits", [8, 10])
+def test_tagged_frames_come_back_exactly(matrix: int, span: int, bits: int) -> None:
+    frame = coded(matrix, span, bits)
+    frame.colorspace, frame.color_range = matrix, span
+    assert error(ToRgb()(frame)) <= 2
+
+
+@pytest.mark.parametrize(("height", "matrix"), [(16, 6), (718, 6), (720, 1), (1080, 1)])
+def test_untagged_frames_follow_their_height(height: int, matrix: int) -> None:
+    assert error(ToRgb()(coded(matrix, LIMITED, height=height))) <= 2
+
+
+def test_untagged_grey_is_full_range() -> None:
+    ramp = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
+    rgb = ToRgb()(av.VideoFrame.from_ndarray(ramp, format="gray"))
+    assert np.array_equal(rgb[0, :, 1], ramp[0])
+
+
+def test_rgb_frames_are_left_alone() -> None:
+    rgb = stripes(COLORS).astype(np.uint8)
+    assert np.array_equal(ToRgb()(av.VideoFrame.from_ndarray(rgb, format="rgb24")), rgb)
+    assert np.array_equal(ToRgb()(av.VideoFrame.from_ndarray(rgb[..., ::-1].copy(), format="bgr24")), rgb)
+
+
+def test_unknown_matrix_is_refused() -> None:
+    frame = coded(1, LIMITED)
+    frame.colorspace = 8
+    with pytest.raises(SweettokError, match="colour matrix 8"):
+        ToRgb()(frame)
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p"])
+def test_written_values_are_bt709_limited(pixels: str) -> None:
+    frame = FromRgb(pixels)(stripes(COLORS).astype(np.uint8))
+    assert int(frame.colorspace) == 1 and int(frame.color_range) == LIMITED
+    wanted = exact_yuv(COLORS, 1, LIMITED)
+    for plane, values in zip(frame.planes, wanted.T, strict=True):
+        rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+        step = 16 * plane.width // (16 * len(COLORS))
+        assert np.abs(rows[plane.height // 2, step // 2 :: step] - values).max() <= 1
+
+
+@pytest.mark.parametrize("odd", [0, 1])
+def test_ramp_and_bars_survive_the_file(tmp_path: Path, odd: int) -> None:
+    ramp = np.repeat(np.tile(np.arange(256, dtype=np.uint8), (64, 1))[..., None], 3, 2)
+    bars = np.repeat(np.repeat(COLORS[:8].astype(np.uint8)[None], 32, 1), 64, 0)
+    picture = np.concatenate([ramp, bars])[: 128 - odd, : 256 - odd]
+    path = tmp_path / "color.mp4"
+    with VideoWriter(path, 256 - odd, 128 - odd, 25) as writer:
+        for _ in range(5):
+            writer.write(picture)
+    with VideoReader(path) as reader:
+        read = np.stack([frame.rgb for frame in reader]).astype(int)
+    assert read.shape == (5, 128 - odd, 256 - odd, 3)
+    difference = np.abs(read - picture)
+    assert difference[:, :60].max() <= 4 and difference[:, :60].mean() < 1
+    assert difference[:, 68:120, 16::32].max() <= 4
+
+
+def test_file_states_its_colour(tmp_path: Path) -> None:
+    path = tmp_path / "tagged.mp4"
+    with VideoWriter(path, 64, 64, 25) as writer:
+        writer.write(np.zeros((64, 64, 3), np.uint8))
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        tags = (context.colorspace, context.color_primaries, context.color_trc, context.color_range)
+        assert tuple(int(tag) for tag in tags) == (1, 1, 1, LIMITED)
+    assert b"colrnclx" in path.read_bytes()
