@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sweettok_cli.cli.failures import debugging, explain
 from sweettok_cli.cli.options import (
     DEFAULT_MODEL,
     BatchClipsOption,
@@ -77,16 +78,28 @@ def evaluate(
             yield update
 
     score = measure_folder(
-        target, tokenizer, batch_clips=batch_clips, overlap=overlap, limit=limit, watch=watch
+        target,
+        tokenizer,
+        batch_clips=batch_clips,
+        overlap=overlap,
+        limit=limit,
+        watch=watch,
+        explain=_explain,
     )
-    for name, error in score.failed:
-        output.warn(f"{name}: {error}")
+    for _, error in score.failed:
+        output.error(error)
     record = score.record()
     if table:
         _write_rows(table, record["per_file"], force)
     output.result(record, None if as_json else _text(score, record))
     if score.failed:
         raise typer.Exit(1)
+
+
+def _explain(error: Exception) -> str:
+    if debugging():
+        raise error
+    return explain(error)
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]], force: bool) -> None:
@@ -118,8 +131,10 @@ def _text(score: FolderScore, record: dict[str, Any]) -> str:
             f"{row['seconds']:.1f}",
         )
     price = record["clip_256"]
+    failed = f" ({len(score.failed)} failed)" if score.failed else ""
     lines = [
-        f"{score.spec.name}, {record['files']} files, {record['frames']} frames, {record['seconds']:.0f} s",
+        f"{score.spec.name}, {record['files']} files{failed}, {record['frames']} frames, "
+        f"{record['seconds']:.0f} s",
         f"PSNR  {_figure(record['psnr'], 2)} dB over all frames, "
         f"{_figure(record['psnr_mean_of_files'], 2)} dB mean of files",
         f"SSIM  {_figure(record['ssim'], 4)} over all frames, "
@@ -135,7 +150,6 @@ def _text(score: FolderScore, record: dict[str, Any]) -> str:
     )
     if words:
         lines.append(f"words {words}")
-    lines += [f"failed: {name}: {error}" for name, error in score.failed]
     return as_text(table, *lines) if record["per_file"] else "\n".join(lines)
 
 

@@ -8,30 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
-
-#: Endings that are taken from a folder; a file given by name may have any.
-MEDIA = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".avi",
-        ".webm",
-        ".mkv",
-        ".gif",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".y4m",
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".webp",
-        ".bmp",
-        ".tif",
-        ".tiff",
-    ]
-)
+from sweettok_cli.video.endings import MEDIA
 
 
 @dataclass(frozen=True)

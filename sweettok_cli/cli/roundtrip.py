@@ -35,6 +35,7 @@ def roundtrip(
             "-o",
             help="Folder for the results, or name of the side-by-side video.",
             show_default="FILE.roundtrip beside FILE",
+            metavar="PATH",
         ),
     ] = None,
     gain: Annotated[

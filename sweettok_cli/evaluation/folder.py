@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,12 +19,8 @@ from sweettok_cli.evaluation.price import Price
 from sweettok_cli.evaluation.word_counts import ListUse, WordCounts
 from sweettok_cli.tokenizers.base import Tokenizer, TokenizerSpec
 from sweettok_cli.tokenizers.pipeline import iterate_reconstruction
+from sweettok_cli.video.endings import MEDIA
 from sweettok_cli.video.reader import probe
-
-VIDEOS = (".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv", ".gif", ".mpg", ".mpeg", ".ts", ".y4m")
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-MEASURED = frozenset(VIDEOS + PICTURES)
-"""Endings of the files that are taken from a folder; a file given by name may have any."""
 
 Progress = Callable[[int, "int | None"], None]
 Watcher = Callable[[int, int, str], AbstractContextManager[Progress]]
@@ -152,16 +149,23 @@ def find_files(target: Path) -> list[Path]:
             f"There is no file or folder {target}; eval measures a folder of videos or pictures, or one of "
             "them (data sets by name, such as ucf101, are not supported yet)."
         )
-    found = [
-        path
-        for path in sorted(target.rglob("*"))
-        if path.suffix.lower() in MEASURED
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(target).parts)
-    ]
+    found: list[Path] = []
+    for parent, folders, files in os.walk(target, onerror=_unreadable):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(parent, name)
+            for name in files
+            if Path(name).suffix.lower() in MEDIA and not name.startswith(".")
+        ]
     if not found:
         raise SweettokError(f"The folder {target} holds no video or picture; give one that does.")
-    return found
+    return sorted(found)
+
+
+def _unreadable(error: OSError) -> None:
+    raise SweettokError(
+        f"{error.filename} cannot be read ({error.strerror}); check its permissions."
+    ) from error
 
 
 def measure_folder(
@@ -172,6 +176,7 @@ def measure_folder(
     overlap: int = 0,
     limit: int | None = None,
     watch: Watcher | None = None,
+    explain: Callable[[Exception], str] | None = None,
 ) -> FolderScore:
     """Send every file through the tokenizer and back, in memory, and score it against its source.
 
@@ -186,6 +191,8 @@ def measure_folder(
         limit: only the first so many files.
         watch: entered for each file with its place, their number and its name; gives what is called with the
             frames done and, where it is known, the frames in all.
+        explain: one sentence for any error in one file, or raises it again to end everything. Without it only
+            errors meant for the user are noted, and any other ends the measurement.
 
     Raises:
         SweettokError: ``target`` holds nothing to measure.
@@ -198,13 +205,19 @@ def measure_folder(
         with watch(place, len(paths), name) if watch else nullcontext() as on_progress:
             try:
                 file = measure_file(path, name, tokenizer, batch_clips, overlap, words, on_progress)
-            except SweettokError as error:
-                score.failed.append((name, str(error)))
+            except Exception as error:
+                score.failed.append((name, (explain or _own_errors)(error)))
                 continue
         score.files.append(file)
         if score.words and words:
             score.words.merge(words)  # only now: a file that fails half-way must not count
     return score
+
+
+def _own_errors(error: Exception) -> str:
+    if not isinstance(error, SweettokError):
+        raise error
+    return str(error)
 
 
 def measure_file(

@@ -21,6 +21,7 @@ from sweettok_cli.tokenizers.pipeline import decode_frames, encode_video
 from sweettok_cli.tokenizers.threads import write_behind
 from sweettok_cli.tokens.file import write_tokens
 from sweettok_cli.tokens.schema import TokenMeta, Tokens
+from sweettok_cli.video.endings import MEDIA
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.reader import VideoReader, probe
 from sweettok_cli.video.writer import VideoWriter
@@ -56,12 +57,14 @@ class RoundtripFiles:
                 the other files are put and after which they are named. By default a folder beside the source.
 
         Raises:
-            SweettokError: the source cannot be read.
+            SweettokError: the source cannot be read, or ``out`` names a kind of file that is not written.
         """
         ending = ".png" if probe(source).is_image else ".mp4"
         folder = out or source.parent / f"{source.stem}.roundtrip"
         if folder.suffix.lower() == ending and not folder.is_dir():
             stem, side_by_side, folder = folder.stem, folder, folder.parent
+        elif folder.suffix.lower() in MEDIA and not folder.is_dir():
+            raise SweettokError(f"{folder} does not end in {ending}, which this source becomes; name it so.")
         else:
             stem, side_by_side = source.stem, folder / f"{source.stem}.side-by-side{ending}"
         return cls(

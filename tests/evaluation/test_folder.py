@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -124,6 +124,24 @@ def test_a_failed_file_is_listed_and_the_others_are_measured(folder: Path) -> No
     assert all("/" in reason or "." in reason for _, reason in score.failed)
     assert [file.file for file in score.files] == ["b.mp4", "below/a.MOV", "c.png"]
     assert score.record()["failed"][0]["file"] == "a.mp4"
+
+
+def test_an_unforeseen_error_ends_everything_unless_it_is_explained(folder: Path) -> None:
+    class Failing(BlockTokenizer):
+        def decode(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
+            if width == 64:
+                raise MemoryError
+            return super().decode(arrays, height, width)
+
+    with pytest.raises(MemoryError):
+        measure_folder(folder, Failing())
+    score = measure_folder(folder, Failing(), explain=lambda error: f"no memory ({error!r})")
+    assert score.failed == [("below/a.MOV", "no memory (MemoryError())")]
+    assert len(score.files) == 2
+    words = WordCounts(Failing().spec.codebooks)
+    for name in ("b.mp4", "c.png"):
+        words.add(encode_video(folder / name, BlockTokenizer()).arrays)
+    assert score.use() == words.use()  # the failed file was encoded, and does not count
 
 
 def test_a_folder_of_failures_has_no_means(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,8 @@ def test_output_may_be_a_folder_or_the_name_of_the_picture(tmp_path: Path, examp
     assert named.side_by_side == tmp_path / "demo.mp4"
     assert named.decoded == tmp_path / "demo.decoded.mp4"
     assert len(set(named.paths().values())) == 5
+    with pytest.raises(SweettokError, match=r"demo\.png does not end in \.mp4"):
+        RoundtripFiles.named(examples / CLIP, tmp_path / "demo.png")
     (tmp_path / "folder.mp4").mkdir()
     assert RoundtripFiles.named(examples / CLIP, tmp_path / "folder.mp4").tokens.parent.name == "folder.mp4"
 
@@ -106,13 +109,13 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_failure_half_way_leaves_no_half_written_video(tmp_path: Path, examples: Path) -> None:
     class Failing(BlockTokenizer):
-        def decode(self, arrays: dict[str, np.ndarray], height: int, width: int) -> np.ndarray:  # type: ignore[override]
-            if len(self.batches) and arrays["spatial"][0, 0, 0] >= 0 and self.spent:
-                raise RuntimeError("out of memory")
-            self.spent = True
-            return super().decode(arrays, height, width)
+        decoded = 0
 
-        spent = False
+        def decode(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
+            self.decoded += 1
+            if self.decoded == 2:
+                raise RuntimeError("out of memory")
+            return super().decode(arrays, height, width)
 
     files = RoundtripFiles.named(examples / CLIP, tmp_path)
     with pytest.raises(RuntimeError, match="out of memory"):
