@@ -93,7 +93,7 @@ def stated_time(frame: VideoFrame, by_decoding: bool = False) -> Fraction | None
 
 
 def states_decoding_only(container: InputContainer) -> bool:
-    """Whether the container knows times of decoding only (AVI); what libav then makes up for display is wrong."""
+    """Whether the container knows times of decoding only (AVI); what libav makes up for display is wrong."""
     return container.format.name == "avi"
 
 

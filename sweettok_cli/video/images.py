@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
+from sweettok_cli.video.source import reason
 
 _HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
 _FORMATS = {
@@ -45,33 +47,46 @@ def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, Fraction]]:
     Raises:
         SweettokError: the file is damaged or too large.
     """
+    with _opened(path) as image:
+        time = Fraction(0)
+        for index in range(_count(image)):
+            image.seek(index)
+            yield _rgb(image), time
+            shown = Fraction(image.info.get("duration") or _DEFAULT_MILLISECONDS).limit_denominator(1000)
+            time += shown / 1000
+
+
+def count_pictures(path: Path) -> int:
+    """How many frames a picture file holds.
+
+    Raises:
+        SweettokError: the file is damaged or too large.
+    """
+    with _opened(path) as image:
+        return _count(image)
+
+
+def _count(image: Image.Image) -> int:
+    # The pages of a TIFF and the second picture of a phone's JPEG are no animation.
+    return getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                time = Fraction(0)
-                for index in range(getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1):
-                    image.seek(index)
-                    yield _rgb(image), time
-                    time += (
-                        Fraction(image.info.get("duration") or _DEFAULT_MILLISECONDS).limit_denominator(1000)
-                        / 1000
-                    )
+            image = Image.open(path)
+        with image:
+            yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise SweettokError(
             f"{path} is too large a picture to be read safely; scale it down first."
         ) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
-        raise SweettokError(f"{path} is a damaged picture ({error}); save or fetch it again.") from error
-
-
-def count_pictures(path: Path) -> int:
-    """How many frames a picture file holds."""
-    try:
-        with Image.open(path) as image:
-            return getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise SweettokError(f"{path} is a damaged picture ({error}); save or fetch it again.") from error
+        raise SweettokError(
+            f"{path} is a damaged picture ({reason(error)}); save or fetch it again."
+        ) from error
 
 
 def _rgb(image: Image.Image) -> np.ndarray:

@@ -106,3 +106,14 @@ class VideoReader:
             )
         if progress.damaged:
             _log.warning("%s: %d damaged packets were passed over", self._path, progress.damaged)
+        expected = declared
+        if declared is None and self.info.duration is not None and not self.info.has_audio:
+            # Some slack: where frames vary in length, duration and rate do not give their number.
+            expected = int(self.info.duration * self.info.rate * Fraction(9, 10))
+        if expected is not None and progress.frames < expected:
+            _log.warning(
+                "%s: only %d of about %d frames could be read; the file is damaged or trimmed",
+                self._path,
+                progress.frames,
+                declared or round((self.info.duration or 0) * self.info.rate),
+            )

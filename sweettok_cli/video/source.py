@@ -76,6 +76,10 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     Raises:
         SweettokError: there is none.
     """
+    if not len(container.streams):
+        raise SweettokError(
+            f"{name} has no index of its frames; it is cut short or was never finished, fetch it again."
+        )
     streams = [s for s in container.streams.video if not _is_cover(s, container)]
     if not streams:
         what = "holds sound but no pictures" if container.streams.audio else "holds no pictures"

@@ -152,11 +152,13 @@ VFR = (0, 1, 2, 5, 6, 9, 10, 11, 17, 18, 20, 21)
 _MS = Fraction(1, 1000)
 _CLOCK = Fraction(1001, 30000)
 
+SHARP = {"flags": "+qscale", "global_quality": "118", "qmin": "1", "qmax": "2"}
+
 READABLE: dict[str, Callable[[Path], Path]] = {
     "plain.mp4": lambda p: make(p),
     "ntsc.mp4": lambda p: make(p, rate=Fraction(30000, 1001)),
     "film.mkv": lambda p: make(p, rate=Fraction(24000, 1001)),
-    "mpeg4.avi": lambda p: make(p, "mpeg4", options={"b": "4M"}),
+    "mpeg4.avi": lambda p: make(p, "mpeg4", options=SHARP),
     "bframes.avi": lambda p: make(p, options={"bf": "2"}),
     "mjpeg.mov": lambda p: make(p, "mjpeg", pixels="yuvj420p"),
     "prores.mov": lambda p: make(p, "prores_ks", pixels="yuv422p10le"),

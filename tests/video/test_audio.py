@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.video import VideoWriter, probe, write_image
+from tests.video import torture
+
+
+def packets(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [bytes(p) for p in container.demux(container.streams.audio[0]) if p.size]
+
+
+def sound(path: Path) -> tuple[np.ndarray, float]:
+    """Samples [n], and when the first is heard, in seconds."""
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        frames = list(container.decode(stream))
+        return np.concatenate([f.to_ndarray().mean(0) for f in frames]).astype(float), float(
+            frames[0].pts * frames[0].time_base
+        )
+
+
+def onset(path: Path) -> float:
+    """When the tone begins, in seconds after the first picture."""
+    samples, start = sound(path)
+    loud = np.abs(samples) > 0.25 * np.abs(samples).max()
+    return start + np.argmax(loud) / 48000 - float(probe(path).start)
+
+
+def copy_sound(source: Path, target: Path, total: int = torture.FRAMES) -> Path:
+    with VideoWriter(target, 64, 48, 25, audio_from=source) as writer:
+        for index in range(total):
+            writer.write(torture.picture(index))
+    return target
+
+
+@pytest.mark.parametrize("codec", ["aac", "libmp3lame", "ac3"])
+@pytest.mark.parametrize("ending", [".mp4", ".mov"])
+def test_packets_are_copied_as_they_are(tmp_path: Path, codec: str, ending: str) -> None:
+    source = torture.make(tmp_path / "in.mkv", sound=(codec, Fraction(0)))
+    target = copy_sound(source, tmp_path / f"out{ending}")
+    assert packets(target) == packets(source)
+
+
+@pytest.mark.parametrize(("codec", "name"), [("libopus", "in.webm"), ("flac", "in.mkv")])
+def test_free_codecs_are_copied_into_mp4(tmp_path: Path, codec: str, name: str) -> None:
+    pictures = "libvpx-vp9" if name.endswith("webm") else "libx264"
+    source = torture.make(tmp_path / name, pictures, sound=(codec, Fraction(0)))
+    target = copy_sound(source, tmp_path / "out.mp4")
+    assert packets(target) == packets(source)
+
+
+@pytest.mark.parametrize(
+    ("codec", "name"), [("pcm_s16le", "in.avi"), ("pcm_s16le", "in.mov"), ("pcm_s24le", "in.mkv")]
+)
+def test_other_codecs_are_encoded_again(tmp_path: Path, codec: str, name: str) -> None:
+    source = torture.make(tmp_path / name, "mpeg4", sound=(codec, Fraction(0)))
+    target = copy_sound(source, tmp_path / "out.mp4")
+    with av.open(str(target)) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+    samples, _ = sound(target)
+    before, _ = sound(source)
+    assert abs(len(samples) - len(before)) <= 2 * 1024
+    assert onset(target) == pytest.approx(onset(source), abs=0.03)
+
+
+@pytest.mark.parametrize("name", ["late.mkv", "late.mp4", "broadcast.ts"])
+def test_sound_keeps_its_distance_from_the_pictures(tmp_path: Path, name: str) -> None:
+    source = torture.build(tmp_path, name)
+    target = copy_sound(source, tmp_path / "out.mp4")
+    assert onset(target) == pytest.approx(onset(source), abs=0.03)
+
+
+def test_sound_and_pictures_are_interleaved(tmp_path: Path) -> None:
+    source = torture.make(tmp_path / "in.mkv", frames=25, sound=("aac", Fraction(0)))
+    target = copy_sound(source, tmp_path / "out.mp4", 25)
+    with av.open(str(target)) as container:
+        kinds = [p.stream.type for p in container.demux() if p.size]
+    longest = max(
+        len(run) for kind in ("audio", "video") for run in "".join(k[0] for k in kinds).split(kind[0])
+    )
+    assert longest <= 16
+
+
+def test_sources_without_sound_are_no_error(tmp_path: Path) -> None:
+    silent = torture.build(tmp_path, "plain.mp4")
+    assert not probe(copy_sound(silent, tmp_path / "a.mp4")).has_audio
+    write_image(tmp_path / "still.png", torture.picture(0))
+    assert not probe(copy_sound(tmp_path / "still.png", tmp_path / "b.mp4")).has_audio
+
+
+def test_a_sound_file_will_do(tmp_path: Path) -> None:
+    source = torture.audio_only(tmp_path / "song.m4a")
+    assert packets(copy_sound(source, tmp_path / "out.mp4")) == packets(source)
+
+
+def test_missing_source_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SweettokError, match=r"gone\.mp4 does not exist"):
+        copy_sound(tmp_path / "gone.mp4", tmp_path / "out.mp4")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.video import VideoReader, probe, write_image
+from tests.video import torture
+
+
+def read(path: Path) -> np.ndarray:
+    with VideoReader(path) as reader:
+        [frame] = list(reader)
+    assert frame.time == 0
+    return frame.rgb
+
+
+@pytest.mark.parametrize("ending", [".png", ".webp", ".bmp", ".tiff", ".jpg", ".JPEG"])
+def test_written_images_come_back(tmp_path: Path, ending: str) -> None:
+    picture = torture.picture(9, 61, 47)
+    path = tmp_path / f"still{ending}"
+    write_image(path, picture)
+    info = probe(path)
+    assert info.is_image and info.frames == 1 and (info.width, info.height) == (61, 47)
+    difference = np.abs(read(path).astype(int) - picture)
+    assert difference.mean() < 1.5 if ending.lower() in (".jpg", ".jpeg") else difference.max() == 0
+
+
+def test_camera_orientation_is_applied(tmp_path: Path) -> None:
+    picture = torture.picture(9)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(picture).save(tmp_path / "phone.png", exif=exif)
+    assert np.array_equal(read(tmp_path / "phone.png"), np.rot90(picture, -1))
+
+
+def test_sixteen_bits_are_rounded(tmp_path: Path) -> None:
+    deep = (np.arange(64 * 64, dtype=np.uint16) * 16).reshape(64, 64)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    assert np.abs(read(tmp_path / "deep.png")[..., 0] - deep / 257).max() <= 0.5
+
+
+def test_transparent_parts_are_white(tmp_path: Path) -> None:
+    rgba = np.zeros((8, 8, 4), np.uint8)
+    rgba[:4] = (10, 20, 30, 255)
+    Image.fromarray(rgba).save(tmp_path / "clear.png")
+    rgb = read(tmp_path / "clear.png")
+    assert (rgb[:4] == (10, 20, 30)).all() and (rgb[4:] == 255).all()
+
+
+def test_ending_does_not_decide(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", torture.picture(3))
+    wrong = (tmp_path / "a.png").rename(tmp_path / "a.mp4")
+    assert probe(wrong).is_image and np.array_equal(read(wrong), torture.picture(3))
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".webp"])
+def test_damaged_image(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"half{ending}"
+    write_image(path, np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    torture.cut_short(path, 0.5)
+    with pytest.raises(SweettokError, match="damaged picture"):
+        probe(path)
+
+
+def test_huge_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(tmp_path / "huge.png", torture.picture(0))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(SweettokError, match="too large a picture"):
+        probe(tmp_path / "huge.png")
+
+
+def test_unknown_ending_and_existing_file(tmp_path: Path) -> None:
+    with pytest.raises(SweettokError, match="no known picture ending"):
+        write_image(tmp_path / "a.xyz", torture.picture(0))
+    write_image(tmp_path / "a.png", torture.picture(0))
+    with pytest.raises(SweettokError, match="--force"):
+        write_image(tmp_path / "a.png", torture.picture(1))
+    write_image(tmp_path / "a.png", torture.picture(1), force=True)
+    assert np.array_equal(read(tmp_path / "a.png"), torture.picture(1))
