@@ -134,10 +134,9 @@ class Sampler:
             return int(self._order[epoch][within])
 
     def _stretch(self, chosen: int, position: float) -> np.ndarray:
-        entry, recipe = self.entries[chosen], self.recipe
+        entry, wanted = self.entries[chosen], self.recipe.frames
         if chosen not in self.lengths:
             self.lengths[chosen] = declared_frames(entry)
-        wanted = 1 if recipe.still else recipe.frames
         start = int(position * (max(0, self.lengths[chosen] - wanted) + 1))
         try:
             frames = read_clip(entry.source(), start, wanted)
@@ -145,7 +144,7 @@ class Sampler:
             if start == 0:
                 raise
             frames = read_clip(entry.source(), 0, wanted)  # shorter than it declares
-        missing = recipe.frames - len(frames)
+        missing = wanted - len(frames)
         return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing > 0 else frames
 
     def _reject(self, chosen: int, error: SweettokError) -> None:

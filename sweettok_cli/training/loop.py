@@ -213,8 +213,8 @@ class Run:
             clips = ", ".join(name for batch in taken for name in batch.clips)
             what = "loss" if not math.isfinite(total.item()) else "gradient"
             raise SweettokError(
-                f"The {what} of step {state.step} is not finite on the clips {clips}; the last checkpoint is "
-                "intact, so --resume with a smaller --set lr, with --set precision=fp32, or without these clips."
+                f"The {what} of step {state.step} is not finite on the clips {clips}; the last checkpoint "
+                "is intact, so --resume with a smaller --set lr, with --set precision=fp32, or without them."
             )
         state.optimizer.step()
         state.optimizer.zero_grad(set_to_none=True)
@@ -270,7 +270,7 @@ class Run:
         if not (self.main and recipe.sample_every and self.held_out):
             return None
         side = int(max(side for side, _, _ in recipe.crop))
-        return SampleGrid(self.held_out[: max(1, recipe.hold_out)], recipe.frames, side, recipe.still)
+        return SampleGrid(self.held_out[: max(1, recipe.hold_out)], recipe.frames, side)
 
     def _draw(self, grid: SampleGrid | None) -> None:
         if grid is not None:

@@ -60,16 +60,14 @@ def pad_to_grid(frames: np.ndarray) -> np.ndarray:
 class SampleGrid:
     """Some clips drawn beside what the network makes of them: a row a clip, pairs of source | result."""
 
-    def __init__(self, entries: Sequence[Entry], frames: int, side: int, still: bool):
-        clips = [pad_to_grid(centre_clip(entry, 1 if still else frames, side)) for entry in entries]
-        if still:
-            clips = [np.repeat(clip, frames, axis=0) for clip in clips]
+    def __init__(self, entries: Sequence[Entry], frames: int, side: int):
+        clips = [pad_to_grid(centre_clip(entry, frames, side)) for entry in entries]
         size = [max(clip.shape[axis] for clip in clips) for axis in (1, 2)]
         pads = [
             ((0, 0), (0, size[0] - clip.shape[1]), (0, size[1] - clip.shape[2]), (0, 0)) for clip in clips
         ]
         self.clips = np.stack([np.pad(clip, pad, mode="edge") for clip, pad in zip(clips, pads, strict=True)])
-        self.shown = sorted({0, frames // 2, frames - 1}) if not still else [0]
+        self.shown = sorted({0, frames // 2, frames - 1})
 
     def draw(self, reconstruct: Callable[[np.ndarray], np.ndarray], path: Path) -> None:
         """Reconstruct the clips (uint8 [b, t, h, w, 3] to the same) and write the grid as PNG."""

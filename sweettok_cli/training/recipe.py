@@ -57,8 +57,6 @@ class Recipe:
 
     frames: int = 17
     """Frames of a training sample; a shorter clip repeats its last frame."""
-    still: bool = False
-    """Read one frame and repeat it ``frames`` times (images, for a network that only knows clips)."""
     crop: list[list[float]] = field(default_factory=lambda: [[64.0, 8.0, 1.0]])
     """Choices ``[side in pixels, samples a batch and device, weight]``; each step draws one by weight."""
     crops_per_clip: int = 2
