@@ -1,6 +1,6 @@
 """The command line: every command registered, every error one sentence.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. With ``SWEETTOK_DEBUG=1`` errors show a traceback.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. ``SWEETTOK_DEBUG=1`` adds the traceback.
 """
 
 from __future__ import annotations

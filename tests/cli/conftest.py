@@ -1,0 +1,81 @@
+"""The command line run in this process, with a tokenizer that needs no weights, and as a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from block_tokenizer import BlockTokenizer
+
+from sweettok_cli.errors import SweettokError
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left: its exit code, its data and its talk."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """``cli("encode", path)``: `sweettok encode path`, without the cost of a new process."""
+
+    def run(*arguments: object) -> Ran:
+        from sweettok_cli.cli.app import main
+
+        monkeypatch.setattr(sys, "argv", ["sweettok", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_info:
+            main()
+        captured = capsys.readouterr()
+        return Ran(int(exit_info.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def blocks(monkeypatch: pytest.MonkeyPatch) -> list[BlockTokenizer]:
+    """Commands load the block tokenizer; the list holds every one that was loaded."""
+    loaded: list[BlockTokenizer] = []
+
+    def load(
+        name_or_path: str = "sweettok-small", device: str = "auto", dtype: str = "auto"
+    ) -> BlockTokenizer:
+        if name_or_path not in ("sweettok-small", "blocks"):
+            raise SweettokError(f"{name_or_path} is no known model.")
+        loaded.append(BlockTokenizer())
+        return loaded[-1]
+
+    module = types.ModuleType("sweettok_cli.tokenizers.load")
+    module.load_tokenizer = load  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sweettok_cli.tokenizers.load", module)
+    return loaded
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Callable[..., Ran]:
+    """``process("encode", path)``: the real command in a process of its own, run in ``tmp_path``."""
+
+    def run(*arguments: object, env: dict[str, str] | None = None, check_code: int | None = None) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-m", "sweettok_cli", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, **(env or {})},
+            timeout=300,
+        )
+        if check_code is not None:
+            assert done.returncode == check_code, done.stderr
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run

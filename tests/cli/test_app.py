@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import sweettok_cli
+
+Cli = Callable[..., "object"]
+COMMANDS = ("encode", "decode", "roundtrip", "info", "words", "eval", "train", "doctor", "codebook build")
+HEAVY = ("torch", "av", "numpy", "transformers", "accelerate", "PIL", "matplotlib")
+
+
+def test_help_imports_nothing_heavy_and_is_quick() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "sweettok_cli", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert "typer" in imported
+    assert imported & set(HEAVY) == set()
+    took = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run(command[:1] + command[3:], capture_output=True, check=True)
+        took.append(time.perf_counter() - start)
+    assert min(took) < 0.4
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_help_has_examples(cli: Cli, command: str) -> None:
+    ran = cli(*command.split(), "--help")
+    assert ran.code == 0
+    examples = ran.out.split("Examples:")[1].split("Options:")[0]
+    assert f"sweettok {command}" in examples
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_can_be_read_by_programs_and_kept_quiet(cli: Cli, command: str) -> None:
+    ran = cli(*command.split(), "--help")
+    assert "--json" in ran.out
+    assert "--quiet" in ran.out
+
+
+def test_version(cli: Cli) -> None:
+    ran = cli("--version")
+    assert (ran.code, ran.out) == (0, f"sweettok {sweettok_cli.__version__}\n")
+
+
+def test_no_arguments_is_help(cli: Cli) -> None:
+    ran = cli()
+    assert "Usage: sweettok" in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["unheard-of"], ["encode"], ["encode", "--batch-clips", "0", "a"], ["info", "--x"]]
+)
+def test_wrong_usage_is_two(cli: Cli, arguments: list[str]) -> None:
+    ran = cli(*arguments)
+    assert ran.code == 2
+    assert ran.out == ""
+    assert "Error" in ran.err
+
+
+def test_an_error_is_one_sentence_on_stderr(cli: Cli) -> None:
+    ran = cli("info", "missing.npz")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == "error: missing.npz does not exist; check the name.\n"
+
+
+def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sweettok_cli", "info", "missing.npz"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "SWEETTOK_DEBUG": "1"},
+    )
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (MemoryError(), 1, "--batch-clips 1"),
+        (ZeroDivisionError("over\nzero"), 1, "ZeroDivisionError: over)"),
+        (BrokenPipeError(32, "Broken pipe"), 1, ""),
+    ],
+)
+def test_what_was_not_foreseen_ends_in_a_sentence(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, error: BaseException, code: int, said: str
+) -> None:
+    def fail(path: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("sweettok_cli.tokens.looks_like_tokens", fail)
+    monkeypatch.delenv("SWEETTOK_DEBUG", raising=False)
+    ran = cli("info", "a.npz")
+    assert ran.code == code
+    assert said in ran.err
+    assert len(ran.err.splitlines()) == bool(said)
+
+
+def test_a_closed_pipe_is_no_drama(examples: Path) -> None:
+    source = min(examples.glob("*.mp4"))
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "sweettok_cli", "info", source],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode == 1
+
+
+def test_module_and_script_are_the_same_program(process: Cli) -> None:
+    assert json.loads(process("doctor", "--json").out)["findings"][0]["detail"].startswith(
+        sweettok_cli.__version__
+    )

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any
+
+import pytest
+
+Cli = Callable[..., Any]
+
+
+def test_what_is_there(cli: Cli) -> None:
+    ran = cli("doctor", "--json")
+    data = json.loads(ran.out)
+    found = {finding["name"]: finding for finding in data["findings"]}
+    assert found["torch"] == {"name": "torch", "state": "ok", "detail": metadata.version("torch")}
+    assert found["H.264"]["state"] == "ok"
+    assert found["sweettok-small"]["state"] == "ok"
+    assert found["cpu"]["state"] == "ok"
+    assert "wordnet" in found
+    assert (data["healthy"], ran.code) == (True, 0)
+
+
+def test_what_is_missing_names_its_remedy(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = metadata.version
+
+    def without(name: str) -> str:
+        if name == "matplotlib":
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", without)
+    ran = cli("doctor")
+    assert ran.code == 0
+    line = next(line for line in ran.out.splitlines() if "matplotlib" in line)
+    assert line.startswith("missing")
+    assert "sweettok[plots]" in line
+
+
+def test_what_is_broken_is_an_error(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def fail(name: str, *arguments: Any, **keywords: Any) -> Any:
+        if name == "av":
+            raise ImportError("libavcodec.so: cannot open shared object file")
+        return real(name, *arguments, **keywords)
+
+    monkeypatch.setattr("importlib.import_module", lambda name: fail(name))
+    monkeypatch.setattr(builtins, "__import__", fail)
+    ran = cli("doctor", "--json")
+    assert ran.code == 1
+    data = json.loads(ran.out)
+    assert not data["healthy"]
+    broken = {
+        finding["name"]: finding["detail"] for finding in data["findings"] if finding["state"] == "broken"
+    }
+    assert "libavcodec.so" in broken["av"]
+    assert "H.264" in broken

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from block_tokenizer import BlockTokenizer
+
+from sweettok_cli.tokens import read_tokens
+from sweettok_cli.video import write_image
+
+Cli = Callable[..., Any]
+CLIP = "intel-iot-devkit+sample-videos__001.mp4"
+
+
+@pytest.fixture
+def clip(tmp_path: Path, examples: Path) -> Path:
+    return Path(shutil.copy(examples / CLIP, tmp_path / "clip.mp4"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, clip: Path) -> Path:
+    """Two good files in a tree, a broken one between them."""
+    root = tmp_path / "in"
+    (root / "sub").mkdir(parents=True)
+    clip.rename(root / "a.mp4")
+    (root / "b.mp4").write_text("text, renamed")
+    write_image(root / "sub" / "c.png", np.full((40, 70, 3), 99, np.uint8))
+    return root
+
+
+def test_a_clip_becomes_a_token_file(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
+    ran = cli("encode", clip)
+    target = clip.with_suffix(".npz")
+    assert ran.code == 0
+    assert ran.out == f"{target}\n"
+    assert "20 frames, 2 clips" in ran.err
+    tokens = read_tokens(target)
+    assert (tokens.meta.source, tokens.meta.frames, tokens.meta.width) == ("clip.mp4", 20, 454)
+    assert tokens.meta.padded_width == 512
+
+
+def test_json_is_one_object(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
+    ran = cli("encode", clip, "-o", clip.parent / "t.npz", "--json", "--quiet")
+    assert ran.err == ""
+    (record,) = json.loads(ran.out)["encoded"]
+    assert record["tokens"] == 2 * 80 * 32
+    assert record["indices"] == 3 * record["tokens"]
+    assert record["file_bytes"] == (clip.parent / "t.npz").stat().st_size
+
+
+def test_nothing_is_overwritten_unasked(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
+    target = clip.with_suffix(".npz")
+    target.write_text("mine")
+    ran = cli("encode", clip)
+    assert ran.code == 1
+    assert "--force" in ran.err
+    # The model is not loaded for what cannot be written.
+    assert blocks == []
+    assert target.read_text() == "mine"
+    assert cli("encode", clip, "--force").code == 0
+    assert read_tokens(target).meta.frames == 20
+
+
+def test_options_reach_the_model(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
+    assert cli("encode", clip, "--overlap", "12", "--batch-clips", "1").code == 0
+    assert blocks[0].batches == [(1, 17, 256, 512, 3)] * 2
+    assert read_tokens(clip.with_suffix(".npz")).meta.overlap == 12
+    ran = cli("encode", clip, "--model", "unheard-of", "--force")
+    assert (ran.code, ran.err) == (1, "error: unheard-of is no known model.\n")
+
+
+def test_a_batch_loses_nothing(cli: Cli, blocks: list[BlockTokenizer], folder: Path) -> None:
+    out = folder.parent / "out"
+    ran = cli("encode", folder, "-o", out, "--json")
+    assert ran.code == 1
+    summary = json.loads(ran.out)
+    assert [Path(record["output"]) for record in summary["encoded"]] == [out / "a.npz", out / "sub" / "c.npz"]
+    assert [record["source"] for record in summary["failed"]] == [str(folder / "b.mp4")]
+    assert "2 encoded, 0 skipped, 1 failed" in ran.err
+    assert sorted(path.name for path in out.rglob("*.*")) == ["a.npz", "c.npz"]
+    assert read_tokens(out / "sub" / "c.npz").meta.image
+    assert len(blocks) == 1
+
+
+def test_a_batch_resumes(cli: Cli, blocks: list[BlockTokenizer], folder: Path) -> None:
+    (folder / "b.mp4").unlink()
+    assert cli("encode", folder, "--quiet").code == 0
+    before = (folder / "a.npz").stat().st_mtime_ns
+    again = cli("encode", folder)
+    assert again.code == 1
+    assert again.err.count("exists") == 2
+    shutil.copy(folder / "a.mp4", folder / "d.mp4")
+    ran = cli("encode", folder, "--skip-existing")
+    assert (ran.code, ran.out) == (0, f"{folder / 'd.npz'}\n")
+    assert "1 encoded, 2 skipped, 0 failed" in ran.err
+    assert (folder / "a.npz").stat().st_mtime_ns == before
+
+
+def test_an_unforeseen_failure_does_not_stop_a_batch(
+    cli: Cli, blocks: list[BlockTokenizer], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SWEETTOK_DEBUG", raising=False)
+    encode = BlockTokenizer.encode
+
+    def fail_on_video(self: BlockTokenizer, clips: np.ndarray) -> dict[str, np.ndarray]:
+        if clips.shape[1] > 1:
+            raise RuntimeError("device lost")
+        return encode(self, clips)
+
+    monkeypatch.setattr(BlockTokenizer, "encode", fail_on_video)
+    ran = cli("encode", folder, "--json")
+    summary = json.loads(ran.out)
+    assert ran.code == 1
+    assert len(summary["encoded"]) == 1
+    assert "device lost" in summary["failed"][1]["error"] + summary["failed"][0]["error"]
+
+
+def test_force_and_skip_contradict(cli: Cli, clip: Path) -> None:
+    assert cli("encode", clip, "--force", "--skip-existing").code == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"just text", b"\0" * 5000])
+def test_what_is_no_video_ends_in_one_sentence(
+    cli: Cli, blocks: list[BlockTokenizer], tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "bad.mp4").write_bytes(content)
+    ran = cli("encode", tmp_path / "bad.mp4")
+    assert ran.code == 1
+    assert ran.err.startswith("error: ")
+    assert len(ran.err.splitlines()) == 1
+    assert "bad.mp4" in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.mp4"]
+
+
+def test_the_shipped_model_encodes_the_shipped_clip(process: Cli, examples: Path, tmp_path: Path) -> None:
+    ran = process("encode", examples / CLIP, "-o", "clip.npz", "--json", check_code=0)
+    (record,) = json.loads(ran.out)["encoded"]
+    assert record["model"] == "sweettok-small"
+    assert record["tokens"] == 2 * (16 + 64) * 4 * 8
+    tokens = read_tokens(tmp_path / "clip.npz")
+    assert tokens.meta.clips == 2

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from math import log2
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from block_tokenizer import LEVELS, BlockTokenizer
+
+from sweettok_cli.tokenizers.pipeline import encode_video
+from sweettok_cli.tokens import Tokens, write_tokens
+from sweettok_cli.video import write_image
+
+Cli = Callable[..., Any]
+CLIP = "mdn+shared-assets__000.mp4"
+
+
+@pytest.fixture(scope="module")
+def encoded(examples: Path) -> Tokens:
+    return encode_video(examples / CLIP, BlockTokenizer())
+
+
+@pytest.fixture
+def tokens(tmp_path: Path, encoded: Tokens) -> Path:
+    write_tokens(tmp_path / "clip.npz", encoded)
+    return tmp_path / "clip.npz"
+
+
+def test_tokens_and_their_price(cli: Cli, tokens: Path) -> None:
+    ran = cli("info", tokens, "--json")
+    data = json.loads(ran.out)
+    bits = 4 * 32 * 3 * (16 * log2(256) + 64 * log2(LEVELS))
+    assert data["clips"] == 4
+    assert data["tokens"] == 4 * 32 * 80
+    assert data["bits"] == pytest.approx(bits)
+    assert data["bits_per_pixel"] == pytest.approx(bits / (60 * 454 * 256))
+    assert data["kbit_per_second"] == pytest.approx(bits / 1000 / 2.002, rel=1e-3)
+    assert (data["model"], data["source"]) == ("blocks", CLIP)
+    assert data["rate"] == "2997/100"
+
+
+def test_text_names_the_same(cli: Cli, tokens: Path) -> None:
+    ran = cli("info", tokens)
+    assert (ran.code, ran.err) == (0, "")
+    assert "blocks (weights b10cb10cb10c)" in ran.out
+    assert "454x256, 60 frames, 29.97 a second, 2.00 s" in ran.out
+    assert "10,240 (512 spatial + 2048 temporal a clip)" in ran.out
+
+
+def test_a_video_and_an_image(cli: Cli, examples: Path, tmp_path: Path) -> None:
+    data = json.loads(cli("info", examples / CLIP, "--json").out)
+    assert (data["kind"], data["width"], data["frames"], data["sound"]) == ("video", 454, 60, False)
+    assert "454x256, 60 frames" in cli("info", examples / CLIP).out
+    write_image(tmp_path / "a.png", np.zeros((9, 7, 3), np.uint8))
+    assert json.loads(cli("info", tmp_path / "a.png", "--json").out)["kind"] == "image"
+    assert "7x9, one image" in cli("info", tmp_path / "a.png").out
+
+
+def test_tokens_of_an_image(cli: Cli, tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.zeros((9, 7, 3), np.uint8))
+    write_tokens(tmp_path / "a.npz", encode_video(tmp_path / "a.png", BlockTokenizer()))
+    data = json.loads(cli("info", tmp_path / "a.npz", "--json").out)
+    assert (data["tokens"], data["bits"], data["kbit_per_second"]) == (16, 16 * 24, None)
+    assert "one image" in cli("info", tmp_path / "a.npz").out
+
+
+def test_a_damaged_token_file(cli: Cli, tokens: Path) -> None:
+    tokens.write_bytes(tokens.read_bytes()[:-100])
+    ran = cli("info", tokens)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith(f"error: {tokens} is a damaged")
