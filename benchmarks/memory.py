@@ -1,11 +1,11 @@
 """Peak memory of `sweettok encode` on a long video and on a short one.
 
-    python benchmarks/memory.py                      10 minutes against 10 seconds: 18000 frames, up to an hour
+    python benchmarks/memory.py                      10 minutes against 10 seconds: 18000 frames, an hour
     python benchmarks/memory.py --minutes 1 --decode
 
 An example clip, centre 256x256, is played forwards and backwards until the video is long enough. Each command
-runs in a process of its own, and its peak resident memory is what the system counted. Prints a table and writes
-``benchmarks/results/memory.json``; the exit code is 1 where the long video takes over 10 % more.
+runs in a process of its own, and its peak resident memory is what the system counted. Prints a table and
+writes ``benchmarks/results/memory.json``; the exit code is 1 where the long video takes over 10 % more.
 """
 
 from __future__ import annotations

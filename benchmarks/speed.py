@@ -3,9 +3,9 @@
     python benchmarks/speed.py
     python benchmarks/speed.py --model sweettok-small --threads 2 --repeats 9 --device cpu
 
-One real clip (the first frames of an example, centre 256x256) goes through the model alone, once to warm up and
-then ``--repeats`` times; the median counts. Reading and writing files is not part of it. Prints a table and
-writes ``benchmarks/results/speed.json``.
+One real clip (the first frames of an example, centre 256x256) goes through the model alone, once to warm up
+and then ``--repeats`` times; the median counts. Reading and writing files is not part of it. Prints a table
+and writes ``benchmarks/results/speed.json``.
 """
 
 from __future__ import annotations
