@@ -86,7 +86,8 @@ class SweetTok(nn.Module):
 
     def latents(self, video: Tensor) -> TokenPair:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] -> unit vectors [b, S, 2c], [b, T, 2c] to quantise."""
-        self.config.token_counts(*video.shape[-2:], video.shape[2])  # refuses what does not fit
+        frames, height, width = video.shape[2:]
+        self.config.token_counts(height, width, frames)  # refuses what does not fit
         spatial, temporal = self.encoder(video)
         return TokenPair(
             F.normalize(self.pre_vq_spatial(spatial).float(), dim=-1),
