@@ -69,19 +69,19 @@ def roundtrip(
 
     output = Output(json=as_json, quiet=quiet)
     files = RoundtripFiles.named(file, out)
-    files.check(force)
-    tokenizer = load_tokenizer(model, device.value, dtype.value)
-    with output.progress("encode, decode", unit="frames of 2 passes") as on_progress:
-        result = make_roundtrip(
-            file,
-            tokenizer,
-            files,
-            gain=gain,
-            batch_clips=batch_clips,
-            overlap=overlap,
-            force=force,
-            on_progress=on_progress,
-        )
+    with files.prepared(force):
+        tokenizer = load_tokenizer(model, device.value, dtype.value)
+        with output.progress("encode, decode", unit="frames of 2 passes") as on_progress:
+            result = make_roundtrip(
+                file,
+                tokenizer,
+                files,
+                gain=gain,
+                batch_clips=batch_clips,
+                overlap=overlap,
+                force=force,
+                on_progress=on_progress,
+            )
     record = _record(file, files, result)
     output.result(record, None if as_json else _text(record))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -79,21 +79,31 @@ class RoundtripFiles:
         """All files, by what they hold."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
-    def check(self, force: bool) -> None:
+    @contextmanager
+    def prepared(self, force: bool) -> Iterator[None]:
         """Make the folder where it is missing, and refuse files that exist unless ``force``.
+
+        A folder made here goes again when the block fails before anything is written.
 
         Raises:
             SweettokError: a file exists or the folder cannot be made.
         """
         folder = self.tokens.parent
+        made = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SweettokError(
                 f"Cannot make the folder {folder} ({error.strerror}); choose another with -o."
             ) from error
-        for path in self.paths().values():
-            check_target(path, force)
+        try:
+            for path in self.paths().values():
+                check_target(path, force)
+            yield
+        except BaseException:
+            if made and not any(folder.iterdir()):
+                folder.rmdir()
+            raise
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,11 @@ def test_a_real_clip_leaves_every_file(tmp_path: Path, examples: Path) -> None:
     tokenizer = BlockTokenizer()
     source = examples / CLIP
     files = RoundtripFiles.named(source, tmp_path / "results")
-    files.check(force=False)
     progress: list[tuple[int, int | None]] = []
-    result = make_roundtrip(
-        source, tokenizer, files, gain=2, on_progress=lambda done, total: progress.append((done, total))
-    )
+    with files.prepared(force=False):
+        result = make_roundtrip(
+            source, tokenizer, files, gain=2, on_progress=lambda done, total: progress.append((done, total))
+        )
 
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == sorted(
         path.name for path in files.paths().values()
@@ -66,8 +66,8 @@ def test_a_picture_comes_back_as_pictures(tmp_path: Path) -> None:
     tokenizer = BlockTokenizer()
     source = picture(tmp_path / "photo.png")
     files = RoundtripFiles.named(source, None)
-    files.check(force=False)
-    result = make_roundtrip(source, tokenizer, files)
+    with files.prepared(force=False):
+        result = make_roundtrip(source, tokenizer, files)
     assert files.side_by_side == tmp_path / "photo.roundtrip" / "photo.side-by-side.png"
     assert np.array_equal(
         np.asarray(Image.open(files.decoded)), next(decode_frames(result.tokens, tokenizer))
@@ -93,18 +93,30 @@ def test_existing_files_are_refused_before_any_work_and_replaced_by_force(tmp_pa
     source = picture(tmp_path / "photo.png")
     files = RoundtripFiles.named(source, tmp_path)
     files.scores.write_text("mine")
-    with pytest.raises(SweettokError, match=r"photo\.scores\.csv exists; pass --force"):
-        files.check(force=False)
-    files.check(force=True)
-    make_roundtrip(source, BlockTokenizer(), files, force=True)
+    refused = pytest.raises(SweettokError, match=r"photo\.scores\.csv exists; pass --force")
+    with refused, files.prepared(force=False):
+        raise AssertionError
+    with files.prepared(force=True):
+        make_roundtrip(source, BlockTokenizer(), files, force=True)
     assert files.scores.read_text().startswith("frame,clip,psnr,ssim")
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     source = picture(tmp_path / "photo.png")
     files = RoundtripFiles.named(source, tmp_path / "photo.png" / "below")
-    with pytest.raises(SweettokError, match="Cannot make the folder"):
-        files.check(force=False)
+    with pytest.raises(SweettokError, match="Cannot make the folder"), files.prepared(force=False):
+        raise AssertionError
+
+
+def test_a_folder_made_for_nothing_goes_again(tmp_path: Path) -> None:
+    files = RoundtripFiles.named(picture(tmp_path / "photo.png"), tmp_path / "new")
+    with pytest.raises(KeyboardInterrupt), files.prepared(force=False):
+        raise KeyboardInterrupt
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(KeyboardInterrupt), files.prepared(force=False):
+        files.tokens.write_text("whole")
+        raise KeyboardInterrupt
+    assert files.tokens.exists()
 
 
 def test_a_failure_half_way_leaves_no_half_written_video(tmp_path: Path, examples: Path) -> None:
