@@ -12,7 +12,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.video.decoding import Progress, decode, shown_size, stated_time
+from sweettok_cli.video.decoding import Progress, decode, set_threads, shown_size, stated_time
 from sweettok_cli.video.images import count_pictures, is_picture, read_pictures
 from sweettok_cli.video.source import check_readable, open_container, video_stream
 from sweettok_cli.video.timing import DEFAULT_RATE, is_regular
@@ -72,6 +72,7 @@ def probe(path: Path | str) -> VideoInfo:
         has_audio = bool(container.streams.audio)
     with open_container(path) as container:
         stream = video_stream(container, str(path))
+        set_threads(stream, 1)
         first = next(decode(container, stream, Progress(str(path))), None)
         if first is None:
             raise SweettokError(f"{path} holds no frame that can be decoded; it is damaged, fetch it again.")

@@ -15,6 +15,7 @@ from sweettok_cli.errors import SweettokError
 
 # Text shown as a terminal, and lists of other files: none of them is a video, and a list could name anything.
 _REFUSED = {"tty", "hls", "dash", "concat", "lavfi", "ffmetadata", "sdp", "rtsp", "image2", "bin", "imf"}
+_ATTACHED_PICTURE = 0x400
 _COVER_CODECS = {"png", "mjpeg", "bmp", "gif", "webp", "tiff"}
 
 Source = Path | IO[bytes]
@@ -91,7 +92,7 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
 def _is_cover(stream: VideoStream, container: InputContainer) -> bool:
     disposition = getattr(stream, "disposition", None)
     if disposition is not None:
-        return "attached_pic" in str(disposition)
+        return bool(int(getattr(disposition, "value", disposition)) & _ATTACHED_PICTURE)
     # PyAV 14 does not tell; a picture beside sound that lasts no time is a cover.
     return (
         bool(container.streams.audio)

@@ -162,6 +162,17 @@ def test_what_is_no_video_ends_in_one_sentence(tmp_path: Path, name: str) -> Non
         assert str(path) in message and "\n" not in message and message.endswith(".") and ";" in message
 
 
+def test_cover_picture_is_no_video(tmp_path: Path) -> None:
+    with pytest.raises(SweettokError, match="holds sound but no pictures"):
+        probe(torture.song_with_cover(tmp_path / "song.mp3"))
+
+
+def test_colon_in_a_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torture.make(tmp_path / "take.mp4").rename(tmp_path / "take:2.mp4")
+    monkeypatch.chdir(tmp_path)
+    assert probe("take:2.mp4").frames == torture.FRAMES
+
+
 def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = torture.build(tmp_path, "plain.mp4")
     monkeypatch.setattr(os, "access", lambda *_: False)
