@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import PartialState
-from accelerate.utils import DistributedDataParallelKwargs, set_seed
+from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env, set_seed
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
@@ -62,11 +62,12 @@ class Run:
     def __init__(self, options: RunOptions, say: Callable[[str], None]):
         self.options, self.recipe = options, options.recipe
         self.stage: Stage = STAGES[self.recipe.stage]
-        precision = resolve_precision(self.recipe.precision, PartialState().device)
+        # Told so, Accelerate also joins many processes on a machine without an accelerator.
+        cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
+        precision = resolve_precision(self.recipe.precision, PartialState(cpu=cpu).device)
         unused = DistributedDataParallelKwargs(find_unused_parameters=self.stage.number == 1)
-        self.accelerator = Accelerator(
-            mixed_precision="bf16" if precision == "bf16" else "no", kwargs_handlers=[unused]
-        )
+        mixed = "bf16" if precision == "bf16" else "no"
+        self.accelerator = Accelerator(cpu=cpu, mixed_precision=mixed, kwargs_handlers=[unused])
         self.main = self.accelerator.is_main_process
         self.say = say if self.main else _silent
         self.journal = Journal(options.out / "log.jsonl", self.say)
@@ -81,10 +82,13 @@ class Run:
         accelerator = self.accelerator
         self.sampler = Sampler(entries, self.recipe, accelerator.process_index, accelerator.num_processes)
         self.network, self.state = self._load(precision)
+        self.validated = (-1, 0.0)
 
     def _open_folder(self) -> None:
         """Make the run's folder and write the resolved recipe into it, before anything slow."""
         out, resume = self.options.out, self.options.resume
+        if resume and not self.checkpoints.steps():
+            raise SweettokError(f"{out} holds no checkpoint to resume from; start without --resume.")
         if self.checkpoints.steps() and not resume:
             raise SweettokError(f"{out} holds a run already; pass --resume to continue it or another --out.")
         out.mkdir(parents=True, exist_ok=True)
@@ -279,8 +283,11 @@ class Run:
     def _validate(self) -> float | None:
         if not self.main or self.options.val is None or not self.recipe.validate_every:
             return None
-        psnr = validation_psnr(self.held_out, self.recipe.frames, self._reconstruct)
-        self.journal.write("validate", self.state.step, psnr=round(psnr, 3), clips=len(self.held_out))
+        step, psnr = self.validated
+        if step != self.state.step:
+            psnr = validation_psnr(self.held_out, self.recipe.frames, self._reconstruct)
+            self.validated = (self.state.step, psnr)
+            self.journal.write("validate", self.state.step, psnr=round(psnr, 3), clips=len(self.held_out))
         return psnr
 
     @torch.no_grad()

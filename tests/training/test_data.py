@@ -35,7 +35,7 @@ def test_index_finds_files_and_members_in_order(clips: Path, entries: list[Entry
 def test_index_refuses_what_holds_nothing(tmp_path: Path) -> None:
     with pytest.raises(SweettokError, match="No clips found"):
         find_entries([tmp_path])
-    with pytest.raises(SweettokError, match="does not exist|do not exist"):
+    with pytest.raises(SweettokError, match="do not exist"):
         find_entries([tmp_path / "absent"])
     (tmp_path / "text.tar").write_text("no archive " * 100)
     with pytest.raises(SweettokError, match=r"text\.tar is not a readable tar"):
@@ -83,7 +83,9 @@ def test_samples_are_stretches_of_the_clip(clips: Path, tiny: Recipe) -> None:
         ]
         assert any(np.array_equal(whole[t : t + 17, y : y + 64, x : x + 64], sample) for t, y, x in places)
     mirrored = Sampler(entry, dataclasses.replace(still, flip=True))
-    kinds = {np.array_equal(mirrored.batch(n).frames, Sampler(entry, still).batch(n).frames) for n in range(4)}
+    kinds = {
+        np.array_equal(mirrored.batch(n).frames, Sampler(entry, still).batch(n).frames) for n in range(4)
+    }
     assert kinds == {True, False}
 
 

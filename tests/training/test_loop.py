@@ -6,21 +6,35 @@ import dataclasses
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
+from PIL import Image
 
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.training import loop
 from sweettok_cli.training.loop import RunOptions, train
-from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.network import make_network
+from sweettok_cli.training.recipe import Recipe, load_recipe
+from sweettok_cli.training.stages import STAGES
 
-SILENT = [].append
+
+@pytest.fixture(autouse=True)
+def one_run_a_process() -> Iterator[None]:
+    """Accelerate keeps the precision of a process' first run."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def run(recipe: Recipe, clips: Path, out: Path, prior: Path | None, **options: Any) -> dict[str, Any]:
-    return train(RunOptions(recipe, [clips], out, prior=prior, **options), SILENT)
+    summary = train(RunOptions(recipe, [clips], out, prior=prior, **options), lambda _: None)
+    assert summary is not None
+    return summary
 
 
 def final_state(out: Path) -> dict[str, Any]:
@@ -59,11 +73,10 @@ class StopAfter:
         return step
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
 def test_interrupted_and_resumed_run_equals_a_straight_one(
-    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tiny = dataclasses.replace(tiny, accumulate=accumulate)
+    tiny = dataclasses.replace(tiny, accumulate=2)
     straight = run(tiny, clips, tmp_path / "straight", prior)
     with monkeypatch.context() as patch:
         patch.setattr(loop.Run, "_step", StopAfter(3, signal.SIGTERM)(loop.Run._step))
@@ -85,3 +98,136 @@ def test_interrupted_and_resumed_run_equals_a_straight_one(
         (tmp_path / name / "model" / "model.safetensors").read_bytes() for name in ("straight", "halves")
     ]
     assert weights[0] == weights[1]
+
+
+def test_it_learns(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
+    longer = dataclasses.replace(tiny, steps=20, lr=3e-3, log_every=5, quantizer=0.0)
+    summary = run(longer, clips, tmp_path / "run", prior)
+    losses = [record["losses"]["l2"] for record in records(tmp_path / "run", "train")]
+    assert summary["step"] == 20
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_everything_is_left_behind(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    recipe = dataclasses.replace(
+        tiny,
+        checkpoint_every=2,
+        sample_every=3,
+        validate_every=3,
+        keep_checkpoints=2,
+        ssim=0.1,
+        precision="auto",
+    )
+    summary = run(recipe, clips, out, prior, val=clips / "inner")
+    assert sorted(p.name for p in (out / "checkpoints").iterdir()) == ["00000004", "00000006"]
+    assert [r["step"] for r in records(out, "validate")] == [3, 6]
+    assert summary["validation_psnr"] == pytest.approx(records(out, "validate")[-1]["psnr"], abs=1e-3)
+    assert sorted(p.name for p in (out / "samples").iterdir()) == [
+        "00000001.png",
+        "00000003.png",
+        "00000006.png",
+    ]
+    with Image.open(out / "samples" / "00000006.png") as grid:
+        assert grid.size == (64 * 6, 64)
+    assert load_recipe(2, str(out / "recipe.toml")) == recipe
+    record = records(out, "train")[-1]
+    assert set(record["losses"]) == {
+        *("l2", "ssim", "spatial_encoder", "spatial_codebook", "temporal_encoder", "temporal_codebook")
+    }
+    assert record["loss"] == pytest.approx(sum(record["losses"].values()), rel=1e-5)
+    halves, words = ("spatial", "temporal"), ("modifier", "head")
+    assert set(record["codebooks"]) == {f"{half}_{word}" for half in halves for word in words}
+    assert {"psnr", "lr", "grad_norm", "seconds_per_step", "data_wait"} <= set(record)
+    assert not list(out.rglob(".*")), "temporary files stay"
+
+
+def test_exported_model_is_the_average(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
+    run(tiny, clips, tmp_path / "run", prior)
+    averaged = {n.removeprefix("module."): v for n, v in final_state(tmp_path / "run")["averaged"].items()}
+    exported = make_network(tiny, tmp_path / "run" / "model", None).model.state_dict()
+    assert exported.keys() <= averaged.keys()
+    assert all(torch.equal(value, averaged[name]) for name, value in exported.items())
+    video = torch.rand(1, 3, 17, 64, 64, generator=torch.Generator().manual_seed(0)) - 0.5
+    model = make_network(tiny, tmp_path / "run" / "model", None).model.eval()
+    assert model.encode(video).spatial.shape == (1, 16, 3)
+
+
+@pytest.mark.parametrize("stage", [1, 3])
+def test_stage_moves_only_what_it_trains(
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path, stage: int
+) -> None:
+    run(tiny, clips, tmp_path / "before", prior)
+    recipe = dataclasses.replace(tiny, stage=stage, frames=1 if stage == 1 else 17, ema=0.0, weight_decay=0.1)
+    run(recipe, clips, tmp_path / "after", None, init=tmp_path / "before" / "model")
+    before, after = (make_network(tiny, tmp_path / n / "model", None).model for n in ("before", "after"))
+    moved = {
+        name
+        for (name, a), b in zip(before.named_parameters(), after.parameters(), strict=True)
+        if not torch.equal(a, b)
+    }
+    frozen = {name for name, _ in before.named_parameters() if STAGES[stage].is_frozen(name)}
+    assert moved and not moved & frozen
+    if stage == 1:
+        assert any(name.startswith("encoder.spatial_features") for name in moved)
+        assert {"quantize_temporal.gcn.conv1.lin.weight", "pre_vq_temporal.weight"} <= frozen
+        assert not any("temporal" in name or "motion" in name or "later" in name for name in moved)
+    else:
+        assert all(name.startswith(("decoder.", "post_vq_", "to_pixels.")) for name in moved)
+        assert any(name.startswith("to_pixels.") for name in moved)
+        assert set(records(tmp_path / "after", "train")[-1]["losses"]) == {"l2"}
+
+
+def test_run_that_is_not_finite_stops_with_the_clips_named(
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = loop.training_losses
+    calls = []
+
+    def poisoned(*args: Any) -> dict[str, torch.Tensor]:
+        calls.append(args)
+        terms = original(*args)
+        return {**terms, "l2": terms["l2"] * (torch.nan if len(calls) == 4 else 1)}
+
+    monkeypatch.setattr(loop, "training_losses", poisoned)
+    recipe = dataclasses.replace(tiny, checkpoint_every=1)
+    with pytest.raises(SweettokError, match=r"loss of step 3 is not finite on the clips .*\.mp4.*--resume"):
+        run(recipe, clips, tmp_path / "run", prior)
+    state = final_state(tmp_path / "run")
+    assert state["step"] == 3
+    assert all(torch.isfinite(v).all() for v in state["model"].values() if v.is_floating_point())
+
+
+def test_minutes_end_a_run(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
+    recipe = dataclasses.replace(tiny, steps=100_000, minutes=0.03, log_every=1, final_lr=0.0, warmup=0)
+    summary = run(recipe, clips, tmp_path / "run", prior)
+    assert 0 < summary["step"] < 1000 and 0.03 <= summary["minutes"] < 0.3
+    rates = [record["lr"] for record in records(tmp_path / "run", "train")]
+    assert rates == sorted(rates, reverse=True) and rates[-1] < 0.9 * recipe.lr
+    again = run(recipe, clips, tmp_path / "run", None, resume=True)
+    assert again["step"] == summary["step"], "time spent before counts"
+
+
+def test_second_run_into_the_same_folder_is_refused(
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    run(dataclasses.replace(tiny, steps=1), clips, out, prior)
+    with pytest.raises(SweettokError, match="--resume"):
+        run(tiny, clips, out, prior)
+    with pytest.raises(SweettokError, match="no checkpoint"):
+        run(tiny, clips, tmp_path / "new", prior, resume=True)
+    with pytest.raises(SweettokError, match="--prior"):
+        run(tiny, clips, tmp_path / "new", None)
+
+
+def test_resuming_drops_what_was_logged_beyond_the_checkpoint(
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    run(dataclasses.replace(tiny, steps=2), clips, out, prior)
+    with open(out / "log.jsonl", "a") as log:
+        log.write('{"kind": "train", "step": 4, "loss": 1}\n{"kind": "train", "st')
+    run(dataclasses.replace(tiny, steps=4), clips, out, None, resume=True)
+    assert [r["step"] for r in records(out, "train")] == [2, 4]
+    assert "losses" in records(out, "train")[-1]

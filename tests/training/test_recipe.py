@@ -25,7 +25,17 @@ def test_every_stage_of_both_networks_is_shipped() -> None:
 
 def test_settings_are_typed() -> None:
     recipe = load_recipe(
-        2, None, ["lr=1", "steps=7", "flip=false", "precision=fp32", "crop=[[32, 4, 1]]", "model.dim=96", "betas=[0, 0.5]"]
+        2,
+        None,
+        [
+            "lr=1",
+            "steps=7",
+            "flip=false",
+            "precision=fp32",
+            "crop=[[32, 4, 1]]",
+            "model.dim=96",
+            "betas=[0, 0.5]",
+        ],
     )
     assert (recipe.lr, recipe.steps, recipe.flip, recipe.precision) == (1.0, 7, False, "fp32")
     assert isinstance(recipe.lr, float) and recipe.crop == [[32.0, 4.0, 1.0]] and recipe.betas == [0.0, 0.5]

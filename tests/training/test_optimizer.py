@@ -1,0 +1,53 @@
+"""Learning rate, weight decay and averaged weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from sweettok_cli.training.optimizer import AveragedWeights, learning_rate, make_optimizer, run_progress
+from sweettok_cli.training.recipe import Recipe
+
+
+def test_rate_warms_up_and_falls_to_its_end() -> None:
+    recipe = Recipe(lr=1.0, final_lr=0.1, warmup=4, steps=100)
+    assert [learning_rate(recipe, step, 0.0) for step in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert learning_rate(recipe, 50, 0.5) == pytest.approx(0.55)
+    assert learning_rate(recipe, 99, 1.0) == pytest.approx(0.1)
+
+
+def test_progress_is_that_of_steps_or_of_the_clock() -> None:
+    assert run_progress(Recipe(steps=100), 25, 1e9) == 0.25
+    timed = Recipe(steps=100, minutes=2.0)
+    assert run_progress(timed, 25, 90.0) == 0.75
+    assert run_progress(timed, 80, 90.0) == 0.8
+
+
+def test_only_matrices_decay() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+            self.latent_tokens = nn.Parameter(torch.zeros(4, 3))
+            self.frozen = nn.Linear(3, 3).requires_grad_(False)
+
+    net = Net()
+    decayed, kept = make_optimizer(net, Recipe(weight_decay=0.5)).param_groups
+    assert decayed["params"] == [net.layer.weight] and decayed["weight_decay"] == 0.5
+    assert {id(p) for p in kept["params"]} == {id(net.layer.bias), id(net.latent_tokens)} and kept[
+        "weight_decay"
+    ] == 0
+
+
+def test_average_follows_the_published_decay() -> None:
+    net = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(net.weight, 1.0)
+    averaged, expected = AveragedWeights(net, 0.5), 1.0
+    for step in range(12):
+        nn.init.constant_(net.weight, float(step))
+        averaged.update(net, step)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = float(step) if step == 0 else decay * expected + (1 - decay) * step
+        assert averaged.module.weight.item() == pytest.approx(expected, rel=1e-6)
+    assert not averaged.module.weight.requires_grad
