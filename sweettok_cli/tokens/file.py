@@ -1,7 +1,7 @@
 """The token file: a NumPy ``.npz`` of index arrays and one JSON string, ``meta``.
 
 Anybody can read one: ``numpy.load(path, allow_pickle=False)``. The program's own reader believes nothing it
-has not checked: what a member claims to unpack to is held against what ``meta`` promises before it is read.
+has not checked: never more of a member is unpacked than ``meta`` promises, and that is bounded.
 Deflate packs an index of log2(n) true bits into somewhat more: `sweettok info` states both figures.
 """
 
@@ -102,7 +102,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         name = info.filename.removesuffix(".npy")
         if name == info.filename or name not in _ALL_ARRAYS | {"meta"} or name in found:
             raise TokenFault(f"holds an unexpected member {info.filename[:40]!r}")
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or info.flag_bits & 1:
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise TokenFault(f"packs {name!r} in a way that NumPy does not")
         found[name] = info
     if "meta" not in found:
@@ -123,15 +123,12 @@ def _read_meta(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> TokenMeta:
 
 
 def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, meta: TokenMeta, name: str) -> np.ndarray:
-    size = meta.array_size(name)
     with archive.open(info) as stream:
         shape, column_order, dtype = _read_header(stream)
         if shape != meta.array_shape(name) or dtype != meta.dtype(name):
             expected = f"{meta.dtype(name)} {list(meta.array_shape(name))}"
             raise TokenFault(f"holds {name!r} as {dtype} {list(shape)}, not {expected}")
-        if info.file_size > size + _HEADER_BYTES:
-            raise TokenFault(f"holds more in {name!r} than its description allows")
-        data = _read_exactly(stream, size)
+        data = _read_exactly(stream, meta.array_size(name))
     return np.frombuffer(data, dtype).reshape(shape, order="F" if column_order else "C")
 
 

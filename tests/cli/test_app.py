@@ -115,6 +115,8 @@ def test_a_closed_pipe_is_no_drama(examples: Path) -> None:
         stdout=writer,
         stderr=subprocess.PIPE,
         text=True,
+        # Buffered, as ordinarily: the pipe is found closed only when the buffer is flushed.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     )
     os.close(writer)
     assert done.stderr == ""

@@ -272,6 +272,15 @@ def test_bombs_are_not_unpacked(
         tracemalloc.stop()
 
 
+def test_other_packings_are_refused(good: Path) -> None:
+    other = good.with_name("lzma.npz")
+    with zipfile.ZipFile(good) as old, zipfile.ZipFile(other, "w", zipfile.ZIP_LZMA) as new:
+        for info in old.infolist():
+            new.writestr(info.filename, old.read(info))
+    with pytest.raises(SweettokError, match="NumPy does not"):
+        read_tokens(other)
+
+
 def test_looks(tmp_path: Path, good: Path) -> None:
     renamed = good.rename(tmp_path / "tokens.bin")
     assert looks_like_tokens(renamed)
