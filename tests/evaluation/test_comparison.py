@@ -41,7 +41,7 @@ def test_the_sign_of_the_error_counts() -> None:
     source = moving_video(4)
     swinging = source.astype(int) + np.array([5, 5, -5, -5])[:, None, None, None]
     flicker = compare(source, swinging.astype(np.uint8), clip=2).flicker
-    assert flicker.at_borders == pytest.approx(10)
+    assert (flicker.at_borders, flicker.inside) == (pytest.approx(10), 0)
 
 
 def test_one_clip_has_no_ratio() -> None:

@@ -42,6 +42,8 @@ def folder(tmp_path: Path) -> Path:
     write_image(tmp_path / "c.png", np.random.default_rng(2).integers(0, 256, (30, 90, 3), dtype=np.uint8))
     (tmp_path / "notes.txt").write_text("not a video")
     (tmp_path / ".hidden.mp4").write_text("not a video")
+    (tmp_path / ".trash").mkdir()
+    (tmp_path / ".trash" / "a.mp4").write_text("not a video")
     return tmp_path
 
 

@@ -71,6 +71,16 @@ def test_ranking_is_by_count_then_list_order_and_leaves_out_absent_words() -> No
     assert [len(part) for part in counted().ranking(words, top=1).values()] == [1, 1, 1, 1]
 
 
+def test_ties_keep_the_order_of_the_list() -> None:
+    counts = WordCounts({"spatial": [1, 1, 200]})
+    heads = np.concatenate([np.arange(200), np.arange(0, 200, 3), np.arange(0, 200, 5)])
+    counts.add({"spatial": np.stack([0 * heads, 0 * heads, heads], 1)})
+    names = [f"w{number}" for number in range(200)]
+    ranking = counts.ranking({"adjectives": ["plain"], "nouns": names})
+    expected = sorted(range(200), key=lambda number: (-(number % 3 == 0) - (number % 5 == 0), number))
+    assert [word.word for word in ranking["nouns"]] == [names[number] for number in expected]
+
+
 def test_word_lists_of_another_model_are_refused() -> None:
     words = {
         "adjectives": ["red"],

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sweettok_cli.tokens import TokenMeta, Tokens, write_tokens
+
+Cli = Callable[..., Any]
+WORDS = {
+    "spatial": {"modifiers": ["red", "old", "wet", "big"], "heads": ["cat", "sea", "sky"]},
+    "temporal": {"modifiers": ["up", "fast"], "heads": ["run", "fall"]},
+}
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model folder with words alone: all that the command reads of it."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "words.json").write_text(json.dumps(WORDS))
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"")
+    return folder
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Path:
+    """One clip of 64x64 whose 16 spatial and 64 temporal tokens name known words."""
+    spatial = np.tile(np.array([0, 1, 2], np.uint16), (1, 16, 1))
+    spatial[0, :4] = [0, 0, 1]
+    temporal = np.tile(np.array([1, 1, 0], np.uint16), (1, 64, 1))
+    meta = TokenMeta(
+        family="sweettok",
+        model="made-up",
+        weights_sha256="ab" * 32,
+        codebooks={"spatial": (4, 4, 3), "temporal": (2, 2, 2)},
+        shapes={"spatial": (16, 3), "temporal": (64, 3)},
+        source="clip.mp4",
+        image=False,
+        width=64,
+        height=64,
+        padded_width=64,
+        padded_height=64,
+        frames=17,
+        rate=Fraction(25),
+        clip_frames=17,
+    )
+    path = tmp_path / "clip.npz"
+    write_tokens(path, Tokens({"spatial": spatial, "temporal": temporal}, meta))
+    return path
+
+
+def test_words_are_ranked_by_part_of_speech(cli: Cli, tokens: Path, model: Path) -> None:
+    ran = cli("words", tokens, "--model", model, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    record = json.loads(ran.out)
+    assert record["model"] == "made-up"
+    assert record["words"]["adjectives"] == [
+        {"word": "red", "count": 20, "share": 20 / 32},
+        {"word": "old", "count": 12, "share": 12 / 32},
+    ]
+    assert [word["word"] for word in record["words"]["nouns"]] == ["sky", "sea"]
+    assert record["words"]["adverbs"] == [{"word": "fast", "count": 128, "share": 1.0}]
+    assert record["words"]["verbs"] == [{"word": "run", "count": 64, "share": 1.0}]
+    assert record["use"]["adjectives"]["use"] == 0.5
+
+
+def test_top_limits_text_and_json(cli: Cli, tokens: Path, model: Path) -> None:
+    ran = cli("words", tokens, "-m", model, "--top", 1)
+    assert "red" in ran.out and "62.5 %" in ran.out
+    assert "old" not in ran.out
+    assert "adjectives: 2 of 4" in ran.out
+    record = json.loads(cli("words", tokens, "-m", model, "--top", 1, "--json").out)
+    assert [len(words) for words in record["words"].values()] == [1, 1, 1, 1]
+
+
+def test_words_of_another_model_are_refused(cli: Cli, tokens: Path, model: Path) -> None:
+    (model / "words.json").write_text(json.dumps(WORDS | {"temporal": {"modifiers": [], "heads": []}}))
+    ran = cli("words", tokens, "-m", model)
+    assert ran.code == 1
+    assert "0 adverbs, the tokens were made with 2" in ran.err
+
+
+@pytest.mark.parametrize("content", [None, "[]", "{", '{"spatial": {"modifiers": []}}'])
+def test_a_model_without_usable_words_is_one_sentence(
+    cli: Cli, tokens: Path, model: Path, content: str | None
+) -> None:
+    (model / "words.json").unlink()
+    if content is not None:
+        (model / "words.json").write_text(content)
+    ran = cli("words", tokens, "-m", model)
+    assert ran.code == 1
+    assert ran.err.startswith("error: ") and ran.err.count("\n") == 1
+    assert "words.json" in ran.err
+
+
+def test_tokens_of_an_unknown_model_need_its_folder(cli: Cli, tokens: Path) -> None:
+    ran = cli("words", tokens)
+    assert ran.code == 1
+    assert "made-up" in ran.err
+
+
+def test_what_is_no_token_file_is_one_sentence(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "a.npz").write_text("text")
+    for name in ("a.npz", "absent.npz"):
+        ran = cli("words", tmp_path / name)
+        assert ran.code == 1
+        assert name in ran.err and ran.err.count("\n") == 1
+    assert cli("words").code == 2
+
+
+def test_torch_is_not_loaded(tokens: Path, model: Path) -> None:
+    code = (
+        "import sys; from sweettok_cli.cli.app import app\n"
+        f"app(['words', {str(tokens)!r}, '-m', {str(model)!r}], standalone_mode=False)\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "adjectives" in done.stdout
+
+
+def test_the_shipped_model_names_real_words(process: Cli, tmp_path: Path) -> None:
+    from sweettok_cli.video import write_image
+
+    ramp = np.linspace(0, 255, 64).astype(np.uint8)
+    write_image(
+        tmp_path / "photo.png", np.stack(np.broadcast_arrays(ramp, ramp[:, None], 90), -1).astype(np.uint8)
+    )
+    process("encode", "photo.png", "--quiet", check_code=0)
+    record = json.loads(process("words", "photo.npz", "--json", check_code=0).out)
+    assert record["model"] == "sweettok-small"
+    assert sum(word["count"] for word in record["words"]["nouns"]) == 16
+    assert all(word["word"].isprintable() and word["word"] for word in record["words"]["adjectives"])
+    assert record["words"]["verbs"] == []
