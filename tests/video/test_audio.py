@@ -76,8 +76,15 @@ def _late_pcm(path: Path) -> Path:
     return torture.make(path, pts=range(10, 22), sound=("pcm_s16le", Fraction(0)))
 
 
-DISTANT = {name: torture.READABLE[name] for name in ("late.mkv", "late.mp4", "broadcast.ts")} | {
-    "pcm.mkv": _late_pcm
+def _slightly_late_pcm(path: Path) -> Path:
+    return torture.make(path, pts=range(2, 14), sound=("pcm_s16le", Fraction(0)))
+
+
+DISTANT = {
+    "late.mkv": torture.READABLE["late.mkv"],
+    "late.mp4": torture.READABLE["late.mp4"],
+    "broadcast.ts": torture.READABLE["broadcast.ts"],
+    "pcm.mkv": _late_pcm,
 }
 
 
@@ -86,6 +93,14 @@ def test_sound_keeps_its_distance_from_the_pictures(tmp_path: Path, name: str) -
     source = DISTANT[name](tmp_path / name)
     target = copy_sound(source, tmp_path / "out.mp4")
     assert onset(target) == pytest.approx(onset(source), abs=0.03)
+
+
+def test_sound_just_before_the_pictures_is_trimmed_not_moved(tmp_path: Path) -> None:
+    source = _slightly_late_pcm(tmp_path / "in.mkv")
+    target = copy_sound(source, tmp_path / "out.mp4")
+    samples, start = sound(target)
+    assert probe(target).start == 0
+    assert start + len(samples) / 48000 == pytest.approx(1.0 - 0.08, abs=0.03)
 
 
 def test_sound_and_pictures_are_interleaved(tmp_path: Path) -> None:
