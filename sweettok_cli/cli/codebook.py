@@ -123,13 +123,9 @@ def build(
 
 
 def _summary(prior: WordPrior, out: Path) -> str:
-    lines = []
-    for graph, modifier, head in (
-        (prior.spatial, "adjectives", "nouns"),
-        (prior.temporal, "adverbs", "verbs"),
-    ):
-        lines.append(
-            f"{len(graph.modifiers)} {modifier}, {len(graph.heads)} {head}, {graph.edges.shape[1]} edges, "
-            f"vectors of {graph.vectors.shape[1]}"
-        )
-    return "\n".join([*lines, str(out)])
+    parts = ((prior.spatial, "adjectives", "nouns"), (prior.temporal, "adverbs", "verbs"))
+    counts = [
+        f"{len(graph.modifiers)} {modifiers}, {len(graph.heads)} {heads}, {graph.edges.shape[1]} edges"
+        for graph, modifiers, heads in parts
+    ]
+    return "\n".join([*counts, f"{prior.spatial.vectors.shape[1]} dimensions", str(out)])

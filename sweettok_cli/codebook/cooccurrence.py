@@ -67,8 +67,8 @@ def edges_from_pairs(
 ) -> np.ndarray:
     """The strongest pairs as edges: int64 [2, n] of row numbers, modifiers first, with n <= ``limit``.
 
-    A pair with a word outside the lists is left out. Every word that has a pair keeps its strongest one before
-    any word gets a second, so that the limit isolates no word needlessly. Columns are sorted.
+    A pair with a word outside the lists is left out. Every word that has a pair keeps its strongest one
+    before any word gets a second, so that the limit isolates no word needlessly. Columns are sorted.
     """
     modifier_rows = {word: row for row, word in enumerate(modifiers)}
     head_rows = {word: row for row, word in enumerate(heads, len(modifiers))}

