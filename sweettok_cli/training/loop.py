@@ -16,6 +16,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import PartialState
 from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env, set_seed
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
@@ -299,15 +300,20 @@ class Run:
 
     def _save(self) -> None:
         """Export the averaged weights, then write the checkpoint: where there is one, there is a model."""
-        state, accelerator = self.state, self.accelerator
-        if self.main:
-            export_model(self.options.out / "model", self.network, state.averaged.module)
-            self.checkpoints.begin(state.step)
-        accelerator.wait_for_everyone()
-        self.checkpoints.write_rank(state.step, accelerator.process_index)
-        accelerator.wait_for_everyone()
-        if self.main:
-            self.checkpoints.finish(state.step, state.state_dict())
+        state, accelerator, out = self.state, self.accelerator, self.options.out
+        try:
+            if self.main:
+                export_model(out / "model", self.network, state.averaged.module)
+                self.checkpoints.begin(state.step)
+            accelerator.wait_for_everyone()
+            self.checkpoints.write_rank(state.step, accelerator.process_index)
+            accelerator.wait_for_everyone()
+            if self.main:
+                self.checkpoints.finish(state.step, state.state_dict())
+        except (OSError, SafetensorError) as error:
+            raise SweettokError(
+                f"Cannot save step {state.step} in {out} ({error}); free some space, then --resume."
+            ) from error
         accelerator.wait_for_everyone()
 
 

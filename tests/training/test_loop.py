@@ -16,7 +16,7 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.training import loop
+from sweettok_cli.training import checkpoint, loop
 from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.network import make_network
 from sweettok_cli.training.recipe import Recipe, load_recipe
@@ -231,3 +231,20 @@ def test_resuming_drops_what_was_logged_beyond_the_checkpoint(
     run(dataclasses.replace(tiny, steps=4), clips, out, None, resume=True)
     assert [r["step"] for r in records(out, "train")] == [2, 4]
     assert "losses" in records(out, "train")[-1]
+
+
+def test_disk_that_fills_up_is_said_and_the_last_checkpoint_stays(
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = checkpoint._save
+
+    def full(value: dict[str, Any], path: Path) -> None:
+        if value.get("step") == 4:
+            raise OSError(28, "No space left on device")
+        save(value, path)
+
+    monkeypatch.setattr(checkpoint, "_save", full)
+    with pytest.raises(SweettokError, match=r"Cannot save step 4 in .*No space left"):
+        run(dataclasses.replace(tiny, checkpoint_every=2), clips, tmp_path / "run", prior)
+    monkeypatch.undo()
+    assert run(tiny, clips, tmp_path / "run", None, resume=True)["step"] == 6
