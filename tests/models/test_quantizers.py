@@ -114,6 +114,7 @@ def test_projection_made_in_inference_serves_training(quantizer: LanguageQuantiz
     quantizer.freeze_codebook()
     with torch.inference_mode():
         quantizer.codebook()
+    assert not quantizer.codebook().is_inference()
     z = torch.randn(1, 3, 2 * CODE, requires_grad=True)
     quantizer(z).loss.backward()
     assert z.grad is not None
