@@ -10,7 +10,8 @@ import pytest
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoWriter, probe, write_image
-from tests.video import torture
+
+from . import torture
 
 
 def packets(path: Path) -> list[bytes]:

@@ -8,7 +8,8 @@ from PIL import Image
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader, probe, write_image
-from tests.video import torture
+
+from . import torture
 
 
 def read(path: Path) -> np.ndarray:

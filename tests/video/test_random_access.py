@@ -8,7 +8,8 @@ import pytest
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader, random_access, read_clip, write_image
-from tests.video import torture
+
+from . import torture
 
 TOTAL = 150
 CODED = {

@@ -11,7 +11,8 @@ import pytest
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader, probe, variable_times
-from tests.video import torture
+
+from . import torture
 
 CASES = sorted(set(torture.READABLE) - {"tiny.mkv"})
 

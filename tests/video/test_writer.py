@@ -17,7 +17,8 @@ import pytest
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader, VideoWriter, probe, variable_times
-from tests.video import torture
+
+from . import torture
 
 
 def write(path: Path, total: int, rate: Fraction = Fraction(25), **options) -> Path:
