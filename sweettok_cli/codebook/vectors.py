@@ -48,7 +48,7 @@ def embed_words(
     batches = []
     for start in range(0, len(order), _BATCH):
         rows = order[start : start + _BATCH]
-        batches.append(_embed_batch([tokens[i] for i in rows], tokenizer, network, pooling))
+        batches.append(_embed_batch([tokens[i] for i in rows], network, pooling))
         if on_progress is not None:
             on_progress(start + len(rows), len(words))
     vectors = np.empty((len(words), batches[0].shape[1]), np.float32)
@@ -127,9 +127,6 @@ def _load(model: str) -> tuple[Any, Any]:
     if network.config.is_encoder_decoder:
         network = network.get_encoder()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-    tokenizer.padding_side = "right"
     return tokenizer, network.to(device).eval()
 
 
@@ -145,17 +142,19 @@ def _tokenize(words: Sequence[str], tokenizer: Any, pooling: Pooling) -> list[li
     return min((bare, spaced), key=lambda spelling: sum(map(len, spelling)))
 
 
-def _embed_batch(tokens: list[list[int]], tokenizer: Any, network: Any, pooling: Pooling) -> np.ndarray:
+def _embed_batch(tokens: list[list[int]], network: Any, pooling: Pooling) -> np.ndarray:
     import torch
 
-    batch = tokenizer.pad({"input_ids": tokens}, return_tensors="pt").to(network.device)
-    mask = batch["attention_mask"][..., None]  # [b, n, 1]
+    # Padded here, on the right, since many decoders' tokenizers have no padding token.
+    longest = max(map(len, tokens))
+    ids = torch.tensor([row + [0] * (longest - len(row)) for row in tokens], device=network.device)  # [b, n]
+    mask = torch.tensor(
+        [[1] * len(row) + [0] * (longest - len(row)) for row in tokens], device=network.device
+    )
     with torch.inference_mode():
         if pooling == "input":
-            states = network.get_input_embeddings()(batch["input_ids"])  # [b, n, d]
+            states = network.get_input_embeddings()(ids)  # [b, n, d]
         else:
-            states = network(
-                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]
-            ).last_hidden_state
-        mean = (states.float() * mask).sum(dim=1) / mask.sum(dim=1)
+            states = network(input_ids=ids, attention_mask=mask).last_hidden_state
+        mean = (states.float() * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
     return mean.cpu().numpy()

@@ -39,6 +39,7 @@ def test_gloss_pairs_come_from_examples_definitions_and_relations(wordnet):
     assert ("big", "bigness") in spatial  # derivation
     assert ("quickly", "runs") in temporal  # "she runs quickly", and for its base form:
     assert ("quickly", "run") in temporal
+    assert ("carefully", "run") in temporal  # "he runs carefully", said of another verb
     assert ("carefully", "throw") in temporal  # throw: "send carefully"
     assert ("quickly", "quicken") in temporal  # quickly, quick, quicken
 

@@ -53,6 +53,10 @@ def test_an_adverb_reaches_three_tokens_and_no_further():
     assert list(adverb_verb_pairs(tagged(far))) == []
 
 
+def test_an_adverb_does_not_reach_across_a_comma():
+    assert list(adverb_verb_pairs(tagged("runs/verb ,/- quickly/adv"))) == []
+
+
 def test_pairs_are_counted_over_texts():
     spatial, temporal = count_pairs(
         [tagged("red/adj ball/noun"), tagged("red/adj ball/noun rolls/verb fast/adv")]

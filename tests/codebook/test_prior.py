@@ -175,7 +175,9 @@ def test_a_prior_is_replaced_only_by_force(prior, folder):
     assert sorted(path.name for path in folder.iterdir()) == [JSON_FILE, TENSOR_FILE]
 
 
-def test_impossible_folders_are_refused_before_any_work(tmp_path):
+def test_impossible_folders_are_refused_before_any_work(prior, tmp_path):
+    with pytest.raises(SweettokError, match="none does not exist"):
+        save_prior(prior, tmp_path / "none" / "prior")
     (tmp_path / "file").write_text("")
     with pytest.raises(SweettokError, match="is a file"):
         check_folder(tmp_path / "file", force=True)

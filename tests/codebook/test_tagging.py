@@ -30,6 +30,16 @@ def test_neighbours_tell_an_adjective_from_a_noun(wordnet, text, expected):
     assert tags(wordnet, text) == expected
 
 
+def test_a_verb_does_not_follow_a_determiner(wordnet):
+    assert tags(wordnet, "the dogs bark") == "the/- dogs/noun bark/verb"
+    assert tags(wordnet, "the bark") == "the/- bark/noun"
+
+
+def test_down_the_road_is_a_preposition_and_down_alone_an_adverb(wordnet):
+    assert tags(wordnet, "a dog runs down the ball") == "a/- dog/noun runs/verb down/- the/- ball/noun"
+    assert tags(wordnet, "a dog runs down") == "a/- dog/noun runs/verb down/adv"
+
+
 @pytest.mark.parametrize(
     ("text", "word", "part"),
     [

@@ -60,6 +60,23 @@ def test_byte_level_tokenizers_get_the_blank_they_know_words_by():
     assert module._tokenize(["dog"], ByteLevel(), "input") == [[7]]
 
 
+def test_a_decoder_whose_tokenizer_has_no_padding_token(language_model, tmp_path):
+    """GPT-like: causal, no special tokens at all."""
+    import tokenizers
+    import torch
+    import transformers
+
+    backend = tokenizers.Tokenizer(tokenizers.models.BPE({c: i for i, c in enumerate("abcdefghijkl")}, []))
+    transformers.PreTrainedTokenizerFast(tokenizer_object=backend).save_pretrained(tmp_path)
+    config = transformers.GPT2Config(vocab_size=12, n_positions=16, n_embd=8, n_layer=1, n_head=2)
+    network = transformers.GPT2Model(config).eval()
+    network.save_pretrained(tmp_path)
+    with torch.no_grad():
+        expected = network(torch.tensor([[1, 0, 3]])).last_hidden_state[0].mean(dim=0).numpy()
+    found = embed_words(["abcdefg", "bad"], str(tmp_path), "mean")
+    np.testing.assert_allclose(found[1], expected, atol=1e-5)
+
+
 def test_no_words_are_an_error(language_model):
     with pytest.raises(SweettokError, match="no words to embed"):
         embed_words([], str(language_model))

@@ -20,6 +20,7 @@ FREQUENCIES = {
     "orange": 4.5,
     "grumph": 4.0,
     "blork": 4.0,
+    "benny": 4.5,
     "bigness": 2.0,
     "run": 5.3,
     "running": 5.2,
@@ -70,12 +71,14 @@ def test_participles_stand_beside_their_verbs(wordnet):
 
 def test_names_several_words_unknown_and_offensive_ones_are_left_out(wordnet):
     nouns = set(choose_words(wordnet, {**SIZES, "noun": 4}, frequency).noun)
-    assert nouns == {"dog", "ball", "idea", "bigness"}
+    assert nouns == {"dog", "ball", "idea", "bark"}
 
 
 def test_offence_is_read_from_usage_domains_and_glosses(wordnet):
     offensive = offensive_words(wordnet)
     assert {"grumph", "blork"} <= offensive
+    # The first sense of "blork" weighs more than two harmless ones.
+    assert len(wordnet.meanings("blork", "noun")) == 3
     # The usage pointer starts from the other word of that synset.
     assert "oaf" not in offensive
     assert "dog" not in offensive
