@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sweettok_cli.models.quantizers import QuantizerConfig
 from sweettok_cli.models.tiles import TileGrid
 from sweettok_cli.models.transformer import StackConfig
 
@@ -33,7 +34,15 @@ class SweetTokConfig:
     temporal_every: int = 2  # the decoder reads motion after every so many spatial layers
     null_keys: int = 2
     scrambled: bool = True  # temporal position convolutions on the published, unpermuted view
-    code_dim: int = 256  # width of a modifier or head vector; a token has both
+    decoder_reads: int = 1  # the decoder reads appearance in every so many spatial layers
+    code_dim: int = 256  # width of a projected word, and of a modifier or head vector unless given below
+    spatial_code: tuple[int, int] | None = None  # widths (modifier, head) that words are mapped to
+    temporal_code: tuple[int, int] | None = None
+    search: int = 0  # first modifiers tried a token when looking for its best pair; 0: the two nearest words
+    straight: float = 0.0  # share of the decoder's gradient that the codes see, beside their own loss
+    coverage_weight: float = 0.0  # weight of the loss that draws idle words to where the latents are
+    anchored: bool = False  # linear paths around the stacks: patches to tokens, tokens to patches
+    motion: str = "differences"  # what temporal queries read; or "residual": what appearance leaves over
     code_dropout: float = 0.5
     encoder_weight: float = 1.0  # weight of the loss that draws the encoder to the codes
     codebook_weight: float = 0.25  # weight of the loss that draws the codes to the encoder
@@ -45,10 +54,32 @@ class SweetTokConfig:
     pixel_temporal: str = "tttt"
 
     def __post_init__(self) -> None:
+        if self.motion not in ("differences", "residual"):
+            raise ValueError(f"motion is 'differences' or 'residual', not {self.motion!r}")
+        if self.motion == "residual" and not self.anchored:
+            raise ValueError("motion = 'residual' needs anchored tokens")
+        for name in ("spatial_code", "temporal_code"):  # lists, where they come from JSON or TOML
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(self.decoder_spatial) % self.temporal_every:
             raise ValueError("temporal_every must divide the number of decoder layers")
         if not self.proxy_codes and not self.pixels:
             raise ValueError("a network without a proxy head must end in pixels")
+
+    @property
+    def spatial_widths(self) -> tuple[int, int]:
+        """Widths of the modifier and the head part of a spatial token's vector."""
+        return self.spatial_code or (self.code_dim, self.code_dim)
+
+    @property
+    def temporal_widths(self) -> tuple[int, int]:
+        """Widths of the modifier and the head part of a temporal token's vector."""
+        return self.temporal_code or (self.code_dim, self.code_dim)
+
+    @property
+    def decoder_latent_layers(self) -> int:
+        """Layers of the decoder's spatial latents, one for each time that appearance is read."""
+        return -(-len(self.decoder_spatial) // self.decoder_reads)
 
     @property
     def decoder_temporal_layers(self) -> int:
@@ -64,7 +95,21 @@ class SweetTokConfig:
             head_dim=self.head_dim,
             window=self.window,
             ff_multiple=self.ff_multiple,
+            frames=self.latent_frames(self.frames),
             **changes,
+        )
+
+    def quantizer(self, widths: tuple[int, int] | None) -> QuantizerConfig:
+        """How one half's words become codes."""
+        return QuantizerConfig(
+            code_dim=self.code_dim,
+            widths=widths,
+            dropout=self.code_dropout,
+            encoder_weight=self.encoder_weight,
+            codebook_weight=self.codebook_weight,
+            coverage_weight=self.coverage_weight,
+            search=self.search,
+            straight=self.straight,
         )
 
     def patch_grid(self, height: int, width: int) -> TileGrid:
@@ -86,6 +131,8 @@ class SweetTokConfig:
         groups, rest = divmod(frames - 1, self.temporal_patch)
         if rest or frames < 1:
             raise ValueError(f"{frames} frames are not 1 + k * {self.temporal_patch}")
+        if self.anchored and frames not in (1, self.frames):
+            raise ValueError(f"{frames} frames are neither 1 nor {self.frames}, the lengths of this network")
         return 1 + groups
 
     def token_counts(self, height: int, width: int, frames: int | None = None) -> tuple[int, int]:
@@ -94,3 +141,31 @@ class SweetTokConfig:
         queries = self.query_grid(grid)
         moving = self.latent_frames(self.frames if frames is None else frames) > 1
         return queries.height * queries.width, grid.height * grid.width if moving else 0
+
+
+# The shipped default: tiles of 64x64 pixels, so that tokens scale with the picture and any size works.
+SMALL = SweetTokConfig(
+    dim=256,
+    heads=4,
+    ff_multiple=16,
+    tile=8,
+    spatial_queries=4,
+    encoder_spatial="as",
+    encoder_temporal="a",
+    decoder_spatial="asasas",
+    temporal_every=6,
+    decoder_reads=3,
+    scrambled=False,
+    code_dim=128,
+    spatial_code=(10, 6),
+    temporal_code=(10, 8),
+    code_dropout=0.0,
+    search=3,
+    straight=1.0,
+    encoder_weight=0.25,
+    codebook_weight=1.0,
+    coverage_weight=0.1,
+    proxy_codes=0,
+    anchored=True,
+    motion="residual",
+)

@@ -15,11 +15,14 @@ from sweettok_cli.models.patches import PatchEmbedding, cut_first_frame, cut_lat
 from sweettok_cli.models.tiles import (
     TileGrid,
     TimeColumns,
-    frame_differences,
     tokens_to_volume,
     volume_to_tokens,
 )
 from sweettok_cli.models.transformer import Transformer
+
+
+# Queries are few: where features attend in windows, queries see their whole tile.
+_WINDOWS_TO_WHOLE = str.maketrans("as", "tt")
 
 
 def learned(*shape: int) -> nn.Parameter:
@@ -38,12 +41,15 @@ class Encoder(nn.Module):
         self.latent_temporal_tokens = learned(config.tile**2, dim)
         self.spatial_position = learned(config.spatial_queries**2, dim)
         self.temporal_position = learned(config.tile**2, dim)
-        self.embed_first_frame = PatchEmbedding(3 * config.patch**2, dim)
-        self.embed_later_frames = PatchEmbedding(3 * config.temporal_patch * config.patch**2, dim)
+        # Anchored tokens live on the linear path from pixels to pixels: norms would take away its scale.
+        embedding = nn.Linear if config.anchored else PatchEmbedding
+        self.embed_first_frame = embedding(3 * config.patch**2, dim)
+        self.embed_later_frames = embedding(3 * config.temporal_patch * config.patch**2, dim)
         self.spatial_features = Transformer(
             config.stack(config.encoder_spatial, position_convolution=True, rotary=True, norm_out=False)
         )
-        self.spatial_queries = Transformer(config.stack(config.encoder_spatial, rotary=True, cross=True))
+        query_blocks = config.encoder_spatial.translate(_WINDOWS_TO_WHOLE)
+        self.spatial_queries = Transformer(config.stack(query_blocks, rotary=True, cross=True))
         self.temporal_features = Transformer(
             config.stack(
                 config.encoder_temporal,
@@ -59,15 +65,6 @@ class Encoder(nn.Module):
         self.spatial_out = nn.Linear(dim, dim)
         self.temporal_out = nn.Linear(dim, dim)
 
-    def forward(self, video: Tensor) -> tuple[Tensor, Tensor]:
-        """Video [b, 3, 1 + k*temporal_patch, h, w] in [-0.5, 0.5] -> spatial [b, S, d], temporal [b, T, d].
-
-        A single frame has nothing that moves: T is 0.
-        """
-        features = self.embed(video)
-        grid = self.config.patch_grid(*video.shape[-2:])
-        return self.encode_space(features, grid), self.encode_time(features, grid)
-
     def embed(self, video: Tensor) -> Tensor:
         """[b, 3, 1 + k*temporal_patch, h, w] -> [b, 1 + k, h/patch, w/patch, d]."""
         patch, temporal_patch = self.config.patch, self.config.temporal_patch
@@ -77,8 +74,11 @@ class Encoder(nn.Module):
         later = self.embed_later_frames(cut_later_frames(video, patch, temporal_patch))
         return torch.cat([first, later], dim=1)
 
-    def encode_space(self, features: Tensor, grid: TileGrid) -> Tensor:
-        """[b, t, h, w, d] -> one vector a spatial query [b, S, d], raster order over the whole frame."""
+    def encode_space(self, features: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
+        """[b, t, h, w, d] -> one vector a spatial query [b, S, d], raster order over the whole frame.
+
+        Also returns the features as the stack leaves them, [b, t, h, w, d].
+        """
         query_grid = self.config.query_grid(grid)
         tokens = query_grid.spread(self.latent_spatial_tokens + self.spatial_position)  # [qh, qw, d]
         queries = tokens.expand(features.shape[0], 1, -1, -1, -1)
@@ -91,24 +91,26 @@ class Encoder(nn.Module):
                 context = grid.fold(features.mean(dim=1, keepdim=True))  # [(b tiles), patches, d]
             queries = query_layer(queries, query_grid, context)
         queries = self.spatial_queries.norm_out(queries)
-        return self.spatial_out(self.spatial_norm(volume_to_tokens(queries)))
+        return self.spatial_out(self.spatial_norm(volume_to_tokens(queries))), features
 
-    def encode_time(self, features: Tensor, grid: TileGrid) -> Tensor:
-        """[b, t, h, w, d] -> one vector a patch column [b, h*w, d], raster order; [b, 0, d] if t is 1."""
-        batch, frames, height, width, dim = features.shape
-        if frames == 1:
-            return features.new_zeros(batch, 0, dim)
+    def encode_time(self, motion: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
+        """Motion [b, t, h, w, d] -> one vector a patch column [b, h*w, d], raster order.
+
+        Motion is frame differences, or what appearance leaves over of each latent frame. Also returns it as
+        the stack leaves it, [b, t, h, w, d].
+        """
+        batch, _, height, width, _ = motion.shape
         columns = TimeColumns(height, width)
-        motion = frame_differences(features)
+        layout = grid if self.config.motion == "residual" else columns
         tokens = grid.spread(self.latent_temporal_tokens + self.temporal_position)  # [h, w, d]
         queries = tokens.expand(batch, 1, -1, -1, -1)
         for feature_layer, query_layer in zip(
             self.temporal_features.layers, self.temporal_queries.layers, strict=True
         ):
-            motion = feature_layer(motion, columns)
+            motion = feature_layer(motion, layout)
             queries = query_layer(queries, columns, columns.fold(motion))
         queries = self.temporal_queries.norm_out(queries)
-        return self.temporal_out(self.temporal_norm(volume_to_tokens(queries)))
+        return self.temporal_out(self.temporal_norm(volume_to_tokens(queries))), motion
 
 
 class Decoder(nn.Module):
@@ -128,7 +130,8 @@ class Decoder(nn.Module):
         self.mask_token = learned(dim)
         self.embed_spatial = nn.Linear(dim, dim)
         self.embed_temporal = nn.Linear(dim, dim)
-        self.spatial_latents = Transformer(config.stack(config.decoder_spatial, rotary=True, norm_out=False))
+        latent_blocks = config.decoder_spatial.translate(_WINDOWS_TO_WHOLE)[:: config.decoder_reads]
+        self.spatial_latents = Transformer(config.stack(latent_blocks, rotary=True, norm_out=False))
         self.temporal_latents = Transformer(
             config.stack("1" * config.decoder_temporal_layers, norm_out=False)
         )
@@ -138,7 +141,9 @@ class Decoder(nn.Module):
                 position_convolution=True,
                 rotary=True,
                 cross=True,
+                cross_every=config.decoder_reads,
                 null_keys=config.null_keys,
+                norm_out=not config.anchored,
             )
         )
         self.motion = Transformer(
@@ -146,13 +151,15 @@ class Decoder(nn.Module):
                 "c" * config.decoder_temporal_layers, cross=True, null_keys=config.null_keys, norm_out=False
             )
         )
-        self.norm = nn.LayerNorm(dim)
+        self.norm = nn.Identity() if config.anchored else nn.LayerNorm(dim)
 
-    def forward(self, spatial: Tensor, temporal: Tensor, grid: TileGrid, frames: int) -> Tensor:
+    def forward(
+        self, spatial: Tensor, temporal: Tensor, grid: TileGrid, frames: int, start: Tensor | None = None
+    ) -> Tensor:
         """Spatial [b, S, d], temporal [b, T, d] -> features [b, frames, h, w, d] on the patch ``grid``.
 
         ``frames`` counts latent frames. T is 0 for a single image; the layers that read motion are then left
-        out.
+        out. ``start`` [b, frames, h, w, d] is what anchored tokens put in place of empty mask tokens.
         """
         query_grid = self.config.query_grid(grid)
         columns = TimeColumns(grid.height, grid.width)
@@ -167,8 +174,10 @@ class Decoder(nn.Module):
 
         x = self.mask_token + grid.spread(self.position)  # [h, w, d]
         x = x.expand(spatial.shape[0], frames, -1, -1, -1)
+        if start is not None:
+            x = x + start
         for index, layer in enumerate(self.features.layers):
-            x = layer(x, grid, query_grid.fold(spatial_states[index]))
+            x = layer(x, grid, query_grid.fold(spatial_states[index // self.config.decoder_reads]))
             reader, due = divmod(index + 1, self.config.temporal_every)
             if temporal_states is not None and due == 0:
                 context = columns.fold(temporal_states[reader - 1])  # [(b h w), 1, d]

@@ -50,17 +50,18 @@ class FeedForward(nn.Module):
 
 
 class PositionConvolution(nn.Module):
-    """Position encoding by a depth-wise 3x3x3 convolution, causal in time, without the residual.
+    """Position encoding by a depth-wise 3x3x3 convolution, by default causal in time, without the residual.
 
     ``scrambled`` reproduces the published temporal transformers: there the rows are ordered (h w t) but are
     viewed as (t h w) without a permutation, so the convolution mixes neighbours in memory, not in the
     picture. Trained weights depend on it.
     """
 
-    def __init__(self, dim: int, scrambled: bool = False) -> None:
+    def __init__(self, dim: int, scrambled: bool = False, causal: bool = True) -> None:
         super().__init__()
         self.dsconv = nn.Conv3d(dim, dim, 3, padding=(0, 1, 1), groups=dim)
         self.scrambled = scrambled
+        self.frames_around = (2, 0) if causal else (1, 1)
 
     def forward(self, volume: Tensor) -> Tensor:
         """[b, t, h, w, d] -> [b, t, h, w, d]."""
@@ -74,8 +75,8 @@ class PositionConvolution(nn.Module):
 
     def _convolve(self, volume: Tensor) -> Tensor:
         channels_first = rearrange(volume, "b t h w d -> b d t h w")
-        past = F.pad(channels_first, (0, 0, 0, 0, 2, 0))
-        return rearrange(self.dsconv(past), "b d t h w -> b t h w d")
+        padded = F.pad(channels_first, (0, 0, 0, 0, *self.frames_around))
+        return rearrange(self.dsconv(padded), "b d t h w -> b t h w d")
 
 
 @lru_cache(maxsize=32)
@@ -210,13 +211,41 @@ class WindowAttention(nn.Module):
         index = offset[0] * (2 * window - 1) + offset[1]
         self.register_buffer("relative_position_index", index, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[n, window*window, d] -> [n, window*window, d]."""
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """[n, window*window, d] -> [n, window*window, d]; ``mask`` [n, window*window, window*window] is added."""
         qkv = rearrange(
             self.qkv(self.norm(x)), "n l (three heads c) -> three n heads l c", three=3, heads=self.heads
         )
         q, k, v = qkv.unbind(0)
         bias = self.relative_position_bias_table[self.relative_position_index]  # [query, key, heads]
-        bias = rearrange(bias, "q k heads -> 1 heads q k").to(v.dtype)
+        bias = rearrange(bias, "q k heads -> 1 heads q k")
+        if mask is not None:
+            bias = bias + mask.unsqueeze(1)
+        bias = bias.to(v.dtype)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return self.proj(rearrange(out, "n heads l c -> n l (heads c)"))
+
+
+class TimeAttention(nn.Module):
+    """Plain attention over the latent frames of one patch column, without the residual.
+
+    Positions are learned, one a latent frame, and a bias for each pair of frames.
+    """
+
+    def __init__(self, dim: int, heads: int, frames: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm = GammaNorm(dim)
+        self.position = nn.Parameter(0.02 * torch.randn(frames, dim))
+        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
+        self.proj = nn.Linear(dim, dim)
+        self.frame_bias = nn.Parameter(torch.zeros(heads, frames, frames))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[n, t, d] -> [n, t, d] for t up to ``frames``."""
+        frames = x.shape[1]
+        qkv = self.qkv(self.norm(x) + self.position[:frames])
+        q, k, v = rearrange(qkv, "n t (three heads c) -> three n heads t c", three=3, heads=self.heads).unbind(0)
+        bias = self.frame_bias[:, :frames, :frames].to(v.dtype)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return self.proj(rearrange(out, "n heads t c -> n t (heads c)"))

@@ -1,7 +1,8 @@
 """The motion-enhanced language codebook: words on a graph, projected and looked up (SweetTok, section 3.3).
 
-A token's vector has two halves. The first is quantised to the mean of the two nearest modifiers (adjectives
-for space, adverbs for motion), the second to the nearest head word (noun, verb).
+A token's vector has two parts. The first is quantised to the mean of two modifiers (adjectives for space,
+adverbs for motion), the second to the nearest head word (noun, verb). Published: the two nearest modifiers.
+With ``search``, the pair whose mean is nearest: a pair says almost twice as much when it is chosen as a pair.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+
+# Tokens whose distances to all words are held at once: about what a core's cache holds.
+_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -42,12 +47,12 @@ class LanguagePrior:
 
 @dataclass
 class Quantized:
-    """What quantising [b, L, 2c] vectors gives.
+    """What quantising [b, L, c] vectors gives.
 
-    ``vectors`` [b, L, 2c]: the code vectors, with the gradient passed straight to the input. ``ids`` [b, L,
-    3] int64: nearest modifier, second nearest modifier, head; each counts from 0 in its own list.
-    ``encoder_loss`` draws the input to the codes, ``codebook_loss`` the codes to the input; both are
-    weighted. (The published code reports the first as "codebook_loss" and the second as "commitment_loss",
+    ``vectors`` [b, L, c]: the code vectors, with the gradient passed straight to the input. ``ids`` [b, L,
+    3] int64: nearest modifier, second nearest modifier (or the best partner), head; each counts from 0 in its
+    own list. ``encoder_loss`` draws the input to the codes, ``codebook_loss`` the codes to the input; both
+    are weighted. (The published code reports the first as "codebook_loss" and the second as "commitment_loss",
     the reverse of common use.)
     """
 
@@ -60,6 +65,18 @@ class Quantized:
     def loss(self) -> Tensor:
         """The sum that is added to the training loss."""
         return self.encoder_loss + self.codebook_loss
+
+
+@dataclass(frozen=True)
+class Codebook:
+    """Words as vectors: modifiers [m, c1], heads [n, c2]."""
+
+    modifiers: Tensor
+    heads: Tensor
+
+    def look_up(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """ids [b, L, 3] -> mean of the two modifiers [b, L, c1], head [b, L, c2]."""
+        return F.embedding(ids[..., :2], self.modifiers).mean(dim=-2), F.embedding(ids[..., 2], self.heads)
 
 
 class GraphConvolution(nn.Module):
@@ -99,6 +116,27 @@ def normalised_adjacency(edges: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
     return matrix.indices(), matrix.values()
 
 
+@dataclass(frozen=True)
+class QuantizerConfig:
+    """How words become codes; the defaults are the published ones.
+
+    ``widths`` (modifier, head): None keeps ``code_dim`` for both; given, a linear map of its own takes the
+    projected modifiers and heads to each. ``search`` first modifiers are tried when looking for the pair
+    whose mean is nearest; 0 takes the two nearest words. ``straight`` is the share of the decoder's gradient
+    that the codes see beside their own loss. ``coverage_weight`` weighs the distance of idle words to the
+    nearest latent. The losses' weights are explained at :class:`Quantized`.
+    """
+
+    code_dim: int = 256
+    widths: tuple[int, int] | None = None
+    dropout: float = 0.5
+    encoder_weight: float = 1.0
+    codebook_weight: float = 0.25
+    coverage_weight: float = 0.0
+    search: int = 0
+    straight: float = 0.0
+
+
 class LanguageQuantizer(nn.Module):
     """Quantises token vectors to words; the words and their graph are buffers and travel with the weights."""
 
@@ -108,20 +146,22 @@ class LanguageQuantizer(nn.Module):
     def __init__(
         self,
         words: WordGraphTensors,
-        code_dim: int,
-        dropout: float = 0.5,
-        encoder_weight: float = 1.0,
-        codebook_weight: float = 0.25,
+        config: QuantizerConfig,
     ) -> None:
         super().__init__()
+        self.config = config
         self.modifiers = words.modifiers
-        self.encoder_weight = encoder_weight
-        self.codebook_weight = codebook_weight
+        self.widths = config.widths or (config.code_dim, config.code_dim)
         self.register_buffer("vectors", words.vectors.float())
         self.register_buffer("edges", words.edges.long())
-        self.gcn = GraphProjector(words.vectors.shape[1], code_dim, dropout)
+        self.gcn = GraphProjector(words.vectors.shape[1], config.code_dim, config.dropout)
+        self.to_modifier: nn.Module = nn.Identity()
+        self.to_head: nn.Module = nn.Identity()
+        if config.widths is not None:
+            self.to_modifier = nn.Linear(config.code_dim, config.widths[0])
+            self.to_head = nn.Linear(config.code_dim, config.widths[1])
         self.frozen = False
-        self._projected: tuple[tuple[object, ...], Tensor] | None = None
+        self._projected: tuple[tuple[object, ...], Codebook] | None = None
         self.register_load_state_dict_post_hook(LanguageQuantizer._forget)
 
     @property
@@ -135,7 +175,8 @@ class LanguageQuantizer(nn.Module):
     def freeze_codebook(self) -> None:
         """Make the codebook a constant, in training mode too: no dropout, no gradient."""
         self.frozen = True
-        self.gcn.requires_grad_(False).eval()
+        self.requires_grad_(False)
+        self.gcn.eval()
 
     def train(self, mode: bool = True) -> LanguageQuantizer:
         """As for any module, but a frozen codebook stays free of dropout."""
@@ -154,16 +195,16 @@ class LanguageQuantizer(nn.Module):
         self._forget()
         return self
 
-    def codebook(self) -> Tensor:
-        """The projected words [n, code_dim] in float32, modifiers first.
+    def codebook(self) -> Codebook:
+        """The projected words in float32: modifiers [m, c1] and heads [n, c2].
 
         A constant codebook (no dropout, no gradient asked for) is projected once and kept until its
         parameters, its words or its device change.
         """
-        learning = torch.is_grad_enabled() and any(p.requires_grad for p in self.gcn.parameters())
+        learning = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
         if learning or self.gcn.training:
             return self._project()
-        sources = [*self.gcn.parameters(), self.vectors, self.edges]
+        sources = [*self.parameters(), self.vectors, self.edges]
         key = tuple((s.data_ptr(), None if s.is_inference() else s._version) for s in sources)
         if self._projected is None or self._projected[0] != key:
             # A codebook projected during inference must still be usable by a later training step.
@@ -171,7 +212,8 @@ class LanguageQuantizer(nn.Module):
                 self._projected = (key, self._project())
         return self._projected[1]
 
-    def _project(self) -> Tensor:
+    def projected_words(self) -> Tensor:
+        """All words after the graph convolutions [n, code_dim], modifiers first."""
         nodes = self.vectors.shape[0]
         with torch.autocast(self.vectors.device.type, enabled=False):
             indices, values = normalised_adjacency(self.edges, nodes)
@@ -180,35 +222,73 @@ class LanguageQuantizer(nn.Module):
             )
             return self.gcn(self.vectors, adjacency)
 
+    def _project(self) -> Codebook:
+        words = self.projected_words()
+        with torch.autocast(words.device.type, enabled=False):
+            return Codebook(
+                self.to_modifier(words[: self.modifiers]), self.to_head(words[self.modifiers :])
+            )
+
     def forward(self, z: Tensor) -> Quantized:
-        """z [b, L, 2*code_dim] -> :class:`Quantized`. Distances are float32 whatever the input is."""
-        z = z.float()
+        """z [b, L, c1 + c2] -> :class:`Quantized`. Distances are float32 whatever the input is."""
+        config, z = self.config, z.float()
         codes = self.codebook()
-        first, second = z.chunk(2, dim=-1)
-        with torch.autocast(z.device.type, enabled=False), torch.no_grad():
-            pair = squared_distances(first, codes[: self.modifiers]).topk(2, dim=-1, largest=False).indices
-            head = squared_distances(second, codes[self.modifiers :]).argmin(dim=-1, keepdim=True)
-        ids = torch.cat([pair, head], dim=-1)
-        found_first, found_second = self._look_up(ids, codes)
-        pull = mean_square(first, found_first.detach()) + mean_square(second, found_second.detach())
-        push = mean_square(found_first, first.detach()) + mean_square(found_second, second.detach())
+        first, second = z.split(list(self.widths), dim=-1)
+        with torch.autocast(z.device.type, enabled=False):
+            with torch.no_grad():
+                if config.search:
+                    pair = best_pair(first, codes.modifiers, config.search)
+                else:
+                    pair = nearest(first, codes.modifiers, 2)
+                ids = torch.cat([pair, nearest(second, codes.heads, 1)], dim=-1)
+            found_first, found_second = codes.look_up(ids)
+            pull = mean_square(first, found_first.detach()) + mean_square(second, found_second.detach())
+            push = mean_square(found_first, first.detach()) + mean_square(found_second, second.detach())
+            push = config.codebook_weight * push
+            if config.coverage_weight and self.training and not self.frozen and first.numel():
+                idle = coverage(codes.modifiers, first.detach()) + coverage(codes.heads, second.detach())
+                push = push + config.coverage_weight * idle
         found = torch.cat([found_first, found_second], dim=-1)
-        return Quantized(
-            # The forward value is exactly the code: z - z is 0, while z + (code - z) would round.
-            vectors=found.detach() + (z - z.detach()),
-            ids=ids,
-            encoder_loss=self.encoder_weight * pull,
-            codebook_loss=self.codebook_weight * push,
-        )
+        # The forward value is exactly the code: z - z is 0, while z + (code - z) would round.
+        vectors = found.detach() + (z - z.detach())
+        if config.straight:
+            vectors = vectors + config.straight * (found - found.detach())
+        return Quantized(vectors, ids, config.encoder_weight * pull, push)
 
     def codes(self, ids: Tensor) -> Tensor:
-        """ids [b, L, 3] -> the code vectors [b, L, 2*code_dim] that quantising gave for them."""
-        return torch.cat(self._look_up(ids.long(), self.codebook()), dim=-1)
+        """ids [b, L, 3] -> the code vectors [b, L, c1 + c2] that quantising gave for them."""
+        return torch.cat(self.codebook().look_up(ids.long()), dim=-1)
 
-    def _look_up(self, ids: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        modifier = F.embedding(ids[..., :2], codes[: self.modifiers]).mean(dim=-2)
-        head = F.embedding(ids[..., 2], codes[self.modifiers :])
-        return modifier, head
+
+def nearest(z: Tensor, codes: Tensor, count: int) -> Tensor:
+    """Ids [b, L, count] of the nearest codes [n, c] of z [b, L, c], nearest first."""
+    ids = [
+        squared_distances(part, codes).topk(count, dim=-1, largest=False).indices
+        for part in z.flatten(0, -2).split(_ROWS)
+    ]
+    return torch.cat(ids).view(*z.shape[:-1], count) if ids else z.new_zeros(*z.shape[:-1], count, dtype=torch.long)
+
+
+def best_pair(z: Tensor, codes: Tensor, tries: int) -> Tensor:
+    """Ids [b, L, 2] of a pair of codes [n, c] whose mean is near z [b, L, c].
+
+    Each of the ``tries`` nearest codes a is given the partner nearest to 2z - a, which is the best for it.
+    """
+    first = nearest(z, codes, tries)  # [b, L, tries]
+    wanted = 2 * z.unsqueeze(-2) - codes[first]
+    partner = nearest(wanted, codes, 1)  # [b, L, tries, 1]
+    error = (wanted - codes[partner.squeeze(-1)]).square().sum(-1)
+    best = error.argmin(-1, keepdim=True)
+    return torch.cat([first.gather(-1, best), partner.squeeze(-1).gather(-1, best)], dim=-1)
+
+
+def coverage(codes: Tensor, z: Tensor, sample: int = 256) -> Tensor:
+    """Mean squared distance, per channel, of some random codes [n, c] to the nearest of some z [b, L, c]."""
+    rows = z.flatten(0, -2)
+    rows = rows[torch.randint(len(rows), (4 * sample,), device=z.device)]
+    codes = codes[torch.randint(len(codes), (sample,), device=z.device)]
+    closest = rows[nearest(codes.detach(), rows, 1).squeeze(-1)]
+    return F.mse_loss(codes, closest)
 
 
 def squared_distances(z: Tensor, codes: Tensor) -> Tensor:

@@ -11,14 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sweettok_cli.models.anchors import SpatialAnchor, TemporalAnchor
 from sweettok_cli.models.config import SweetTokConfig
 from sweettok_cli.models.dqae import Decoder, Encoder
+from sweettok_cli.models.initialise import start_linear
 from sweettok_cli.models.patches import ToPixels
 from sweettok_cli.models.pixel_decoder import ProxyHead, ProxyPixels
 from sweettok_cli.models.quantizers import LanguagePrior, LanguageQuantizer, Quantized
+from sweettok_cli.models.tiles import TileGrid, frame_differences
 
 
 class TokenPair(NamedTuple):
@@ -59,15 +63,21 @@ class SweetTok(nn.Module):
     def __init__(self, config: SweetTokConfig, prior: LanguagePrior) -> None:
         super().__init__()
         self.config = config
-        dim, code = config.dim, 2 * config.code_dim
+        dim = config.dim
+        spatial_code, temporal_code = sum(config.spatial_widths), sum(config.temporal_widths)
         self.encoder = Encoder(config)
-        self.pre_vq_spatial = nn.Linear(dim, code)
-        self.pre_vq_temporal = nn.Linear(dim, code)
-        weights = (config.code_dropout, config.encoder_weight, config.codebook_weight)
-        self.quantize_spatial = LanguageQuantizer(prior.spatial, config.code_dim, *weights)
-        self.quantize_temporal = LanguageQuantizer(prior.temporal, config.code_dim, *weights)
-        self.post_vq_spatial = nn.Linear(code, dim)
-        self.post_vq_temporal = nn.Linear(code, dim)
+        self.spatial_anchor: SpatialAnchor | None = None
+        self.temporal_anchor: TemporalAnchor | None = None
+        spatial_in = temporal_in = dim
+        if config.anchored:
+            self.spatial_anchor, self.temporal_anchor = SpatialAnchor(config), TemporalAnchor(config)
+            spatial_in, temporal_in = dim + self.spatial_anchor.width, dim + self.temporal_anchor.width
+        self.pre_vq_spatial = nn.Linear(spatial_in, spatial_code)
+        self.pre_vq_temporal = nn.Linear(temporal_in, temporal_code)
+        self.quantize_spatial = LanguageQuantizer(prior.spatial, config.quantizer(config.spatial_code))
+        self.quantize_temporal = LanguageQuantizer(prior.temporal, config.quantizer(config.temporal_code))
+        self.post_vq_spatial = nn.Linear(spatial_code, dim)
+        self.post_vq_temporal = nn.Linear(temporal_code, dim)
         self.decoder = Decoder(config)
         self.proxy_head: ProxyHead | None = None
         self.proxy_pixels: ProxyPixels | None = None
@@ -84,15 +94,50 @@ class SweetTok(nn.Module):
         self.quantize_spatial.freeze_codebook()
         self.quantize_temporal.freeze_codebook()
 
-    def latents(self, video: Tensor) -> TokenPair:
-        """Video [b, 3, t, h, w] in [-0.5, 0.5] -> unit vectors [b, S, 2c], [b, T, 2c] to quantise."""
+    def quantise(self, video: Tensor) -> tuple[Quantized, Quantized]:
+        """Video [b, 3, t, h, w] in [-0.5, 0.5] -> spatial and temporal tokens; no temporal ones if t is 1.
+
+        Raises ValueError for a size or length that does not fit.
+        """
         frames, height, width = video.shape[2:]
         self.config.token_counts(height, width, frames)  # refuses what does not fit
-        spatial, temporal = self.encoder(video)
-        return TokenPair(
-            F.normalize(self.pre_vq_spatial(spatial).float(), dim=-1),
-            F.normalize(self.pre_vq_temporal(temporal).float(), dim=-1),
-        )
+        grid = self.config.patch_grid(height, width)
+        embedded = self.encoder.embed(video)
+        latents, features = self.spatial_latents(embedded, grid)
+        spatial = self.quantize_spatial(latents)
+        motion = self.motion(embedded, features, spatial.vectors, grid)
+        return spatial, self.quantize_temporal(self.temporal_latents(motion, grid))
+    def spatial_latents(self, embedded: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
+        """Patch embeddings [b, t, h, w, d] -> vectors to quantise [b, S, c], and what its stack made of them."""
+        vectors, features = self.encoder.encode_space(embedded, grid)
+        if self.spatial_anchor is None:
+            return F.normalize(self.pre_vq_spatial(vectors).float(), dim=-1), features
+        own = self.spatial_anchor.gather(features)
+        return self.pre_vq_spatial(torch.cat([vectors, own], dim=-1)).float(), features
+
+    def temporal_latents(self, motion: Tensor, grid: TileGrid) -> Tensor:
+        """Motion [b, t, h, w, d] -> vectors to quantise [b, T, c]; T is 0 if t is 0."""
+        if not motion.shape[1]:
+            return motion.new_zeros(motion.shape[0], 0, self.pre_vq_temporal.out_features).float()
+        vectors, motion = self.encoder.encode_time(motion, grid)
+        if self.temporal_anchor is None:
+            return F.normalize(self.pre_vq_temporal(vectors).float(), dim=-1)
+        own = self.temporal_anchor.gather(motion)
+        return self.pre_vq_temporal(torch.cat([vectors, own], dim=-1)).float()
+
+    def motion(self, embedded: Tensor, features: Tensor, spatial: Tensor, grid: TileGrid) -> Tensor:
+        """What temporal queries read, [b, t, h, w, d]; t is 0 for a single frame.
+
+        Published: differences of neighbouring patch ``embedded``. ``residual``: the ``features`` of the
+        spatial stack less what the quantised ``spatial`` vectors already say about every latent frame.
+        """
+        if embedded.shape[1] == 1:
+            return embedded[:, :0]
+        if self.config.motion == "differences":
+            return frame_differences(embedded)
+        assert self.spatial_anchor is not None
+        appearance = self.spatial_anchor.spread(spatial.to(features.dtype), grid.height, grid.width)
+        return features - appearance
 
     def encode(self, video: Tensor) -> TokenPair:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] -> ids [b, S, 3], [b, T, 3] (two modifiers, head).
@@ -100,10 +145,8 @@ class SweetTok(nn.Module):
         A single frame has no temporal tokens (T = 0). Raises ValueError for a size or length that does not
         fit.
         """
-        latents = self.latents(video)
-        return TokenPair(
-            self.quantize_spatial(latents.spatial).ids, self.quantize_temporal(latents.temporal).ids
-        )
+        spatial, temporal = self.quantise(video)
+        return TokenPair(spatial.ids, temporal.ids)
 
     def codes(self, spatial_ids: Tensor, temporal_ids: Tensor) -> TokenPair:
         """Ids [b, S, 3] and [b, T, 3] -> the quantised vectors they stand for, [b, S, 2c] and [b, T, 2c]."""
@@ -152,19 +195,29 @@ class SweetTok(nn.Module):
             )
         # Codes stay float32 in a network of a narrower type.
         dtype = self.post_vq_spatial.weight.dtype
+        spatial, temporal = spatial.to(dtype), temporal.to(dtype)
+        start = None
+        if self.spatial_anchor is not None and self.temporal_anchor is not None:
+            start = self.spatial_anchor.spread(spatial, grid.height, grid.width)
+            if temporal.shape[1]:
+                start = start + self.temporal_anchor.spread(temporal, grid.height, grid.width)
         return self.decoder(
-            self.post_vq_spatial(spatial.to(dtype)),
-            self.post_vq_temporal(temporal.to(dtype)),
+            self.post_vq_spatial(spatial),
+            self.post_vq_temporal(temporal),
             grid,
             self.config.latent_frames(frames),
+            start,
         )
+
+    def initialise(self, video: Tensor) -> None:
+        """Start an anchored network on the principal components of ``video`` [n, 3, t, h, w]; others stay."""
+        if self.config.anchored:
+            start_linear(self, video)
 
     def forward(self, video: Tensor) -> SweetTokOutput:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] through encoder, codebooks and decoder."""
         frames, height, width = video.shape[2:]
-        latents = self.latents(video)
-        spatial = self.quantize_spatial(latents.spatial)
-        temporal = self.quantize_temporal(latents.temporal)
+        spatial, temporal = self.quantise(video)
         features = self.features(spatial.vectors, temporal.vectors, height, width, frames)
         logits = reconstruction = None
         if self.to_pixels is not None:

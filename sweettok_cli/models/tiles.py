@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from einops import rearrange, repeat
@@ -87,6 +88,30 @@ class TileGrid:
             y=self.tile_height,
             x=self.tile_width,
         )
+
+
+def roll(volume: Tensor, cells: int) -> Tensor:
+    """Move a volume [b, t, h, w, d] up and left by ``cells``, around the edges."""
+    return torch.roll(volume, (-cells, -cells), dims=(2, 3))
+
+
+@lru_cache(maxsize=64)
+def rolled_mask(grid: TileGrid, cells: int, device: torch.device) -> Tensor:
+    """What may attend to what in a frame rolled by ``cells``: 0 or -inf, [rows*columns, cells, cells].
+
+    Rolling joins opposite edges of the frame in its last tiles; they are kept apart (Swin, section 3.2).
+    """
+
+    def side(length: int, tile: int) -> Tensor:
+        place = torch.arange(length, device=device)
+        return (place >= length - tile).int() + (place >= length - cells).int()
+
+    # A mask made during inference must still be usable by a later training step.
+    with torch.inference_mode(False):
+        region = 3 * side(grid.height, grid.tile_height)[:, None] + side(grid.width, grid.tile_width)
+        regions = grid.fold(region[None, None, :, :, None])[..., 0]  # [tiles, cells of a tile]
+        apart = regions[:, :, None] != regions[:, None, :]
+        return torch.zeros(apart.shape, device=device).masked_fill(apart, float("-inf"))
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from sweettok_cli.codebook.prior import WordPrior, load_prior
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.config import SweetTokConfig
+from sweettok_cli.models.config import SMALL, SweetTokConfig
 from sweettok_cli.models.quantizers import LanguagePrior, WordGraphTensors
 from sweettok_cli.models.sweettok import SweetTok, SweetTokOutput
 from sweettok_cli.training.recipe import Recipe
 
-PRESETS: dict[str, SweetTokConfig] = {"compact": SweetTokConfig()}
+PRESETS: dict[str, SweetTokConfig] = {"compact": SweetTokConfig(), "sweettok-small": SMALL}
 
 
 @dataclass(frozen=True)
