@@ -195,7 +195,7 @@ class Run:
         """One optimizer step; returns the gradient's norm and the seconds waited for data."""
         state, recipe, accelerator = self.state, self.recipe, self.accelerator
         for group in state.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group["factor"]
         taken: list[Batch] = []
         total, waited = torch.zeros((), device=accelerator.device), 0.0
         for left in reversed(range(recipe.accumulate)):

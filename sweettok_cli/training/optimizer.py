@@ -18,18 +18,23 @@ _NO_DECAY = ("embedding", "latent", "queries", "query_tokens", "position", "code
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW over the parameters that require a gradient; weight decay on matrices only, as published."""
-    decayed: list[nn.Parameter] = []
-    kept: list[nn.Parameter] = []
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             plain = parameter.ndim < 2 or any(word in name.lower() for word in _NO_DECAY)
-            (kept if plain else decayed).append(parameter)
-    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": kept, "weight_decay": 0.0}]
-    fused = all(p.device.type in ("cpu", "cuda") for p in decayed + kept)
+            key = 0.0 if plain else recipe.weight_decay, rate_factor(name, recipe)
+            groups.setdefault(key, []).append(parameter)
+    fused = all(p.device.type in ("cpu", "cuda") for group in groups.values() for p in group)
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
+        [{"params": g, "weight_decay": decay, "factor": factor} for (decay, factor), g in groups.items()],
         lr=recipe.lr, betas=(recipe.betas[0], recipe.betas[1]), eps=recipe.eps, fused=fused,
     )  # fmt: skip
+
+
+def rate_factor(name: str, recipe: Recipe) -> float:
+    """Factor on the learning rate of a parameter: that of the longest matching start of its dotted name."""
+    starts = [start for start in recipe.lr_factors if name.startswith(start)]
+    return recipe.lr_factors[max(starts, key=len)] if starts else 1.0
 
 
 def learning_rate(recipe: Recipe, step: int, progress: float) -> float:

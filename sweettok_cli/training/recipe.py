@@ -74,6 +74,8 @@ class Recipe:
 
     lr: float = 1e-4
     """Peak learning rate."""
+    lr_factors: dict[str, float] = field(default_factory=dict)
+    """Factors on the rate for parameters whose dotted name starts so, e.g. ``{encoder = 0.3}``."""
     final_lr: float = 1e-5
     """Learning rate at the end of the cosine."""
     warmup: int = 1000

@@ -40,8 +40,11 @@ class Stage:
 
 
 # What only a clip of more than one frame passes through.
-_MOTION = re.compile(r"(encoder|decoder)\.\w*(temporal|motion|later)|(pre_vq|quantize|post_vq)_temporal")
-_ENCODING = re.compile(r"(encoder|pre_vq_\w+|quantize_\w+)(\.|$)")
+_MOTION = re.compile(
+    r"(encoder|decoder)\.\w*(temporal|motion|later)|temporal_anchor|(pre_vq|quantize|post_vq)_temporal"
+)
+# What a token depends on. The spatial anchor belongs to it: motion may be what appearance leaves over.
+_ENCODING = re.compile(r"(encoder|spatial_anchor|pre_vq_\w+|quantize_\w+)(\.|$)")
 
 # Stage 2 of the published network runs its first half against proxy codes of a frozen tokenizer: a
 # cross-entropy term for losses.training_losses, which then wants the proxy's ids beside the video.

@@ -89,3 +89,22 @@ def test_stages_freeze_by_name(tiny: Recipe, prior: Path) -> None:
             assert learn and not {n for n in learn if n.startswith(("encoder", "pre_vq", "quantize"))}
             assert model.decoder.training
             assert not model.encoder.training and not model.quantize_spatial.gcn.dropout.training
+
+
+@pytest.mark.parametrize("anchored", [False, True])
+def test_last_stage_keeps_the_tokens(tiny: Recipe, prior: Path, anchored: bool) -> None:
+    small = {"preset": "sweettok-small", "dim": 64, "heads": 2, "head_dim": 32}
+    torch.manual_seed(0)
+    model = make_network(
+        dataclasses.replace(tiny, model=small if anchored else tiny.model), None, prior
+    ).model
+    STAGES[3].prepare(model)
+    STAGES[3].set_mode(model)
+    video = torch.rand(2, 3, 17, 64, 64) - 0.5
+    before = model.encode(video)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter += 0.1 * torch.randn_like(parameter)
+    after = model.encode(video)
+    assert torch.equal(before.spatial, after.spatial) and torch.equal(before.temporal, after.temporal)
