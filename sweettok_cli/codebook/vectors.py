@@ -120,7 +120,9 @@ def _load(model: str) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(source)
         network: Any = AutoModel.from_pretrained(source)
     except (OSError, ValueError, ImportError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (
+            str(error).strip().splitlines()[0].rstrip(" .:") if str(error).strip() else type(error).__name__
+        )
         raise SweettokError(
             f"Cannot load the language model {model} ({reason}); give --llm a local folder or a Hub name."
         ) from error
