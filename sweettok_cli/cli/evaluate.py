@@ -133,7 +133,7 @@ def _text(score: FolderScore, record: dict[str, Any]) -> str:
     price = record["clip_256"]
     failed = f" ({len(score.failed)} failed)" if score.failed else ""
     lines = [
-        f"{score.spec.name}, {record['files']} files{failed}, {record['frames']} frames, "
+        f"{score.spec.name}, {_count(record['files'], 'file')}{failed}, {_count(record['frames'], 'frame')}, "
         f"{record['seconds']:.0f} s",
         f"PSNR  {_figure(record['psnr'], 2)} dB over all frames, "
         f"{_figure(record['psnr_mean_of_files'], 2)} dB mean of files",
@@ -155,3 +155,7 @@ def _text(score: FolderScore, record: dict[str, Any]) -> str:
 
 def _figure(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

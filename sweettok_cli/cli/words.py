@@ -56,7 +56,7 @@ def words(
         raise SweettokError(f"{file} holds tokens of {tokens.meta.model}, whose codebook has no words.")
     counts = WordCounts(tokens.meta.codebooks)
     counts.add(tokens.arrays)
-    lists = read_word_lists(model or tokens.meta.model)
+    lists = read_word_lists(model or tokens.meta.model, tokens.meta.weights_sha256)
     ranking = counts.ranking(lists, top if top or as_json else SHOWN)
     data = {
         "file": str(file),

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.word_counts import PARTS_OF_SPEECH
-from sweettok_cli.weights_store.local import find_model
-
-WORDS_FILE = "words.json"
+from sweettok_cli.weights_store.local import find_model, read_config, read_words
 
 
-def read_word_lists(model: str) -> dict[str, list[str]]:
+def read_word_lists(model: str, weights_sha256: str) -> dict[str, list[str]]:
     """The words of a named model or model folder, by part of speech, each list in the order of its indices.
 
-    Only the small ``words.json`` beside the weights is read: ``{"spatial": {"modifiers": [...], "heads":
-    [...]}, "temporal": {...}}``.
+    Only the small JSON files beside the weights are read.
+
+    Args:
+        model: name or folder.
+        weights_sha256: of the weights that made the tokens; those of another model mean other words.
 
     Raises:
-        SweettokError: there is no such model, it has no words, or its word file is damaged.
+        SweettokError: there is no such model, its weights are others, or its words are missing or damaged.
     """
-    path = find_model(model) / WORDS_FILE
+    folder = find_model(model)
+    found = str(read_config(folder).get("weights_sha256"))
+    if found != weights_sha256:
+        raise SweettokError(
+            f"The tokens were made with weights {weights_sha256[:12]}, but {model} has {found[:12]}; pass "
+            "the model that made them with --model, or encode the source again."
+        )
+    words = read_words(folder)
     return {
-        part: words
+        part: [str(word) for word in words[half][role]]
         for half, parts in PARTS_OF_SPEECH.items()
-        for part, words in zip(parts, _lists(path, half), strict=True)
+        for part, role in zip(parts, ("modifiers", "heads"), strict=True)
     }
-
-
-def _lists(path: Path, half: str) -> tuple[list[str], list[str]]:
-    try:
-        lists = json.loads(path.read_text(encoding="utf-8"))[half]
-        return [str(word) for word in lists["modifiers"]], [str(word) for word in lists["heads"]]
-    except FileNotFoundError as error:
-        raise SweettokError(f"The model in {path.parent} names no words: it has no {path.name}.") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SweettokError(f"{path} is damaged; install the model again.") from error

@@ -22,12 +22,12 @@ WORDS = {
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A model folder with words alone: all that the command reads of it."""
+    """A model folder without weights: the command reads its words alone."""
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "words.json").write_text(json.dumps(WORDS))
-    (folder / "config.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(b"")
+    config = {"format": "sweettok-model", "version": 1, "name": "made-up", "weights_sha256": "ab" * 32}
+    (folder / "config.json").write_text(json.dumps(config))
     return folder
 
 
@@ -82,7 +82,15 @@ def test_top_limits_text_and_json(cli: Cli, tokens: Path, model: Path) -> None:
     assert [len(words) for words in record["words"].values()] == [1, 1, 1, 1]
 
 
-def test_words_of_another_model_are_refused(cli: Cli, tokens: Path, model: Path) -> None:
+def test_words_of_other_weights_are_refused(cli: Cli, tokens: Path, model: Path) -> None:
+    config = model / "config.json"
+    config.write_text(config.read_text().replace("ab" * 32, "cd" * 32))
+    ran = cli("words", tokens, "-m", model)
+    assert ran.code == 1
+    assert "made with weights abababababab, but" in ran.err and "cdcdcdcdcdcd" in ran.err
+
+
+def test_words_that_do_not_fit_the_codebook_are_refused(cli: Cli, tokens: Path, model: Path) -> None:
     (model / "words.json").write_text(json.dumps(WORDS | {"temporal": {"modifiers": [], "heads": []}}))
     ran = cli("words", tokens, "-m", model)
     assert ran.code == 1
