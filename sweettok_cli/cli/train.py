@@ -89,7 +89,7 @@ def train(
     recipe = load_recipe(stage, config, changes)
     folder = out or Path("runs") / Path(config or f"sweettok-small-stage{recipe.stage}").stem
     output = Output(json=as_json, quiet=quiet)
-    # Read when torch loads. The decoding threads share the processor with the network's: those that spin while
+    # Read when torch loads. Decoding threads share the processor with the network's: those that spin while
     # they wait take its time from the others (5 times slower on two busy cores).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:

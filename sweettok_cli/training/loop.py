@@ -303,7 +303,7 @@ class Run:
         state, accelerator, out = self.state, self.accelerator, self.options.out
         try:
             if self.main:
-                export_model(out / "model", self.network, state.averaged.module)
+                export_model(out / "model", self.network, state.averaged.module, out.name)
                 self.checkpoints.begin(state.step)
             accelerator.wait_for_everyone()
             self.checkpoints.write_rank(state.step, accelerator.process_index)

@@ -19,6 +19,7 @@ from sweettok_cli.models.config import SMALL, SweetTokConfig
 from sweettok_cli.models.quantizers import LanguagePrior, WordGraphTensors
 from sweettok_cli.models.sweettok import SweetTok, SweetTokOutput
 from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.weights_store.local import load_model_folder, save_model_folder
 
 PRESETS: dict[str, SweetTokConfig] = {"compact": SweetTokConfig(), "sweettok-small": SMALL}
 
@@ -43,8 +44,6 @@ def make_network(recipe: Recipe, init: Path | None, prior: Path | None) -> Netwo
     Raises:
         SweettokError: no words are given for a new network, or the recipe names no known network.
     """
-    from sweettok_cli.weights_store.local import load_model_folder
-
     if init is not None:
         config, state, words = load_model_folder(init)
         model = SweetTok(config, language_prior(words))
@@ -92,18 +91,16 @@ def language_prior(words: WordPrior) -> LanguagePrior:
     return LanguagePrior(*graphs)
 
 
-def export_model(folder: Path, network: Network, weights: nn.Module) -> None:
-    """Write ``weights`` as a model folder. A reader finds the old model or the new one, at any time.
+def export_model(folder: Path, network: Network, weights: nn.Module, name: str) -> None:
+    """Write ``weights`` as a model folder of this name; an older one stays until the new one is whole.
 
-    Configuration and words do not change in a run: only the weights are replaced, and that in one move.
+    The files are written beside ``folder`` and moved into it one after the other, at once.
     """
-    from sweettok_cli.weights_store.local import save_model_folder
-
     folder.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         made = beside / folder.name
-        save_model_folder(made, weights, network.prior)
+        save_model_folder(made, weights, network.prior, name)
         if not folder.exists():
             made.rename(folder)
             return

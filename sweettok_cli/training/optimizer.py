@@ -10,18 +10,28 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.recipe import Recipe
-
-# Learned tables and queries are looked up, not multiplied: shrinking them has no meaning.
-_NO_DECAY = ("embedding", "latent", "queries", "query_tokens", "position", "codebook")
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW over the parameters that require a gradient; weight decay on matrices only, as published."""
+    """AdamW over the parameters that require a gradient; weight decay on matrices only, as published.
+
+    Raises:
+        SweettokError: a key of ``lr_factors`` begins no parameter's name.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    for start in recipe.lr_factors:
+        if not any(name.startswith(start) for name in names):
+            tops = ", ".join(sorted({name.partition(".")[0] for name in names}))
+            raise SweettokError(
+                f"lr_factors: no parameter's name begins with {start!r}; they begin with {tops}."
+            )
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            plain = parameter.ndim < 2 or any(word in name.lower() for word in _NO_DECAY)
+            # Queries, positions and bias tables have names of their own: shrinking them has no meaning.
+            plain = parameter.ndim < 2 or not name.endswith("weight")
             key = 0.0 if plain else recipe.weight_decay, rate_factor(name, recipe)
             groups.setdefault(key, []).append(parameter)
     fused = all(p.device.type in ("cpu", "cuda") for group in groups.values() for p in group)

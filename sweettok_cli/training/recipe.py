@@ -222,11 +222,11 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
     group, dot, inner = key.partition(".")
     if not dot:
         values[key] = value
-    elif group == "model":
-        values.setdefault("model", {})[inner] = value
+    elif group in ("model", "lr_factors"):
+        values.setdefault(group, {})[inner] = value
     else:
         raise SweettokError(
-            f"--set {key}: only keys of the model have a dot, as in model.width; write {inner} alone."
+            f"--set {key}: only model and lr_factors have keys of their own; write {inner} alone."
         )
 
 
@@ -237,8 +237,11 @@ def _typed(key: str, value: Any, hint: str, origin: str) -> Any:
         return value
     if hint == str(float) and number and not isinstance(value, bool):
         return float(value)
-    if (hint == str(str) and isinstance(value, str)) or (hint.startswith("dict") and isinstance(value, dict)):
+    if hint == str(str) and isinstance(value, str):
         return value
+    if hint.startswith("dict") and isinstance(value, dict):
+        inner = str(float) if hint.endswith(", float]") else ""
+        return {k: _typed(f"{key}.{k}", v, inner, origin) for k, v in value.items()} if inner else value
     if hint.startswith("list") and isinstance(value, list):
         inner = hint[len("list[") : -1]
         return [_typed(key, one, str(float) if inner == "float" else inner, origin) for one in value]
@@ -263,6 +266,7 @@ def _check(recipe: Recipe, origin: str) -> None:
         and all(0 <= b < 1 for b in recipe.betas),
         "ema must lie in [0, 1)": 0 <= recipe.ema < 1,
         "lr must be above 0": recipe.lr > 0,
+        "lr_factors must be above 0": all(factor > 0 for factor in recipe.lr_factors.values()),
         f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
         "one of l1, l2, ssim and frequency must be above 0": recipe.l1
         + recipe.l2

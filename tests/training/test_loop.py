@@ -147,7 +147,11 @@ def test_exported_model_is_the_average(tiny: Recipe, clips: Path, prior: Path, t
     averaged = {n.removeprefix("module."): v for n, v in final_state(tmp_path / "run")["averaged"].items()}
     exported = make_network(tiny, tmp_path / "run" / "model", None).model.state_dict()
     assert exported.keys() <= averaged.keys()
-    assert all(torch.equal(value, averaged[name]) for name, value in exported.items())
+    assert all(
+        torch.equal(value, averaged[name].half().float())
+        for name, value in exported.items()
+        if "edges" not in name
+    )
     video = torch.rand(1, 3, 17, 64, 64, generator=torch.Generator().manual_seed(0)) - 0.5
     model = make_network(tiny, tmp_path / "run" / "model", None).model.eval()
     assert model.encode(video).spatial.shape == (1, 16, 3)

@@ -52,21 +52,21 @@ def test_export_that_fails_leaves_the_old_model(
 ) -> None:
     network = make_network(tiny, None, prior)
     folder = tmp_path / "model"
-    export_model(folder, network, network.model)
+    export_model(folder, network, network.model, "trial")
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
     with monkeypatch.context() as patch:
 
         def full(*_: object, **__: object) -> None:
             raise OSError("No space left on device")
 
-        patch.setattr("sweettok_cli.weights_store.local.save_model_folder", full)
+        patch.setattr("sweettok_cli.training.network.save_model_folder", full)
         with pytest.raises(OSError, match="space"):
-            export_model(folder, network, network.model)
+            export_model(folder, network, network.model, "trial")
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
     with torch.no_grad():
         network.model.post_vq_spatial.bias.fill_(7.0)
-    export_model(folder, network, network.model)
+    export_model(folder, network, network.model, "trial")
     assert make_network(tiny, folder, None).model.post_vq_spatial.bias[0] == 7.0
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.optimizer import AveragedWeights, learning_rate, make_optimizer, run_progress
 from sweettok_cli.training.recipe import Recipe
 
@@ -24,20 +25,34 @@ def test_progress_is_that_of_steps_or_of_the_clock() -> None:
     assert run_progress(timed, 80, 90.0) == 0.8
 
 
-def test_only_matrices_decay() -> None:
-    class Net(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.Linear(3, 3)
-            self.latent_tokens = nn.Parameter(torch.zeros(4, 3))
-            self.frozen = nn.Linear(3, 3).requires_grad_(False)
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+        self.queries = nn.Linear(3, 3, bias=False)
+        self.position = nn.Parameter(torch.zeros(4, 3))
+        self.frozen = nn.Linear(3, 3).requires_grad_(False)
 
+
+def test_only_matrices_decay() -> None:
     net = Net()
-    decayed, kept = make_optimizer(net, Recipe(weight_decay=0.5)).param_groups
-    assert decayed["params"] == [net.layer.weight] and decayed["weight_decay"] == 0.5
-    assert {id(p) for p in kept["params"]} == {id(net.layer.bias), id(net.latent_tokens)} and kept[
-        "weight_decay"
-    ] == 0
+    decay = {
+        id(p): g["weight_decay"]
+        for g in make_optimizer(net, Recipe(weight_decay=0.5)).param_groups
+        for p in g["params"]
+    }
+    expected = {net.layer.weight: 0.5, net.queries.weight: 0.5, net.layer.bias: 0.0, net.position: 0.0}
+    assert decay == {id(parameter): value for parameter, value in expected.items()}
+
+
+def test_factors_follow_the_longest_start_of_a_name() -> None:
+    net = Net()
+    groups = make_optimizer(net, Recipe(lr_factors={"layer": 0.5, "layer.bias": 0.25})).param_groups
+    factors = {id(p): group["factor"] for group in groups for p in group["params"]}
+    assert factors[id(net.layer.weight)] == 0.5 and factors[id(net.layer.bias)] == 0.25
+    assert factors[id(net.queries.weight)] == 1.0
+    with pytest.raises(SweettokError, match="'layers'; they begin with frozen, layer, position, queries"):
+        make_optimizer(net, Recipe(lr_factors={"layers": 0.5}))
 
 
 def test_average_follows_the_published_decay() -> None:

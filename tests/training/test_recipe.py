@@ -59,6 +59,8 @@ def test_settings_are_typed() -> None:
         ("accumulate=0", "accumulate must be at least 1"),
         ("minutes=-1", "minutes must be at least 0"),
         ("optim.lr=1", "write lr alone"),
+        ("lr_factors.encoder=-1", "lr_factors must be above 0"),
+        ("lr_factors.encoder=low", "not of type"),
         ("stage=4", "stage"),
     ],
 )
