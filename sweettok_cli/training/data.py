@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,10 +71,13 @@ class Sampler:
         """
         recipe = self.recipe
         weights = np.array([weight for _, _, weight in recipe.crop])
-        choice = self._random(_SHAPE, number).choice(len(weights), p=weights / weights.sum())
+        shape = self._random(_SHAPE, number)
+        choice = shape.choice(len(weights), p=weights / weights.sum())
         side, samples = int(recipe.crop[choice][0]), int(recipe.crop[choice][1])
         start = (number * self.ranks + self.rank) * self.stride
-        return self._cut(_SAMPLE, number, [start + i for i in range(self._clips(samples))], side, samples)
+        batch = self._cut(_SAMPLE, number, [start + i for i in range(self._clips(samples))], side, samples)
+        alone = shape.random() < recipe.pictures
+        return replace(batch, frames=batch.frames[:, :1]) if alone else batch
 
     def first(self, samples: int) -> Batch:
         """A large batch of the smallest size for the network's initialisation: the same on every rank."""

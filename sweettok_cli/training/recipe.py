@@ -61,6 +61,8 @@ class Recipe:
     """Choices ``[side in pixels, samples a batch and device, weight]``; each step draws one by weight."""
     crops_per_clip: int = 2
     """Samples cut from one decoded stretch of a clip: fewer is more varied, more is cheaper to decode."""
+    pictures: float = 0.0
+    """Share of the steps that see only the first frame of their samples: keeps single images good."""
     flip: bool = True
     """Mirror half of the samples left to right."""
     reverse: bool = False
