@@ -19,7 +19,9 @@ def check_target(path: Path, force: bool) -> None:
     if path.exists() and not force:
         raise SweettokError(f"{path} exists; pass --force to replace it or -o to write elsewhere.")
     if not path.parent.is_dir():
-        raise SweettokError(f"The folder {path.parent} does not exist; create it or choose another output with -o.")
+        raise SweettokError(
+            f"The folder {path.parent} does not exist; create it or choose another output with -o."
+        )
 
 
 @contextmanager
@@ -33,9 +35,13 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
     """
     check_target(path, force)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent
+        )
     except OSError as error:
-        raise SweettokError(f"Cannot write into {path.parent} ({error.strerror}); choose another folder with -o.") from error
+        raise SweettokError(
+            f"Cannot write into {path.parent} ({error.strerror}); choose another folder with -o."
+        ) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -44,7 +50,9 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
-        raise SweettokError(f"Cannot write {path} ({error.strerror or error}); free some space or choose another folder.") from error
+        raise SweettokError(
+            f"Cannot write {path} ({error.strerror or error}); free some space or choose another folder."
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -20,7 +20,6 @@ from sweettok_cli.models.tiles import (
 )
 from sweettok_cli.models.transformer import Transformer
 
-
 # Queries are few: where features attend in windows, queries see their whole tile.
 _WINDOWS_TO_WHOLE = str.maketrans("as", "tt")
 

@@ -23,7 +23,7 @@ from sweettok_cli.models.layers import (
     TimeAttention,
     WindowAttention,
 )
-from sweettok_cli.models.patches import cut_first_frame, cut_later_frames
+from sweettok_cli.models.patches import cut_later_frames
 from sweettok_cli.models.quantizers import LanguageQuantizer
 
 if TYPE_CHECKING:

@@ -245,7 +245,9 @@ class TimeAttention(nn.Module):
         """[n, t, d] -> [n, t, d] for t up to ``frames``."""
         frames = x.shape[1]
         qkv = self.qkv(self.norm(x) + self.position[:frames])
-        q, k, v = rearrange(qkv, "n t (three heads c) -> three n heads t c", three=3, heads=self.heads).unbind(0)
+        q, k, v = rearrange(
+            qkv, "n t (three heads c) -> three n heads t c", three=3, heads=self.heads
+        ).unbind(0)
         bias = self.frame_bias[:, :frames, :frames].to(v.dtype)
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return self.proj(rearrange(out, "n heads t c -> n t (heads c)"))

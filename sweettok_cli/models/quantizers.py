@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
 # Tokens whose distances to all words are held at once: about what a core's cache holds.
 _ROWS = 512
 
@@ -225,9 +224,7 @@ class LanguageQuantizer(nn.Module):
     def _project(self) -> Codebook:
         words = self.projected_words()
         with torch.autocast(words.device.type, enabled=False):
-            return Codebook(
-                self.to_modifier(words[: self.modifiers]), self.to_head(words[self.modifiers :])
-            )
+            return Codebook(self.to_modifier(words[: self.modifiers]), self.to_head(words[self.modifiers :]))
 
     def forward(self, z: Tensor) -> Quantized:
         """z [b, L, c1 + c2] -> :class:`Quantized`. Distances are float32 whatever the input is."""
@@ -266,7 +263,11 @@ def nearest(z: Tensor, codes: Tensor, count: int) -> Tensor:
         squared_distances(part, codes).topk(count, dim=-1, largest=False).indices
         for part in z.flatten(0, -2).split(_ROWS)
     ]
-    return torch.cat(ids).view(*z.shape[:-1], count) if ids else z.new_zeros(*z.shape[:-1], count, dtype=torch.long)
+    return (
+        torch.cat(ids).view(*z.shape[:-1], count)
+        if ids
+        else z.new_zeros(*z.shape[:-1], count, dtype=torch.long)
+    )
 
 
 def best_pair(z: Tensor, codes: Tensor, tries: int) -> Tensor:

@@ -107,6 +107,7 @@ class SweetTok(nn.Module):
         spatial = self.quantize_spatial(latents)
         motion = self.motion(embedded, features, spatial.vectors, grid)
         return spatial, self.quantize_temporal(self.temporal_latents(motion, grid))
+
     def spatial_latents(self, embedded: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
         """Patch embeddings [b, t, h, w, d] -> vectors to quantise [b, S, c], and what its stack made of them."""
         vectors, features = self.encoder.encode_space(embedded, grid)

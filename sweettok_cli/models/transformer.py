@@ -118,9 +118,7 @@ class Transformer(nn.Module):
 
     def __init__(self, config: StackConfig) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            Layer(kind, config, index) for index, kind in enumerate(config.blocks)
-        )
+        self.layers = nn.ModuleList(Layer(kind, config, index) for index, kind in enumerate(config.blocks))
         self.norm_out = GammaNorm(config.dim) if config.norm_out else nn.Identity()
 
     def forward(self, x: Tensor, layout: Layout) -> Tensor:

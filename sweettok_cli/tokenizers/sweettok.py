@@ -77,7 +77,8 @@ class SweetTokTokenizer(Tokenizer):
     def decode(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
         """As :meth:`Tokenizer.decode`."""
         spatial, temporal = (
-            torch.from_numpy(arrays[half].astype(np.int64)).to(self.device) for half in ("spatial", "temporal")
+            torch.from_numpy(arrays[half].astype(np.int64)).to(self.device)
+            for half in ("spatial", "temporal")
         )
         with self._autocast():
             video = self.network.decode(spatial, temporal, height, width)

@@ -1,9 +1,9 @@
 """Model folders on disk: what is in one, and where a named one is found.
 
-    config.json        format, version, name, family, the network's configuration, SHA-256 of the weights
-    model.safetensors  weights in half precision, word vectors and word graph included
-    words.json         the words of both codebooks, in the order of their rows, and where they come from
-    README.md          the model card
+config.json        format, version, name, family, the network's configuration, SHA-256 of the weights
+model.safetensors  weights in half precision, word vectors and word graph included
+words.json         the words of both codebooks, in the order of their rows, and where they come from
+README.md          the model card
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def find_model(name_or_path: str) -> Path:
     if (folder / CONFIG_FILE).is_file():
         return folder
     if folder.is_dir():
-        raise SweettokError(f"{folder} holds no model: {CONFIG_FILE} is missing; give --model another folder.")
+        raise SweettokError(
+            f"{folder} holds no model: {CONFIG_FILE} is missing; give --model another folder."
+        )
     known = ", ".join(shipped_models()) or "none is installed"
     raise SweettokError(
         f"There is no model {name_or_path!r}; give --model a model's folder or one of the shipped names: {known}."
@@ -72,7 +74,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     table = _read_json(folder / CONFIG_FILE)
     if table.get("format") != FORMAT:
-        raise SweettokError(f"{folder / CONFIG_FILE} does not describe a sweettok model; give --model another folder.")
+        raise SweettokError(
+            f"{folder / CONFIG_FILE} does not describe a sweettok model; give --model another folder."
+        )
     if table.get("version") != VERSION:
         raise SweettokError(
             f"{folder / CONFIG_FILE} has version {table.get('version')}, this sweettok reads {VERSION}; upgrade it."
@@ -85,8 +89,12 @@ def read_words(folder: Path) -> dict[str, Any]:
     table = _read_json(folder / WORDS_FILE)
     for half in HALVES:
         lists = table.get(half)
-        if not isinstance(lists, dict) or not all(isinstance(lists.get(k), list) for k in ("modifiers", "heads")):
-            raise SweettokError(f"{folder / WORDS_FILE} lacks the {half} words; fetch or export the model again.")
+        if not isinstance(lists, dict) or not all(
+            isinstance(lists.get(k), list) for k in ("modifiers", "heads")
+        ):
+            raise SweettokError(
+                f"{folder / WORDS_FILE} lacks the {half} words; fetch or export the model again."
+            )
     return table
 
 
@@ -107,20 +115,28 @@ def load_model_folder(folder: Path) -> tuple[SweetTokConfig, dict[str, Tensor], 
     weights = folder / WEIGHTS_FILE
     try:
         if sha256_file(weights) != table.get("weights_sha256"):
-            raise SweettokError(f"{weights} is not the file that {CONFIG_FILE} names; fetch or export it again.")
+            raise SweettokError(
+                f"{weights} is not the file that {CONFIG_FILE} names; fetch or export it again."
+            )
         stored = load_file(weights)
         config = SweetTokConfig(**table["config"])
     except (OSError, SafetensorError) as error:
-        raise SweettokError(f"Cannot read the weights {weights} ({error}); fetch or export them again.") from error
+        raise SweettokError(
+            f"Cannot read the weights {weights} ({error}); fetch or export them again."
+        ) from error
     except (TypeError, ValueError, KeyError) as error:
-        raise SweettokError(f"{folder / CONFIG_FILE} describes no network ({error}); export the model again.") from error
+        raise SweettokError(
+            f"{folder / CONFIG_FILE} describes no network ({error}); export the model again."
+        ) from error
     state = {name: t.float() if t.is_floating_point() else t.to(torch.int64) for name, t in stored.items()}
     graphs = []
     for half in HALVES:
         lists = words[half]
         vectors, edges = state.get(f"quantize_{half}.vectors"), state.get(f"quantize_{half}.edges")
         if vectors is None or edges is None or len(vectors) != len(lists["modifiers"]) + len(lists["heads"]):
-            raise SweettokError(f"The words of {folder} do not fit its weights; fetch or export the model again.")
+            raise SweettokError(
+                f"The words of {folder} do not fit its weights; fetch or export the model again."
+            )
         graphs.append(WordGraph(lists["modifiers"], lists["heads"], vectors.numpy(), edges.numpy()))
     return config, state, WordPrior(*graphs, about=words.get("about", {}))
 
