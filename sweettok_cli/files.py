@@ -13,7 +13,7 @@ from sweettok_cli.errors import SweettokError
 
 
 def check_target(path: Path, force: bool) -> None:
-    """Raise :class:`SweettokError` where ``path`` exists and may not be replaced, or its folder is missing."""
+    """Raise :class:`SweettokError` if ``path`` may not be replaced, or its folder is missing."""
     if path.is_dir():
         raise SweettokError(f"{path} is a folder; give the name of a file to write.")
     if path.exists() and not force:
@@ -28,10 +28,10 @@ def check_target(path: Path, force: bool) -> None:
 def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` with the same suffix; rename it into place on success.
 
-    On any exception, an interrupt included, the temporary file is removed and an older ``path`` stays as it was.
+    On any exception, an interrupt included, the temporary file is removed and an older ``path`` stays.
 
     Raises:
-        SweettokError: ``path`` exists without ``force``, or the folder cannot be written, or the disk is full.
+        SweettokError: ``path`` exists without ``force``, the folder cannot be written, or the disk is full.
     """
     check_target(path, force)
     try:
@@ -47,8 +47,8 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         _sync(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
     except OSError as error:
         raise SweettokError(
             f"Cannot write {path} ({error.strerror or error}); free some space or choose another folder."
@@ -70,5 +70,8 @@ def _umask() -> int:
 
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
     with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -89,9 +88,6 @@ def train(
     recipe = load_recipe(stage, config, changes)
     folder = out or Path("runs") / Path(config or f"sweettok-small-stage{recipe.stage}").stem
     output = Output(json=as_json, quiet=quiet)
-    # Read when torch loads. Decoding threads share the processor with the network's: those that spin while
-    # they wait take its time from the others (5 times slower on two busy cores).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from sweettok_cli.training.loop import RunOptions
         from sweettok_cli.training.loop import train as run

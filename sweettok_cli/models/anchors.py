@@ -1,8 +1,8 @@
 """Linear paths from patches to tokens and back, around the stacks of the query autoencoder.
 
-With them a token's vector is first of all a linear transform of its own patches: at the start of training the
-principal components (see ``initialise``), which the stacks then learn to improve on. Without them the published
-network has to discover through attention alone which query stands for which place.
+With them a token's vector is first of all a linear transform of its own patches: at the start of training
+the principal components (see ``initialise``), which the stacks then learn to improve on. Without them the
+published network has to discover through attention alone which query stands for which place.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Every volume is [b, t, h, w, d] with t latent frames (the first frame, then one per group of frames). Spatial
 queries read each layer of the feature stack, averaged over time; temporal queries, one per patch column, read
-the differences of neighbouring latent frames.
+what moves: the differences of neighbouring latent frames, or what appearance leaves over of each.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class Decoder(nn.Module):
         """Spatial [b, S, d], temporal [b, T, d] -> features [b, frames, h, w, d] on the patch ``grid``.
 
         ``frames`` counts latent frames. T is 0 for a single image; the layers that read motion are then left
-        out. ``start`` [b, frames, h, w, d] is what anchored tokens put in place of empty mask tokens.
+        out. ``start`` [b, 1 or frames, h, w, d] is what anchored tokens put in place of empty mask tokens.
         """
         query_grid = self.config.query_grid(grid)
         columns = TimeColumns(grid.height, grid.width)

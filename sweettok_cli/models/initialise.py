@@ -1,9 +1,9 @@
 """A data-dependent start for anchored networks: everything linear is the principal components of real clips.
 
 Patches are embedded by the components of a picture's patches, times a cosine transform over the frames of a
-group, so that a still patch looks the same in every latent frame. Tokens start as the first components of their
-patches; the words are mapped to where these components lie; every residual branch starts at zero. Training
-then begins at the quality of a linear transform codec instead of noise.
+group, so that a still patch looks the same in every latent frame. Tokens start as the first components of
+their patches; the words are mapped to where these components lie; every residual branch starts at zero.
+Training then begins at the quality of a linear transform codec instead of noise.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ def silence_branches(model: nn.Module) -> None:
             nn.init.zeros_(module.contract.weight)
         elif isinstance(module, PositionConvolution):
             nn.init.zeros_(module.dsconv.weight)
+            assert module.dsconv.bias is not None
             nn.init.zeros_(module.dsconv.bias)
         elif isinstance(module, TimeAttention):
             nn.init.zeros_(module.proj.weight)
@@ -100,8 +101,9 @@ def prefer_near(attention: WindowAttention) -> None:
 
 def start_embedding(model: SweetTok, video: Tensor) -> None:
     """Tied embedding and pixel head: components of patches times a cosine transform over a group's frames."""
-    config, encoder, head = model.config, model.encoder, model.to_pixels
-    assert head is not None
+    config, head = model.config, model.to_pixels
+    first_in, later_in = model.encoder.embed_first_frame, model.encoder.embed_later_frames
+    assert head is not None and isinstance(first_in, nn.Linear) and isinstance(later_in, nn.Linear)
     later = cut_later_frames(video, config.patch, config.temporal_patch)
     groups = rearrange(later, "b t h w (c z p) -> (b t h w) z (c p)", c=3, z=config.temporal_patch)
     mean = groups.mean(dim=1)
@@ -118,15 +120,15 @@ def start_embedding(model: SweetTok, video: Tensor) -> None:
         wave = torch.cos(math.pi * k * steps)
         basis.append(torch.einsum("z,pk->kzp", wave / wave.norm(), change[:, :share]))
     transform = rearrange(torch.cat(basis), "d z (c p) -> d (c z p)", c=3)
-    encoder.embed_later_frames.weight.copy_(transform)
+    later_in.weight.copy_(transform)
     head.later_frames.weight.copy_(transform.T)
     # A single frame is scaled as if it stood still for a whole group.
     scale = frames**0.5
-    encoder.embed_first_frame.weight.zero_()
-    encoder.embed_first_frame.weight[: static.shape[1]] = scale * static.T
+    first_in.weight.zero_()
+    first_in.weight[: static.shape[1]] = scale * static.T
     head.first_frame.weight.zero_()
     head.first_frame.weight[:, : static.shape[1]] = static / scale
-    for layer in (encoder.embed_first_frame, encoder.embed_later_frames, head.first_frame, head.later_frames):
+    for layer in (first_in, later_in, head.first_frame, head.later_frames):
         nn.init.zeros_(layer.bias)
 
 
@@ -147,7 +149,7 @@ def start_transform(into: nn.Linear, out_of: nn.Linear, own: Tensor, importance:
 
 
 def start_codebook(quantizer: LanguageQuantizer, into: nn.Linear, own: Tensor) -> None:
-    """Map the words to where the latents of ``own`` [n, k] lie, then follow the quantizer's own loss a while."""
+    """Map the words to where the latents of ``own`` [n, k] lie, then polish them."""
     weight = into.weight[:, -own.shape[1] :]
     latents = torch.cat([part @ weight.T + into.bias for part in own.split(4096)])
     words = quantizer.projected_words()

@@ -193,7 +193,8 @@ class CrossAttention(CosineAttention):
 class WindowAttention(nn.Module):
     """Plain attention inside one square window with a learned relative position bias, without the residual.
 
-    Cutting the frame into windows is left to the caller, so shifted windows need nothing here. Follows Swin.
+    Cutting the frame into windows is left to the caller, who also says with a mask where a shifted window
+    holds cells that are no neighbours. Follows Swin.
     """
 
     relative_position_index: Tensor
@@ -212,7 +213,7 @@ class WindowAttention(nn.Module):
         self.register_buffer("relative_position_index", index, persistent=False)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """[n, window*window, d] -> [n, window*window, d]; ``mask`` [n, window*window, window*window] is added."""
+        """[n, cells, d] -> [n, cells, d]; ``mask`` [n, cells, cells] is added to the scores."""
         qkv = rearrange(
             self.qkv(self.norm(x)), "n l (three heads c) -> three n heads l c", three=3, heads=self.heads
         )

@@ -48,11 +48,11 @@ class LanguagePrior:
 class Quantized:
     """What quantising [b, L, c] vectors gives.
 
-    ``vectors`` [b, L, c]: the code vectors, with the gradient passed straight to the input. ``ids`` [b, L,
-    3] int64: nearest modifier, second nearest modifier (or the best partner), head; each counts from 0 in its
-    own list. ``encoder_loss`` draws the input to the codes, ``codebook_loss`` the codes to the input; both
-    are weighted. (The published code reports the first as "codebook_loss" and the second as "commitment_loss",
-    the reverse of common use.)
+    ``vectors`` [b, L, c]: the code vectors, with the gradient passed straight to the input (and, for
+    ``straight``, to the codes). ``ids`` [b, L, 3] int64: nearest modifier, second nearest modifier (or a
+    modifier and its best partner), head; each counts from 0 in its own list. ``encoder_loss`` draws the input
+    to the codes, ``codebook_loss`` the codes to the input; both are weighted. (The published code reports the
+    first as "codebook_loss" and the second as "commitment_loss", the reverse of common use.)
     """
 
     vectors: Tensor
@@ -142,11 +142,7 @@ class LanguageQuantizer(nn.Module):
     vectors: Tensor
     edges: Tensor
 
-    def __init__(
-        self,
-        words: WordGraphTensors,
-        config: QuantizerConfig,
-    ) -> None:
+    def __init__(self, words: WordGraphTensors, config: QuantizerConfig) -> None:
         super().__init__()
         self.config = config
         self.modifiers = words.modifiers

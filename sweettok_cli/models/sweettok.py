@@ -3,6 +3,7 @@
     video -> patches -+-> spatial queries  -> adjectives + noun --+-> mask tokens -> proxy codes -> pixels
                       +-> temporal queries -> adverbs + verb -----+
 
+Networks without proxy codes turn the decoder's features into pixels directly.
 One class for all sizes: :class:`SweetTokConfig` describes the published network by default.
 """
 
@@ -26,7 +27,7 @@ from sweettok_cli.models.tiles import TileGrid, frame_differences
 
 
 class TokenPair(NamedTuple):
-    """Something for each token: ids [b, S, 3] and [b, T, 3], or vectors [b, S, d] and [b, T, d]."""
+    """Something for each token: ids [b, S, 3] and [b, T, 3], or vectors [b, S, c] and [b, T, c']."""
 
     spatial: Tensor
     temporal: Tensor
@@ -58,7 +59,10 @@ class SweetTokOutput:
 
 
 class SweetTok(nn.Module):
-    """The tokenizer network. Frames are a whole number of tiles, clips 1 + k*temporal_patch frames."""
+    """The tokenizer network.
+
+    Frames are a whole number of tiles; clips have 1 + k*temporal_patch frames, anchored networks 1 or all.
+    """
 
     def __init__(self, config: SweetTokConfig, prior: LanguagePrior) -> None:
         super().__init__()
@@ -109,7 +113,10 @@ class SweetTok(nn.Module):
         return spatial, self.quantize_temporal(self.temporal_latents(motion, grid))
 
     def spatial_latents(self, embedded: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
-        """Patch embeddings [b, t, h, w, d] -> vectors to quantise [b, S, c], and what its stack made of them."""
+        """Patch embeddings [b, t, h, w, d] -> vectors to quantise [b, S, c].
+
+        Also returns what the spatial stack made of the embeddings, [b, t, h, w, d].
+        """
         vectors, features = self.encoder.encode_space(embedded, grid)
         if self.spatial_anchor is None:
             return F.normalize(self.pre_vq_spatial(vectors).float(), dim=-1), features
@@ -150,7 +157,7 @@ class SweetTok(nn.Module):
         return TokenPair(spatial.ids, temporal.ids)
 
     def codes(self, spatial_ids: Tensor, temporal_ids: Tensor) -> TokenPair:
-        """Ids [b, S, 3] and [b, T, 3] -> the quantised vectors they stand for, [b, S, 2c] and [b, T, 2c]."""
+        """Ids [b, S, 3] and [b, T, 3] -> the quantised vectors they stand for, [b, S, c] and [b, T, c']."""
         return TokenPair(self.quantize_spatial.codes(spatial_ids), self.quantize_temporal.codes(temporal_ids))
 
     def decode(
@@ -165,21 +172,13 @@ class SweetTok(nn.Module):
     def decode_quantized(
         self, spatial: Tensor, temporal: Tensor, height: int, width: int, frames: int | None = None
     ) -> Tensor:
-        """Quantised vectors [b, S, 2c] and [b, T, 2c] -> video [b, 3, frames, height, width]."""
+        """Quantised vectors [b, S, c] and [b, T, c'] -> video [b, 3, frames, height, width]."""
         features = self.features(spatial, temporal, height, width, frames)
         if self.to_pixels is not None:
             return self.to_pixels(features)
         if self.proxy_head is None or self.proxy_pixels is None:
             raise ValueError("this network ends in proxy logits and has no pixel decoder")
         return self.proxy_pixels(self.proxy_head(features), self.config.patch_grid(height, width))
-
-    def logits(
-        self, spatial: Tensor, temporal: Tensor, height: int, width: int, frames: int | None = None
-    ) -> Tensor:
-        """Quantised vectors -> proxy logits [b, latent frames, patch rows, patch columns, codes]."""
-        if self.proxy_head is None:
-            raise ValueError("this network has no proxy head")
-        return self.proxy_head(self.features(spatial, temporal, height, width, frames))
 
     def features(
         self, spatial: Tensor, temporal: Tensor, height: int, width: int, frames: int | None = None

@@ -9,11 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.quantizers import LanguagePrior, WordGraphTensors
-from sweettok_cli.models.sweettok import SweetTok
+from sweettok_cli.models.frames import to_frames, to_video
 from sweettok_cli.tokenizers.base import Tokenizer, TokenizerSpec
-from sweettok_cli.weights_store.local import load_model_folder, read_config
+from sweettok_cli.weights_store.local import load_model_folder
 
 
 class SweetTokTokenizer(Tokenizer):
@@ -24,39 +22,27 @@ class SweetTokTokenizer(Tokenizer):
 
     def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
         """Read a model folder; raises SweettokError if it is damaged or incomplete."""
-        table = read_config(folder)
-        config, state, words = load_model_folder(folder)
-        graphs = (words.spatial, words.temporal)
-        blank = [
-            WordGraphTensors.blank(len(g.modifiers), len(g.heads), g.vectors.shape[1], g.edges.shape[1])
-            for g in graphs
-        ]
-        network = SweetTok(config, LanguagePrior(*blank))
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise SweettokError(
-                f"The weights of {folder} do not fit its configuration; fetch or export the model again."
-            ) from error
-        self.network = network.to(device).eval()
+        model = load_model_folder(folder)
+        config, words = model.config, model.words
+        self.network = model.network().to(device).eval()
         self.network.freeze_codebook()
         self.device, self.dtype = device, dtype
         self.batch_clips = 8 if device.type == "cuda" else 1
         self._words = {
-            half: (list(g.modifiers), list(g.heads))
-            for half, g in zip(("spatial", "temporal"), graphs, strict=True)
+            "spatial": (words.spatial.modifiers, words.spatial.heads),
+            "temporal": (words.temporal.modifiers, words.temporal.heads),
         }
         side = config.tile * config.patch
         spatial, temporal = config.token_counts(side, side)
         self.spec = TokenizerSpec(
-            name=str(table["name"]),
+            name=model.name,
             clip_frames=config.frames,
             multiple=side,
             codebooks={
-                "spatial": list(network.quantize_spatial.sizes),
-                "temporal": list(network.quantize_temporal.sizes),
+                "spatial": list(self.network.quantize_spatial.sizes),
+                "temporal": list(self.network.quantize_temporal.sizes),
             },
-            weights_sha256=str(table["weights_sha256"]),
+            weights_sha256=model.weights_sha256,
             tokens_per_tile={"spatial": spatial, "temporal": temporal},
         )
 
@@ -67,10 +53,8 @@ class SweetTokTokenizer(Tokenizer):
     @torch.inference_mode()
     def encode(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """As :meth:`Tokenizer.encode`."""
-        video = torch.from_numpy(np.ascontiguousarray(clips)).to(self.device)
-        video = video.permute(0, 4, 1, 2, 3).float() / 255 - 0.5  # [b, 3, t, h, w]
         with self._autocast():
-            ids = self.network.encode(video)
+            ids = self.network.encode(to_video(clips, self.device))
         return {"spatial": _indices(ids.spatial), "temporal": _indices(ids.temporal)}
 
     @torch.inference_mode()
@@ -82,8 +66,7 @@ class SweetTokTokenizer(Tokenizer):
         )
         with self._autocast():
             video = self.network.decode(spatial, temporal, height, width)
-        video = (video.float().clamp(-0.5, 0.5) + 0.5) * 255
-        return video.round().to(torch.uint8).permute(0, 2, 3, 4, 1).cpu().numpy()
+        return to_frames(video)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)

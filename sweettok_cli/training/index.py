@@ -9,9 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
-
-VIDEOS = {".mp4", ".mov", ".avi", ".webm", ".mkv", ".gif", ".m4v", ".mpg", ".mpeg", ".ts"}
-IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+from sweettok_cli.video.endings import MEDIA, PICTURES
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Entry:
     @property
     def is_image(self) -> bool:
         """Whether the name says that this is a still picture."""
-        return Path(self.name).suffix.lower() in IMAGES
+        return Path(self.name).suffix.lower() in PICTURES
 
     def source(self) -> Path | BytesIO:
         """What the video reader opens: the path, or the member's bytes.
@@ -64,7 +62,7 @@ def find_entries(paths: Sequence[Path]) -> list[Entry]:
             suffix = file.suffix.lower()
             if suffix == ".tar":
                 entries += _members(file)
-            elif suffix in VIDEOS | IMAGES:
+            elif suffix in MEDIA:
                 entries.append(Entry(str(file.relative_to(path)) if path.is_dir() else file.name, file))
     if not entries:
         raise SweettokError(
@@ -79,7 +77,7 @@ def _members(shard: Path) -> list[Entry]:
             return [
                 Entry(member.name, shard, member.offset_data, member.size)
                 for member in archive
-                if member.isfile() and Path(member.name).suffix.lower() in VIDEOS | IMAGES
+                if member.isfile() and Path(member.name).suffix.lower() in MEDIA
             ]
     except (tarfile.TarError, OSError) as error:
         raise SweettokError(f"{shard} is not a readable tar file ({error}); unpack or replace it.") from error

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
+from sweettok_cli.models.frames import to_frames, to_video
 from sweettok_cli.training.checkpoint import CheckpointStore, set_random_state
 from sweettok_cli.training.codebook_use import CodebookUse
 from sweettok_cli.training.data import Batch, Prefetcher, Sampler, hold_out
@@ -34,10 +35,11 @@ from sweettok_cli.training.network import (
     export_model,
     make_network,
     quantizer_losses,
+    resume_network,
     token_ids,
 )
 from sweettok_cli.training.optimizer import AveragedWeights, learning_rate, make_optimizer, run_progress
-from sweettok_cli.training.pictures import SampleGrid, to_frames, to_video, validation_psnr
+from sweettok_cli.training.pictures import SampleGrid, validation_psnr
 from sweettok_cli.training.precision import resolve_precision
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.stages import STAGES, Stage
@@ -103,10 +105,13 @@ class Run:
         """Build the network and all that trains it: new, from a model folder, or as a checkpoint left it."""
         recipe, accelerator, options = self.recipe, self.accelerator, self.options
         set_seed(recipe.seed)
-        init = options.out / "model" if options.resume else options.init
-        network = make_network(recipe, init, options.prior)
+        if options.resume:
+            shared, rng = self.checkpoints.load(accelerator.device, accelerator.process_index)
+            network = resume_network(options.out / "model", shared["model"])
+        else:
+            network = make_network(recipe, options.init, options.prior)
         model = network.model.to(accelerator.device)
-        if init is None and recipe.init_samples:
+        if not options.resume and options.init is None and recipe.init_samples:
             self._initialise(model)
         self.stage.prepare(model)
         self.stage.set_mode(model)
@@ -119,7 +124,6 @@ class Run:
         state = State(model, trained, prepared, averaged, use)
         set_seed(recipe.seed, device_specific=True)  # dropout differs between ranks
         if options.resume:
-            shared, rng = self.checkpoints.load(accelerator.device, accelerator.process_index)
             state.load_state_dict(shared)
             set_random_state(rng)
             if self.main:

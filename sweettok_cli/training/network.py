@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import shutil
-import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,12 @@ from sweettok_cli.models.config import SMALL, SweetTokConfig
 from sweettok_cli.models.quantizers import LanguagePrior, WordGraphTensors
 from sweettok_cli.models.sweettok import SweetTok, SweetTokOutput
 from sweettok_cli.training.recipe import Recipe
-from sweettok_cli.weights_store.local import load_model_folder, save_model_folder
+from sweettok_cli.weights_store.local import (
+    load_model_folder,
+    read_network_config,
+    read_prior,
+    save_model_folder,
+)
 
 PRESETS: dict[str, SweetTokConfig] = {"compact": SweetTokConfig(), "sweettok-small": SMALL}
 
@@ -45,15 +50,26 @@ def make_network(recipe: Recipe, init: Path | None, prior: Path | None) -> Netwo
         SweettokError: no words are given for a new network, or the recipe names no known network.
     """
     if init is not None:
-        config, state, words = load_model_folder(init)
-        model = SweetTok(config, language_prior(words))
-        model.load_state_dict(state)
-        return Network(model, config, words)
+        stored = load_model_folder(init)
+        return Network(stored.network(), stored.config, stored.words)
     if prior is None:
         raise SweettokError(
             "A new network needs words: give --prior FOLDER (sweettok codebook build), or --init MODEL."
         )
     config, words = make_config(recipe.model), load_prior(prior)
+    return Network(SweetTok(config, language_prior(words)), config, words)
+
+
+def resume_network(folder: Path, state: Mapping[str, Tensor]) -> Network:
+    """The network of a checkpoint's ``state``; only its description comes from the exported model.
+
+    The exported weights need not be those of the checkpoint: a run can end between the two, or while files of
+    the model are being replaced.
+
+    Raises:
+        SweettokError: the description is missing or damaged.
+    """
+    config, words = read_network_config(folder), read_prior(folder, state)
     return Network(SweetTok(config, language_prior(words)), config, words)
 
 
@@ -84,11 +100,11 @@ def make_config(table: dict[str, Any]) -> SweetTokConfig:
 
 def language_prior(words: WordPrior) -> LanguagePrior:
     """The word graphs as the network takes them."""
-    graphs = [
+    spatial, temporal = (
         WordGraphTensors(torch.from_numpy(graph.vectors), torch.from_numpy(graph.edges), len(graph.modifiers))
         for graph in (words.spatial, words.temporal)
-    ]
-    return LanguagePrior(*graphs)
+    )
+    return LanguagePrior(spatial, temporal)
 
 
 def export_model(folder: Path, network: Network, weights: nn.Module, name: str) -> None:
@@ -96,8 +112,8 @@ def export_model(folder: Path, network: Network, weights: nn.Module, name: str) 
 
     The files are written beside ``folder`` and moved into it one after the other, at once.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    beside = folder.parent / f".{folder.name}.partial"
+    shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
     try:
         made = beside / folder.name
         save_model_folder(made, weights, network.prior, name)

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.psnr import psnr
@@ -17,23 +15,6 @@ from sweettok_cli.video.reader import read_clip
 
 VALIDATION_SIDE = 256
 _GRID = 64
-
-
-def to_video(frames: np.ndarray, device: torch.device) -> Tensor:
-    """uint8 [b, t, h, w, 3] to float32 [b, 3, t, h, w] in [-0.5, 0.5] on the device."""
-    moved = torch.from_numpy(np.ascontiguousarray(frames)).to(device, non_blocking=True)
-    return (
-        moved.permute(0, 4, 1, 2, 3)
-        .to(torch.float32, memory_format=torch.contiguous_format)
-        .div_(255)
-        .sub_(0.5)
-    )
-
-
-def to_frames(video: Tensor) -> np.ndarray:
-    """Float [b, 3, t, h, w] around [-0.5, 0.5] to uint8 [b, t, h, w, 3], rounded and clamped."""
-    shown = video.float().add(0.5).mul(255).round().clamp(0, 255).to(torch.uint8)
-    return shown.permute(0, 2, 3, 4, 1).cpu().numpy()
 
 
 def centre_clip(entry: Entry, count: int, side: int) -> np.ndarray:

@@ -9,8 +9,10 @@ README.md          the model card
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from sweettok_cli.codebook.prior import WordPrior
     from sweettok_cli.models.config import SweetTokConfig
+    from sweettok_cli.models.sweettok import SweetTok
 
 FORMAT = "sweettok-model"
 VERSION = 1
@@ -62,7 +65,8 @@ def find_model(name_or_path: str) -> Path:
         )
     known = ", ".join(shipped_models()) or "none is installed"
     raise SweettokError(
-        f"There is no model {name_or_path!r}; give --model a model's folder or one of the shipped names: {known}."
+        f"There is no model {name_or_path!r}; give --model a model's folder or one of the shipped names: "
+        f"{known}."
     )
 
 
@@ -79,7 +83,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     if table.get("version") != VERSION:
         raise SweettokError(
-            f"{folder / CONFIG_FILE} has version {table.get('version')}, this sweettok reads {VERSION}; upgrade it."
+            f"{folder / CONFIG_FILE} has version {table.get('version')}, this sweettok reads {VERSION}; "
+            "upgrade it."
         )
     return table
 
@@ -98,37 +103,117 @@ def read_words(folder: Path) -> dict[str, Any]:
     return table
 
 
-def load_model_folder(folder: Path) -> tuple[SweetTokConfig, dict[str, Tensor], WordPrior]:
-    """Configuration, weights (float32) and words of a model folder.
+@dataclass(frozen=True)
+class StoredModel:
+    """What a model folder holds.
+
+    Attributes:
+        folder: where it was read.
+        name: the model's name, as written into token files.
+        weights_sha256: of the weights file, lower-case hex.
+        config: the network's configuration.
+        state: its state dict, float32 and int64, word vectors and edges included.
+        words: the words behind both codebooks.
+    """
+
+    folder: Path
+    name: str
+    weights_sha256: str
+    config: SweetTokConfig
+    state: Mapping[str, Tensor]
+    words: WordPrior
+
+    def network(self) -> SweetTok:
+        """The network with these weights, on the CPU and in training mode.
+
+        Raises:
+            SweettokError: the weights do not fit the configuration.
+        """
+        from sweettok_cli.models.quantizers import LanguagePrior, WordGraphTensors
+        from sweettok_cli.models.sweettok import SweetTok
+
+        spatial, temporal = (
+            WordGraphTensors.blank(len(g.modifiers), len(g.heads), g.vectors.shape[1], g.edges.shape[1])
+            for g in (self.words.spatial, self.words.temporal)
+        )
+        network = SweetTok(self.config, LanguagePrior(spatial, temporal))
+        try:
+            network.load_state_dict(self.state)
+        except RuntimeError as error:
+            raise SweettokError(
+                f"The weights of {self.folder} do not fit its configuration; fetch or export the model again."
+            ) from error
+        return network
+
+
+class _MixedFilesError(SweettokError):
+    """Weights that are not those the configuration names."""
+
+
+def load_model_folder(folder: Path) -> StoredModel:
+    """Read a model folder.
+
+    A training run that exports into the folder moves one file after the other; a reader caught between two of
+    them reads again.
 
     Raises:
         SweettokError: a file is missing, damaged (its SHA-256 is not the recorded one) or does not fit.
     """
+    try:
+        return _load(folder)
+    except _MixedFilesError:
+        return _load(folder)
+
+
+def _load(folder: Path) -> StoredModel:
     import torch
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load
 
-    from sweettok_cli.codebook.prior import WordGraph, WordPrior
-    from sweettok_cli.models.config import SweetTokConfig
-
-    table, words = read_config(folder), read_words(folder)
+    table, config = read_config(folder), read_network_config(folder)
     weights = folder / WEIGHTS_FILE
     try:
-        if sha256_file(weights) != table.get("weights_sha256"):
-            raise SweettokError(
+        content = weights.read_bytes()  # read once: what is checked is what is used
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != table.get("weights_sha256"):
+            raise _MixedFilesError(
                 f"{weights} is not the file that {CONFIG_FILE} names; fetch or export it again."
             )
-        stored = load_file(weights)
-        config = SweetTokConfig(**table["config"])
+        stored = load(content)
     except (OSError, SafetensorError) as error:
         raise SweettokError(
             f"Cannot read the weights {weights} ({error}); fetch or export them again."
         ) from error
+    state = {name: t.float() if t.is_floating_point() else t.to(torch.int64) for name, t in stored.items()}
+    name = str(table.get("name") or folder.name)
+    return StoredModel(folder, name, digest, config, state, read_prior(folder, state))
+
+
+def read_network_config(folder: Path) -> SweetTokConfig:
+    """The network's configuration, from a model's ``config.json``.
+
+    Raises:
+        SweettokError: as :func:`read_config`; or it describes no network.
+    """
+    from sweettok_cli.models.config import SweetTokConfig
+
+    try:
+        return SweetTokConfig(**read_config(folder)["config"])
     except (TypeError, ValueError, KeyError) as error:
         raise SweettokError(
             f"{folder / CONFIG_FILE} describes no network ({error}); export the model again."
         ) from error
-    state = {name: t.float() if t.is_floating_point() else t.to(torch.int64) for name, t in stored.items()}
+
+
+def read_prior(folder: Path, state: Mapping[str, Tensor]) -> WordPrior:
+    """The words of a model folder with their vectors and edges out of the network's ``state``.
+
+    Raises:
+        SweettokError: as :func:`read_words`; or words and state do not fit each other.
+    """
+    from sweettok_cli.codebook.prior import WordGraph, WordPrior
+
+    words = read_words(folder)
     graphs = []
     for half in HALVES:
         lists = words[half]
@@ -137,8 +222,10 @@ def load_model_folder(folder: Path) -> tuple[SweetTokConfig, dict[str, Tensor], 
             raise SweettokError(
                 f"The words of {folder} do not fit its weights; fetch or export the model again."
             )
-        graphs.append(WordGraph(lists["modifiers"], lists["heads"], vectors.numpy(), edges.numpy()))
-    return config, state, WordPrior(*graphs, about=words.get("about", {}))
+        arrays = vectors.cpu().numpy(), edges.cpu().numpy()
+        graphs.append(WordGraph(lists["modifiers"], lists["heads"], *arrays))
+    spatial, temporal = graphs
+    return WordPrior(spatial, temporal, words.get("about", {}))
 
 
 def save_model_folder(folder: Path, model: nn.Module, words: WordPrior, name: str | None = None) -> None:
