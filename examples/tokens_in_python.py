@@ -1,0 +1,44 @@
+"""Video to tokens and back in Python: what a language model over video tokens starts from.
+
+    python examples/tokens_in_python.py [VIDEO]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from sweettok_cli import load_tokenizer
+from sweettok_cli.evaluation.psnr import psnr
+from sweettok_cli.tokenizers.pipeline import decode_video, encode_video
+from sweettok_cli.tokens import read_tokens, write_tokens
+from sweettok_cli.video import Fit, read_clip
+
+video = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "mdn+shared-assets__000.mp4"
+tokenizer = load_tokenizer("sweettok-small")
+
+# A clip of 17 frames at a time: plain arrays in, plain arrays out.
+clip = read_clip(video, start=0, count=tokenizer.spec.clip_frames)  # uint8 [17, h, w, 3]
+fit = Fit.to_multiple(clip.shape[2], clip.shape[1], tokenizer.spec.multiple)
+ids = tokenizer.encode(fit.pad(clip)[None])  # {"spatial": uint16 [1, S, 3], "temporal": uint16 [1, T, 3]}
+back = fit.crop(tokenizer.decode(ids, fit.padded_height, fit.padded_width)[0])
+print({name: array.shape for name, array in ids.items()})
+print(f"{np.mean([psnr(a, b) for a, b in zip(clip, back, strict=True)]):.2f} dB over one clip")
+
+# One flat sequence of integers for a language model: a range of its own for every column of every codebook.
+columns, offset = [], 0
+for name, sizes in tokenizer.spec.codebooks.items():
+    for column, size in enumerate(sizes):
+        columns.append(ids[name][0, :, column].astype(np.int64) + offset)
+        offset += size
+print(f"{sum(map(len, columns))} indices below {offset}")
+
+# A whole file, streaming: memory does not grow with its length.
+with tempfile.TemporaryDirectory() as folder:
+    tokens = encode_video(video, tokenizer)
+    write_tokens(Path(folder) / "clip.npz", tokens)
+    decode_video(read_tokens(Path(folder) / "clip.npz"), tokenizer, Path(folder) / "clip.decoded.mp4")
+    print(f"{tokens.meta.frames} frames in {tokens.arrays['spatial'].shape[0]} clips")
