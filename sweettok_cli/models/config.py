@@ -58,6 +58,8 @@ class SweetTokConfig:
             raise ValueError(f"motion is 'differences' or 'residual', not {self.motion!r}")
         if self.motion == "residual" and not self.anchored:
             raise ValueError("motion = 'residual' needs anchored tokens")
+        if self.motion == "differences" and set(self.encoder_temporal) & set("as"):
+            raise ValueError("windows in encoder_temporal need motion = 'residual'")
         for name in ("spatial_code", "temporal_code"):  # lists, where they come from JSON or TOML
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(getattr(self, name)))

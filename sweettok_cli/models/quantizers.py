@@ -49,10 +49,10 @@ class Quantized:
     """What quantising [b, L, c] vectors gives.
 
     ``vectors`` [b, L, c]: the code vectors, with the gradient passed straight to the input (and, for
-    ``straight``, to the codes). ``ids`` [b, L, 3] int64: nearest modifier, second nearest modifier (or a
-    modifier and its best partner), head; each counts from 0 in its own list. ``encoder_loss`` draws the input
-    to the codes, ``codebook_loss`` the codes to the input; both are weighted. (The published code reports the
-    first as "codebook_loss" and the second as "commitment_loss", the reverse of common use.)
+    ``straight``, to the codes). ``ids`` [b, L, 3] int64: nearest and second nearest modifier (or the best
+    pair, smaller id first), head; each counts from 0 in its own list. ``encoder_loss`` draws the input to the
+    codes, ``codebook_loss`` the codes to the input; both are weighted. (The published code reports the first
+    as "codebook_loss" and the second as "commitment_loss", the reverse of common use.)
     """
 
     vectors: Tensor
@@ -267,16 +267,18 @@ def nearest(z: Tensor, codes: Tensor, count: int) -> Tensor:
 
 
 def best_pair(z: Tensor, codes: Tensor, tries: int) -> Tensor:
-    """Ids [b, L, 2] of a pair of codes [n, c] whose mean is near z [b, L, c].
+    """Ids [b, L, 2] of a pair of codes [n, c] whose mean is near z [b, L, c], the smaller id first.
 
-    Each of the ``tries`` nearest codes a is given the partner nearest to 2z - a, which is the best for it.
+    Each of the ``tries`` nearest codes a is given the partner nearest to 2z - a, which is the best for it. A
+    pair is often found from both its ends, and rounding must not choose its order.
     """
     first = nearest(z, codes, tries)  # [b, L, tries]
     wanted = 2 * z.unsqueeze(-2) - codes[first]
     partner = nearest(wanted, codes, 1)  # [b, L, tries, 1]
     error = (wanted - codes[partner.squeeze(-1)]).square().sum(-1)
     best = error.argmin(-1, keepdim=True)
-    return torch.cat([first.gather(-1, best), partner.squeeze(-1).gather(-1, best)], dim=-1)
+    pair = torch.cat([first.gather(-1, best), partner.squeeze(-1).gather(-1, best)], dim=-1)
+    return pair.sort(dim=-1).values
 
 
 def coverage(codes: Tensor, z: Tensor, sample: int = 256) -> Tensor:

@@ -267,6 +267,7 @@ def _check(recipe: Recipe, origin: str) -> None:
         "betas must be two numbers in [0, 1)": len(recipe.betas) == 2
         and all(0 <= b < 1 for b in recipe.betas),
         "ema must lie in [0, 1)": 0 <= recipe.ema < 1,
+        "pictures must lie in [0, 1]": 0 <= recipe.pictures <= 1,
         "lr must be above 0": recipe.lr > 0,
         "lr_factors must be above 0": all(factor > 0 for factor in recipe.lr_factors.values()),
         f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,

@@ -9,6 +9,7 @@ from torch import Tensor
 from sweettok_cli.models.config import SweetTokConfig
 from sweettok_cli.models.quantizers import LanguagePrior, WordGraphTensors
 from sweettok_cli.models.sweettok import SweetTok
+from sweettok_cli.models.tiles import frame_differences
 
 # The published layout in small, one tile a frame; and 4x4-patch tiles that repeat over any frame.
 WHOLE: dict[str, Any] = {"tile": 8, "spatial_queries": 4, "window": 4}
@@ -105,15 +106,16 @@ def test_frames_default_to_the_configured_clip() -> None:
         assert model.decode(ids.spatial, ids.temporal[:, :0], 64, 64).shape == (1, 3, 1, 64, 64)
 
 
-def test_spatial_tokens_of_a_still_clip_are_steady() -> None:
-    """A clip that does not move has no differences: its temporal tokens do not depend on the picture."""
+def test_a_still_clip_has_the_same_motion_whatever_it_shows() -> None:
+    """A clip that does not move has no differences: its temporal latents do not depend on the picture."""
     model = network(**TILED)
     still = clip(2, 1, 32, 32).expand(-1, -1, 5, -1, -1)
     # The first frame and the groups have embeddings of their own; without the first, nothing changes.
     features = model.encoder.embed(torch.cat([still, still[:, :, 1:]], dim=2))[:, 1:]
     with torch.inference_mode():
         grid = model.config.patch_grid(32, 32)
-        temporal = model.encoder.encode_time(features, grid)
+        temporal = model.temporal_latents(frame_differences(features), grid)
+    assert temporal.shape == (2, 16, 16)
     assert torch.allclose(temporal[0], temporal[1], atol=1e-5)
 
 
@@ -141,10 +143,10 @@ def test_narrow_network_runs_and_keeps_its_codes() -> None:
     model = network(**TILED)
     video = clip(1, 5, 32, 32)
     with torch.inference_mode():
-        codebook = model.quantize_spatial.codebook()
+        words = model.quantize_spatial.projected_words()
         narrow = model.to(torch.bfloat16)
         assert narrow(video.to(torch.bfloat16)).reconstruction.dtype == torch.bfloat16
-        assert narrow.quantize_spatial.codebook().equal(codebook)
+        assert narrow.quantize_spatial.projected_words().equal(words)
 
 
 def test_frozen_codebook_stays_while_the_rest_trains() -> None:
@@ -175,13 +177,18 @@ def test_network_that_ends_in_logits_has_no_pixels() -> None:
     ids = model.encode(clip(1, 5, 64, 64))
     with pytest.raises(ValueError, match="no pixel decoder"):
         model.decode(*ids, 64, 64, 5)
-    with pytest.raises(ValueError, match="no proxy head"):
-        network(**TILED).logits(*model.codes(*ids), 64, 64, 5)
 
 
 @pytest.mark.parametrize(
-    "changes", [{"temporal_every": 3}, {"proxy_codes": 0, "pixels": False}], ids=["uneven", "no end"]
+    ("changes", "words"),
+    [
+        ({"temporal_every": 3}, "temporal_every must divide"),
+        ({"proxy_codes": 0, "pixels": False}, "must end in pixels"),
+        ({"motion": "flow"}, "not 'flow'"),
+        ({"motion": "residual"}, "needs anchored"),
+        ({"encoder_temporal": "a"}, "need motion = 'residual'"),
+    ],
 )
-def test_impossible_configs_are_refused(changes: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must"):
+def test_impossible_configs_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
         SweetTokConfig(**changes)

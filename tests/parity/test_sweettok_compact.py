@@ -16,6 +16,7 @@ from sweettok_cli.models.flat_ids import from_flat, to_flat
 from sweettok_cli.models.published_keys import our_name
 from sweettok_cli.models.quantizers import Quantized
 from sweettok_cli.models.sweettok import TokenPair
+from sweettok_cli.models.tiles import frame_differences
 
 from .compact import build, made_up_prior, tapped
 from .rule import Case, case_folder, integers, weight
@@ -45,7 +46,10 @@ def run() -> Iterator[Run]:
     model = build(case, case.weights())
     stored = [case.data[f"{kind}_indices"].long() for kind in TokenPair._fields]
     with torch.inference_mode(), tapped(model) as taps:
-        latents = model.latents(case.input_video("sweettok_video"))
+        grid = model.config.patch_grid(SIZE, SIZE)
+        embedded = model.encoder.embed(case.input_video("sweettok_video"))
+        spatial, _ = model.spatial_latents(embedded, grid)
+        latents = TokenPair(spatial, model.temporal_latents(frame_differences(embedded), grid))
         quantizers = {"spatial": model.quantize_spatial, "temporal": model.quantize_temporal}
         quantized = {kind: quantizers[kind](getattr(latents, kind)) for kind in quantizers}
         # Decoding starts from the stored ids, so that a near tie in the encoder cannot reach the pixels.
@@ -54,8 +58,10 @@ def run() -> Iterator[Run]:
         assert model.proxy_head is not None
         assert model.proxy_pixels is not None
         logits = model.proxy_head(features)
-        pixels = model.proxy_pixels(logits, model.config.patch_grid(SIZE, SIZE))
-        codebooks = TokenPair(model.quantize_spatial.codebook(), model.quantize_temporal.codebook())
+        pixels = model.proxy_pixels(logits, grid)
+        codebooks = TokenPair(
+            model.quantize_spatial.projected_words(), model.quantize_temporal.projected_words()
+        )
     result = Run(case, codebooks, latents, quantized, codes, logits, pixels, taps)
     del model
     gc.collect()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_network import word_prior
 
-from sweettok_cli.codebook.prior import WordGraph, WordPrior, save_prior
+from sweettok_cli.codebook.prior import save_prior
 from sweettok_cli.training.recipe import Recipe, recipe_from
 from sweettok_cli.video.writer import VideoWriter
 
@@ -62,19 +63,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A word prior of a few dozen words with random vectors."""
-    random = np.random.default_rng(0)
-
-    def graph(modifiers: int, heads: int, tag: str) -> WordGraph:
-        edges = np.stack([np.arange(modifiers), modifiers + np.arange(modifiers) % heads]).astype(np.int64)
-        return WordGraph(
-            [f"{tag}-modifier-{i}" for i in range(modifiers)],
-            [f"{tag}-head-{i}" for i in range(heads)],
-            random.normal(size=(modifiers + heads, 12)).astype(np.float32),
-            edges,
-        )
-
     folder = tmp_path_factory.mktemp("words") / "prior"
-    save_prior(WordPrior(graph(20, 30, "space"), graph(12, 18, "motion")), folder)
+    save_prior(word_prior(), folder)
     return folder
 
 

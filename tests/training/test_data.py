@@ -55,6 +55,30 @@ def test_batch_depends_on_nothing_but_its_number(entries: list[Entry], tiny: Rec
     assert all(np.array_equal(a.frames, b.frames) for a, b in zip(ahead, forward[2:5], strict=True))
 
 
+def test_a_share_of_the_batches_is_pictures(entries: list[Entry], tiny: Recipe) -> None:
+    """Which ones depends on seed and number alone, on all ranks together, and nothing else changes."""
+    recipe = dataclasses.replace(tiny, pictures=0.3, frames=3, crop=[[16.0, 1.0, 1.0]], crops_per_clip=1)
+
+    def alone(recipe: Recipe, rank: int = 0) -> list[bool]:
+        sampler = Sampler(entries[:1], recipe, rank, 2)
+        read = sampler._read(0, np.random.default_rng(0))
+        sampler._read = lambda *_: read  # type: ignore[method-assign]
+        return [sampler.batch(n).frames.shape[1] == 1 for n in range(300)]
+
+    drawn = alone(recipe)
+    assert 0.2 < sum(drawn) / len(drawn) < 0.4
+    assert alone(recipe) == drawn == alone(recipe, rank=1)
+    assert alone(dataclasses.replace(recipe, seed=1)) != drawn
+    assert not any(alone(dataclasses.replace(recipe, pictures=0.0)))
+    assert all(alone(dataclasses.replace(recipe, pictures=1.0)))
+
+
+def test_pictures_are_the_first_frames_of_their_samples(entries: list[Entry], tiny: Recipe) -> None:
+    clips, pictures = (Sampler(entries, dataclasses.replace(tiny, pictures=p)).batch(0) for p in (0.0, 1.0))
+    assert clips.clips == pictures.clips
+    assert np.array_equal(pictures.frames, clips.frames[:, :1])
+
+
 def test_ranks_and_seeds_draw_differently(entries: list[Entry], tiny: Recipe) -> None:
     first, second = (Sampler(entries, tiny, rank, 2).batch(0) for rank in (0, 1))
     assert first.frames.shape == second.frames.shape

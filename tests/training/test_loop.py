@@ -21,6 +21,7 @@ from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.network import make_network
 from sweettok_cli.training.recipe import Recipe, load_recipe
 from sweettok_cli.training.stages import STAGES
+from sweettok_cli.weights_store.local import load_model_folder
 
 
 @pytest.fixture(autouse=True)
@@ -223,6 +224,20 @@ def test_second_run_into_the_same_folder_is_refused(
         run(tiny, clips, tmp_path / "new", prior, resume=True)
     with pytest.raises(SweettokError, match="--prior"):
         run(tiny, clips, tmp_path / "new", None)
+
+
+def test_resume_needs_no_exported_weights(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
+    """A run can be killed while it replaces the files of its model."""
+    out, model = tmp_path / "run", tmp_path / "run" / "model"
+    run(dataclasses.replace(tiny, steps=2), clips, out, prior)
+    (model / "model.safetensors").write_bytes(b"of another step")
+    (out / ".model.partial").mkdir()
+    with pytest.raises(SweettokError, match="not the file"):
+        load_model_folder(model)
+    recipe = dataclasses.replace(tiny, steps=4)
+    assert run(recipe, clips, out, None, resume=True)["step"] == 4
+    load_model_folder(model)
+    assert not (out / ".model.partial").exists()
 
 
 def test_resuming_drops_what_was_logged_beyond_the_checkpoint(

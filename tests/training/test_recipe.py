@@ -58,6 +58,8 @@ def test_settings_are_typed() -> None:
         ("l2=0", "one of l1, l2"),
         ("accumulate=0", "accumulate must be at least 1"),
         ("minutes=-1", "minutes must be at least 0"),
+        ("pictures=1.5", "pictures must lie in [0, 1]"),
+        ("pictures=-0.1", "pictures must lie in [0, 1]"),
         ("optim.lr=1", "write lr alone"),
         ("lr_factors.encoder=-1", "lr_factors must be above 0"),
         ("lr_factors.encoder=low", "not of type"),
