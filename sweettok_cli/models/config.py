@@ -79,11 +79,6 @@ class SweetTokConfig:
         return self.temporal_code or (self.code_dim, self.code_dim)
 
     @property
-    def decoder_latent_layers(self) -> int:
-        """Layers of the decoder's spatial latents, one for each time that appearance is read."""
-        return -(-len(self.decoder_spatial) // self.decoder_reads)
-
-    @property
     def decoder_temporal_layers(self) -> int:
         """Layers of the decoder's temporal latents, one for each time that motion is read."""
         return len(self.decoder_spatial) // self.temporal_every

@@ -56,6 +56,7 @@ def test_mask_made_in_inference_serves_training() -> None:
     net, grid = layer("s"), TileGrid(8, 8, 4, 4)
     with torch.inference_mode():
         net(torch.randn(1, 2, 8, 8, DIM), grid)
+    assert not rolled_mask(grid.with_tile(WINDOW, WINDOW), WINDOW // 2, torch.device("cpu")).is_inference()
     net(torch.randn(1, 2, 8, 8, DIM), grid).sum().backward()
     assert net.attention.qkv.weight.grad is not None
 
