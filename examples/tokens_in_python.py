@@ -1,6 +1,6 @@
 """Video to tokens and back in Python: what a language model over video tokens starts from.
 
-    python examples/tokens_in_python.py [VIDEO]
+python examples/tokens_in_python.py [VIDEO]
 """
 
 from __future__ import annotations

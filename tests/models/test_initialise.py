@@ -7,6 +7,7 @@ import torch
 from small_network import small_network, smooth_clips, word_prior
 from torch import Tensor
 
+from sweettok_cli.models import initialise
 from sweettok_cli.models.initialise import silence_branches
 from sweettok_cli.models.sweettok import SweetTok
 
@@ -18,7 +19,9 @@ def decibels(a: Tensor, b: Tensor) -> float:
 @pytest.fixture(scope="module")
 def started() -> SweetTok:
     model = small_network(word_prior(200, 120, 24), code_dim=24)
-    model.initialise(smooth_clips(128))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(initialise, "_POLISH_ROWS", 128)  # a thin network needs fewer
+        model.initialise(smooth_clips(128))
     return model.eval()
 
 
