@@ -15,6 +15,7 @@ import numpy as np
 from sweettok_cli import __version__
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.tokenizers.base import Tokenizer, TokenizerSpec
+from sweettok_cli.tokenizers.gathered import Gathered
 from sweettok_cli.tokenizers.threads import read_ahead, write_behind
 from sweettok_cli.tokens.schema import MAX_ARRAY_BYTES, TokenFault, TokenMeta, Tokens
 from sweettok_cli.video import (
@@ -23,8 +24,10 @@ from sweettok_cli.video import (
     VideoInfo,
     VideoReader,
     VideoWriter,
+    count_clips,
     cut,
     join,
+    soften_seams,
     variable_times,
     write_image,
 )
@@ -78,17 +81,15 @@ def encode_video(
         info = reader.info
         fit = _fit(info, spec, overlap)
         times: list[Fraction] = []
-        parts: dict[str, list[np.ndarray]] = {
-            name: [] for name in spec.clip_shapes(*_padded(fit), info.is_image)
-        }
-        size = done = 0
+        clips = None
+        if info.frames is not None and not info.is_image:
+            clips = count_clips(info.frames, spec.clip_frames, overlap)
+        gathered = Gathered(1 if info.is_image else clips)
+        done = 0
         with closing(read_ahead(_batches(reader, tokenizer, fit, overlap, batch_clips, times))) as batches:
             for batch in batches:
-                arrays = tokenizer.encode(batch.padded)
-                for name, part in parts.items():
-                    part.append(arrays[name])
-                    size += arrays[name].nbytes
-                if size > MAX_ARRAY_BYTES:
+                gathered.add(tokenizer.encode(batch.padded))
+                if gathered.nbytes > MAX_ARRAY_BYTES:
                     raise SweettokError(
                         f"{path} is too long for one token file; cut it into parts and encode each."
                     )
@@ -103,7 +104,7 @@ def encode_video(
         raise SweettokError(
             f"The tokens of {path} cannot be stored: it {fault.problem}; {fault.remedy}."
         ) from fault
-    return Tokens({name: np.concatenate(part) for name, part in parts.items()}, meta)
+    return Tokens(gathered.arrays(), meta)
 
 
 def check_match(meta: TokenMeta, spec: TokenizerSpec, name: str) -> None:
@@ -198,7 +199,7 @@ def decode_frames(
             arrays = {name: array[start : start + size] for name, array in tokens.arrays.items()}
             yield from fit.crop(tokenizer.decode(arrays, *_padded(fit)))
 
-    return join(clips(), 0 if meta.image else meta.overlap, meta.frames)
+    return _joined(clips(), 0 if meta.image else meta.overlap, meta.frames)
 
 
 def iterate_reconstruction(
@@ -243,11 +244,16 @@ def iterate_reconstruction(
 
         with closing(decoded()) as results:
             shared = 0 if reader.info.is_image else overlap
-            for index, frame in enumerate(join(results, shared)):
+            for index, frame in enumerate(_joined(results, shared)):
                 # What follows the last real frame only fills up the last clip.
                 if not waiting:
                     break
                 yield Reconstruction(waiting.popleft(), frame, times[index])
+
+
+def _joined(clips: Iterable[np.ndarray], overlap: int, total: int | None = None) -> Iterator[np.ndarray]:
+    """The frames of decoded clips: cross-faded where clips overlap, with softened seams where they do not."""
+    return join(clips if overlap else soften_seams(clips), overlap, total)
 
 
 def _padded(fit: Fit) -> tuple[int, int]:

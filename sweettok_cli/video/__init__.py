@@ -4,6 +4,7 @@ from sweettok_cli.video.clips import Clip, count_clips, cut, join
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.reader import Frame, VideoInfo, VideoReader, probe, read_clip
+from sweettok_cli.video.seams import soften_seams
 from sweettok_cli.video.timing import variable_times
 from sweettok_cli.video.writer import VideoWriter
 
@@ -19,6 +20,7 @@ __all__ = [
     "join",
     "probe",
     "read_clip",
+    "soften_seams",
     "variable_times",
     "write_image",
 ]

@@ -90,12 +90,16 @@ class VideoReader:
             stream = video_stream(container, str(self._path))
             set_threads(stream, self._threads)
             clock = Clock(self.info.rate, states_decoding_only(container))
+            end = Fraction(0)
             for frame in decode(container, stream, progress):
-                yield Frame(upright(frame, size), clock.time(frame))
+                time = clock.time(frame)
+                end = time + 1 / self.info.rate
+                yield Frame(upright(frame, size), time)
         self.damaged = progress.damaged
-        self._check_complete(progress)
+        self._check_complete(progress, end)
 
-    def _check_complete(self, progress: Progress) -> None:
+    def _check_complete(self, progress: Progress, end: Fraction) -> None:
+        """``end``: when the last frame that could be read is over, in seconds."""
         declared = self.info.frames
         missing = missing_bytes(self._path)
         if missing and (declared is None or progress.frames < declared):
@@ -106,14 +110,20 @@ class VideoReader:
             )
         if progress.damaged:
             _log.warning("%s: %d damaged packets were passed over", self._path, progress.damaged)
-        expected = declared
-        if declared is None and self.info.duration is not None and not self.info.has_audio:
-            # Some slack: where frames vary in length, duration and rate do not give their number.
-            expected = int(self.info.duration * self.info.rate * Fraction(9, 10))
-        if expected is not None and progress.frames < expected:
+        if declared is not None and progress.frames < declared:
             _log.warning(
-                "%s: only %d of about %d frames could be read; the file is damaged or trimmed",
+                "%s: only %d of %d frames could be read; the file is damaged or trimmed",
                 self._path,
                 progress.frames,
-                declared or round((self.info.duration or 0) * self.info.rate),
+                declared,
+            )
+            return
+        # By time and with some slack: where frames vary in length, their number says nothing.
+        duration = None if declared is not None or self.info.has_audio else self.info.duration
+        if duration is not None and end < duration * Fraction(9, 10):
+            _log.warning(
+                "%s: only %.1f of %.1f seconds could be read; the file is damaged or trimmed",
+                self._path,
+                end,
+                duration,
             )

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sweettok_cli.video.seams import REACH, soften_seam, soften_seams
+
+
+def still(value: float, frames: int = 17, noise: int = 0) -> np.ndarray:
+    random = np.random.default_rng(noise)
+    frame = np.full((24, 32, 3), value) + (random.normal(0, 6, (24, 32, 3)) if noise else 0)
+    return np.repeat(np.rint(frame).astype(np.uint8)[None], frames, axis=0)
+
+
+def test_error_patterns_of_a_still_picture_meet_half_way() -> None:
+    before, after = still(120, noise=1), still(120, noise=2)
+    soft_before, soft_after = soften_seam(before, after)
+    jump = np.abs(after[0].astype(int) - before[-1]).mean()
+    assert np.abs(soft_after[0].astype(int) - soft_before[-1]).mean() < 0.2 * jump
+    # Two independent errors averaged: nearer to the picture on both sides.
+    for soft, hard in ((soft_before[-1], before[-1]), (soft_after[0], after[0])):
+        assert np.square(soft - 120.0).mean() < 0.7 * np.square(hard - 120.0).mean()
+
+
+def test_only_frames_within_reach_change_and_ever_less() -> None:
+    before, after = still(100), still(108)
+    soft_before, soft_after = soften_seam(before, after)
+    np.testing.assert_array_equal(soft_before[:-REACH], before[:-REACH])
+    np.testing.assert_array_equal(soft_after[REACH:], after[REACH:])
+    assert (np.diff(soft_before[-REACH:, 0, 0, 0].astype(int)) >= 0).all()
+    assert soft_before[-1, 0, 0, 0] > 102
+    assert soft_after[0, 0, 0, 0] < 106
+
+
+def test_a_cut_stays_a_cut() -> None:
+    before, after = still(30), still(200)
+    soft_before, soft_after = soften_seam(before, after)
+    np.testing.assert_array_equal(soft_before, before)
+    np.testing.assert_array_equal(soft_after, after)
+
+
+def test_steady_change_is_no_jump() -> None:
+    ramp = np.repeat((np.arange(34) * 3 + 20).astype(np.uint8), 24 * 32 * 3).reshape(34, 24, 32, 3)
+    soft_before, soft_after = soften_seam(ramp[:17], ramp[17:])
+    np.testing.assert_array_equal(np.concatenate([soft_before, soft_after]), ramp)
+
+
+@pytest.mark.parametrize("clips", [0, 1, 2, 4])
+def test_as_many_clips_come_out(clips: int) -> None:
+    given = [still(100 + 5 * i) for i in range(clips)]
+    kept = [clip.copy() for clip in given]
+    out = list(soften_seams(given))
+    assert [clip.shape for clip in out] == [clip.shape for clip in given]
+    for clip, before in zip(given, kept, strict=True):
+        np.testing.assert_array_equal(clip, before)  # inputs are left alone
+
+
+def test_single_frames_stay() -> None:
+    given = [still(100, frames=1), still(110, frames=1)]
+    for clip, out in zip(given, soften_seams(given), strict=True):
+        np.testing.assert_array_equal(clip, out)
