@@ -22,6 +22,11 @@ def check_target(path: Path, force: bool) -> None:
         raise SweettokError(
             f"The folder {path.parent} does not exist; create it or choose another output with -o."
         )
+    # Now, and not when hours of work are to be written.
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise SweettokError(
+            f"Cannot write into {path.parent} (Permission denied); choose another folder with -o."
+        )
 
 
 @contextmanager

@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. ``SWEETTOK_DEBUG=1
 
 from __future__ import annotations
 
+import io
+import logging
 import os
 import signal
 import sys
@@ -64,17 +66,22 @@ def sweettok(
 
 app.command()(encode)
 app.command()(decode)
-app.command()(roundtrip)
-app.command()(info)
-app.command()(words)
-app.command("eval")(evaluate)
-app.command()(train)
+app.command(short_help="Encode, decode, and show what became of a clip.")(roundtrip)
+app.command(short_help="Show what a token file, video or model holds.")(info)
+app.command(short_help="Show the words that a clip's tokens name.")(words)
+app.command("eval", short_help="Measure how well videos survive: PSNR, SSIM, bits.")(evaluate)
+app.command(short_help="Train a tokenizer, one stage of the curriculum.")(train)
 app.add_typer(codebook_app, name="codebook")
 app.command()(doctor)
 
 
 def main() -> None:
     """Run the command line and exit."""
+    # File names need not be text; they are printed as the bytes they are.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(logging.Formatter("warning: %(message)s"))
     # Read once, when torch loads. A video's decoding threads share the processor with the network's; those
     # that spin while they wait take its time from the others (5 times slower on two busy cores).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

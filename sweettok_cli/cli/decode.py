@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sweettok_cli.cli.allocator import use_one_heap
 from sweettok_cli.cli.options import (
     BatchClipsOption,
     Device,
@@ -22,7 +23,7 @@ from sweettok_cli.cli.output import Output
 
 
 def decode(
-    tokens_file: Annotated[Path, typer.Argument(help="A token file.", metavar="TOKENS")],
+    tokens_file: Annotated[Path, typer.Argument(help="A token file.", metavar="TOKENS", readable=False)],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -34,7 +35,13 @@ def decode(
     ] = None,
     force: ForceOption = False,
     audio_from: Annotated[
-        Path | None, typer.Option("--audio-from", help="Copy the sound of this file, usually the source.")
+        Path | None,
+        typer.Option(
+            "--audio-from",
+            help="Copy the sound of this file, usually the source.",
+            metavar="FILE",
+            readable=False,
+        ),
     ] = None,
     crf: Annotated[
         float | None,
@@ -64,6 +71,7 @@ def decode(
 
         sweettok decode photo.npz -o back.png --force
     """
+    use_one_heap()
     from sweettok_cli.files import check_target
     from sweettok_cli.tokens import read_tokens
 
@@ -122,7 +130,7 @@ def _target(tokens_file: Path, output: Path | None, image: bool) -> Path:
     if output.suffix.lower() not in endings:
         what = "an image" if image else "a video"
         raise SweettokError(
-            f"{tokens_file} is {what}, which is not written as {output.name}; name it {endings[0]}."
+            f"{tokens_file} holds {what}, which is not written as {output.name}; name it {endings[0]}."
         )
     return output
 

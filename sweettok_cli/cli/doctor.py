@@ -120,7 +120,7 @@ def _devices() -> list[Finding]:
         import torch
     except (ImportError, OSError):
         return [Finding("devices", "broken", "cannot be used without torch")]
-    found = [Finding("cpu", "ok", f"{os.cpu_count()} cores, {torch.get_num_threads()} threads")]
+    found = [Finding("cpu", "ok", f"cores: {os.cpu_count()}, threads: {torch.get_num_threads()}")]
     for index in range(torch.cuda.device_count()):
         memory = torch.cuda.get_device_properties(index).total_memory
         found.append(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sweettok_cli.cli.allocator import use_one_heap
 from sweettok_cli.cli.failures import debugging, explain
 from sweettok_cli.cli.options import (
     DEFAULT_MODEL,
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 
 def encode(
     inputs: Annotated[
-        list[Path], typer.Argument(help="Videos, images or folders of them.", metavar="FILE|DIR")
+        list[Path],
+        typer.Argument(help="Videos, images or folders of them.", metavar="FILE|DIR", readable=False),
     ],
     output: Annotated[
         str | None,
@@ -70,6 +72,7 @@ def encode(
 
         sweettok encode videos -o tokens --skip-existing --json > summary.json
     """
+    use_one_heap()
     from sweettok_cli.cli.jobs import plan_jobs
     from sweettok_cli.errors import SweettokError
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sweettok_cli.cli.allocator import use_one_heap
 from sweettok_cli.cli.failures import debugging, explain
 from sweettok_cli.cli.options import (
     DEFAULT_MODEL,
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
 
 def evaluate(
     target: Annotated[
-        Path, typer.Argument(help="A folder of videos and pictures, or one of them.", metavar="DIR|FILE")
+        Path,
+        typer.Argument(
+            help="A folder of videos and pictures, or one of them.", metavar="DIR|FILE", readable=False
+        ),
     ],
     model: ModelOption = DEFAULT_MODEL,
     table: Annotated[
@@ -62,6 +66,7 @@ def evaluate(
 
         sweettok eval clip.mp4 --csv score.csv --limit 10
     """
+    use_one_heap()
     from sweettok_cli.evaluation.folder import find_files, measure_folder
     from sweettok_cli.files import check_target
     from sweettok_cli.tokenizers.load import load_tokenizer
@@ -139,17 +144,16 @@ def _text(score: FolderScore, record: dict[str, Any]) -> str:
         f"{_figure(record['psnr_mean_of_files'], 2)} dB mean of files",
         f"SSIM  {_figure(record['ssim'], 4)} over all frames, "
         f"{_figure(record['ssim_mean_of_files'], 4)} mean of files",
-        f"cost  {' + '.join(str(count) for count in price['tokens'].values())} tokens = "
-        f"{price['indices']} indices = {price['kbit']:.2f} kbit for {price['frames']}x256x256; "
+        f"cost  {' + '.join(str(count) for count in price['tokens'].values())} tokens "
+        f"({price['indices']} indices, {price['kbit']:.2f} kbit) for {price['frames']} frames of 256x256; "
         f"here {_figure(record['bits_per_pixel'], 4)} bits per pixel",
-        f"seams {_figure(record['seam_flicker'], 2)} (change of the error between clips over that inside)",
+        f"seams {_figure(record['seam_flicker'], 2)} times the change that the error makes inside clips "
+        "(1: borders between clips do not show)",
     ]
-    words = ", ".join(
-        f"{part} {100 * use.use:.0f} % of {use.size} (perplexity {use.perplexity:.0f})"
+    lines += [
+        f"words {part}: {100 * use.use:.0f} % of {use.size} used, perplexity {use.perplexity:.0f}"
         for part, use in score.use().items()
-    )
-    if words:
-        lines.append(f"words {words}")
+    ]
     return as_text(table, *lines) if record["per_file"] else "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""``sweettok info``: what is in a token file, or in a video."""
+"""``sweettok info``: what is in a token file, a video or a model."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ import typer
 from sweettok_cli.cli.options import JsonOption, QuietOption
 from sweettok_cli.cli.output import Output
 
+_HALVES = ("spatial", "temporal")
+
 
 def info(
-    file: Annotated[Path, typer.Argument(help="A token file, a video or an image.", metavar="FILE")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A token file, a video, an image or a model.", metavar="FILE", readable=False),
+    ],
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Show what a token file holds and costs, or what a video is.
+    """Show what a token file holds and costs, or what a video or a model is.
 
-    True bits are the sum of log2(codebook size) over all indices: what the tokens say, whatever the file
-    packs them into.
+    A token names several words of the codebooks, each by an index. True bits are the sum of log2(codebook
+    size) over all indices: what the tokens cost, however well the file packs them. Bits per pixel are of the
+    source's pixels, all frames counted, padding not.
 
     Examples:
 
@@ -28,11 +34,42 @@ def info(
         sweettok info clip.npz --json
 
         sweettok info clip.mp4
+
+        sweettok info runs/first/model
     """
     from sweettok_cli.tokens import looks_like_tokens
+    from sweettok_cli.weights_store.local import CONFIG_FILE, shipped_models
 
-    data = _tokens(file) if looks_like_tokens(file) else _video(file)
+    if (file / CONFIG_FILE).is_file() or (str(file) in shipped_models() and not file.exists()):
+        data = _model(str(file))
+    else:
+        data = _tokens(file) if looks_like_tokens(file) else _video(file)
     Output(json=as_json, quiet=quiet).result(data, _text(data))
+
+
+def _model(name_or_path: str) -> dict[str, Any]:
+    import math
+
+    from sweettok_cli.weights_store.local import find_model, read_config, read_network_config, read_words
+
+    folder = find_model(name_or_path)
+    table, words, config = read_config(folder), read_words(folder), read_network_config(folder)
+    sizes = {half: [len(words[half][kind]) for kind in ("modifiers", "heads")] for half in _HALVES}
+    codebooks = {half: [modifiers, modifiers, heads] for half, (modifiers, heads) in sizes.items()}
+    tokens = dict(zip(_HALVES, config.token_counts(256, 256), strict=True))
+    bits = sum(tokens[half] * sum(map(math.log2, codebooks[half])) for half in _HALVES)
+    return {
+        "file": str(folder),
+        "kind": "model",
+        "file_bytes": sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
+        "model": table.get("name") or folder.name,
+        "family": table.get("family"),
+        "weights_sha256": table.get("weights_sha256"),
+        "clip_frames": config.frames,
+        "multiple": config.tile * config.patch,
+        "codebooks": codebooks,
+        "clip_256": {"tokens": tokens, "indices": 3 * sum(tokens.values()), "bits": bits},
+    }
 
 
 def _tokens(file: Path) -> dict[str, Any]:
@@ -94,11 +131,13 @@ def _video(file: Path) -> dict[str, Any]:
 
 
 def _text(data: dict[str, Any]) -> str:
+    if data["kind"] == "model":
+        return _model_text(data)
     size = f"{data['width']}x{data['height']}"
     frames = "unknown number of" if data["frames"] is None else data["frames"]
     moving = data["kind"] == "video" or (data["kind"] == "tokens" and not data["image"])
     if moving:
-        rate = f"{float(_fraction(data['rate'])):.5g} a second"
+        rate = f"{_fraction(data['rate']):.5g} fps"
         varies = ", varying" if data["variable_rate"] else ""
         lasts = "" if data["seconds"] is None else f", {data['seconds']:.2f} s"
         picture = f"{size}, {frames} frames, {rate}{varies}{lasts}"
@@ -113,19 +152,37 @@ def _text(data: dict[str, Any]) -> str:
     if data["family"] != "sweettok":
         shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in data["shapes"].items())
     rate = data["kbit_per_second"]
+    length = f"{data['clip_frames']} frames" if moving else "1 frame"
+    inside = f"{data['padded_width']}x{data['padded_height']}"
+    padded = "" if inside == size else f", padded to {inside}"
     overlap = f", overlapping by {data['overlap']}" if data["overlap"] else ""
     return _rows(
         {
             "file": f"{data['file']} ({data['file_bytes']:,} bytes)",
             "model": f"{data['model']} (weights {data['weights_sha256'][:12]})",
             "source": f"{data['source']}: {picture}",
-            "clips": f"{data['clips']} of {data['clip_frames']} frames{overlap}",
+            "clips": f"{data['clips']} of {length}{overlap}{padded}",
             "tokens": f"{data['tokens']:,} ({shapes} a clip)",
             "indices": f"{data['indices']:,}",
-            "true bits": f"{data['bits']:,.0f} ({data['bits_per_clip']:,.0f} a clip; "
-            f"the file takes {8 * data['file_bytes']:,})",
+            "true bits": f"{data['bits']:,.0f} ({data['bits_per_clip']:,.0f} a clip); "
+            f"{8 * data['file_bytes']:,} in this file, compressed",
             "bits per pixel": f"{data['bits_per_pixel']:.4f}",
             **({} if rate is None else {"kbit per second": f"{rate:.1f}"}),
+        }
+    )
+
+
+def _model_text(data: dict[str, Any]) -> str:
+    clip, (spatial, temporal) = data["clip_256"], data["codebooks"].values()
+    return _rows(
+        {
+            "folder": f"{data['file']} ({data['file_bytes'] / 1e6:.1f} MB)",
+            "model": f"{data['model']} (weights {str(data['weights_sha256'])[:12]})",
+            "clips": f"{data['clip_frames']} frames, padded to multiples of {data['multiple']} pixels",
+            "words": f"{spatial[0]} adjectives, {spatial[2]} nouns; "
+            f"{temporal[0]} adverbs, {temporal[2]} verbs",
+            "at 256x256": f"{' + '.join(map(str, clip['tokens'].values()))} tokens, "
+            f"{clip['indices']} indices, {clip['bits']:,.0f} true bits a clip",
         }
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sweettok_cli.cli.allocator import use_one_heap
 from sweettok_cli.cli.options import (
     DEFAULT_MODEL,
     BatchClipsOption,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def roundtrip(
-    file: Annotated[Path, typer.Argument(help="A video or a picture.", metavar="FILE")],
+    file: Annotated[Path, typer.Argument(help="A video or a picture.", metavar="FILE", readable=False)],
     out: Annotated[
         Path | None,
         typer.Option(
@@ -64,6 +65,7 @@ def roundtrip(
 
         sweettok roundtrip photo.jpg -o comparison.png --force
     """
+    use_one_heap()
     from sweettok_cli.evaluation.roundtrip import RoundtripFiles, make_roundtrip
     from sweettok_cli.tokenizers.load import load_tokenizer
 
@@ -119,10 +121,12 @@ def _text(record: dict[str, Any]) -> str:
     lines = [
         f"{record['psnr']:.2f} dB PSNR, {record['ssim']:.4f} SSIM, mean of "
         f"{_count(record['frames'], 'frame')}, {record['width']}x{record['height']}, "
-        f"{_count(record['clips'], 'clip')}" + ("" if seams is None else f", seams {seams:.2f}"),
-        f"{record['tokens']} tokens, {record['indices']} indices, {record['bits'] / 1000:.2f} kbit, "
+        f"{_count(record['clips'], 'clip')}",
+        f"{record['tokens']:,} tokens, {record['indices']:,} indices, {record['bits'] / 1000:.2f} kbit, "
         f"{record['bits_per_pixel']:.4f} bits per pixel",
     ]
+    if seams is not None:
+        lines.append(f"seams between clips {seams:.2f} (1: they do not show)")
     lines += [f"{name.replace('_', ' '):<13} {path}" for name, path in record["files"].items()]
     return "\n".join(lines)
 

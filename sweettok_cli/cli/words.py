@@ -18,7 +18,7 @@ SHOWN = 20
 
 
 def words(
-    file: Annotated[Path, typer.Argument(help="A token file.", metavar="TOKENS")],
+    file: Annotated[Path, typer.Argument(help="A token file.", metavar="TOKENS", readable=False)],
     top: Annotated[
         int | None,
         typer.Option(

@@ -21,9 +21,13 @@ from sweettok_cli.tokenizers.base import Tokenizer, TokenizerSpec
 from sweettok_cli.tokenizers.pipeline import iterate_reconstruction
 from sweettok_cli.video.endings import MEDIA
 from sweettok_cli.video.reader import probe
+from sweettok_cli.video.source import check_readable
 
 Progress = Callable[[int, "int | None"], None]
 Watcher = Callable[[int, int, str], AbstractContextManager[Progress]]
+
+#: What papers report on; typed as a name, it deserves a better answer than that there is no such file.
+_DATA_SETS = {"ucf101", "k400", "k600", "kinetics400", "kinetics600", "imagenet", "imagenet1k"}
 
 
 @dataclass(frozen=True)
@@ -143,11 +147,14 @@ def find_files(target: Path) -> list[Path]:
         SweettokError: there is no such path, or the folder holds none.
     """
     if target.is_file():
+        check_readable(target)
         return [target]
     if not target.is_dir():
+        known = target.name.lower().replace("-", "") in _DATA_SETS
         raise SweettokError(
-            f"There is no file or folder {target}; eval measures a folder of videos or pictures, or one of "
-            "them (data sets by name, such as ucf101, are not supported yet)."
+            f"Data sets are not fetched by name yet; download {target.name} and give the folder it is in."
+            if known
+            else f"{target} does not exist; give a folder of videos or pictures, or one of them."
         )
     found: list[Path] = []
     for parent, folders, files in os.walk(target, onerror=_unreadable):

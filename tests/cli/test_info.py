@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from block_tokenizer import LEVELS, BlockTokenizer
+from small_network import small_network, word_prior
 
 from sweettok_cli.tokenizers.pipeline import encode_video
 from sweettok_cli.tokens import Tokens, write_tokens
 from sweettok_cli.video import write_image
+from sweettok_cli.weights_store.local import save_model_folder
 
 Cli = Callable[..., Any]
 CLIP = "mdn+shared-assets__000.mp4"
@@ -46,7 +48,7 @@ def test_text_names_the_same(cli: Cli, tokens: Path) -> None:
     ran = cli("info", tokens)
     assert (ran.code, ran.err) == (0, "")
     assert "blocks (weights b10cb10cb10c)" in ran.out
-    assert "454x256, 60 frames, 29.97 a second, 2.00 s" in ran.out
+    assert "454x256, 60 frames, 29.97 fps, 2.00 s" in ran.out
     assert "10,240 (512 spatial + 2048 temporal a clip)" in ran.out
 
 
@@ -72,3 +74,19 @@ def test_a_damaged_token_file(cli: Cli, tokens: Path) -> None:
     ran = cli("info", tokens)
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith(f"error: {tokens} is a damaged")
+
+
+def test_a_model(cli: Cli, tmp_path: Path) -> None:
+    words = word_prior()
+    save_model_folder(tmp_path / "tiny", small_network(words), words)
+    data = json.loads(cli("info", tmp_path / "tiny", "--json").out)
+    bits = 256 * (2 * log2(20) + log2(30)) + 1024 * (2 * log2(12) + log2(18))
+    assert (data["kind"], data["model"], data["multiple"]) == ("model", "tiny", 64)
+    assert data["clip_256"]["tokens"] == {"spatial": 256, "temporal": 1024}
+    assert data["clip_256"]["bits"] == pytest.approx(bits)
+    text = cli("info", tmp_path / "tiny").out
+    assert "20 adjectives, 30 nouns; 12 adverbs, 18 verbs" in text
+    assert "256 + 1024 tokens, 3840 indices" in text
+    (tmp_path / "tiny" / "words.json").unlink()
+    assert cli("info", tmp_path / "tiny").code == 1
+    assert "is a folder" in cli("info", tmp_path).err
