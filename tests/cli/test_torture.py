@@ -153,7 +153,9 @@ def test_a_name_that_is_no_text(cli: Cli, model: Path, tmp_path: Path) -> None:
     except OSError:
         pytest.skip("this file system takes text only")
     done = subprocess.run(
-        [sys.executable, "-m", "sweettok_cli", "encode", name, "--model", model], capture_output=True
+        [sys.executable, "-m", "sweettok_cli", "encode", name, "--model", model],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},  # what most locales come down to
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == name.replace(b".mp4", b".npz") + b"\n"
