@@ -90,7 +90,7 @@ def test_overlapping_clips_cross_fade(tmp_path: Path) -> None:
     assert grey[12] < grey[14] < grey[16]
     hard = np.stack([pair.decoded for pair in iterate_reconstruction(source, tokenizer)])
     hard = hard[:, 60, 80, 0].astype(int)  # no clip is shared: only the seam at frame 17 is softened
-    assert hard[12] - hard[10] <= 1 and hard[16] - hard[12] < grey[16] - grey[12]
+    assert hard[16] - hard[12] <= 1 < grey[16] - grey[12]
 
 
 def test_an_overlap_as_long_as_a_clip_is_refused(tmp_path: Path) -> None:
