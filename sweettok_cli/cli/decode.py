@@ -19,7 +19,7 @@ from sweettok_cli.cli.options import (
     JsonOption,
     QuietOption,
 )
-from sweettok_cli.cli.output import Output
+from sweettok_cli.cli.output import Output, count
 
 
 def decode(
@@ -81,7 +81,7 @@ def decode(
     target = _target(tokens_file, output, meta.image)
     check_target(target, force)
     if audio_from is not None:
-        _check_audio(audio_from, meta.image)
+        _check_audio(audio_from, meta.image, out)
     from sweettok_cli.tokenizers.load import load_tokenizer
     from sweettok_cli.tokenizers.pipeline import check_match, decode_video
     from sweettok_cli.video.writer import DEFAULT_CRF
@@ -101,7 +101,10 @@ def decode(
             on_progress=update,
         )
     seconds = time.perf_counter() - start
-    out.say(f"{tokens_file} -> {target}: {meta.frames} frames of {meta.width}x{meta.height}, {seconds:.1f} s")
+    out.say(
+        f"{tokens_file} -> {target}: {count(meta.frames, 'frame')} of {meta.width}x{meta.height}, "
+        f"{seconds:.1f} s"
+    )
     data = {
         "tokens": str(tokens_file),
         "output": str(target),
@@ -135,10 +138,12 @@ def _target(tokens_file: Path, output: Path | None, image: bool) -> Path:
     return output
 
 
-def _check_audio(audio_from: Path, image: bool) -> None:
+def _check_audio(audio_from: Path, image: bool, out: Output) -> None:
     from sweettok_cli.errors import SweettokError
-    from sweettok_cli.video.source import check_readable
+    from sweettok_cli.video.source import open_container
 
     if image:
         raise SweettokError(f"An image has no sound to take from {audio_from}; leave out --audio-from.")
-    check_readable(audio_from)
+    with open_container(audio_from) as container:
+        if not container.streams.audio:
+            out.warn(f"{audio_from} has no sound; the video is written without.")

@@ -24,7 +24,7 @@ from sweettok_cli.cli.options import (
     OverlapOption,
     QuietOption,
 )
-from sweettok_cli.cli.output import Output
+from sweettok_cli.cli.output import Output, count
 
 if TYPE_CHECKING:
     from sweettok_cli.cli.jobs import Job
@@ -159,8 +159,9 @@ def _encode_one(
     seconds = time.perf_counter() - start
     cost = token_cost(tokens.meta)
     out.say(
-        f"{job.source} -> {job.output}: {tokens.meta.frames} frames, {tokens.meta.clips} clips, "
-        f"{cost.tokens} tokens, {cost.bits / 1000:.1f} kbit, {seconds:.1f} s"
+        f"{job.source} -> {job.output}: {count(tokens.meta.frames, 'frame')}, "
+        f"{count(tokens.meta.clips, 'clip')}, {cost.tokens:,} tokens, "
+        f"{cost.bits / 1000:.1f} kbit, {seconds:.1f} s"
     )
     return {
         "source": str(job.source),

@@ -25,7 +25,7 @@ from sweettok_cli.cli.options import (
     OverlapOption,
     QuietOption,
 )
-from sweettok_cli.cli.output import Output, ProgressCallback
+from sweettok_cli.cli.output import Output, ProgressCallback, count
 from sweettok_cli.cli.tables import as_text
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def evaluate(
     tokenizer = load_tokenizer(model, device.value, dtype.value)
 
     @contextmanager
-    def watch(place: int, count: int, name: str) -> Iterator[ProgressCallback]:
-        with output.progress(f"{place + 1}/{count} {name}") as update:
+    def watch(place: int, files: int, name: str) -> Iterator[ProgressCallback]:
+        with output.progress(f"{place + 1}/{files} {name}") as update:
             yield update
 
     score = measure_folder(
@@ -138,13 +138,13 @@ def _text(score: FolderScore, record: dict[str, Any]) -> str:
     price = record["clip_256"]
     failed = f" ({len(score.failed)} failed)" if score.failed else ""
     lines = [
-        f"{score.spec.name}, {_count(record['files'], 'file')}{failed}, {_count(record['frames'], 'frame')}, "
+        f"{score.spec.name}, {count(record['files'], 'file')}{failed}, {count(record['frames'], 'frame')}, "
         f"{record['seconds']:.0f} s",
         f"PSNR  {_figure(record['psnr'], 2)} dB over all frames, "
         f"{_figure(record['psnr_mean_of_files'], 2)} dB mean of files",
         f"SSIM  {_figure(record['ssim'], 4)} over all frames, "
         f"{_figure(record['ssim_mean_of_files'], 4)} mean of files",
-        f"cost  {' + '.join(str(count) for count in price['tokens'].values())} tokens "
+        f"cost  {' + '.join(str(number) for number in price['tokens'].values())} tokens "
         f"({price['indices']} indices, {price['kbit']:.2f} kbit) for {price['frames']} frames of 256x256; "
         f"here {_figure(record['bits_per_pixel'], 4)} bits per pixel",
         f"seams {_figure(record['seam_flicker'], 2)} times the change that the error makes inside clips "
@@ -159,7 +159,3 @@ def _text(score: FolderScore, record: dict[str, Any]) -> str:
 
 def _figure(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

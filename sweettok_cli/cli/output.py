@@ -72,3 +72,8 @@ class Output:
 
 def _ignore(done: int, total: int | None) -> None:
     """Progress nobody watches."""
+
+
+def count(number: int, noun: str) -> str:
+    """``1 frame``, ``2 frames``."""
+    return f"{number} {noun}{'s' * (number != 1)}"

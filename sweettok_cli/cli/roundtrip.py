@@ -21,7 +21,7 @@ from sweettok_cli.cli.options import (
     OverlapOption,
     QuietOption,
 )
-from sweettok_cli.cli.output import Output
+from sweettok_cli.cli.output import Output, count
 
 if TYPE_CHECKING:
     from sweettok_cli.evaluation.roundtrip import Roundtrip, RoundtripFiles
@@ -120,8 +120,8 @@ def _text(record: dict[str, Any]) -> str:
     seams = record["seam_flicker"]
     lines = [
         f"{record['psnr']:.2f} dB PSNR, {record['ssim']:.4f} SSIM, mean of "
-        f"{_count(record['frames'], 'frame')}, {record['width']}x{record['height']}, "
-        f"{_count(record['clips'], 'clip')}",
+        f"{count(record['frames'], 'frame')}, {record['width']}x{record['height']}, "
+        f"{count(record['clips'], 'clip')}",
         f"{record['tokens']:,} tokens, {record['indices']:,} indices, {record['bits'] / 1000:.2f} kbit, "
         f"{record['bits_per_pixel']:.4f} bits per pixel",
     ]
@@ -129,7 +129,3 @@ def _text(record: dict[str, Any]) -> str:
         lines.append(f"seams between clips {seams:.2f} (1: they do not show)")
     lines += [f"{name.replace('_', ' '):<13} {path}" for name, path in record["files"].items()]
     return "\n".join(lines)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' * (number != 1)}"

@@ -99,6 +99,14 @@ def test_what_cannot_be_done_is_said(
     assert len(ran.err.splitlines()) == 1
 
 
+def test_sound_that_is_not_there_is_said(
+    cli: Cli, blocks: list[BlockTokenizer], tokens: Path, examples: Path
+) -> None:
+    ran = cli("decode", tokens, "--audio-from", examples / CLIP, "--quiet")
+    assert ran.code == 0
+    assert ran.err == f"warning: {examples / CLIP} has no sound; the video is written without.\n"
+
+
 def test_tokens_of_other_weights_are_refused(
     cli: Cli, blocks: list[BlockTokenizer], examples: Path, tmp_path: Path
 ) -> None:
