@@ -39,7 +39,12 @@ _POLISH_STEPS, _POLISH_ROWS, _POLISH_RATE = 200, 1024, 1e-3
 
 @torch.no_grad()
 def start_linear(model: SweetTok, video: Tensor) -> None:
-    """Initialise an anchored network from clips ``video`` [n, 3, t, h, w] in [-0.5, 0.5]."""
+    """Initialise an anchored network from clips ``video`` [n, 3, t, h, w] in [-0.5, 0.5].
+
+    Pictures (t = 1) serve as clips in which nothing moves.
+    """
+    if video.shape[2] == 1:
+        video = video.expand(-1, -1, model.config.frames, -1, -1)
     silence_branches(model)
     start_embedding(model, video)
     assert model.spatial_anchor is not None and model.temporal_anchor is not None

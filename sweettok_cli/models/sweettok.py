@@ -91,7 +91,7 @@ class SweetTok(nn.Module):
             if config.pixels:
                 self.proxy_pixels = ProxyPixels(config)
         else:
-            self.to_pixels = ToPixels(dim, config.patch, config.temporal_patch)
+            self.to_pixels = ToPixels(dim, config.patch, config.temporal_patch, config.filter_channels)
 
     def freeze_codebook(self) -> None:
         """Make both codebooks constants that are projected once (final stage of training, inference)."""

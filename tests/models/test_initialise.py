@@ -72,3 +72,14 @@ def test_published_networks_are_left_alone() -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.initialise(smooth_clips(4))
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+
+
+def test_pictures_alone_start_the_spatial_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(initialise, "_POLISH_ROWS", 64)
+    monkeypatch.setattr(initialise, "_POLISH_STEPS", 40)
+    model = small_network(word_prior(200, 120, 24), code_dim=24)
+    model.initialise(smooth_clips(64, frames=1))
+    picture = smooth_clips(8, frames=1)
+    with torch.inference_mode():
+        shown = model.eval()(picture).reconstruction
+    assert decibels(shown, picture) > decibels(picture.mean(dim=(2, 3, 4), keepdim=True), picture) + 4
