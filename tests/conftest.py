@@ -19,3 +19,15 @@ def examples() -> Path:
 def reference_root() -> Path:
     """Golden tensors of the published networks: $SWEETTOK_REFERENCE, or the folder beside the checkout."""
     return Path(os.environ.get("SWEETTOK_REFERENCE", ROOT.parent / "shared" / "reference" / "public"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked ``gpu`` are skipped, and say so, where torch finds no CUDA device."""
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))

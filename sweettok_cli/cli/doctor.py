@@ -32,7 +32,6 @@ _PACKAGES = (
     ("tomli-w", "tomli_w", "train"),
     ("transformers", "transformers", "codebook"),
     ("wordfreq", "wordfreq", "codebook"),
-    ("matplotlib", "matplotlib", "plots"),
 )
 
 
