@@ -1,10 +1,10 @@
-"""PSNR, SSIM, true bits and codebook use of a model over a folder of clips, with the machine they were measured on.
+"""PSNR, SSIM, true bits and codebook use of a model over a folder of clips.
 
     python benchmarks/fidelity.py VAL
     python benchmarks/fidelity.py VAL --model runs/mine/model --output mine.json
 
-Runs `sweettok eval VAL --json` and writes what it says to ``benchmarks/results/fidelity.json``, the machine and
-the date beside it.
+Runs `sweettok eval VAL --json` and writes what it says to ``benchmarks/results/fidelity.json``, beside the
+machine and the date.
 """
 
 from __future__ import annotations
