@@ -8,7 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.slow
