@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--model", default="sweettok-small")
     parser.add_argument("--batch-clips", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--dtype", default="auto", help="as for sweettok encode")
     parser.add_argument("--decode", action="store_true", help="also measure `sweettok decode` on the results")
     parser.add_argument("--output", type=Path, default=RESULTS / "memory.json")
     options = parser.parse_args()
@@ -72,6 +73,7 @@ def main() -> None:
     result = {
         "model": options.model,
         "batch_clips": options.batch_clips,
+        "dtype": options.dtype,
         "threads": options.threads,
         "rows": rows,
         "growth": growth,
@@ -108,6 +110,7 @@ def run(command: str, source: Path, target: Path, options: argparse.Namespace) -
     """Seconds and peak resident MiB of one command in a process of its own."""
     arguments = [command, str(source), "-o", str(target), "--quiet", "--device", "cpu"]
     arguments += ["--batch-clips", str(options.batch_clips), "--model", options.model]
+    arguments += ["--dtype", options.dtype]
     environment = os.environ | {"OMP_NUM_THREADS": str(options.threads)}
     start = time.perf_counter()
     process = subprocess.Popen(

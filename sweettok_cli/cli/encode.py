@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweettok_cli.cli.allocator import use_one_heap
+from sweettok_cli.cli.allocator import trimming, use_one_heap
 from sweettok_cli.cli.failures import debugging, explain
 from sweettok_cli.cli.options import (
     DEFAULT_MODEL,
@@ -153,7 +153,7 @@ def _encode_one(
     start = time.perf_counter()
     with out.progress(label) as update:
         tokens = encode_video(
-            job.source, tokenizer, batch_clips=batch_clips, overlap=overlap, on_progress=update
+            job.source, tokenizer, batch_clips=batch_clips, overlap=overlap, on_progress=trimming(update)
         )
     write_tokens(job.output, tokens, force)
     seconds = time.perf_counter() - start
