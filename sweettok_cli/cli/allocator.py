@@ -32,7 +32,7 @@ def use_one_heap() -> None:
 def trimming(
     on_progress: Callable[[int, int | None], None], every: int = 8
 ) -> Callable[[int, int | None], None]:
-    """``on_progress``, and every so many calls the holes in the heap are given back; only where libc is glibc.
+    """``on_progress``, and every so many calls holes in the heap are given back; only where libc is glibc.
 
     What a hole is too small for goes to the end of the heap: over thousands of clips the process would still
     grow step by step.
