@@ -30,7 +30,19 @@ EXCERPT: dict[str, dict[str, int]] = {
         "stage2_recon": 16384,
     },
     "sweettok_grad": {"grad:": 1024},
-    "omni": {"video:recon_from_random_idx": 8192, "image:indices": 0, "image:recon": 8192},
+    "omni": {
+        "tap:": 512,
+        "image:indices": 0,
+        "image:gap": 0,
+        "image:h": 0,
+        "image:recon": 8192,
+        "video:indices": 0,
+        "video:gap": 0,
+        "video:recon": 16384,
+        "video:recon_from_random_idx": 8192,
+        "small:indices": 0,
+        "small:encoder": 8192,
+    },
 }
 
 

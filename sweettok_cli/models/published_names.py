@@ -1,0 +1,120 @@
+"""Maps tensor names of published checkpoints to ours, strictly; holds what the networks' tables share.
+
+A table renames one to one. What published code stores but never uses is dropped by name, with the reason
+beside it; anything else that is missing or left over is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor, nn
+
+Patterns = tuple[tuple[str, str], ...]
+
+PATCH_EMBEDDING: Patterns = (
+    (r"^encoder\.to_patch_emb_first_frame\.", "encoder.embed_first_frame."),
+    (r"^encoder\.to_patch_emb\.", "encoder.embed_later_frames."),
+    (r"^(encoder\.embed_\w+)\.1\.", r"\1.norm_in."),
+    (r"^(encoder\.embed_\w+)\.2\.", r"\1.project."),
+    (r"^(encoder\.embed_\w+)\.3\.", r"\1.norm_out."),
+)
+
+LAYERS: Patterns = (
+    (r"\.layers\.(\d+)\.0\.", r".layers.\1.peg."),
+    (r"\.layers\.(\d+)\.1\.", r".layers.\1.attention."),
+    (r"\.layers\.(\d+)\.2\.", r".layers.\1.cross."),
+    (r"\.layers\.(\d+)\.3\.0\.", r".layers.\1.ff.norm."),
+    (r"\.layers\.(\d+)\.3\.1\.", r".layers.\1.ff.expand."),
+    (r"\.layers\.(\d+)\.3\.4\.", r".layers.\1.ff.contract."),
+)
+
+UNUSED_IN_LAYERS: Patterns = (
+    (r"\.relative_position_index$", "derived from the window size"),
+    (r"\.spatial_rel_pos_bias\.", "built, never applied"),
+    (r"\.layers\.\d+\.1\.context_norm\.", "self attention has no context"),
+)
+
+
+def pixel_decoder(published: str, ours: str) -> Patterns:
+    """How OmniTokenizer's decoder is renamed where modules ``published`` and ``ours`` hold it."""
+    return (
+        (rf"^{published}\.dec_(spatial|temporal)_transformer\.", rf"{ours}.\1."),
+        (rf"^{published}\.to_pixels_first_frame\.0\.", f"{ours}.to_pixels.first_frame."),
+        (rf"^{published}\.to_pixels\.0\.", f"{ours}.to_pixels.later_frames."),
+    )
+
+
+@dataclass(frozen=True)
+class NameTable:
+    """One published network: ``network`` names it in errors, ``dropped`` holds (pattern, reason).
+
+    Renaming is applied in order, which matters where one name is the beginning of another.
+    """
+
+    network: str
+    renamed: Patterns
+    dropped: Patterns
+
+    @cached_property
+    def _substitutions(self) -> list[tuple[re.Pattern[str], str]]:
+        return [(re.compile(pattern), replacement) for pattern, replacement in self.renamed]
+
+    def our_name(self, published: str) -> str | None:
+        """Our name for a published tensor, or None if the published network never uses it."""
+        if published.endswith(".beta") or any(re.search(pattern, published) for pattern, _ in self.dropped):
+            return None
+        for pattern, replacement in self._substitutions:
+            published = pattern.sub(replacement, published)
+        return published
+
+    def convert(
+        self,
+        state: Mapping[str, Tensor],
+        model: nn.Module,
+        narrow: Callable[[str, Tensor], Tensor] = lambda _name, tensor: tensor,
+    ) -> dict[str, Tensor]:
+        """Published tensors under our names and in the shapes of ``model``; those of unknown name stay as is.
+
+        ``narrow`` may cut a tensor, given with our name, to the part that is used. Raises ValueError if a
+        tensor that is dropped as constant is not, or if a shape cannot be the same matrix.
+        """
+        shapes = {name: tensor.shape for name, tensor in model.state_dict(keep_vars=True).items()}
+        converted = {}
+        for published, tensor in state.items():
+            if published.endswith(".beta") and tensor.count_nonzero():
+                raise ValueError(f"{published} should be zero: not a published {self.network} network")
+            name = self.our_name(published)
+            if name is None:
+                continue
+            tensor = narrow(name, tensor)
+            shape = shapes.get(name)
+            if shape is not None and tensor.shape != shape:
+                # Published 1x1 convolutions are our linear layers; published singleton axes are dropped.
+                if [n for n in tensor.shape if n != 1] != [n for n in shape if n != 1]:
+                    raise ValueError(f"{published} is {list(tensor.shape)}, expected {list(shape)}")
+                tensor = tensor.reshape(shape)
+            converted[name] = tensor
+        return converted
+
+    def load(
+        self, model: nn.Module, converted: Mapping[str, Tensor], elsewhere: Collection[str] = ()
+    ) -> None:
+        """Copy ``converted`` tensors into ``model``; names that end as one of ``elsewhere`` may be missing.
+
+        A model laid out on the "meta" device takes the tensors themselves. Raises ValueError that names every
+        tensor that is missing or unknown.
+        """
+        on_meta = any(parameter.is_meta for parameter in model.parameters())
+        result = model.load_state_dict(converted, strict=False, assign=on_meta)
+        missing = [name for name in result.missing_keys if not name.endswith(tuple(elsewhere))]
+        problems = []
+        if missing:
+            problems.append("missing " + ", ".join(sorted(missing)))
+        if result.unexpected_keys:
+            problems.append("unknown " + ", ".join(sorted(result.unexpected_keys)))
+        if problems:
+            raise ValueError(f"not the published {self.network} network: " + "; ".join(problems))
