@@ -23,8 +23,8 @@ tokenizer = load_tokenizer("sweettok-small")
 # A clip of 17 frames at a time: plain arrays in, plain arrays out.
 clip = read_clip(video, start=0, count=tokenizer.spec.clip_frames)  # uint8 [17, h, w, 3]
 fit = Fit.to_multiple(clip.shape[2], clip.shape[1], tokenizer.spec.multiple)
-ids = tokenizer.encode(fit.pad(clip)[None])  # {"spatial": uint16 [1, S, 3], "temporal": uint16 [1, T, 3]}
-back = fit.crop(tokenizer.decode(ids, fit.padded_height, fit.padded_width)[0])
+ids = tokenizer.encode_clips(fit.pad(clip)[None])  # {"spatial": uint16 [1, S, 3], "temporal": uint16 [1, T, 3]}
+back = fit.crop(tokenizer.decode_clips(ids, fit.padded_height, fit.padded_width)[0])
 print({name: array.shape for name, array in ids.items()})
 print(f"{np.mean([psnr(a, b) for a, b in zip(clip, back, strict=True)]):.2f} dB over one clip")
 
@@ -35,6 +35,10 @@ for name, sizes in tokenizer.spec.codebooks.items():
         columns.append(ids[name][0, :, column].astype(np.int64) + offset)
         offset += size
 print(f"{sum(map(len, columns))} indices below {offset}")
+
+# Any video in memory, of any length and size.
+tokens = tokenizer.encode(clip[:10], rate=24)
+print(tokenizer.decode(tokens).shape, tokens.meta.clips)
 
 # A whole file, streaming: memory does not grow with its length.
 with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from einops import rearrange, reduce, repeat
 
-from sweettok_cli.tokenizers.base import Tokenizer, TokenizerSpec
+from sweettok_cli.tokenizers.base import Tokenizer
+from sweettok_cli.tokenizers.spec import TokenizerSpec
 
 CLIP = 17
 LEVELS = 511
@@ -29,7 +30,7 @@ class BlockTokenizer(Tokenizer):
             weights_sha256=weights_sha256,
         )
 
-    def encode(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+    def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         self.batches.append(clips.shape)
         colour = np.rint(reduce(clips[:, 0].astype(float), "b (h p) (w q) c -> b h w c", "mean", p=16, q=16))
         spatial = rearrange(colour, "b h w c -> b (h w) c").astype(np.uint16)
@@ -41,7 +42,7 @@ class BlockTokenizer(Tokenizer):
         temporal = np.rint(thirds + LEVELS // 2).clip(0, LEVELS - 1)
         return {"spatial": spatial, "temporal": rearrange(temporal, "b h w k -> b (h w) k").astype(np.uint16)}
 
-    def decode(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
+    def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
         colour = repeat(
             arrays["spatial"].astype(float), "b (h w) c -> b 1 (h p) (w q) c", h=height // 16, p=16, q=16
         )

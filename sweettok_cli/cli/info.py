@@ -10,8 +10,6 @@ import typer
 from sweettok_cli.cli.options import JsonOption, QuietOption
 from sweettok_cli.cli.output import Output
 
-_HALVES = ("spatial", "temporal")
-
 
 def info(
     file: Annotated[
@@ -38,9 +36,11 @@ def info(
         sweettok info runs/first/model
     """
     from sweettok_cli.tokens import looks_like_tokens
-    from sweettok_cli.weights_store.local import CONFIG_FILE, shipped_models
+    from sweettok_cli.weights_store.catalogue import named_model
+    from sweettok_cli.weights_store.local import find_local
 
-    if (file / CONFIG_FILE).is_file() or (str(file) in shipped_models() and not file.exists()):
+    named = not file.exists() and named_model(str(file)) is not None
+    if named or (not file.is_file() and find_local(str(file)) is not None):
         data = _model(str(file))
     else:
         data = _tokens(file) if looks_like_tokens(file) else _video(file)
@@ -48,27 +48,33 @@ def info(
 
 
 def _model(name_or_path: str) -> dict[str, Any]:
-    import math
-
-    from sweettok_cli.weights_store.local import find_model, read_config, read_network_config, read_words
+    from sweettok_cli.tokenizers.stored_spec import read_spec
+    from sweettok_cli.weights_store.folder import read_header
+    from sweettok_cli.weights_store.local import find_model
 
     folder = find_model(name_or_path)
-    table, words, config = read_config(folder), read_words(folder), read_network_config(folder)
-    sizes = {half: [len(words[half][kind]) for kind in ("modifiers", "heads")] for half in _HALVES}
-    codebooks = {half: [modifiers, modifiers, heads] for half, (modifiers, heads) in sizes.items()}
-    tokens = dict(zip(_HALVES, config.token_counts(256, 256), strict=True))
-    bits = sum(tokens[half] * sum(map(math.log2, codebooks[half])) for half in _HALVES)
+    header, spec = read_header(folder), read_spec(folder)
+    side = 256
     return {
         "file": str(folder),
         "kind": "model",
         "file_bytes": sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
-        "model": table.get("name") or folder.name,
-        "family": table.get("family"),
-        "weights_sha256": table.get("weights_sha256"),
-        "clip_frames": config.frames,
-        "multiple": config.tile * config.patch,
-        "codebooks": codebooks,
-        "clip_256": {"tokens": tokens, "indices": 3 * sum(tokens.values()), "bits": bits},
+        "model": spec.name,
+        "family": spec.family,
+        "weights_sha256": spec.weights_sha256,
+        "source": header.source,
+        "clip_frames": spec.clip_frames,
+        "stream_frames": spec.stream_frames,
+        "multiple": spec.multiple,
+        "images": spec.images,
+        "value_range": list(spec.value_range),
+        "codebooks": {name: list(sizes) for name, sizes in spec.codebooks.items()},
+        "clip_256": {
+            "shapes": {name: list(shape) for name, shape in spec.clip_shapes(side, side).items()},
+            "tokens": spec.tokens_per_clip(side, side),
+            "indices": spec.indices_per_clip(side, side),
+            "bits": spec.bits_per_clip(side, side),
+        },
     }
 
 
@@ -152,7 +158,7 @@ def _text(data: dict[str, Any]) -> str:
     if data["family"] != "sweettok":
         shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in data["shapes"].items())
     rate = data["kbit_per_second"]
-    length = f"{data['clip_frames']} frames" if moving else "1 frame"
+    length = f"{data['clip_frames']:,} frames" if moving else "1 frame"
     inside = f"{data['padded_width']}x{data['padded_height']}"
     padded = "" if inside == size else f", padded to {inside}"
     overlap = f", overlapping by {data['overlap']}" if data["overlap"] else ""
@@ -173,15 +179,28 @@ def _text(data: dict[str, Any]) -> str:
 
 
 def _model_text(data: dict[str, Any]) -> str:
-    clip, (spatial, temporal) = data["clip_256"], data["codebooks"].values()
+    clip, books = data["clip_256"], data["codebooks"]
+    if data["family"] == "sweettok":
+        (adjectives, _, nouns), (adverbs, _, verbs) = books["spatial"], books["temporal"]
+        codes = f"{adjectives} adjectives, {nouns} nouns; {adverbs} adverbs, {verbs} verbs"
+    else:
+        codes = f"{books['indices'][0]:,}" if books else "none: continuous latents"
+    stream = "" if data["stream_frames"] is None else "; longer videos as one stream"
+    images = "" if data["images"] else "; no images"
+    origin = data["source"].get("repository") or data["source"].get("file")
+    shapes = "".join(f" ({'x'.join(map(str, shape))})" for shape in clip["shapes"].values())
+    if data["family"] == "sweettok":
+        shapes = ""
     return _rows(
         {
             "folder": f"{data['file']} ({data['file_bytes'] / 1e6:.1f} MB)",
-            "model": f"{data['model']} (weights {str(data['weights_sha256'])[:12]})",
-            "clips": f"{data['clip_frames']} frames, padded to multiples of {data['multiple']} pixels",
-            "words": f"{spatial[0]} adjectives, {spatial[2]} nouns; "
-            f"{temporal[0]} adverbs, {temporal[2]} verbs",
-            "at 256x256": f"{' + '.join(map(str, clip['tokens'].values()))} tokens, "
+            "model": f"{data['model']} (weights {data['weights_sha256'][:12]})",
+            **({"made from": str(origin)} if origin else {}),
+            "family": data["family"],
+            "clips": f"{data['clip_frames']} frames, padded to multiples of {data['multiple']} pixels"
+            f"{stream}{images}",
+            "words" if data["family"] == "sweettok" else "codes": codes,
+            "at 256x256": f"{' + '.join(map(str, clip['tokens'].values()))} tokens{shapes}, "
             f"{clip['indices']} indices, {clip['bits']:,.0f} true bits a clip",
         }
     )

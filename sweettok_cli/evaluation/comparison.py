@@ -19,7 +19,8 @@ class Comparison:
     Attributes:
         psnr: decibels of each frame so far (see :func:`sweettok_cli.evaluation.psnr.psnr`).
         ssim: similarity of each frame so far (see :func:`sweettok_cli.evaluation.ssim.ssim`).
-        borders: numbers of the frames, 0 excluded, with which a clip begins (see :func:`begins_clip`).
+        borders: numbers of the frames, 0 excluded, with which a clip begins (see
+            :meth:`TokenizerSpec.begins_clip`).
         flicker: what the borders between clips look like in motion.
     """
 
@@ -44,11 +45,6 @@ class Comparison:
     def frames(self) -> int:
         """Frames compared so far."""
         return len(self.psnr)
-
-
-def begins_clip(frame: int, clip_frames: int, overlap: int) -> bool:
-    """Whether ``frame`` (from 0) is the first of a clip that no clip before holds, overlap included."""
-    return frame == 0 or (frame >= clip_frames and (frame - clip_frames) % (clip_frames - overlap) == 0)
 
 
 @dataclass

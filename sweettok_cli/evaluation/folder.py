@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.comparison import Comparison, SeamFlicker, begins_clip
+from sweettok_cli.evaluation.code_counts import CodeCounts, ListUse
+from sweettok_cli.evaluation.comparison import Comparison, SeamFlicker
 from sweettok_cli.evaluation.price import Price
-from sweettok_cli.evaluation.word_counts import ListUse, WordCounts
-from sweettok_cli.tokenizers.base import Tokenizer, TokenizerSpec
+from sweettok_cli.tokenizers.base import Tokenizer
 from sweettok_cli.tokenizers.pipeline import iterate_reconstruction
+from sweettok_cli.tokenizers.spec import TokenizerSpec
 from sweettok_cli.video.endings import MEDIA
 from sweettok_cli.video.reader import probe
 from sweettok_cli.video.source import check_readable
@@ -92,21 +93,20 @@ class FolderScore:
         spec: of the tokenizer that is measured.
         files: one score each, in order.
         failed: name and reason of each file that could not be measured.
-        words: how often each word of the codebook was named; None for models without words.
+        codes: how often each code was named.
     """
 
     spec: TokenizerSpec
     files: list[FileScore] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
-    words: WordCounts | None = None
+    codes: CodeCounts = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.words is None and self.spec.family == "sweettok":
-            self.words = WordCounts(self.spec.codebooks)
+        self.codes = CodeCounts(self.spec.codebooks)
 
     def use(self) -> dict[str, ListUse]:
-        """Use and perplexity of each word list over all files."""
-        return self.words.use() if self.words else {}
+        """Use and perplexity of each codebook or word list over all files."""
+        return self.codes.use()
 
     def record(self) -> dict[str, Any]:
         """Everything as plain numbers, None where there is nothing to average."""
@@ -208,16 +208,15 @@ def measure_folder(
     score = FolderScore(tokenizer.spec)
     for place, path in enumerate(paths):
         name = path.name if path == target else path.relative_to(target).as_posix()
-        words = WordCounts(tokenizer.spec.codebooks) if score.words else None
+        codes = CodeCounts(tokenizer.spec.codebooks)
         with watch(place, len(paths), name) if watch else nullcontext() as on_progress:
             try:
-                file = measure_file(path, name, tokenizer, batch_clips, overlap, words, on_progress)
+                file = measure_file(path, name, tokenizer, batch_clips, overlap, codes, on_progress)
             except Exception as error:
                 score.failed.append((name, (explain or _own_errors)(error)))
                 continue
         score.files.append(file)
-        if score.words and words:
-            score.words.merge(words)  # only now: a file that fails half-way must not count
+        score.codes.merge(codes)  # only now: a file that fails half-way must not count
     return score
 
 
@@ -233,29 +232,30 @@ def measure_file(
     tokenizer: Tokenizer,
     batch_clips: int | None = None,
     overlap: int = 0,
-    words: WordCounts | None = None,
+    codes: CodeCounts | None = None,
     on_progress: Progress | None = None,
 ) -> FileScore:
-    """Score one video or picture and add its words to ``words``; see :func:`measure_folder`.
+    """Score one video or picture and add its codes to ``codes``; see :func:`measure_folder`.
 
     Raises:
         SweettokError: the file cannot be read or does not suit the tokenizer.
     """
     start = time.perf_counter()
     info = probe(path)
-    price = Price(tokenizer.spec.codebooks)
+    spec = tokenizer.spec
+    price = Price(spec)
     comparison = Comparison()
 
     def count(arrays: dict[str, np.ndarray]) -> None:
         price.add(arrays)
-        if words:
-            words.add(arrays)
+        if codes:
+            codes.add(arrays)
 
     frames = iterate_reconstruction(
         path, tokenizer, batch_clips=batch_clips, overlap=overlap, on_arrays=count
     )
     for number, frame in enumerate(frames):
-        comparison.add(frame.source, frame.decoded, begins_clip(number, tokenizer.spec.clip_frames, overlap))
+        comparison.add(frame.source, frame.decoded, spec.begins_clip(number, overlap))
         if on_progress:
             on_progress(comparison.frames, info.frames)
     if not comparison.frames:
@@ -265,16 +265,13 @@ def measure_file(
 
 def clip_record(spec: TokenizerSpec, side: int = 256) -> dict[str, Any]:
     """What one full clip of ``side`` x ``side`` pixels costs: the figures that papers compare."""
-    price = Price(spec.codebooks)
-    shapes = spec.clip_shapes(side, side)
-    price.add({name: np.empty((1, *shape), np.uint16) for name, shape in shapes.items()})
     return {
         "frames": spec.clip_frames,
         "width": side,
         "height": side,
         "tokens": spec.tokens_per_clip(side, side),
-        "indices": price.indices,
-        "kbit": price.bits / 1000,
+        "indices": spec.indices_per_clip(side, side),
+        "kbit": spec.bits_per_clip(side, side) / 1000,
     }
 
 

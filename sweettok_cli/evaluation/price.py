@@ -1,38 +1,44 @@
-"""What index arrays cost, counted as they pass."""
+"""What the arrays of one video cost, counted as they pass."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from sweettok_cli.tokenizers.spec import LATENT_BITS, TokenizerSpec
+
 
 @dataclass
 class Price:
-    """Clips, tokens, indices and true bits of all arrays added so far.
+    """Tokens, indices and true bits of all arrays added so far.
 
     Attributes:
-        codebooks: sizes of the codebook behind each index column, by array.
-        clips: the model's clips.
-        tokens: what papers count; a token is one row of an array and holds one index a column.
-        indices: codebook indices.
-        bits: sum over all indices of log2 of their codebook's size.
+        spec: of the tokenizer that made them.
+        clips: the model's clips; a stream is one, however many pieces it comes in.
+        tokens: what papers count: rows of SweetTok's arrays, cells of a grid.
+        indices: codebook indices; none for continuous latents.
+        bits: log2 of its codebook's size for every index, 16 for every number of a latent.
     """
 
-    codebooks: Mapping[str, Sequence[int]]
+    spec: TokenizerSpec
     clips: int = 0
     tokens: int = 0
     indices: int = 0
     bits: float = 0.0
 
     def add(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Count one batch, ``[clips, tokens, columns]`` an array."""
-        self.clips += len(next(iter(arrays.values())))
+        """Count one batch of clips, ``[clips, ...]`` an array, or one piece of a stream."""
+        count = len(next(iter(arrays.values())))
+        self.clips = 1 if self.spec.stream_frames is not None else self.clips + count
+        tokens = self.spec.layout.tokens({name: array.shape[1:] for name, array in arrays.items()})
         for name, array in arrays.items():
-            sizes = self.codebooks[name]
-            tokens = array.size // len(sizes)
-            self.tokens += tokens
-            self.indices += array.size
-            self.bits += tokens * sum(math.log2(size) for size in sizes)
+            self.tokens += count * tokens[name]
+            sizes = self.spec.codebooks.get(name)
+            if sizes is None:
+                self.bits += LATENT_BITS * array.size
+            else:
+                self.indices += array.size
+                self.bits += count * tokens[name] * math.fsum(map(math.log2, sizes))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.comparison import Comparison, begins_clip
+from sweettok_cli.evaluation.comparison import Comparison
 from sweettok_cli.evaluation.plot import draw_scores
 from sweettok_cli.evaluation.side_by_side import SideBySide
 from sweettok_cli.files import atomic_output, check_target
@@ -168,7 +168,7 @@ def make_roundtrip(
         write_drawn = _writer(stack, files.side_by_side, meta, drawer.width, drawer.height, force)
         decoded = decode_frames(tokens, tokenizer, batch_clips=batch_clips)
         for number, (before, after) in enumerate(zip(_frames(source), decoded, strict=True)):
-            comparison.add(before, after, begins_clip(number, meta.clip_frames, meta.overlap))
+            comparison.add(before, after, tokenizer.spec.begins_clip(number, meta.overlap))
             write_decoded(after)
             write_drawn(drawer.draw(before, after, f"{comparison.psnr[-1]:.2f} dB"))
             if on_progress:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.word_counts import PARTS_OF_SPEECH
-from sweettok_cli.weights_store.local import find_model, read_config, read_words
+from sweettok_cli.evaluation.code_counts import PARTS_OF_SPEECH
+from sweettok_cli.weights_store.folder import read_header
+from sweettok_cli.weights_store.local import find_model
+from sweettok_cli.weights_store.sweettok import read_words
 
 
 def read_word_lists(model: str, weights_sha256: str) -> dict[str, list[str]]:
@@ -20,7 +22,7 @@ def read_word_lists(model: str, weights_sha256: str) -> dict[str, list[str]]:
         SweettokError: there is no such model, its weights are others, or its words are missing or damaged.
     """
     folder = find_model(model)
-    found = str(read_config(folder).get("weights_sha256"))
+    found = read_header(folder).weights_sha256
     if found != weights_sha256:
         raise SweettokError(
             f"The tokens were made with weights {weights_sha256[:12]}, but {model} has {found[:12]}; pass "

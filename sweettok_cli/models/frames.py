@@ -7,18 +7,19 @@ import torch
 from torch import Tensor
 
 
-def to_video(frames: np.ndarray, device: torch.device) -> Tensor:
-    """uint8 [b, t, h, w, 3] to float32 [b, 3, t, h, w] in [-0.5, 0.5] on the device."""
+def to_video(frames: np.ndarray, device: torch.device, reach: float = 0.5) -> Tensor:
+    """uint8 [b, t, h, w, 3] to float32 [b, 3, t, h, w] in [-reach, reach] on the device."""
     moved = torch.from_numpy(np.ascontiguousarray(frames)).to(device, non_blocking=True)
     return (
         moved.permute(0, 4, 1, 2, 3)
         .to(torch.float32, memory_format=torch.contiguous_format)
         .div_(255)
         .sub_(0.5)
+        .mul_(2 * reach)
     )
 
 
-def to_frames(video: Tensor) -> np.ndarray:
-    """Float [b, 3, t, h, w] around [-0.5, 0.5] to uint8 [b, t, h, w, 3], rounded and clamped."""
-    shown = video.float().add(0.5).mul(255).round().clamp(0, 255).to(torch.uint8)
+def to_frames(video: Tensor, reach: float = 0.5) -> np.ndarray:
+    """Float [b, 3, t, h, w] around [-reach, reach] to uint8 [b, t, h, w, 3], rounded and clamped."""
+    shown = video.float().div(2 * reach).add(0.5).mul(255).round().clamp(0, 255).to(torch.uint8)
     return shown.permute(0, 2, 3, 4, 1).cpu().numpy()

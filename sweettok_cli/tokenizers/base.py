@@ -1,89 +1,113 @@
-"""The one interface every video tokenizer stands behind: clips in, index arrays out, and back."""
+"""The one interface every video tokenizer stands behind: video in, tokens out, and back."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class TokenizerSpec:
-    """What the rest of the program has to know about a tokenizer to use it.
-
-    Attributes:
-        name: the model's name, as written into token files and given to ``--model``.
-        family: which arrays its tokens are made of; a key of :data:`sweettok_cli.tokens.schema.FAMILIES`.
-        clip_frames: frames in one clip.
-        multiple: frame width and height must be multiples of this many pixels.
-        codebooks: sizes of the codebook behind each index column, e.g.
-            ``{"spatial": [n_adjectives, n_adjectives, n_nouns], "temporal": [...]}``.
-        weights_sha256: of the weights file, lower-case hex; token files decode only with the same weights.
-        images: whether a single image can be encoded (a clip of one frame through the spatial half).
-        tokens_per_tile: tokens of each array for one ``multiple`` x ``multiple`` tile of a clip. The default
-            is 256 spatial and 1024 temporal tokens at 256x256 (SweetTok, section 3).
-    """
-
-    name: str
-    family: str = "sweettok"
-    clip_frames: int = 17
-    multiple: int = 64
-    codebooks: Mapping[str, list[int]] = field(default_factory=dict)
-    weights_sha256: str = ""
-    images: bool = True
-    tokens_per_tile: Mapping[str, int] = field(default_factory=lambda: {"spatial": 16, "temporal": 64})
-
-    def tokens_per_clip(self, height: int, width: int, image: bool = False) -> dict[str, int]:
-        """Tokens in each array of one clip of ``height`` x ``width`` (padded) pixels.
-
-        An image has no motion, hence no temporal tokens.
-        """
-        if height % self.multiple or width % self.multiple:
-            raise ValueError(f"{width}x{height} is not a multiple of {self.multiple} pixels")
-        tiles = (height // self.multiple) * (width // self.multiple)
-        counts = {name: count * tiles for name, count in self.tokens_per_tile.items()}
-        if image:
-            counts["temporal"] = 0
-        return counts
-
-    def clip_shapes(self, height: int, width: int, image: bool = False) -> dict[str, tuple[int, ...]]:
-        """Shape of each array of one clip, without the leading clip axis: ``{"spatial": (256, 3), ...}``."""
-        counts = self.tokens_per_clip(height, width, image)
-        return {name: (count, len(self.codebooks[name])) for name, count in counts.items()}
+from sweettok_cli.tokenizers.spec import TokenizerSpec
+from sweettok_cli.tokens.schema import Tokens
 
 
 class Tokenizer(ABC):
-    """A loaded model. Device and number format were fixed when it was loaded; arrays here are plain NumPy."""
+    """A loaded model. Device and number format were fixed when it was loaded; arrays here are plain NumPy.
+
+    :meth:`encode` and :meth:`decode` take a video as it is. Whoever makes batches of clips, in training a
+    model on tokens say, uses :meth:`encode_clips` and :meth:`decode_clips`.
+    """
 
     spec: TokenizerSpec
-    #: Clips to give :meth:`encode` and :meth:`decode` at once when the caller has no opinion.
+    #: Clips to give :meth:`encode_clips` and :meth:`decode_clips` at once when the caller has no opinion.
     batch_clips: int = 1
 
+    def encode(self, video: np.ndarray, *, rate: Fraction | float = 24, overlap: int = 0) -> Tokens:
+        """Tokens of a video in memory, of any length and size; what ``sweettok encode`` does with a file.
+
+        Args:
+            video: uint8 RGB ``[t, h, w, 3]``, or ``[h, w, 3]`` for an image.
+            rate: frames a second, kept with the tokens.
+            overlap: frames that each clip repeats of the one before; decoding cross-fades them.
+
+        Raises:
+            ValueError: another shape or type.
+            SweettokError: the tokenizer takes no images, or no overlap.
+        """
+        from sweettok_cli.tokenizers.pipeline import encode_array
+
+        return encode_array(video, self, rate=Fraction(rate).limit_denominator(1 << 20), overlap=overlap)
+
+    def decode(self, tokens: Tokens) -> np.ndarray:
+        """The video that tokens stand for: uint8 RGB ``[t, h, w, 3]`` of the source's length and size.
+
+        An image comes back as ``[h, w, 3]``.
+
+        Raises:
+            SweettokError: the tokens are another model's.
+        """
+        from sweettok_cli.tokenizers.pipeline import check_match, decode_frames
+
+        check_match(tokens.meta, self.spec, "The token array")
+        frames = list(decode_frames(tokens, self))
+        return frames[0] if tokens.meta.image else np.stack(frames)
+
     @abstractmethod
-    def encode(self, clips: np.ndarray) -> dict[str, np.ndarray]:
-        """Index arrays of a batch of clips.
+    def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+        """Arrays of a batch of clips.
 
         Args:
             clips: uint8 RGB ``[b, t, h, w, 3]``, ``h`` and ``w`` multiples of ``spec.multiple``; ``t`` is
                 ``spec.clip_frames``, or 1 for images.
 
         Returns:
-            One array a name, ``[b, *spec.clip_shapes(h, w)[name]]``. For SweetTok: uint16 ``spatial``
-            ``[b, S, 3]`` and ``temporal`` ``[b, T, 3]``, columns modifier, modifier, head; ``T`` is 0 for
-            an image.
+            One array a name, ``[b, *spec.clip_shapes(h, w)[name]]``: index arrays are uint16 (uint32 for
+            codebooks of more than 65,536 codes), latents float16; see :mod:`sweettok_cli.tokens.schema`.
+
+        Raises:
+            ValueError: a shape that the network does not take.
         """
 
     @abstractmethod
-    def decode(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
-        """Clips from index arrays: the inverse of :meth:`encode`.
+    def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
+        """Clips from arrays: the inverse of :meth:`encode_clips`.
 
         Args:
-            arrays: as :meth:`encode` returns them, in the range of the codebooks.
+            arrays: as :meth:`encode_clips` returns them, in the range of the codebooks.
             height: of the padded frames, in pixels.
             width: of the padded frames, in pixels.
 
         Returns:
-            uint8 RGB ``[b, t, height, width, 3]``; ``t`` is 1 where there are no temporal tokens.
+            uint8 RGB ``[b, t, height, width, 3]``.
+
+        Raises:
+            ValueError: arrays that do not fit the size.
         """
+
+    def encode_stream(self, pieces: Iterable[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+        """Arrays of one video that comes in pieces: only where ``spec.stream_frames`` is set.
+
+        All state is in the returned iterator: any number may be under way at once.
+
+        Args:
+            pieces: uint8 RGB ``[1, t, h, w, 3]``: one frame first, then ``spec.stream_frames`` each; the last
+                may be shorter, by whole cells of the grid.
+
+        Yields:
+            What each piece adds along the time axis, with a leading axis of 1.
+        """
+        raise NotImplementedError(f"{self.spec.name} encodes clips, not streams")
+
+    def decode_stream(
+        self, arrays: Iterable[Mapping[str, np.ndarray]], height: int, width: int
+    ) -> Iterator[np.ndarray]:
+        """Frames of one video, uint8 RGB ``[1, t, height, width, 3]`` a piece: the inverse of
+        :meth:`encode_stream`.
+
+        Args:
+            arrays: in pieces as :meth:`encode_stream` yields them.
+            height: of the padded frames, in pixels.
+            width: of the padded frames, in pixels.
+        """
+        raise NotImplementedError(f"{self.spec.name} decodes clips, not streams")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -12,31 +11,28 @@ from pathlib import Path
 
 import numpy as np
 
-from sweettok_cli import __version__
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.tokenizers.base import Tokenizer, TokenizerSpec
+from sweettok_cli.tokenizers.base import Tokenizer
+from sweettok_cli.tokenizers.description import check_match, describe_tokens, is_stream
+from sweettok_cli.tokenizers.feeding import Batch, batches, encoded, fit_source, video_name
 from sweettok_cli.tokenizers.gathered import Gathered
+from sweettok_cli.tokenizers.spec import GridTokens, TokenizerSpec
 from sweettok_cli.tokenizers.threads import read_ahead, write_behind
-from sweettok_cli.tokens.schema import MAX_ARRAY_BYTES, TokenFault, TokenMeta, Tokens
+from sweettok_cli.tokens.schema import MAX_ARRAY_BYTES, TokenFault, Tokens
 from sweettok_cli.video import (
-    Clip,
     Fit,
     VideoInfo,
     VideoReader,
     VideoWriter,
     count_clips,
-    cut,
     join,
     soften_seams,
-    variable_times,
     write_image,
 )
 from sweettok_cli.video.writer import DEFAULT_CRF
 
 #: Called with frames done and, where it is known, frames in all.
 OnProgress = Callable[[int, "int | None"], None]
-#: Ticks a second at most in which frame times are stored; containers count in 1/90000 or coarser.
-_FINEST_CLOCK = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -46,14 +42,6 @@ class Reconstruction:
     source: np.ndarray
     decoded: np.ndarray
     time: Fraction
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Clips on their way to the model, and ``padded`` uint8 [b, t, padded_h, padded_w, 3] for it."""
-
-    clips: list[Clip]
-    padded: np.ndarray
 
 
 def encode_video(
@@ -76,58 +64,96 @@ def encode_video(
     Raises:
         SweettokError: the file cannot be read, or does not suit the tokenizer.
     """
-    spec = tokenizer.spec
     with VideoReader(path) as reader:
-        info = reader.info
-        fit = _fit(info, spec, overlap)
         times: list[Fraction] = []
-        clips = None
-        if info.frames is not None and not info.is_image:
-            clips = count_clips(info.frames, spec.clip_frames, overlap)
-        gathered = Gathered(1 if info.is_image else clips)
-        done = 0
-        with closing(read_ahead(_batches(reader, tokenizer, fit, overlap, batch_clips, times))) as batches:
-            for batch in batches:
-                gathered.add(tokenizer.encode(batch.padded))
-                if gathered.nbytes > MAX_ARRAY_BYTES:
-                    raise SweettokError(
-                        f"{path} is too long for one token file; cut it into parts and encode each."
-                    )
-                done += sum(clip.valid for clip in batch.clips)
-                if on_progress is not None:
-                    on_progress(done, info.frames)
+        return _encode(
+            _frames(reader, times), times, reader.info, tokenizer, batch_clips, overlap, on_progress
+        )
+
+
+def encode_array(video: np.ndarray, tokenizer: Tokenizer, *, rate: Fraction, overlap: int = 0) -> Tokens:
+    """Encode a video in memory, uint8 [t, h, w, 3], or an image [h, w, 3]; see :meth:`Tokenizer.encode`."""
+    image = video.ndim == 3
+    frames = video[None] if image else video
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
+        raise ValueError(
+            f"a video is uint8 [t, h, w, 3], an image uint8 [h, w, 3], not {video.dtype} {list(video.shape)}"
+        )
+    count, height, width = frames.shape[:3]
+    info = VideoInfo(
+        path=Path(),
+        width=width,
+        height=height,
+        rate=Fraction(1) if image else rate,
+        frames=count,
+        time_base=1 / rate,
+        variable_rate=False,
+        has_audio=False,
+        is_image=image,
+    )
+    times = [index / rate for index in range(count)]
+    return _encode(iter(frames), times, info, tokenizer, None, overlap, None)
+
+
+def _encode(
+    frames: Iterator[np.ndarray],
+    times: list[Fraction],
+    info: VideoInfo,
+    tokenizer: Tokenizer,
+    batch_clips: int | None,
+    overlap: int,
+    on_progress: OnProgress | None,
+) -> Tokens:
+    """Tokens of ``frames``, by whose end ``times`` holds the time of each."""
+    spec, name = tokenizer.spec, video_name(info)
+    fit = fit_source(info, spec, overlap)
+    stream = spec.stream_frames is not None
+    clips = None
+    if info.frames is not None and not info.is_image and not stream:
+        clips = count_clips(info.frames, spec.clip_frames, overlap)
+    gathered = Gathered(1 if info.is_image else clips)
+    done = 0
+    valid: deque[int] = deque()  # of the batches that are under way
+
+    def noted(given: Iterable[Batch]) -> Iterator[Batch]:
+        for batch in given:
+            valid.append(batch.valid)
+            yield batch
+
+    feed = batches(frames, tokenizer, fit, info.is_image, overlap, batch_clips)
+    with closing(read_ahead(feed)) as given, closing(encoded(noted(given), tokenizer)) as results:
+        for arrays in results:
+            gathered.add(_time_first(arrays, spec) if stream else arrays)
+            if gathered.nbytes > MAX_ARRAY_BYTES:
+                raise SweettokError(
+                    f"{name} is too long for one token file; cut it into parts and encode each."
+                )
+            done += valid.popleft()
+            if on_progress is not None:
+                on_progress(done, info.frames)
     if not times:
-        raise SweettokError(f"{path} holds no frame that can be decoded; it is damaged, fetch it again.")
+        raise SweettokError(f"{name} holds no frame that can be decoded; it is damaged, fetch it again.")
     try:
-        meta = _describe(info, spec, fit, overlap, times)
+        meta = describe_tokens(info, spec, fit, overlap, times)
     except TokenFault as fault:
         raise SweettokError(
-            f"The tokens of {path} cannot be stored: it {fault.problem}; {fault.remedy}."
+            f"The tokens of {name} cannot be stored: it {fault.problem}; {fault.remedy}."
         ) from fault
-    return Tokens(gathered.arrays(), meta)
+    arrays = gathered.arrays()
+    return Tokens(_time_back(arrays, spec) if stream else arrays, meta)
 
 
-def check_match(meta: TokenMeta, spec: TokenizerSpec, name: str) -> None:
-    """Raise :class:`SweettokError` unless the model ``spec`` can decode the tokens that ``meta`` describes.
+def _time_first(arrays: Mapping[str, np.ndarray], spec: TokenizerSpec) -> dict[str, np.ndarray]:
+    """A piece of a stream, [1, ...], with its time axis in front, where pieces are joined."""
+    return {name: np.moveaxis(array[0], spec.layout.time_axis(name), 0) for name, array in arrays.items()}
 
-    Args:
-        meta: description of the tokens.
-        spec: of the tokenizer at hand.
-        name: what to call the tokens in the message, usually their file.
-    """
-    if meta.weights_sha256 != spec.weights_sha256:
-        raise SweettokError(
-            f"{name} was encoded by {meta.model} with weights {meta.weights_sha256[:12]}, "
-            f"but {spec.name} has weights {spec.weights_sha256[:12]}; "
-            "pass the model that encoded it with --model, or encode the source again."
-        )
-    shapes = spec.clip_shapes(meta.padded_height, meta.padded_width, meta.image)
-    codebooks = {name: tuple(sizes) for name, sizes in spec.codebooks.items()}
-    found = (meta.family, dict(meta.codebooks), dict(meta.shapes), meta.clip_frames)
-    if found != (spec.family, codebooks, shapes, spec.clip_frames):
-        raise SweettokError(
-            f"{name} is not laid out as {spec.name} lays out its tokens; encode the source again."
-        )
+
+def _time_back(arrays: Mapping[str, np.ndarray], spec: TokenizerSpec) -> dict[str, np.ndarray]:
+    """What :func:`_time_first` made of the pieces, joined, as the one clip they are."""
+    return {
+        name: np.ascontiguousarray(np.moveaxis(array, 0, spec.layout.time_axis(name))[None])
+        for name, array in arrays.items()
+    }
 
 
 def decode_video(
@@ -191,15 +217,34 @@ def decode_frames(
         batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
     """
     meta = tokens.meta
-    size = batch_clips or tokenizer.batch_clips
     fit = Fit(meta.width, meta.height, meta.padded_width, meta.padded_height)
+    clips = (fit.crop(clip) for clip in _decoded(tokens, tokenizer, fit, batch_clips))
+    return _joined(clips, tokenizer.spec, 0 if meta.image else meta.overlap, meta.frames)
 
-    def clips() -> Iterator[np.ndarray]:
-        for start in range(0, meta.clips, size):
-            arrays = {name: array[start : start + size] for name, array in tokens.arrays.items()}
-            yield from fit.crop(tokenizer.decode(arrays, *_padded(fit)))
 
-    return _joined(clips(), 0 if meta.image else meta.overlap, meta.frames)
+def _decoded(tokens: Tokens, tokenizer: Tokenizer, fit: Fit, batch_clips: int | None) -> Iterator[np.ndarray]:
+    """Clips (or pieces of a stream) as the model gives them, uint8 [t, padded_h, padded_w, 3]."""
+    meta, spec = tokens.meta, tokenizer.spec
+    if is_stream(meta, spec):
+        for piece in tokenizer.decode_stream(_pieces(tokens, spec), *_padded(fit)):
+            yield piece[0]
+        return
+    size = batch_clips or tokenizer.batch_clips
+    for start in range(0, meta.clips, size):
+        arrays = {name: array[start : start + size] for name, array in tokens.arrays.items()}
+        yield from tokenizer.decode_clips(arrays, *_padded(fit))
+
+
+def _pieces(tokens: Tokens, spec: TokenizerSpec) -> Iterator[dict[str, np.ndarray]]:
+    """The arrays of one stream, cut along time as they were when it was encoded."""
+    assert isinstance(spec.layout, GridTokens) and spec.stream_frames is not None
+    total = spec.layout.latent_frames(tokens.meta.clip_frames if not tokens.meta.image else 1)
+    step = spec.stream_frames // spec.layout.time
+    for start, end in zip([0, *range(1, total, step)], [*range(1, total, step), total], strict=True):
+        yield {
+            name: array.take(range(start, end), axis=1 + spec.layout.time_axis(name))
+            for name, array in tokens.arrays.items()
+        }
 
 
 def iterate_reconstruction(
@@ -223,113 +268,57 @@ def iterate_reconstruction(
         SweettokError: the file cannot be read, or does not suit the tokenizer.
     """
     with VideoReader(path) as reader:
-        fit = _fit(reader.info, tokenizer.spec, overlap)
+        info, spec = reader.info, tokenizer.spec
+        fit = fit_source(info, spec, overlap)
         times: list[Fraction] = []
         waiting: deque[np.ndarray] = deque()
+        shared = 0 if info.is_image else overlap
 
-        def decoded() -> Generator[np.ndarray, None, None]:
+        def taken(given: Iterable[Batch]) -> Iterator[Batch]:
             first = 0
-            with closing(
-                read_ahead(_batches(reader, tokenizer, fit, overlap, batch_clips, times))
-            ) as batches:
-                for batch in batches:
-                    arrays = tokenizer.encode(batch.padded)
-                    if on_arrays is not None:
-                        on_arrays(arrays)
-                    clips = fit.crop(tokenizer.decode(arrays, *_padded(fit)))
-                    for clip, result in zip(batch.clips, clips, strict=True):
-                        waiting.extend(clip.frames[first : first + clip.valid])
-                        first = overlap
-                        yield result
+            for batch in given:
+                for clip in batch.clips:
+                    waiting.extend(clip.frames[first : first + clip.valid])
+                    first = shared
+                yield batch
 
-        with closing(decoded()) as results:
-            shared = 0 if reader.info.is_image else overlap
-            for index, frame in enumerate(_joined(results, shared)):
+        def arrays(given: Iterable[Batch]) -> Iterator[dict[str, np.ndarray]]:
+            for found in encoded(taken(given), tokenizer):
+                if on_arrays is not None:
+                    on_arrays(found)
+                yield found
+
+        def clips() -> Generator[np.ndarray, None, None]:
+            feed = batches(_frames(reader, times), tokenizer, fit, info.is_image, overlap, batch_clips)
+            with closing(read_ahead(feed)) as given:
+                if spec.stream_frames is not None:
+                    for piece in tokenizer.decode_stream(arrays(given), *_padded(fit)):
+                        yield fit.crop(piece)[0]
+                    return
+                for found in arrays(given):
+                    yield from fit.crop(tokenizer.decode_clips(found, *_padded(fit)))
+
+        with closing(clips()) as results:
+            for index, frame in enumerate(_joined(results, spec, shared)):
                 # What follows the last real frame only fills up the last clip.
                 if not waiting:
                     break
                 yield Reconstruction(waiting.popleft(), frame, times[index])
 
 
-def _joined(clips: Iterable[np.ndarray], overlap: int, total: int | None = None) -> Iterator[np.ndarray]:
-    """The frames of decoded clips: cross-faded where clips overlap, with softened seams where they do not."""
-    return join(clips if overlap else soften_seams(clips), overlap, total)
+def _joined(
+    clips: Iterable[np.ndarray], spec: TokenizerSpec, overlap: int, total: int | None = None
+) -> Iterator[np.ndarray]:
+    """The frames of decoded clips: cross-faded where they overlap, else with soft seams if the model asks."""
+    return join(soften_seams(clips) if spec.soft_seams and not overlap else clips, overlap, total)
 
 
 def _padded(fit: Fit) -> tuple[int, int]:
     return fit.padded_height, fit.padded_width
 
 
-def _fit(info: VideoInfo, spec: TokenizerSpec, overlap: int) -> Fit:
-    if info.is_image and not spec.images:
-        raise SweettokError(
-            f"{info.path} is an image, which {spec.name} cannot encode; choose another --model."
-        )
-    if overlap >= spec.clip_frames:
-        raise SweettokError(
-            f"{info.path} cannot be cut into clips of {spec.clip_frames} frames that overlap by {overlap}; "
-            f"pass --overlap {spec.clip_frames - 1} or less."
-        )
-    return Fit.to_multiple(info.width, info.height, spec.multiple)
-
-
-def _batches(
-    reader: VideoReader,
-    tokenizer: Tokenizer,
-    fit: Fit,
-    overlap: int,
-    batch_clips: int | None,
-    times: list[Fraction],
-) -> Iterator[_Batch]:
-    """Clips, cut, padded and stacked; the time of every frame is appended to ``times`` as it is read."""
-
-    def frames() -> Iterator[np.ndarray]:
-        for frame in reader:
-            times.append(frame.time)
-            yield frame.rgb
-
-    image = reader.info.is_image
-    clips = cut(frames(), 1 if image else tokenizer.spec.clip_frames, 0 if image else overlap)
-    for group in _grouped(clips, batch_clips or tokenizer.batch_clips):
-        yield _Batch(group, np.stack([fit.pad(clip.frames) for clip in group]))
-
-
-def _grouped(clips: Iterable[Clip], size: int) -> Iterator[list[Clip]]:
-    group: list[Clip] = []
-    for clip in clips:
-        group.append(clip)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
-        yield group
-
-
-def _describe(
-    info: VideoInfo, spec: TokenizerSpec, fit: Fit, overlap: int, times: list[Fraction]
-) -> TokenMeta:
-    varying = None if info.is_image else variable_times(times, info.rate, info.time_base)
-    base = ticks = None
-    if varying is not None:
-        base = Fraction(1, min(math.lcm(*(time.denominator for time in varying)), _FINEST_CLOCK))
-        ticks = tuple(round(time / base) for time in varying)
-    return TokenMeta(
-        family=spec.family,
-        model=spec.name,
-        weights_sha256=spec.weights_sha256,
-        codebooks={name: tuple(sizes) for name, sizes in spec.codebooks.items()},
-        shapes=spec.clip_shapes(*_padded(fit), info.is_image),
-        source=info.path.name,
-        image=info.is_image,
-        width=fit.width,
-        height=fit.height,
-        padded_width=fit.padded_width,
-        padded_height=fit.padded_height,
-        frames=len(times),
-        rate=info.rate,
-        clip_frames=spec.clip_frames,
-        overlap=0 if info.is_image else overlap,
-        time_base=base,
-        times=ticks,
-        writer=f"sweettok {__version__}",
-    )
+def _frames(reader: VideoReader, times: list[Fraction]) -> Iterator[np.ndarray]:
+    """The reader's frames; the time of each is appended to ``times`` as it is read."""
+    for frame in reader:
+        times.append(frame.time)
+        yield frame.rgb

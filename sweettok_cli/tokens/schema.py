@@ -79,7 +79,8 @@ class TokenMeta:
         rate: frames a second, exact; the mean where it varies.
         time_base: seconds a tick of ``times``.
         times: one tick count a frame where the rate varies, strictly increasing; None where it does not.
-        clip_frames: frames in a clip; the last clip repeats its last frame to be full.
+        clip_frames: frames in a clip; the last clip repeats its last frame to be full. A video that was encoded
+            as one stream is one clip.
         overlap: frames that neighbouring clips share.
         writer: program and version that wrote the file.
     """
@@ -119,7 +120,7 @@ class TokenMeta:
             ("padded_width", self.width, 1 << 17),
             ("padded_height", self.height, 1 << 17),
             ("frames", 1, 1 if self.image else 1 << 40),
-            ("clip_frames", 1, 1 << 12),
+            ("clip_frames", 1, 1 << 40),
             ("overlap", 0, self.clip_frames - 1),
         ):
             _whole(name, getattr(self, name), least, most)

@@ -19,7 +19,7 @@ from sweettok_cli.models.config import SMALL, SweetTokConfig
 from sweettok_cli.models.quantizers import LanguagePrior, WordGraphTensors
 from sweettok_cli.models.sweettok import SweetTok, SweetTokOutput
 from sweettok_cli.training.recipe import Recipe
-from sweettok_cli.weights_store.local import (
+from sweettok_cli.weights_store.sweettok import (
     load_model_folder,
     read_network_config,
     read_prior,

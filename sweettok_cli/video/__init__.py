@@ -1,6 +1,6 @@
 """Pixels in and out: read and write video, cut it into clips and join them, fit it to the model's grid."""
 
-from sweettok_cli.video.clips import Clip, count_clips, cut, join
+from sweettok_cli.video.clips import Clip, count_clips, cut, cut_stream, join
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.reader import Frame, VideoInfo, VideoReader, probe, read_clip
@@ -17,6 +17,7 @@ __all__ = [
     "VideoWriter",
     "count_clips",
     "cut",
+    "cut_stream",
     "join",
     "probe",
     "read_clip",

@@ -62,6 +62,32 @@ def cut(frames: Iterable[np.ndarray], length: int = CLIP_FRAMES, overlap: int = 
         yield Clip(np.stack(held), fresh)
 
 
+def cut_stream(frames: Iterable[np.ndarray], length: int, multiple: int) -> Iterator[Clip]:
+    """Cut frames into the pieces of one stream: the first frame alone, then ``length`` frames each.
+
+    The last piece is filled up to a multiple of ``multiple`` frames by repeating the last frame. Memory holds
+    one piece.
+
+    Args:
+        frames: uint8 RGB [h, w, 3], all of one size.
+        length: frames in a piece, a multiple of ``multiple``.
+        multiple: frames that one step of the model covers.
+    """
+    if multiple < 1 or length < 1 or length % multiple:
+        raise ValueError(f"pieces of {length} frames are not whole multiples of {multiple}")
+    held: list[np.ndarray] = []
+    first = True
+    for frame in frames:
+        held.append(frame)
+        if first or len(held) == length:
+            yield Clip(np.stack(held), len(held))
+            held, first = [], False
+    if held:
+        valid = len(held)
+        held.extend([held[-1]] * (-valid % multiple))
+        yield Clip(np.stack(held), valid)
+
+
 def join(clips: Iterable[np.ndarray], overlap: int, total: int | None = None) -> Iterator[np.ndarray]:
     """Undo :func:`cut`: the ``total`` first frames of the joined clips.
 

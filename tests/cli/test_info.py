@@ -14,7 +14,7 @@ from small_network import small_network, word_prior
 from sweettok_cli.tokenizers.pipeline import encode_video
 from sweettok_cli.tokens import Tokens, write_tokens
 from sweettok_cli.video import write_image
-from sweettok_cli.weights_store.local import save_model_folder
+from sweettok_cli.weights_store.sweettok import save_model_folder
 
 Cli = Callable[..., Any]
 CLIP = "mdn+shared-assets__000.mp4"

@@ -28,7 +28,7 @@ from video import torture
 
 from sweettok_cli.tokens import Tokens, read_tokens, write_tokens
 from sweettok_cli.video import VideoReader, probe
-from sweettok_cli.weights_store.local import save_model_folder
+from sweettok_cli.weights_store.sweettok import save_model_folder
 
 Cli = Callable[..., Any]
 

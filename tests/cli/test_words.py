@@ -26,7 +26,8 @@ def model(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "words.json").write_text(json.dumps(WORDS))
-    config = {"format": "sweettok-model", "version": 1, "name": "made-up", "weights_sha256": "ab" * 32}
+    config = {"format": "sweettok-model", "version": 1, "name": "made-up"}
+    config |= {"family": "sweettok", "weights_sha256": "ab" * 32, "config": {}}
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 

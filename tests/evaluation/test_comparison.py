@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweettok_cli.evaluation.comparison import Comparison, SeamFlicker, begins_clip
+from sweettok_cli.evaluation.comparison import Comparison, SeamFlicker
 from sweettok_cli.evaluation.psnr import CEILING
-from sweettok_cli.video.clips import cut
 
 
 def compare(sources: np.ndarray, reconstructions: np.ndarray, clip: int) -> Comparison:
@@ -60,15 +59,6 @@ def test_frames_are_scored_one_by_one() -> None:
     assert comparison.psnr[0] == comparison.psnr[2] == CEILING
     assert comparison.psnr[1] == pytest.approx(34.151, abs=1e-3)
     assert comparison.ssim[1] < 1 and comparison.ssim[0] == pytest.approx(1)
-
-
-@pytest.mark.parametrize(
-    ("overlap", "expected"), [(0, [0, 5, 10, 15]), (2, [0, 5, 8, 11, 14, 17]), (4, [0, *range(5, 18)])]
-)
-def test_a_clip_begins_with_its_first_frame_that_is_new(overlap: int, expected: list[int]) -> None:
-    assert [frame for frame in range(18) if begins_clip(frame, 5, overlap)] == expected
-    fresh = [clip.valid for clip in cut((np.zeros((1, 1, 3), np.uint8) for _ in range(18)), 5, overlap)]
-    assert [int(start) for start in np.cumsum([0, *fresh[:-1]])] == expected
 
 
 def test_merged_flicker_weighs_every_frame_alike() -> None:

@@ -14,10 +14,10 @@ import pytest
 from block_tokenizer import BlockTokenizer
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.evaluation.code_counts import CodeCounts
 from sweettok_cli.evaluation.folder import clip_record, find_files, measure_file, measure_folder
 from sweettok_cli.evaluation.psnr import psnr
 from sweettok_cli.evaluation.ssim import ssim
-from sweettok_cli.evaluation.word_counts import WordCounts
 from sweettok_cli.tokenizers.pipeline import decode_frames, encode_video
 from sweettok_cli.tokens.bits import token_cost
 from sweettok_cli.video import VideoReader, VideoWriter, write_image
@@ -112,7 +112,7 @@ def test_the_folder_is_the_mean_of_all_frames(folder: Path) -> None:
 
 def test_codebook_use_is_counted_over_the_whole_folder(folder: Path) -> None:
     tokenizer = BlockTokenizer()
-    words = WordCounts(tokenizer.spec.codebooks)
+    words = CodeCounts(tokenizer.spec.codebooks)
     for path in find_files(folder):
         words.add(encode_video(path, tokenizer).arrays)
     assert measure_folder(folder, tokenizer).use() == words.use()
@@ -130,17 +130,17 @@ def test_a_failed_file_is_listed_and_the_others_are_measured(folder: Path) -> No
 
 def test_an_unforeseen_error_ends_everything_unless_it_is_explained(folder: Path) -> None:
     class Failing(BlockTokenizer):
-        def decode(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
+        def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
             if width == 64:
                 raise MemoryError
-            return super().decode(arrays, height, width)
+            return super().decode_clips(arrays, height, width)
 
     with pytest.raises(MemoryError):
         measure_folder(folder, Failing())
     score = measure_folder(folder, Failing(), explain=lambda error: f"no memory ({error!r})")
     assert score.failed == [("below/a.MOV", "no memory (MemoryError())")]
     assert len(score.files) == 2
-    words = WordCounts(Failing().spec.codebooks)
+    words = CodeCounts(Failing().spec.codebooks)
     for name in ("b.mp4", "c.png"):
         words.add(encode_video(folder / name, BlockTokenizer()).arrays)
     assert score.use() == words.use()  # the failed file was encoded, and does not count

@@ -123,11 +123,11 @@ def test_a_failure_half_way_leaves_no_half_written_video(tmp_path: Path, example
     class Failing(BlockTokenizer):
         decoded = 0
 
-        def decode(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
+        def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
             self.decoded += 1
             if self.decoded == 2:
                 raise RuntimeError("out of memory")
-            return super().decode(arrays, height, width)
+            return super().decode_clips(arrays, height, width)
 
     files = RoundtripFiles.named(examples / CLIP, tmp_path)
     with pytest.raises(RuntimeError, match="out of memory"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from small_network import small_network, word_prior
 
-from sweettok_cli.weights_store.local import save_model_folder
+from sweettok_cli.weights_store.sweettok import save_model_folder
 
 
 @pytest.fixture(scope="session")

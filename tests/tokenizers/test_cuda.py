@@ -20,15 +20,15 @@ def clips() -> np.ndarray:
 def test_float32_agrees_with_the_cpu(model_folder: Path) -> None:
     cpu = load_tokenizer(str(model_folder), "cpu", "float32")
     cuda = load_tokenizer(str(model_folder), "cuda", "float32")
-    ours, theirs = cpu.encode(clips()), cuda.encode(clips())
+    ours, theirs = cpu.encode_clips(clips()), cuda.encode_clips(clips())
     for name in ours:
         assert (ours[name] == theirs[name]).mean() > 0.99  # near ties may fall either way
-    shown = cpu.decode(ours, 64, 128).astype(int)
-    assert np.abs(shown - cuda.decode(ours, 64, 128)).max() <= 1
+    shown = cpu.decode_clips(ours, 64, 128).astype(int)
+    assert np.abs(shown - cuda.decode_clips(ours, 64, 128)).max() <= 1
 
 
 def test_auto_is_cuda_in_bfloat16_and_close(model_folder: Path) -> None:
     cpu, auto = load_tokenizer(str(model_folder), "cpu"), load_tokenizer(str(model_folder))
-    ids = cpu.encode(clips())
-    shown = cpu.decode(ids, 64, 128).astype(int)
-    assert np.abs(shown - auto.decode(ids, 64, 128)).mean() < 2
+    ids = cpu.encode_clips(clips())
+    shown = cpu.decode_clips(ids, 64, 128).astype(int)
+    assert np.abs(shown - auto.decode_clips(ids, 64, 128)).mean() < 2

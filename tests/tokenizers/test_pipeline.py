@@ -153,16 +153,16 @@ def test_other_weights_and_other_layouts_are_refused(tmp_path: Path) -> None:
 class Failing(BlockTokenizer):
     """Breaks on the second batch."""
 
-    def encode(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+    def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         if self.batches:
             raise RuntimeError("device lost")
-        return super().encode(clips)
+        return super().encode_clips(clips)
 
-    def decode(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
+    def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
         if self.batches:
             raise RuntimeError("device lost")
         self.batches.append(())
-        return super().decode(arrays, height, width)
+        return super().decode_clips(arrays, height, width)
 
 
 def test_errors_leave_no_file_and_no_thread(tmp_path: Path) -> None:

@@ -44,26 +44,26 @@ def test_arrays_are_those_of_the_spec(
     tokenizer: SweetTokTokenizer, height: int, width: int, frames: int
 ) -> None:
     video = clips(2, frames, height, width)
-    arrays = tokenizer.encode(video)
+    arrays = tokenizer.encode_clips(video)
     shapes = tokenizer.spec.clip_shapes(height, width, image=frames == 1)
     assert {name: array.shape for name, array in arrays.items()} == {n: (2, *s) for n, s in shapes.items()}
     for name, array in arrays.items():
         assert array.dtype == np.uint16
         if array.size:
             assert (array.reshape(-1, 3).max(axis=0) < tokenizer.spec.codebooks[name]).all()
-    decoded = tokenizer.decode(arrays, height, width)
+    decoded = tokenizer.decode_clips(arrays, height, width)
     assert decoded.dtype == np.uint8 and decoded.shape == video.shape
     assert len(np.unique(decoded)) > 10
 
 
 def test_clips_of_a_batch_are_coded_as_if_alone(tokenizer: SweetTokTokenizer) -> None:
     video = clips(3, 17, 64, 128)
-    together = tokenizer.encode(video)
-    decoded = tokenizer.decode(together, 64, 128)
+    together = tokenizer.encode_clips(video)
+    decoded = tokenizer.decode_clips(together, 64, 128)
     for i in range(3):
-        alone = tokenizer.encode(video[i : i + 1])
+        alone = tokenizer.encode_clips(video[i : i + 1])
         assert all(np.array_equal(alone[name][0], together[name][i]) for name in together)
-        shown = tokenizer.decode(alone, 64, 128)[0].astype(int)
+        shown = tokenizer.decode_clips(alone, 64, 128)[0].astype(int)
         assert abs(shown - decoded[i]).max() <= 1
 
 
@@ -72,13 +72,13 @@ def test_the_same_clip_gives_the_same_tokens_and_pixels(
 ) -> None:
     video = clips(1)
     again = SweetTokTokenizer(model_folder, torch.device("cpu"), torch.float32)
-    first, second = tokenizer.encode(video), again.encode(video[:, :, ::-1][:, :, ::-1])
+    first, second = tokenizer.encode_clips(video), again.encode_clips(video[:, :, ::-1][:, :, ::-1])
     assert all(np.array_equal(first[name], second[name]) for name in first)
-    assert np.array_equal(tokenizer.decode(first, 64, 64), again.decode(second, 64, 64))
+    assert np.array_equal(tokenizer.decode_clips(first, 64, 64), again.decode_clips(second, 64, 64))
 
 
 def test_other_pictures_have_other_tokens(tokenizer: SweetTokTokenizer) -> None:
-    dark, bright = (tokenizer.encode(np.full((1, 17, 64, 64, 3), v, np.uint8)) for v in (0, 255))
+    dark, bright = (tokenizer.encode_clips(np.full((1, 17, 64, 64, 3), v, np.uint8)) for v in (0, 255))
     assert not np.array_equal(dark["spatial"], bright["spatial"])
 
 
@@ -92,18 +92,18 @@ def test_words_are_those_of_the_ids(tokenizer: SweetTokTokenizer) -> None:
 
 def test_wrong_clips_are_refused(tokenizer: SweetTokTokenizer) -> None:
     with pytest.raises(ValueError, match="multiple of 64"):
-        tokenizer.encode(clips(1, 17, 64, 80))
+        tokenizer.encode_clips(clips(1, 17, 64, 80))
     with pytest.raises(ValueError, match="neither 1 nor 17"):
-        tokenizer.encode(clips(1, 9))
+        tokenizer.encode_clips(clips(1, 9))
     with pytest.raises(ValueError, match="do not fit"):
-        tokenizer.decode(tokenizer.encode(clips(1)), 64, 128)
+        tokenizer.decode_clips(tokenizer.encode_clips(clips(1)), 64, 128)
 
 
 def test_narrow_arithmetic_keeps_most_tokens(tokenizer: SweetTokTokenizer, model_folder: Path) -> None:
     narrow = load_tokenizer(str(model_folder), device="cpu", dtype="bfloat16")
     video = clips(2)
-    wide, short = tokenizer.encode(video), narrow.encode(video)
+    wide, short = tokenizer.encode_clips(video), narrow.encode_clips(video)
     assert np.mean(wide["spatial"] == short["spatial"]) > 0.8
-    difference = narrow.decode(wide, 64, 64).astype(int) - tokenizer.decode(wide, 64, 64)
+    difference = narrow.decode_clips(wide, 64, 64).astype(int) - tokenizer.decode_clips(wide, 64, 64)
     assert abs(difference).mean() < 3
-    assert not np.array_equal(narrow.decode(wide, 64, 64), tokenizer.decode(wide, 64, 64))
+    assert not np.array_equal(narrow.decode_clips(wide, 64, 64), tokenizer.decode_clips(wide, 64, 64))

@@ -16,15 +16,11 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import sha256_file
 from sweettok_cli.models.sweettok import SweetTok
 from sweettok_cli.training.network import Network, export_model
+from sweettok_cli.weights_store import folder as model_folder
 from sweettok_cli.weights_store import local
-from sweettok_cli.weights_store.local import (
-    find_model,
-    load_model_folder,
-    read_config,
-    read_words,
-    save_model_folder,
-    shipped_models,
-)
+from sweettok_cli.weights_store.folder import ModelHeader, read_header
+from sweettok_cli.weights_store.local import find_model, shipped_models
+from sweettok_cli.weights_store.sweettok import load_model_folder, read_words, save_model_folder
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +41,8 @@ def change_config(folder: Path, **changes: object) -> None:
 
 def test_what_is_saved_is_loaded(folder: Path, network: SweetTok) -> None:
     stored = load_model_folder(folder)
-    assert (stored.name, stored.config) == ("trial", small_config())
-    assert stored.weights_sha256 == sha256_file(folder / "model.safetensors")
+    assert (stored.header.name, stored.config) == ("trial", small_config())
+    assert stored.header.weights_sha256 == sha256_file(folder / "model.safetensors")
     state = network.state_dict()
     assert stored.state.keys() == state.keys()
     for name, value in stored.state.items():
@@ -74,14 +70,16 @@ def test_files_are_what_the_format_says(folder: Path) -> None:
         "model.safetensors",
         "words.json",
     ]
-    config = read_config(folder)
-    assert config["format"] == "sweettok-model" and config["version"] == 1 and config["family"] == "sweettok"
+    config = json.loads((folder / "config.json").read_text())
+    assert config["format"] == "sweettok-model" and config["version"] == 1 and "source" not in config
+    header = read_header(folder)
+    assert (header.family, header.name) == ("sweettok", "trial") and header.config == config["config"]
     assert read_words(folder)["temporal"]["heads"][2] == "motion-head-2"
 
 
 def test_saving_again_replaces(folder: Path, network: SweetTok) -> None:
     save_model_folder(folder, network, word_prior(), name="other")
-    assert load_model_folder(folder).name == "other"
+    assert load_model_folder(folder).header.name == "other"
     assert len(list(folder.iterdir())) == 3
 
 
@@ -150,24 +148,24 @@ def test_reader_caught_while_files_are_replaced_reads_again(
     newer = folder.parent / "newer"
     save_model_folder(newer, later, word_prior())
     (newer / "config.json").replace(folder / "config.json")
-    original, tries = local._load, []
+    original, tries = model_folder._read_weights, []
 
-    def load(path: Path) -> local.StoredModel:
+    def load(path: Path) -> tuple[ModelHeader, dict[str, torch.Tensor]]:
         tries.append(path)
         if len(tries) == 2:
             (newer / "model.safetensors").replace(folder / "model.safetensors")
         return original(path)
 
-    monkeypatch.setattr(local, "_load", load)
+    monkeypatch.setattr(model_folder, "_read_weights", load)
     stored = load_model_folder(folder)
     assert len(tries) == 2
     assert stored.state["post_vq_spatial.bias"][0] == 7.0
-    assert stored.weights_sha256 == sha256_file(folder / "model.safetensors")
+    assert stored.header.weights_sha256 == sha256_file(folder / "model.safetensors")
 
 
 def test_exported_model_is_found_again(network: SweetTok, tmp_path: Path) -> None:
     export_model(tmp_path / "run" / "model", Network(network, small_config(), word_prior()), network, "first")
-    assert load_model_folder(tmp_path / "run" / "model").name == "first"
+    assert load_model_folder(tmp_path / "run" / "model").header.name == "first"
 
 
 def test_shipped_models_go_by_name(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

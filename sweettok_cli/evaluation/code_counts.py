@@ -1,0 +1,83 @@
+"""How often each code of a model's codebooks is named, and how evenly: codebook use and perplexity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+PARTS_OF_SPEECH = {"spatial": ("adjectives", "nouns"), "temporal": ("adverbs", "verbs")}
+"""Modifiers and heads of the two halves of the language codebook (SweetTok, section 3.3)."""
+
+
+@dataclass(frozen=True)
+class ListUse:
+    """What a folder of videos makes of one codebook or word list.
+
+    Attributes:
+        size: codes in the list.
+        used: codes that occur at all.
+        use: ``used / size``.
+        perplexity: ``exp`` of the entropy (in nats) of the codes' frequencies: the number of equally
+            frequent codes that would be as varied. 0 where nothing was counted.
+    """
+
+    size: int
+    used: int
+    use: float
+    perplexity: float
+
+
+class CodeCounts:
+    """Occurrences of every code, list by list.
+
+    Grid families have one list, ``codes``. A token of a language codebook is two modifiers and a head; both
+    modifier columns draw from the same list and are counted together: ``adjectives``, ``nouns``, ``adverbs``,
+    ``verbs``.
+
+    Args:
+        codebooks: sizes behind the index columns, ``{"indices": [8192]}`` or ``{"spatial": [a, a, n],
+            "temporal": [v, v, w]}``. Empty for continuous latents, of which nothing is counted.
+    """
+
+    def __init__(self, codebooks: Mapping[str, Sequence[int]]) -> None:
+        self.counts: dict[str, np.ndarray] = {}
+        for array, sizes in codebooks.items():
+            if array in PARTS_OF_SPEECH:
+                modifiers, heads = PARTS_OF_SPEECH[array]
+                self.counts[modifiers] = np.zeros(sizes[0], np.int64)
+                self.counts[heads] = np.zeros(sizes[-1], np.int64)
+            else:
+                self.counts["codes"] = np.zeros(sizes[0], np.int64)
+
+    def add(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Count index arrays: ``[..., tokens, columns]`` of words (modifiers first, head last), or a grid."""
+        for array, indices in arrays.items():
+            if array in PARTS_OF_SPEECH:
+                modifiers, heads = PARTS_OF_SPEECH[array]
+                self._count(modifiers, indices[..., :-1])
+                self._count(heads, indices[..., -1])
+            elif self.counts:
+                self._count("codes", indices)
+
+    def _count(self, part: str, indices: np.ndarray) -> None:
+        self.counts[part] += np.bincount(indices.ravel(), minlength=len(self.counts[part]))
+
+    def merge(self, other: CodeCounts) -> None:
+        """Take all that ``other`` has counted with the same codebooks."""
+        for part, counts in other.counts.items():
+            self.counts[part] += counts
+
+    def use(self) -> dict[str, ListUse]:
+        """Use and perplexity of each list."""
+        return {part: _use(counts) for part, counts in self.counts.items()}
+
+
+def _use(counts: np.ndarray) -> ListUse:
+    used = int(np.count_nonzero(counts))
+    if not used:
+        return ListUse(len(counts), 0, 0.0, 0.0)
+    frequencies = counts[counts > 0] / counts.sum()
+    perplexity = float(np.exp(-(frequencies * np.log(frequencies)).sum()))
+    return ListUse(len(counts), used, used / len(counts), perplexity)
