@@ -63,9 +63,15 @@ class NameTable:
     def _substitutions(self) -> list[tuple[re.Pattern[str], str]]:
         return [(re.compile(pattern), replacement) for pattern, replacement in self.renamed]
 
+    def why_dropped(self, published: str) -> str | None:
+        """Why the published network never uses a tensor, or None if it does."""
+        if published.endswith(".beta"):
+            return "constant"
+        return next((reason for pattern, reason in self.dropped if re.search(pattern, published)), None)
+
     def our_name(self, published: str) -> str | None:
         """Our name for a published tensor, or None if the published network never uses it."""
-        if published.endswith(".beta") or any(re.search(pattern, published) for pattern, _ in self.dropped):
+        if self.why_dropped(published) is not None:
             return None
         for pattern, replacement in self._substitutions:
             published = pattern.sub(replacement, published)
@@ -105,16 +111,22 @@ class NameTable:
     ) -> None:
         """Copy ``converted`` tensors into ``model``; names that end as one of ``elsewhere`` may be missing.
 
-        A model laid out on the "meta" device takes the tensors themselves. Raises ValueError that names every
-        tensor that is missing or unknown.
+        A model laid out on the "meta" device takes the tensors themselves. Raises ValueError that names the
+        tensors that are missing or unknown, ten of each and how many more.
         """
         on_meta = any(parameter.is_meta for parameter in model.parameters())
         result = model.load_state_dict(converted, strict=False, assign=on_meta)
         missing = [name for name in result.missing_keys if not name.endswith(tuple(elsewhere))]
         problems = []
         if missing:
-            problems.append("missing " + ", ".join(sorted(missing)))
+            problems.append("missing " + listed(missing))
         if result.unexpected_keys:
-            problems.append("unknown " + ", ".join(sorted(result.unexpected_keys)))
+            problems.append("unknown " + listed(result.unexpected_keys))
         if problems:
             raise ValueError(f"not the published {self.network} network: " + "; ".join(problems))
+
+
+def listed(names: Collection[str], most: int = 10) -> str:
+    """``a, b, c and 12 more``: the first names in order, and how many follow."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(sorted(names)[:most]) + more

@@ -38,6 +38,11 @@ def our_name(published: str) -> str | None:
     return _TABLE.our_name(published)
 
 
+def why_dropped(published: str) -> str | None:
+    """Why a published tensor has no name here, or None if it has one."""
+    return _TABLE.why_dropped(published)
+
+
 def convert(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """Published tensors under our names and in the shapes of ``model``.
 
