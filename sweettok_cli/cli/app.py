@@ -23,6 +23,7 @@ from sweettok_cli.cli.encode import encode
 from sweettok_cli.cli.evaluate import evaluate
 from sweettok_cli.cli.failures import debugging, explain
 from sweettok_cli.cli.info import info
+from sweettok_cli.cli.models import models_app
 from sweettok_cli.cli.roundtrip import roundtrip
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
@@ -71,6 +72,7 @@ app.command(short_help="Show what a token file, video or model holds.")(info)
 app.command(short_help="Show the words that a clip's tokens name.")(words)
 app.command("eval", short_help="Measure how well videos survive: PSNR, SSIM, bits.")(evaluate)
 app.command(short_help="Train a tokenizer, one stage of the curriculum.")(train)
+app.add_typer(models_app, name="models")
 app.add_typer(codebook_app, name="codebook")
 app.command()(doctor)
 

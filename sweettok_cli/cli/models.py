@@ -1,0 +1,262 @@
+"""``sweettok models``: which models there are, and how they come to this machine and to the Hub."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sweettok_cli.cli.options import JsonOption, QuietOption
+from sweettok_cli.cli.output import Output
+
+models_app = typer.Typer(help="List, fetch, publish and check models.", no_args_is_help=True)
+
+
+@models_app.callback()
+def models() -> None:
+    """List, fetch, publish and check models."""
+
+
+@models_app.command("list", short_help="List the models that go by name.")
+def list_models(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """List the models that go by name: shipped, pulled, or to be had on the Hub.
+
+    Every command takes these names with --model, and fetches what is not here yet.
+
+    Examples:
+
+        sweettok models list
+
+        sweettok models list --json
+    """
+    from sweettok_cli.weights_store.store import store_folder
+
+    rows = _rows()
+    data = {"store": str(store_folder()), "models": rows}
+    Output(json=as_json, quiet=quiet).result(data, None if as_json else _table(rows))
+
+
+@models_app.command(short_help="Fetch models from the Hub.")
+def pull(
+    names: Annotated[
+        list[str],
+        typer.Argument(help="Names that `list` shows, or OWNER/REPO[@REVISION].", metavar="NAME..."),
+    ],
+    force: Annotated[bool, typer.Option("--force", "-f", help="Fetch again what is here already.")] = False,
+    keep_download: Annotated[
+        bool,
+        typer.Option("--keep-download", help="Keep the published file too, in the Hub's cache."),
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Fetch models from the Hub: checked, converted to safetensors, kept beside the Hub's cache.
+
+    A published checkpoint is read once and then removed, unless --keep-download is given. A repository that
+    `sweettok models push` made is fetched as it is. HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE and HF_HOME mean
+    what they mean to huggingface_hub; SWEETTOK_HOME is the folder for models.
+
+    Examples:
+
+        sweettok models pull vidtok-fsq-causal-488-32768
+
+        sweettok models pull OWNER/REPO@main
+    """
+    from sweettok_cli.weights_store.pull import megabytes, pull_model
+
+    out = Output(json=as_json, quiet=quiet)
+    bars = not quiet and sys.stderr.isatty()
+    pulled = []
+    for name in names:
+        done = pull_model(name, force=force, keep_download=keep_download, say=out.say, bars=bars)
+        size = _bytes(done.folder)
+        pulled.append(
+            {
+                "name": name,
+                "folder": str(done.folder),
+                "family": done.header.family,
+                "bytes": size,
+                "weights_sha256": done.header.weights_sha256,
+                "source": done.header.source,
+                "fetched": done.fetched,
+            }
+        )
+        if not as_json:
+            out.result({}, f"{done.folder} ({megabytes(size)})")
+    if as_json:
+        out.result({"models": pulled}, None)
+
+
+@models_app.command(short_help="Publish a model's folder on the Hub.")
+def push(
+    folder: Annotated[
+        Path, typer.Argument(help="A model's folder.", metavar="FOLDER", exists=True, file_okay=False)
+    ],
+    repository: Annotated[str, typer.Argument(help="Where to: OWNER/REPO.", metavar="REPO")],
+    private: Annotated[
+        bool, typer.Option("--private", help="If the repository is made now, make it private.")
+    ] = False,
+    revision: Annotated[
+        str | None,
+        typer.Option("--revision", help="Branch; made if it is missing.", show_default="main"),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, say what would be sent, send nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Publish a model's folder on the Hub, in one commit.
+
+    Sent are its configuration, weights, words and card; a card is made if there is none. A damaged folder is
+    refused. Log in first: hf auth login.
+
+    Examples:
+
+        sweettok models push runs/first/model OWNER/REPO --dry-run
+
+        sweettok models push runs/first/model OWNER/REPO --private
+    """
+    from sweettok_cli.weights_store.pull import megabytes
+    from sweettok_cli.weights_store.push import plan_push, push_model
+
+    out = Output(json=as_json, quiet=quiet)
+    plan = plan_push(folder, repository, revision)
+    sizes = plan.sizes
+    made = [name for name, content in plan.files.items() if isinstance(content, str)]
+    total = megabytes(sum(sizes.values()))
+    commit = None
+    if not dry_run:
+        out.say(f"Sending {plan.header.name} to {plan.url} ({total})")
+        commit = push_model(plan, private=private, bars=not quiet and sys.stderr.isatty())
+    width = max(map(len, sizes)) + 2
+    listed = [f"{name:<{width}}{size:,} bytes{' (made)' * (name in made)}" for name, size in sizes.items()]
+    ends = f"would be sent to {plan.url}, branch {plan.revision}: {total}" if dry_run else plan.url
+    out.result(
+        {
+            "repository": plan.repository,
+            "revision": plan.revision,
+            "url": plan.url,
+            "model": plan.header.name,
+            "files": sizes,
+            "made": made,
+            "dry_run": dry_run,
+            "commit": commit,
+        },
+        "\n".join([*listed, ends]),
+    )
+
+
+@models_app.command(short_help="Check models of this machine byte by byte.")
+def verify(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Names or folders.", metavar="[NAME|FOLDER]...", show_default="every model that is here"
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Check models of this machine: every byte of the weights against their SHA-256, and their structure.
+
+    The exit code is 1 if one is damaged.
+
+    Examples:
+
+        sweettok models verify
+
+        sweettok models verify sweettok-small runs/first/model
+    """
+    from sweettok_cli.errors import SweettokError
+    from sweettok_cli.weights_store.local import find_model, local_models
+    from sweettok_cli.weights_store.verify import check_folder
+
+    out = Output(json=as_json, quiet=quiet)
+    folders = {name: find_model(name) for name in names} if names else local_models()
+    found: list[dict[str, Any]] = []
+    for name, folder in folders.items():
+        row: dict[str, Any] = {"name": name, "folder": str(folder)}
+        try:
+            checked = check_folder(folder)
+        except SweettokError as error:
+            row |= {"state": "damaged", "detail": f"{str(error).rstrip('.')}; {_remedy(name, folder)}."}
+        else:
+            detail = f"{checked.tensors} tensors, SHA-256 {checked.header.weights_sha256[:16]}..."
+            row |= {"state": "ok", "detail": detail, "bytes": checked.bytes}
+        found.append(row)
+    width = max((len(row["name"]) for row in found), default=0) + 2
+    lines = [f"{row['state']:<9}{row['name']:<{width}}{row['detail']}" for row in found]
+    damaged = [row["name"] for row in found if row["state"] == "damaged"]
+    out.result({"whole": not damaged, "models": found}, "\n".join(lines))
+    if damaged:
+        out.error(f"Damaged: {', '.join(damaged)}.")
+        raise typer.Exit(1)
+
+
+def _remedy(name: str, folder: Path) -> str:
+    from sweettok_cli.weights_store.local import shipped_folders
+    from sweettok_cli.weights_store.store import stored_folder
+
+    if folder.parent in shipped_folders():
+        return "install sweettok again"
+    if folder == stored_folder(name):
+        return f"run `sweettok models pull {name} --force`"
+    return "export, convert or fetch it again"
+
+
+def _rows() -> list[dict[str, Any]]:
+    """One row a model: those of the catalogue, then what else lies in the store."""
+    from sweettok_cli.errors import SweettokError
+    from sweettok_cli.weights_store.catalogue import CATALOGUE
+    from sweettok_cli.weights_store.folder import read_header
+    from sweettok_cli.weights_store.local import local_models, shipped_models
+
+    here, shipped = local_models(), shipped_models()
+    rows = []
+    for model in CATALOGUE:
+        folder = here.pop(model.name, None)
+        state = "on the Hub" if folder is None else "shipped" if model.name in shipped else "pulled"
+        if model.shipped and folder is None:
+            state = "missing"
+        size = model.bytes if folder is None else _bytes(folder)
+        rows.append(
+            {**asdict(model), "pinned": model.pinned, "state": state, "folder": folder and str(folder)}
+            | {"bytes": size}
+        )
+    for name, folder in here.items():
+        row = {"name": name, "folder": str(folder), "bytes": _bytes(folder)}
+        try:
+            header = read_header(folder)
+        except SweettokError as error:
+            rows.append(
+                {**row, "family": "?", "weights_license": "?", "state": "damaged", "note": str(error)}
+            )
+            continue
+        source = header.source.get("pulled", header.source)
+        row |= {key: source.get(key, "") for key in ("repository", "revision")}
+        row |= {"family": header.family, "state": "shipped" if name in shipped else "pulled"}
+        rows.append({**row, "weights_license": header.source.get("weights_license", "see its card")})
+    return rows
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    from rich.table import Table
+
+    from sweettok_cli.cli.tables import as_text
+    from sweettok_cli.weights_store.pull import megabytes
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "family", "licence", "size", "state", ""):
+        table.add_column(title, no_wrap=title == "name", justify="right" if title == "size" else "left")
+    for row in rows:
+        cells = (row["name"], row["family"], row["weights_license"], megabytes(row["bytes"]), row["state"])
+        table.add_row(*cells, row.get("note", ""))
+    return as_text(table)

@@ -1,0 +1,232 @@
+"""One file from the Hub, checked; every way in which that fails, as one sentence.
+
+The network is reached through ``huggingface_hub`` only: its cache, its login, ``HF_ENDPOINT`` and
+``HF_HUB_OFFLINE`` hold here too.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import sha256_file
+
+
+class UnreachableError(SweettokError):
+    """The Hub does not answer; the words lack the remedy, which depends on what was wanted."""
+
+
+class NoSuchFileError(SweettokError):
+    """The repository is there, but ``file`` is not in it."""
+
+    def __init__(self, message: str, file: str) -> None:
+        super().__init__(message)
+        self.file = file
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file of a repository at a commit, as the Hub (or, without a network, its cache) knows it.
+
+    Attributes:
+        repository: ``OWNER/REPO``.
+        name: path in the repository.
+        commit: 40 digits.
+        etag: SHA-256 of a large file, git's SHA-1 of a small one; empty where the cache does not tell.
+        bytes: its size, where it is known.
+        cached: where it lies in the Hub's cache, if it does.
+    """
+
+    repository: str
+    name: str
+    commit: str
+    etag: str
+    bytes: int | None
+    cached: Path | None
+
+
+def endpoint() -> str:
+    """The Hub's address, or its mirror's."""
+    from huggingface_hub import constants
+
+    return constants.ENDPOINT
+
+
+def look_up(repository: str, name: str, revision: str | None = None) -> HubFile:
+    """What the Hub has under this name; its cache answers where the Hub cannot be reached.
+
+    Args:
+        repository: ``OWNER/REPO``.
+        name: path in the repository.
+        revision: commit, branch or tag; by default ``main``.
+
+    Raises:
+        SweettokError: no such repository, revision or file; no right to it; no network and not in the cache.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    found = try_to_load_from_cache(repository, name, revision=revision)
+    cached = Path(found) if isinstance(found, str) else None
+    with one_sentence(repository, name, revision):
+        try:
+            met = get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
+        except HfHubHTTPError as error:
+            # An answer that the file is not to be had; a Hub that is out of order counts as out of reach.
+            if cached is None or error.response.status_code < 500:
+                raise
+            return _from_cache(repository, name, cached)
+        except _network_errors():
+            if cached is None:
+                raise
+            return _from_cache(repository, name, cached)
+        if not met.commit_hash or not met.etag:
+            raise SweettokError(
+                f"{endpoint()} does not answer as the Hub does; check HF_ENDPOINT and the proxy settings."
+            )
+        found = try_to_load_from_cache(repository, name, revision=met.commit_hash)
+        cached = Path(found) if isinstance(found, str) else None
+        return HubFile(repository, name, met.commit_hash, met.etag, met.size, cached)
+
+
+def download(file: HubFile, folder: Path | None, *, bars: bool = False) -> Path:
+    """The path of the file, fetched if it is not in the Hub's cache, its content checked against its etag.
+
+    Args:
+        file: from :func:`look_up`.
+        folder: where to put it if it has to be fetched; None puts it into the Hub's cache.
+        bars: let ``huggingface_hub`` draw its progress bar on stderr.
+
+    Raises:
+        SweettokError: the network failed for good, or the content is not what the Hub announced; then it is
+            not kept.
+    """
+    from huggingface_hub import hf_hub_download
+
+    path = file.cached
+    if path is None:
+        with one_sentence(file.repository, file.name, file.commit), progress_bars(bars):
+            fetched = hf_hub_download(file.repository, file.name, revision=file.commit, local_dir=folder)
+        path = Path(fetched)
+    found = content_digest(path, file.etag)
+    if found != file.etag:
+        _forget(path)
+        raise SweettokError(
+            f"{path.name} of {file.repository} is not what {endpoint()} announced (its digest is {found}, "
+            f"not {file.etag}); it was removed, try again later or with another HF_ENDPOINT."
+        )
+    return path
+
+
+@contextmanager
+def progress_bars(shown: bool) -> Iterator[None]:
+    """Let ``huggingface_hub`` draw its progress bars on stderr, or not."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    silenced = not shown and not are_progress_bars_disabled()
+    if silenced:
+        disable_progress_bars()
+    try:
+        yield
+    finally:
+        if silenced:
+            enable_progress_bars()
+
+
+def content_digest(path: Path, etag: str) -> str:
+    """The digest of a file's content that a Hub etag states: SHA-256 or git's SHA-1; else the etag itself."""
+    if re.fullmatch(r"[0-9a-f]{64}", etag):
+        return sha256_file(path)
+    if re.fullmatch(r"[0-9a-f]{40}", etag):
+        content = path.read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return etag
+
+
+def _forget(path: Path) -> None:
+    if path.is_symlink():  # an entry of the Hub's cache
+        (path.parent / path.readlink()).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _from_cache(repository: str, name: str, path: Path) -> HubFile:
+    commit = path.parts[path.parts.index("snapshots") + 1]
+    etag = path.readlink().name if path.is_symlink() else ""
+    return HubFile(repository, name, commit, etag, path.stat().st_size, path)
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """What ``huggingface_hub`` lets through when the network fails.
+
+    It has spoken through different libraries; its own error is derived from the library's.
+    """
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (OSError, *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)))
+
+
+@contextmanager
+def one_sentence(repository: str, name: str = "", revision: str | None = None) -> Iterator[None]:
+    """Turn the errors of ``huggingface_hub`` into errors for the user."""
+    from huggingface_hub.errors import HFValidationError
+
+    foreseen: tuple[type[Exception], ...] = (HFValidationError, *_network_errors())
+    try:
+        yield
+    except foreseen as error:
+        raise _explained(error, repository, name, revision or "main") from error
+
+
+def _explained(error: Exception, repository: str, name: str, revision: str) -> SweettokError:
+    """What an error of ``huggingface_hub`` means, and what to do about it."""
+    from huggingface_hub import errors
+
+    hub = endpoint()
+    if isinstance(error, errors.HFValidationError):
+        return SweettokError(f"{repository!r} is no name of a repository; give OWNER/REPO.")
+    if isinstance(error, errors.GatedRepoError):
+        return SweettokError(
+            f"{hub}/{repository} is given to registered users only; accept its terms there, then log in with "
+            "`hf auth login`."
+        )
+    if isinstance(error, errors.RepositoryNotFoundError):
+        return SweettokError(
+            f"{hub} has no repository {repository} that is open to you; check the name, or log in with "
+            "`hf auth login` (or HF_TOKEN) if it is private."
+        )
+    if isinstance(error, errors.RevisionNotFoundError):
+        return SweettokError(
+            f"{hub}/{repository} has no revision {revision}; check the name of the revision."
+        )
+    if isinstance(error, errors.HfHubHTTPError):
+        status = error.response.status_code
+        if isinstance(error, errors.EntryNotFoundError):
+            return NoSuchFileError(f"{hub}/{repository} has no file {name} at revision {revision}.", name)
+        if status in (401, 403):
+            return SweettokError(
+                f"{hub} refuses access to {repository} (status {status}); log in with `hf auth login`, or "
+                "set HF_TOKEN to a token that has the right."
+            )
+        if status < 500:
+            return SweettokError(
+                f"{hub} refuses the request for {repository} (status {status}): {_words(error)}."
+            )
+        return UnreachableError(f"{hub} is out of order (status {status})")
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return UnreachableError("HF_HUB_OFFLINE is set")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        return SweettokError(
+            f"Cannot keep what {hub} sends ({error.strerror}); free some space, or set HF_HOME to another "
+            "folder."
+        )
+    return UnreachableError(f"{hub} cannot be reached ({_words(error)})")
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
