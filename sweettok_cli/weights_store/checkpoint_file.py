@@ -38,6 +38,8 @@ FOLDER_FILES = (
     "model.safetensors",
     "pytorch_model.bin",
 )
+#: The part that is named where there are no parts.
+WHOLE = "the whole file"
 #: The published SweetTok trainer's folders inside its checkpoints.
 PLAIN_FOLDER, AVERAGED_FOLDER = "unwrapped_model", "ema_model"
 
@@ -53,6 +55,7 @@ class Checkpoint:
         state: the tensors by name, on the CPU; where possible not yet read but mapped.
         plain: for a moving average in a folder of its own: the tensors of the network it is the average of.
         averaged: whether ``state`` is a moving average.
+        settings: what a Lightning checkpoint says the network was made with, by name.
         prefixes: beginnings that every name had and that were taken off.
     """
 
@@ -62,6 +65,7 @@ class Checkpoint:
     state: dict[str, Tensor]
     plain: dict[str, Tensor] = field(default_factory=dict)
     averaged: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)
     prefixes: tuple[str, ...] = ()
 
 
@@ -82,8 +86,8 @@ def read_checkpoint(path: Path, averaged: bool = False) -> Checkpoint:
         return _read_folder(path.parent, averaged)
     if not path.is_file():
         raise SweettokError(f"There is no checkpoint {path}; give the file or folder to convert.")
-    part, state = _read_file(path, averaged)
-    return _clean(Checkpoint(path, (path,), part, state, averaged=part in AVERAGED_PARTS))
+    part, state, settings = _read_file(path, averaged)
+    return _clean(Checkpoint(path, (path,), part, state, averaged=part in AVERAGED_PARTS, settings=settings))
 
 
 def _read_folder(path: Path, averaged: bool) -> Checkpoint:
@@ -104,7 +108,7 @@ def _read_folder(path: Path, averaged: bool) -> Checkpoint:
     files = _shards(found) if found.suffix == ".json" else (found,)
     state: dict[str, Tensor] = {}
     for file in files:
-        part, tensors = _read_file(file, averaged)
+        part, tensors, _ = _read_file(file, averaged)
         if twice := state.keys() & tensors.keys():
             raise SweettokError(f"{file} holds {min(twice)}, which another file of {folder} holds too.")
         state |= tensors
@@ -129,12 +133,10 @@ def _shards(index: Path) -> tuple[Path, ...]:
     return tuple(files)
 
 
-WHOLE = "the whole file"
-
-
-def _read_file(path: Path, averaged: bool) -> tuple[str, dict[str, Tensor]]:
+def _read_file(path: Path, averaged: bool) -> tuple[str, dict[str, Tensor], dict[str, Any]]:
+    """Which part was taken, its tensors, and the settings beside it."""
     if path.suffix == ".safetensors":
-        return WHOLE, _load_safetensors(path)
+        return WHOLE, _load_safetensors(path), {}
     content = load_weights_only(path)
     if not isinstance(content, Mapping):
         raise SweettokError(f"{path} holds no state dict but {type(content).__name__}; give another file.")
@@ -147,7 +149,17 @@ def _read_file(path: Path, averaged: bool) -> tuple[str, dict[str, Tensor]]:
     bad = next((name for name, value in state.items() if not isinstance(value, Tensor)), None)
     if bad is not None:
         raise SweettokError(f"{path} has {bad} among its tensors, which is none; give another file.")
-    return part or WHOLE, dict(state)
+    return part or WHOLE, dict(state), _settings(content)
+
+
+def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Lightning's ``hyper_parameters``; those that were given as one ``args`` are taken out of it."""
+    found = content.get("hyper_parameters")
+    if not isinstance(found, Mapping):
+        return {}
+    args = found.get("args")
+    inner = vars(args) if isinstance(args, argparse.Namespace) else args
+    return {**found, **inner} if isinstance(inner, Mapping) else dict(found)
 
 
 def _is_state(value: object) -> bool:

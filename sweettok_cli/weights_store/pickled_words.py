@@ -29,6 +29,9 @@ from sweettok_cli.codebook.prior import MAX_WORDS, WordGraph, WordPrior
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.weights_store.plain_pickle import read_plain_pickle, unwrapped
 
+#: Under which the words that have no row are kept, for each half.
+WITHOUT_VECTOR = "words without a vector"
+
 
 @dataclass(frozen=True)
 class _Layout:
@@ -94,7 +97,7 @@ def read_pickled_words(spatial: Path, temporal: Path) -> WordPrior:
         graph, absent = _read(path, layout)
         graphs.append(graph)
         if absent:
-            about[f"{half} words without a vector"] = absent
+            about[f"{half} {WITHOUT_VECTOR}"] = absent
     return WordPrior(graphs[0], graphs[1], about)
 
 
