@@ -29,7 +29,7 @@ def decode(
         typer.Option(
             "--output",
             "-o",
-            help="Video (.mp4, .mov) or, for an image, picture (.png, .jpg) to write, or a folder.",
+            help="Video (.mp4, .mov), for an image a picture (.png, .jpg), bare pixels (.npy), or a folder.",
             show_default="NAME.decoded.mp4",
         ),
     ] = None,
@@ -61,7 +61,8 @@ def decode(
 ) -> None:
     """Decode a token file into a video or an image.
 
-    The result has the source's size, number of frames and frame rate. Its path is printed on stdout.
+    The result has the source's size, number of frames and frame rate. Its path is printed on stdout. A .npy
+    file holds the pixels as the model gave them, uint8 [frames, height, width, 3], before any video codec.
 
     Examples:
 
@@ -70,6 +71,8 @@ def decode(
         sweettok decode clip.npz -o back.mp4 --audio-from clip.mp4
 
         sweettok decode photo.npz -o back.png --force
+
+        sweettok decode clip.npz -o clip.npy
     """
     use_one_heap()
     from sweettok_cli.files import check_target
@@ -81,7 +84,7 @@ def decode(
     target = _target(tokens_file, output, meta.image)
     check_target(target, force)
     if audio_from is not None:
-        _check_audio(audio_from, meta.image, out)
+        _check_audio(audio_from, target, meta.image, out)
     from sweettok_cli.tokenizers.load import load_tokenizer
     from sweettok_cli.tokenizers.pipeline import check_match, decode_video
     from sweettok_cli.video.writer import DEFAULT_CRF
@@ -130,7 +133,7 @@ def _target(tokens_file: Path, output: Path | None, image: bool) -> Path:
     endings = (
         (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff") if image else (".mp4", ".m4v", ".mov")
     )
-    if output.suffix.lower() not in endings:
+    if output.suffix.lower() not in (*endings, ".npy"):
         what = "an image" if image else "a video"
         raise SweettokError(
             f"{tokens_file} holds {what}, which is not written as {output.name}; name it {endings[0]}."
@@ -138,12 +141,14 @@ def _target(tokens_file: Path, output: Path | None, image: bool) -> Path:
     return output
 
 
-def _check_audio(audio_from: Path, image: bool, out: Output) -> None:
+def _check_audio(audio_from: Path, target: Path, image: bool, out: Output) -> None:
     from sweettok_cli.errors import SweettokError
     from sweettok_cli.video.source import open_container
 
     if image:
         raise SweettokError(f"An image has no sound to take from {audio_from}; leave out --audio-from.")
+    if target.suffix.lower() == ".npy":
+        raise SweettokError(f"{target} holds pixels and no sound; leave out --audio-from, or write an .mp4.")
     with open_container(audio_from) as container:
         if not container.streams.audio:
             out.warn(f"{audio_from} has no sound; the video is written without.")

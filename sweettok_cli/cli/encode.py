@@ -23,6 +23,7 @@ from sweettok_cli.cli.options import (
     ModelOption,
     OverlapOption,
     QuietOption,
+    SampleOption,
 )
 from sweettok_cli.cli.output import Output, count
 
@@ -56,6 +57,7 @@ def encode(
     dtype: DtypeOption = Dtype.auto,
     batch_clips: BatchClipsOption = None,
     overlap: OverlapOption = 0,
+    sample: SampleOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -99,7 +101,7 @@ def encode(
     if jobs:
         from sweettok_cli.tokenizers.load import load_tokenizer
 
-        tokenizer = load_tokenizer(model, device.value, dtype.value)
+        tokenizer = load_tokenizer(model, device.value, dtype.value, sample=sample)
         for place, job in enumerate(jobs, 1):
             label = f"{place}/{len(jobs)} {job.source.name}" if plan.batch else job.source.name
             try:

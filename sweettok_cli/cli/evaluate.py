@@ -24,6 +24,7 @@ from sweettok_cli.cli.options import (
     ModelOption,
     OverlapOption,
     QuietOption,
+    SampleOption,
 )
 from sweettok_cli.cli.output import Output, ProgressCallback, count
 from sweettok_cli.cli.tables import as_text
@@ -45,6 +46,7 @@ def evaluate(
     ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N files.")] = None,
     overlap: OverlapOption = 0,
+    sample: SampleOption = None,
     batch_clips: BatchClipsOption = None,
     device: DeviceOption = Device.auto,
     dtype: DtypeOption = Dtype.auto,
@@ -75,7 +77,7 @@ def evaluate(
     find_files(target)  # before the model is loaded, which takes seconds
     if table:
         check_target(table, force)
-    tokenizer = load_tokenizer(model, device.value, dtype.value)
+    tokenizer = load_tokenizer(model, device.value, dtype.value, sample=sample)
 
     @contextmanager
     def watch(place: int, files: int, name: str) -> Iterator[ProgressCallback]:

@@ -51,6 +51,16 @@ OverlapOption = Annotated[
         show_default=True,
     ),
 ]
+SampleOption = Annotated[
+    int | None,
+    typer.Option(
+        "--sample",
+        min=0,
+        metavar="SEED",
+        help="Draw the latents of a KL model from their distribution, with this seed.",
+        show_default="their mean",
+    ),
+]
 ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Replace outputs that exist.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No talk and no progress on stderr.")]

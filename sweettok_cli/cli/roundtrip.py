@@ -20,6 +20,7 @@ from sweettok_cli.cli.options import (
     ModelOption,
     OverlapOption,
     QuietOption,
+    SampleOption,
 )
 from sweettok_cli.cli.output import Output, count
 
@@ -44,6 +45,7 @@ def roundtrip(
     ] = 4.0,
     model: ModelOption = DEFAULT_MODEL,
     overlap: OverlapOption = 0,
+    sample: SampleOption = None,
     batch_clips: BatchClipsOption = None,
     device: DeviceOption = Device.auto,
     dtype: DtypeOption = Dtype.auto,
@@ -72,7 +74,7 @@ def roundtrip(
     output = Output(json=as_json, quiet=quiet)
     files = RoundtripFiles.named(file, out)
     with files.prepared(force):
-        tokenizer = load_tokenizer(model, device.value, dtype.value)
+        tokenizer = load_tokenizer(model, device.value, dtype.value, sample=sample)
         with output.progress("encode, decode", unit="frames of 2 passes") as on_progress:
             result = make_roundtrip(
                 file,

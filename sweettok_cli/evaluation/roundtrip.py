@@ -17,7 +17,7 @@ from sweettok_cli.evaluation.plot import draw_scores
 from sweettok_cli.evaluation.side_by_side import SideBySide
 from sweettok_cli.files import atomic_output, check_target
 from sweettok_cli.tokenizers.base import Tokenizer
-from sweettok_cli.tokenizers.pipeline import decode_frames, encode_video
+from sweettok_cli.tokenizers.pipeline import MAX_QUEUE, decode_frames, encode_video
 from sweettok_cli.tokenizers.threads import write_behind
 from sweettok_cli.tokens.file import write_tokens
 from sweettok_cli.tokens.schema import TokenMeta, Tokens
@@ -195,7 +195,7 @@ def _writer(
     if meta.image:
         return lambda frame: write_image(path, np.ascontiguousarray(frame), force=force)
     video = VideoWriter(path, width, height, meta.rate, times=meta.frame_times(), force=force)
-    write = stack.enter_context(write_behind(stack.enter_context(video).write, depth=meta.clip_frames))
+    write = stack.enter_context(write_behind(stack.enter_context(video).write, depth=min(meta.clip_frames, MAX_QUEUE)))
     return lambda frame: write(np.ascontiguousarray(frame))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -29,10 +29,13 @@ from sweettok_cli.video import (
     soften_seams,
     write_image,
 )
+from sweettok_cli.video.array_writer import array_writer
 from sweettok_cli.video.writer import DEFAULT_CRF
 
 #: Called with frames done and, where it is known, frames in all.
 OnProgress = Callable[[int, "int | None"], None]
+#: Frames that wait for the video writer at most.
+MAX_QUEUE = 32
 
 
 @dataclass(frozen=True)
@@ -174,7 +177,8 @@ def decode_video(
     Args:
         tokens: as :func:`~sweettok_cli.tokens.read_tokens` gives them.
         tokenizer: the model that encoded them.
-        out: .mp4, .m4v or .mov for a video; .png, .jpg, .webp, ... for an image.
+        out: .mp4, .m4v or .mov for a video; .png, .jpg, .webp, ... for an image; .npy for the bare pixels,
+            uint8 [t, h, w, 3] or [h, w, 3].
         batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
         audio_from: a file whose sound is copied.
         crf: H.264 quality, 0 (lossless) to 51.
@@ -186,21 +190,30 @@ def decode_video(
     """
     meta = tokens.meta
     check_match(meta, tokenizer.spec, f"The token file of {meta.source or out.name}")
-    if meta.image:
-        write_image(out, next(decode_frames(tokens, tokenizer)), force=force)
-        return
-    video = VideoWriter(
-        out,
-        meta.width,
-        meta.height,
-        meta.rate,
-        crf=crf,
-        times=meta.frame_times(),
-        audio_from=audio_from,
-        force=force,
-    )
-    with video as writer, write_behind(writer.write, depth=meta.clip_frames) as write:
-        for done, frame in enumerate(decode_frames(tokens, tokenizer, batch_clips=batch_clips), 1):
+    frames = decode_frames(tokens, tokenizer, batch_clips=batch_clips)
+    with ExitStack() as stack:
+        if out.suffix.lower() == ".npy":
+            size = (meta.height, meta.width, 3)
+            shape = size if meta.image else (meta.frames, *size)
+            write = stack.enter_context(array_writer(out, shape, force))
+        elif meta.image:
+            write_image(out, next(frames), force=force)
+            return
+        else:
+            video = VideoWriter(
+                out,
+                meta.width,
+                meta.height,
+                meta.rate,
+                crf=crf,
+                times=meta.frame_times(),
+                audio_from=audio_from,
+                force=force,
+            )
+            write = stack.enter_context(
+                write_behind(stack.enter_context(video).write, depth=min(meta.clip_frames, MAX_QUEUE))
+            )
+        for done, frame in enumerate(frames, 1):
             write(np.ascontiguousarray(frame))
             if on_progress is not None:
                 on_progress(done, meta.frames)

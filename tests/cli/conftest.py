@@ -48,7 +48,11 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> list[BlockTokenizer]:
     loaded: list[BlockTokenizer] = []
 
     def load(
-        name_or_path: str = "sweettok-small", device: str = "auto", dtype: str = "auto"
+        name_or_path: str = "sweettok-small",
+        device: str = "auto",
+        dtype: str = "auto",
+        *,
+        sample: int | None = None,
     ) -> BlockTokenizer:
         if name_or_path not in ("sweettok-small", "blocks"):
             raise SweettokError(f"{name_or_path} is no known model.")

@@ -171,12 +171,12 @@ def test_a_full_disk_leaves_nothing_half_written(tokens: Path) -> None:
 def test_an_interrupt_leaves_nothing_half_written(tokens: Path) -> None:
     prelude = (
         "import time\n"
-        "decode = BlockTokenizer.decode\n"
+        "decode = BlockTokenizer.decode_clips\n"
         "def slow(self, *arguments):\n"
         "    print('decoding', flush=True)\n"
         "    time.sleep(1)\n"
         "    return decode(self, *arguments)\n"
-        "BlockTokenizer.decode = slow\n"
+        "BlockTokenizer.decode_clips = slow\n"
     )
     running = start(prelude, "decode", tokens)
     assert running.stdout is not None
@@ -199,3 +199,13 @@ def test_the_shipped_model_decodes_what_it_encoded(process: Cli, examples: Path,
     assert decoded.shape == source.shape
     # Far below what the weights reach, far above what anything but this clip would.
     assert -10 * np.log10(((source - decoded) ** 2).mean() / 255**2) > 18
+
+
+def test_bare_pixels(cli: Cli, blocks: list[BlockTokenizer], tokens: Path, image_tokens: Path) -> None:
+    assert cli("decode", tokens, "-o", tokens.with_name("clip.npy")).code == 0
+    video = np.load(tokens.with_name("clip.npy"))
+    assert (video.dtype, video.shape) == (np.uint8, (20, 256, 454, 3))
+    assert cli("decode", image_tokens, "-o", tokens.with_name("photo.npy")).code == 0
+    assert (np.load(tokens.with_name("photo.npy")) == 99).all()
+    ran = cli("decode", tokens, "-o", tokens.with_name("b.npy"), "--audio-from", CLIP)
+    assert ran.code == 1 and "holds pixels and no sound" in ran.err

@@ -105,14 +105,14 @@ def test_an_unforeseen_failure_does_not_stop_a_batch(
     cli: Cli, blocks: list[BlockTokenizer], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SWEETTOK_DEBUG", raising=False)
-    encode = BlockTokenizer.encode
+    encode = BlockTokenizer.encode_clips
 
     def fail_on_video(self: BlockTokenizer, clips: np.ndarray) -> dict[str, np.ndarray]:
         if clips.shape[1] > 1:
             raise RuntimeError("device lost")
         return encode(self, clips)
 
-    monkeypatch.setattr(BlockTokenizer, "encode", fail_on_video)
+    monkeypatch.setattr(BlockTokenizer, "encode_clips", fail_on_video)
     ran = cli("encode", folder, "--json")
     summary = json.loads(ran.out)
     assert ran.code == 1
