@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sweettok_cli.cli.convert import convert
 from sweettok_cli.cli.options import JsonOption, QuietOption
 from sweettok_cli.cli.output import Output
 
@@ -88,6 +89,9 @@ def pull(
             out.result({}, f"{done.folder} ({megabytes(size)})")
     if as_json:
         out.result({"models": pulled}, None)
+
+
+models_app.command(short_help="Read a checkpoint that was trained elsewhere.")(convert)
 
 
 @models_app.command(short_help="Publish a model's folder on the Hub.")
