@@ -37,7 +37,8 @@ class HubFile:
     Attributes:
         repository: ``OWNER/REPO``.
         name: path in the repository.
-        commit: 40 digits.
+        revision: as it was asked for.
+        commit: what that is, 40 digits.
         etag: SHA-256 of a large file, git's SHA-1 of a small one; empty where the cache does not tell.
         bytes: its size, where it is known.
         cached: where it lies in the Hub's cache, if it does.
@@ -45,6 +46,7 @@ class HubFile:
 
     repository: str
     name: str
+    revision: str
     commit: str
     etag: str
     bytes: int | None
@@ -58,13 +60,13 @@ def endpoint() -> str:
     return constants.ENDPOINT
 
 
-def look_up(repository: str, name: str, revision: str | None = None) -> HubFile:
+def look_up(repository: str, name: str, revision: str = "main") -> HubFile:
     """What the Hub has under this name; its cache answers where the Hub cannot be reached.
 
     Args:
         repository: ``OWNER/REPO``.
         name: path in the repository.
-        revision: commit, branch or tag; by default ``main``.
+        revision: commit, branch or tag.
 
     Raises:
         SweettokError: no such repository, revision or file; no right to it; no network and not in the cache.
@@ -81,18 +83,18 @@ def look_up(repository: str, name: str, revision: str | None = None) -> HubFile:
             # An answer that the file is not to be had; a Hub that is out of order counts as out of reach.
             if cached is None or error.response.status_code < 500:
                 raise
-            return _from_cache(repository, name, cached)
+            return _from_cache(repository, name, revision, cached)
         except _network_errors():
             if cached is None:
                 raise
-            return _from_cache(repository, name, cached)
+            return _from_cache(repository, name, revision, cached)
         if not met.commit_hash or not met.etag:
             raise SweettokError(
                 f"{endpoint()} does not answer as the Hub does; check HF_ENDPOINT and the proxy settings."
             )
         found = try_to_load_from_cache(repository, name, revision=met.commit_hash)
         cached = Path(found) if isinstance(found, str) else None
-        return HubFile(repository, name, met.commit_hash, met.etag, met.size, cached)
+        return HubFile(repository, name, revision, met.commit_hash, met.etag, met.size, cached)
 
 
 def download(file: HubFile, folder: Path | None, *, bars: bool = False) -> Path:
@@ -111,8 +113,10 @@ def download(file: HubFile, folder: Path | None, *, bars: bool = False) -> Path:
 
     path = file.cached
     if path is None:
-        with one_sentence(file.repository, file.name, file.commit), progress_bars(bars):
-            fetched = hf_hub_download(file.repository, file.name, revision=file.commit, local_dir=folder)
+        # The cache finds a branch again without a network only if it was fetched as a branch.
+        revision = file.revision if folder is None else file.commit
+        with one_sentence(file.repository, file.name, revision), progress_bars(bars):
+            fetched = hf_hub_download(file.repository, file.name, revision=revision, local_dir=folder)
         path = Path(fetched)
     found = content_digest(path, file.etag)
     if found != file.etag:
@@ -155,10 +159,10 @@ def _forget(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _from_cache(repository: str, name: str, path: Path) -> HubFile:
+def _from_cache(repository: str, name: str, revision: str, path: Path) -> HubFile:
     commit = path.parts[path.parts.index("snapshots") + 1]
     etag = path.readlink().name if path.is_symlink() else ""
-    return HubFile(repository, name, commit, etag, path.stat().st_size, path)
+    return HubFile(repository, name, revision, commit, etag, path.stat().st_size, path)
 
 
 def _network_errors() -> tuple[type[Exception], ...]:
@@ -172,7 +176,7 @@ def _network_errors() -> tuple[type[Exception], ...]:
 
 
 @contextmanager
-def one_sentence(repository: str, name: str = "", revision: str | None = None) -> Iterator[None]:
+def one_sentence(repository: str, name: str = "", revision: str = "main") -> Iterator[None]:
     """Turn the errors of ``huggingface_hub`` into errors for the user."""
     from huggingface_hub.errors import HFValidationError
 
@@ -180,7 +184,7 @@ def one_sentence(repository: str, name: str = "", revision: str | None = None) -
     try:
         yield
     except foreseen as error:
-        raise _explained(error, repository, name, revision or "main") from error
+        raise _explained(error, repository, name, revision) from error
 
 
 def _explained(error: Exception, repository: str, name: str, revision: str) -> SweettokError:

@@ -197,7 +197,7 @@ def _copy(repository: str, revision: str | None, part: Part, keep: bool, say: Sa
             shutil.copyfile(path, part.model / file.name)
 
     try:
-        config = look_up(repository, CONFIG_FILE, revision)
+        config = look_up(repository, CONFIG_FILE, revision or "main")
         fetch(config)
         header = read_header(part.model)
         weights = look_up(repository, WEIGHTS_FILE, config.commit)
