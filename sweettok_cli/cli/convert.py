@@ -65,10 +65,10 @@ def convert(
 
         sweettok models convert vidtok_kl_causal_488_4chn.ckpt --as vidtok
 
-        sweettok models convert imagenet_ucf.ckpt --as omnitokenizer -o models/omni
+        sweettok models convert imagenet_ucf.ckpt --as omnitokenizer -o omni
 
-        sweettok models convert checkpoint-50000/unwrapped_model --as sweettok --name sweettok-ucf
-            --words-spatial mlc_codebook_noun_adj.pkl --words-temporal mlc_codebook_verb_adv.pkl
+        sweettok models convert unwrapped_model --as sweettok
+        --words-spatial noun_adj.pkl --words-temporal verb_adv.pkl
     """
     from sweettok_cli.errors import SweettokError
     from sweettok_cli.weights_store.convert import convert_checkpoint, model_name

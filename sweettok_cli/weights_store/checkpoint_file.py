@@ -15,7 +15,6 @@ import argparse
 import dataclasses
 import json
 import pickle
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,7 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.weights_store.plain_pickle import refused_global
+from sweettok_cli.weights_store.plain_pickle import is_archive, refused_global, torch_reason
 
 #: Where a checkpoint's dict keeps the network, and where a moving average of it; the first found is taken.
 PLAIN_PARTS = ("state_dict", "model", "model_state_dict", "module")
@@ -178,13 +177,12 @@ def load_weights_only(path: Path) -> Any:
             or it is damaged.
     """
     try:
-        mapped = zipfile.is_zipfile(path)  # files from before torch 1.6 are no archives
         with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive(path))
     except pickle.UnpicklingError as error:
         name = refused_global(error)
         if name is None:
-            raise SweettokError(f"{path} is no checkpoint of torch ({_first(error)}).") from error
+            raise SweettokError(f"{path} is no checkpoint of torch ({torch_reason(error)}).") from error
         asked = ", ".join(_all_refused(path)) or name
         raise SweettokError(
             f"{path} asks for {asked}, which is no plain data; nothing in it was run. If you trust the file, "
@@ -192,7 +190,7 @@ def load_weights_only(path: Path) -> Any:
             'torch.save(checkpoint["state_dict"], "tensors.pt").'
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise SweettokError(f"{path} cannot be read ({_first(error)}); fetch it again.") from error
+        raise SweettokError(f"{path} cannot be read ({torch_reason(error)}); fetch it again.") from error
 
 
 def _all_refused(path: Path) -> list[str]:
@@ -233,7 +231,3 @@ def without_wrappers(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str,
     if len(set(inner)) != len(inner):
         raise SweettokError(f"{path} holds a tensor twice, with and without _orig_mod in its name.")
     return dict(zip(inner, state.values(), strict=True)), tuple(removed)
-
-
-def _first(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -101,7 +101,7 @@ def told_from_tensors(state: Mapping[str, Tensor], path: Path) -> OmniConfig:
         heads = state[f"encoder.{temporal}.layers.0.1.to_q.weight"].shape[0] // head_dim
     except (KeyError, ValueError) as error:
         raise SweettokError(
-            f"{path} is no OmniTokenizer that is read here ({error}); see what it is with --as."
+            f"{path} is no OmniTokenizer that is read here ({error.args[0]}); say what it is with --as."
         ) from error
     tables = [t for key, t in state.items() if key.endswith(".relative_position_bias_table")]
     return OmniConfig(

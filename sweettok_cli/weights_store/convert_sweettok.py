@@ -56,7 +56,7 @@ def convert_sweettok(
     state, path = _with_trained_codebook(checkpoint), checkpoint.path
     if "latent_spatial_tokens" not in state:
         raise SweettokError(
-            f"{path} is no compact SweetTok: it has no latent_spatial_tokens; see what it is with --as."
+            f"{path} is no compact SweetTok: it has no latent_spatial_tokens; say what it is with --as."
         )
     prior = read_pickled_words(*words)
     for half, graph, prefix, file in (

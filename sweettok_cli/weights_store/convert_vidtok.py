@@ -103,7 +103,7 @@ def told_from_tensors(state: Mapping[str, Tensor], version: str, path: Path) -> 
         ]
     except (KeyError, IndexError) as error:
         raise SweettokError(
-            f"{path} is no VidTok network ({error} is missing); see what it is with --as."
+            f"{path} is no VidTok network ({error.args[0]} is missing); say what it is with --as."
         ) from error
     if encoded not in (channels, 2 * channels) or any(w % width for w in widths):
         raise SweettokError(

@@ -11,7 +11,6 @@ import io
 import math
 import pickle
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -50,10 +49,9 @@ def read_plain_pickle(path: Path) -> Any:
         SweettokError: the file asks for anything else, which is named and was not run; or it is no pickle.
     """
     try:
+        if is_archive(path):
+            return _torch_data(path)
         with open(path, "rb") as stream:
-            if zipfile.is_zipfile(stream):
-                return _torch_data(path)
-            stream.seek(0)
             data = _PlainUnpickler(stream).load()
             return _torch_data(path) if isinstance(data, int) and data == _TORCH_MAGIC else unwrapped(data)
     except RefusedError as error:
@@ -73,8 +71,23 @@ def _torch_data(source: Path | io.BytesIO) -> Any:
     except pickle.UnpicklingError as error:
         name = refused_global(error)
         if name is None:
-            raise pickle.UnpicklingError(str(error).partition("\n")[0]) from error
+            raise pickle.UnpicklingError(torch_reason(error)) from error
         raise RefusedError(name) from error
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is what ``torch.save`` has written since torch 1.6; others may have one inside."""
+    with open(path, "rb") as stream:
+        return stream.read(4) == b"PK\x03\x04"
+
+
+def torch_reason(error: Exception) -> str:
+    """Why torch could not load a file, in one line, without its advice to load it in another way."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    own = next((line for line in lines if line.startswith("WeightsUnpickler error: ")), None)
+    if own is None:
+        own = lines[1] if len(lines) > 1 and lines[0].startswith("Weights only load failed") else lines[0]
+    return own.removeprefix("WeightsUnpickler error: ")[:200]
 
 
 def refused_global(error: pickle.UnpicklingError) -> str | None:
