@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sweettok_cli.evaluation.psnr import psnr
-from sweettok_cli.evaluation.ssim import ssim
+from sweettok_cli.evaluation.metrics.psnr import psnr
+from sweettok_cli.evaluation.metrics.ssim import ssim
 
 
 @dataclass
@@ -17,8 +17,8 @@ class Comparison:
     Only the frame before is kept, so a video of any length can be compared.
 
     Attributes:
-        psnr: decibels of each frame so far (see :func:`sweettok_cli.evaluation.psnr.psnr`).
-        ssim: similarity of each frame so far (see :func:`sweettok_cli.evaluation.ssim.ssim`).
+        psnr: decibels of each frame so far (see :func:`sweettok_cli.evaluation.metrics.psnr.psnr`).
+        ssim: similarity of each frame so far (see :func:`sweettok_cli.evaluation.metrics.ssim.ssim`).
         borders: numbers of the frames, 0 excluded, with which a clip begins (see
             :meth:`TokenizerSpec.begins_clip`).
         flicker: what the borders between clips look like in motion.

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.psnr import psnr
+from sweettok_cli.evaluation.metrics.psnr import psnr
 from sweettok_cli.files import atomic_output
 from sweettok_cli.training.index import Entry
 from sweettok_cli.video.reader import read_clip

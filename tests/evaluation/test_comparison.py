@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweettok_cli.evaluation.comparison import Comparison, SeamFlicker
-from sweettok_cli.evaluation.psnr import CEILING
+from sweettok_cli.evaluation.metrics.psnr import CEILING
 
 
 def compare(sources: np.ndarray, reconstructions: np.ndarray, clip: int) -> Comparison:

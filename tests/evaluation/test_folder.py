@@ -16,8 +16,8 @@ from block_tokenizer import BlockTokenizer
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.code_counts import CodeCounts
 from sweettok_cli.evaluation.folder import clip_record, find_files, measure_file, measure_folder
-from sweettok_cli.evaluation.psnr import psnr
-from sweettok_cli.evaluation.ssim import ssim
+from sweettok_cli.evaluation.metrics.psnr import psnr
+from sweettok_cli.evaluation.metrics.ssim import ssim
 from sweettok_cli.tokenizers.pipeline import decode_frames, encode_video
 from sweettok_cli.tokens.bits import token_cost
 from sweettok_cli.video import VideoReader, VideoWriter, write_image

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweettok_cli.evaluation.ssim import C1, ssim, window
+from sweettok_cli.evaluation.metrics.ssim import C1, ssim, window
 
 
 def plain_ssim(first: np.ndarray, second: np.ndarray) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sweettok_cli.evaluation.psnr import check_pair
+from sweettok_cli.evaluation.metrics.psnr import check_pair
 
 WINDOW = 11
 SIGMA = 1.5
@@ -31,19 +31,32 @@ def ssim(first: np.ndarray, second: np.ndarray) -> float:
         ValueError: the shapes differ or the frames are not uint8.
     """
     check_pair(first, second)
+    return float(similarity(planes(first), planes(second))[0].mean())
+
+
+def similarity(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """SSIM of each channel, and its part without luminance (contrast times structure).
+
+    Args:
+        x: float64 ``[h, c, w]`` in ``[0, 255]``, no side shorter than the window.
+        y: float64 of the same shape.
+
+    Returns:
+        Two float64 ``[c]``, means over the pixels.
+    """
     # Float64 throughout: in float32 the difference of squares costs the fifth digit of flat, bright pictures.
-    x, y = _planes(first), _planes(second)  # each [h, 3, w]
-    moments = np.empty((len(x), 4, *x.shape[1:]))  # [h, 4, 3, w]
+    moments = np.empty((len(x), 4, *x.shape[1:]))  # [h, 4, c, w]
     moments[:, 0], moments[:, 1] = x, y
     np.multiply(x, y, out=moments[:, 3])
-    np.add(np.square(x, out=x), np.square(y, out=y), out=moments[:, 2])
-    mean_x, mean_y, square_sum, product = np.moveaxis(_blur(moments), 1, 0)  # each [h - 10, 3, w - 10]
+    np.square(x, out=moments[:, 2])
+    moments[:, 2] += np.square(y)
+    mean_x, mean_y, square_sum, product = np.moveaxis(_blur(moments), 1, 0)  # each [h - 10, c, w - 10]
 
     mean_product = mean_x * mean_y
     mean_squares = np.square(mean_x) + np.square(mean_y)
     luminance = (2 * mean_product + C1) / (mean_squares + C1)
     structure = (2 * (product - mean_product) + C2) / (square_sum - mean_squares + C2)
-    return float(np.mean(luminance * structure))
+    return (luminance * structure).mean(axis=(0, 2)), structure.mean(axis=(0, 2))
 
 
 def window() -> np.ndarray:
@@ -53,7 +66,7 @@ def window() -> np.ndarray:
     return weights / weights.sum()
 
 
-def _planes(frame: np.ndarray) -> np.ndarray:
+def planes(frame: np.ndarray) -> np.ndarray:
     """uint8 ``[h, w, 3]`` -> float64 ``[h, 3, w]``, neither side shorter than the window."""
     missing = [(0, max(0, WINDOW - side)) for side in frame.shape[:2]]
     if any(after for _, after in missing):
