@@ -90,20 +90,16 @@ def read_checkpoint(path: Path, averaged: bool = False) -> Checkpoint:
 
 
 def _read_folder(path: Path, averaged: bool) -> Checkpoint:
-    plain: dict[str, Tensor] = {}
-    folder = path
-    if averaged and (path / AVERAGED_FOLDER).is_dir():
-        folder = path / AVERAGED_FOLDER
-    beside = folder.resolve().parent / PLAIN_FOLDER
-    if folder.resolve().name == AVERAGED_FOLDER and beside.is_dir():
-        plain = _read_folder(beside, averaged=False).state
-    found = next((folder / name for name in FOLDER_FILES if (folder / name).is_file()), None)
-    if found is None and (folder / PLAIN_FOLDER).is_dir():
-        return _read_folder(folder / PLAIN_FOLDER, averaged)
+    folders = [path / AVERAGED_FOLDER] * averaged + [path, path / PLAIN_FOLDER]
+    found = next((f / name for f in folders for name in FOLDER_FILES if (f / name).is_file()), None)
     if found is None:
         raise SweettokError(
-            f"{folder} holds no checkpoint: none of {', '.join(FOLDER_FILES)} is in it; give the file itself."
+            f"{path} holds no checkpoint: none of {', '.join(FOLDER_FILES)} is in it; give the file itself."
         )
+    folder = found.parent.resolve()
+    plain: dict[str, Tensor] = {}
+    if folder.name == AVERAGED_FOLDER and (folder.parent / PLAIN_FOLDER).is_dir():
+        plain = _read_folder(folder.parent / PLAIN_FOLDER, averaged=False).state
     files = _shards(found) if found.suffix == ".json" else (found,)
     state: dict[str, Tensor] = {}
     for file in files:
@@ -112,7 +108,7 @@ def _read_folder(path: Path, averaged: bool) -> Checkpoint:
             raise SweettokError(f"{file} holds {min(twice)}, which another file of {folder} holds too.")
         state |= tensors
     where = found.relative_to(path).as_posix()
-    is_average = part in AVERAGED_PARTS or folder.resolve().name == AVERAGED_FOLDER
+    is_average = part in AVERAGED_PARTS or folder.name == AVERAGED_FOLDER
     part = where if part == WHOLE else f"{where}, {part}"
     return _clean(Checkpoint(path, files, part, state, plain, is_average))
 
