@@ -294,7 +294,9 @@ def test_a_replacement_that_was_cut_off_is_undone(tmp_path: Path, monkeypatch: p
     with store.building("model", print) as part:
         part.model.mkdir()
         (part.model / "config.json").write_text("new")
+        built = part.model.stat().st_ino
         assert store.install(part) == tmp_path / "model"
+    assert (tmp_path / "model").stat().st_ino == built  # moved as one, not copied
     assert (tmp_path / "model" / "config.json").read_text() == "new"
     assert list((tmp_path / ".parts").iterdir()) == []
 
