@@ -13,12 +13,12 @@ from sweettok_cli.cli.convert import convert
 from sweettok_cli.cli.options import JsonOption, QuietOption
 from sweettok_cli.cli.output import Output
 
-models_app = typer.Typer(help="List, fetch, publish and check models.", no_args_is_help=True)
+models_app = typer.Typer(help="List, fetch, convert, publish and check models.", no_args_is_help=True)
 
 
 @models_app.callback()
 def models() -> None:
-    """List, fetch, publish and check models."""
+    """List, fetch, convert, publish and check models."""
 
 
 @models_app.command("list", short_help="List the models that go by name.")

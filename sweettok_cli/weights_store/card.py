@@ -7,7 +7,7 @@ from sweettok_cli.weights_store.folder import ModelHeader
 
 _SAID = {
     "repository": "converted from",
-    "file": "file",
+    "path": "file",
     "revision": "commit",
     "sha256": "SHA-256 of that file",
     "code_license": "licence of the code",

@@ -161,7 +161,7 @@ def _convert(
     file = look_up(model.repository, model.file, model.revision)
     _say_fetching(model.name, file, say)
     path = download(file, None if keep else part.download, bars=bars)
-    digest = sha256_file(path)
+    digest = file.etag if len(file.etag) == 64 else sha256_file(path)  # just compared, if it is a SHA-256
     if model.sha256 is not None and digest != model.sha256:
         raise SweettokError(
             f"{model.file} of {model.repository} is not the file that is known here (SHA-256 {digest}, not "
@@ -170,7 +170,7 @@ def _convert(
     source = {
         "repository": model.repository,
         "revision": file.commit,
-        "file": model.file,
+        "path": model.file,
         "sha256": digest,
         "code_license": model.code_license,
         "weights_license": model.weights_license,

@@ -13,7 +13,7 @@ from sweettok_cli.weights_store.catalogue import CATALOGUE
 from sweettok_cli.weights_store.local import find_model
 
 Cli = Callable[..., "object"]
-COMMANDS = ("list", "pull", "push", "verify")
+COMMANDS = ("list", "pull", "convert", "push", "verify")
 
 
 @pytest.fixture(autouse=True)

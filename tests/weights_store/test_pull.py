@@ -88,7 +88,7 @@ def test_a_named_model_is_fetched_checked_and_converted_once(place: Place, hub: 
     assert row["source"] == {
         "repository": VIDTOK,
         "revision": hub.repositories[VIDTOK].branches["main"],
-        "file": FILE,
+        "path": FILE,
         "sha256": sha256(CHECKPOINT),
         "code_license": "MIT",
         "weights_license": "MIT",

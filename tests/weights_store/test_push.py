@@ -16,7 +16,7 @@ from small_converter import model_files
 from sweettok_cli.weights_store.card import model_card
 from sweettok_cli.weights_store.folder import read_header
 
-SOURCE = {"repository": "microsoft/VidTok", "file": "checkpoints/a.ckpt", "weights_license": "MIT"}
+SOURCE = {"repository": "microsoft/VidTok", "path": "checkpoints/a.ckpt", "weights_license": "MIT"}
 
 
 @pytest.fixture
