@@ -19,7 +19,7 @@ from sweettok_cli.weights_store.checkpoint_file import (
     Checkpoint,
     read_checkpoint,
 )
-from sweettok_cli.weights_store.folder import ModelHeader
+from sweettok_cli.weights_store.folder import ModelHeader, read_header
 from sweettok_cli.weights_store.whole_folder import check_folder_target, whole_folder
 
 #: What ``--as`` takes beside the names of published models.
@@ -79,8 +79,8 @@ def convert_checkpoint(
     _check_average(checkpoint, averaged)
     about = {**(source or {}), **_origin(checkpoint, words)}
     with whole_folder(folder, force) as part:
-        header = _write(kind, checkpoint, part, name, words, averaged, about)
-    return dataclasses.replace(header, folder=folder)
+        _write(kind, checkpoint, part, name, words, averaged, about)
+    return read_header(folder)
 
 
 def _write(
@@ -91,30 +91,31 @@ def _write(
     words: tuple[Path, Path] | None,
     averaged: bool,
     source: Mapping[str, Any],
-) -> ModelHeader:
+) -> None:
     # Each family's networks are imported only when they are asked for.
     if kind.family == "sweettok":
         from sweettok_cli.weights_store.convert_sweettok import convert_sweettok
 
         assert words is not None
-        return convert_sweettok(checkpoint, folder, name=name, words=words, source=source)
-    if kind.family == "omnitokenizer":
+        convert_sweettok(checkpoint, folder, name=name, words=words, source=source)
+    elif kind.family == "omnitokenizer":
         from sweettok_cli.weights_store.convert_omnitokenizer import convert_omnitokenizer
 
         published = kind.published_as is not None
-        return convert_omnitokenizer(checkpoint, folder, name=name, published=published, source=source)
-    from sweettok_cli.weights_store.convert_vidtok import convert_vidtok
+        convert_omnitokenizer(checkpoint, folder, name=name, published=published, source=source)
+    else:
+        from sweettok_cli.weights_store.convert_vidtok import convert_vidtok
 
-    newer = kind.family == "vidtok-v1.1" or _published_name(checkpoint.path).endswith("-v1.1")
-    return convert_vidtok(
-        checkpoint,
-        folder,
-        name=name,
-        published_as=kind.published_as,
-        version="1.1" if newer else "1.0",
-        averaged=averaged,
-        source=source,
-    )
+        newer = kind.family == "vidtok-v1.1" or _published_name(checkpoint.path).endswith("-v1.1")
+        convert_vidtok(
+            checkpoint,
+            folder,
+            name=name,
+            published_as=kind.published_as,
+            version="1.1" if newer else "1.0",
+            averaged=averaged,
+            source=source,
+        )
 
 
 def _kind(family_or_name: str) -> _Kind:

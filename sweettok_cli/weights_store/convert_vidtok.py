@@ -160,7 +160,7 @@ def _check_fit(
         for key in shared
         if state[key].shape != own[key].shape
     ]:
-        problems.append(f"of another shape {listed(wrong)}")
+        problems.append(f"of another shape {listed(wrong, 3)}")
     if problems:
         what = published_as or f"a VidTok network of version {config.version}"
         raise SweettokError(f"{path} is not {what}: {'; '.join(problems)}.")
