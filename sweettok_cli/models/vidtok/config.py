@@ -1,0 +1,167 @@
+"""What a VidTok network looks like: one frozen dataclass for every published one and for smaller ones."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_NAME = re.compile(
+    r"vidtok-(?P<kind>kl|fsq)-(?P<order>causal|noncausal)-(?P<shape>\d+)-(?P<size>\d+)(?P<chn>chn)?(?P<v>-v1\.1)?"
+)
+
+# What the published settings add to the default for a compression of time x height x width.
+_SHAPES: dict[str, dict[str, Any]] = {
+    "488": {},
+    "41616": {"multipliers": (1, 2, 4, 4, 4), "spatial_down": (0, 1, 2, 3), "spatial_up": (1, 2, 3, 4)},
+    "444": {"spatial_down": (1, 2), "spatial_up": (1, 2)},
+    "288": {"temporal_down": (1,), "temporal_up": (2,)},
+    "888": {"temporal_down": (0, 1, 2), "temporal_up": (1, 2, 3)},
+}
+# 41616 halves time on its two deepest levels that shrink the picture, but doubles it, as 488 does, on levels
+# 2 and 1: encoder and decoder are not mirror images.
+_SHAPES["41616"]["temporal_down"] = (2, 3)
+
+
+@dataclass(frozen=True)
+class VidTokConfig:
+    """Shape of the network; the defaults are those of ``vidtok-kl-causal-488-4chn``.
+
+    Levels are counted from the pixels (0) to the latents. Every tuple may be given as a list.
+
+    Attributes:
+        regularizer: ``"kl"``: latents are real numbers; ``"fsq"``: each channel takes one of 8 values.
+        channels: of the latents, after the regulariser.
+        causal: no frame sees a later one. Otherwise convolutions in time look both ways.
+        version: ``"1.0"`` or ``"1.1"`` (causal only): what precedes the first frame (nothing, or copies of
+            it), and how time is doubled (by repeating frames, or linearly between them).
+        width: channels on level 0.
+        multipliers: channels on each level, in units of ``width``.
+        encoder_blocks: pairs of a spatial and a temporal residual block on each level of the encoder.
+        decoder_blocks: the same of the decoder.
+        spatial_down: levels at whose end the encoder halves height and width.
+        spatial_up: levels at whose end the decoder doubles them.
+        temporal_down: levels at whose end the encoder halves the number of frames; among ``spatial_down``.
+        temporal_up: levels at whose end the decoder doubles it; among ``spatial_up``.
+
+    Source: the settings published with microsoft/VidTok; Tang et al., "VidTok: A Versatile and Open-Source
+    Video Tokenizer", arXiv:2412.13061.
+    """
+
+    regularizer: str = "kl"
+    channels: int = 4
+    causal: bool = True
+    version: str = "1.0"
+    width: int = 128
+    multipliers: tuple[int, ...] = (1, 2, 4, 4)
+    encoder_blocks: int = 2
+    decoder_blocks: int = 3
+    spatial_down: tuple[int, ...] = (0, 1, 2)
+    spatial_up: tuple[int, ...] = (1, 2, 3)
+    temporal_down: tuple[int, ...] = (1, 2)
+    temporal_up: tuple[int, ...] = (1, 2)
+
+    def __post_init__(self) -> None:
+        for name in ("multipliers", "spatial_down", "spatial_up", "temporal_down", "temporal_up"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # lists, where they come from JSON
+        if self.regularizer not in ("kl", "fsq"):
+            raise ValueError(f"regularizer is 'kl' or 'fsq', not {self.regularizer!r}")
+        if self.version not in ("1.0", "1.1"):
+            raise ValueError(f"version is '1.0' or '1.1', not {self.version!r}")
+        if self.version == "1.1" and not self.causal:
+            raise ValueError("version 1.1 is causal")
+        levels = set(range(len(self.multipliers)))
+        for side, spatial, temporal in (
+            ("down", self.spatial_down, self.temporal_down),
+            ("up", self.spatial_up, self.temporal_up),
+        ):
+            if not set(spatial) <= levels:
+                raise ValueError(
+                    f"spatial_{side} {spatial} has a level that is not among 0..{len(levels) - 1}"
+                )
+            if not set(temporal) <= set(spatial):
+                raise ValueError(f"temporal_{side} {temporal} is not among spatial_{side} {spatial}")
+        if len(self.spatial_down) != len(self.spatial_up) or len(self.temporal_down) != len(self.temporal_up):
+            raise ValueError("encoder and decoder must change size equally often")
+
+    @classmethod
+    def from_name(cls, name: str) -> VidTokConfig:
+        """The configuration behind a published name, or one put together in the same way.
+
+        ``vidtok-{kl|fsq}-{causal|noncausal}-{shape}-{size}[-v1.1]``: ``shape`` is the compression of time,
+        height and width (488, 41616, 444, 288, 888); ``size`` is ``<n>chn`` for KL and the number of codes,
+        a power of 8, for FSQ.
+
+        Raises:
+            ValueError: the name is none of these.
+        """
+        parts = _NAME.fullmatch(name)
+        if parts is None or parts["shape"] not in _SHAPES or (parts["kind"] == "kl") != bool(parts["chn"]):
+            raise ValueError(f"{name!r} does not name a VidTok network")
+        channels = int(parts["size"])
+        if parts["kind"] == "fsq":
+            codes, channels = channels, (channels.bit_length() - 1) // 3
+            if channels < 1 or 8**channels != codes:
+                raise ValueError(f"{name!r}: {codes} codes are not a power of 8")
+        return cls(
+            regularizer=parts["kind"],
+            channels=channels,
+            causal=parts["order"] == "causal",
+            version="1.1" if parts["v"] else "1.0",
+            **_SHAPES[parts["shape"]],
+        )
+
+    @property
+    def fsq_levels(self) -> tuple[int, ...]:
+        """Values that each channel of a code can take; empty for KL."""
+        return (8,) * self.channels if self.regularizer == "fsq" else ()
+
+    @property
+    def codes(self) -> int:
+        """Size of the codebook of an FSQ network."""
+        return 8**self.channels
+
+    @property
+    def encoder_channels(self) -> int:
+        """Channels that the encoder gives to the regulariser: for KL, mean and logarithm of the variance."""
+        return self.channels * (2 if self.regularizer == "kl" else 1)
+
+    @property
+    def time_factor(self) -> int:
+        """Frames behind one latent frame."""
+        return 2 ** len(self.temporal_down)
+
+    @property
+    def space_factor(self) -> int:
+        """Pixels behind one latent, along height and along width."""
+        return 2 ** len(self.spatial_down)
+
+    @property
+    def replicates(self) -> bool:
+        """Whether copies of the first frame, instead of zeros, precede it in causal convolutions."""
+        return self.version == "1.1"
+
+    @property
+    def interpolates(self) -> bool:
+        """Whether frames are doubled linearly between neighbours instead of by repetition."""
+        return self.version == "1.1"
+
+    def frames_in_front(self, frames: int) -> int:
+        """Copies of the first frame that the encoder puts before a clip of ``frames`` frames.
+
+        Raises:
+            ValueError: the network does not take clips of that length. Version 1.1 takes any; version 1.0
+                takes multiples of :attr:`time_factor`, and if it is causal, one frame more than that.
+        """
+        factor = self.time_factor
+        rest = frames % factor
+        if frames < 1:
+            raise ValueError("a clip has at least one frame")
+        if rest == 0:
+            return 0
+        if self.version == "1.1":
+            return factor - rest
+        if self.causal and rest == 1:
+            return factor - 1
+        more = f" or 1 + {factor} * k" if self.causal else ""
+        raise ValueError(f"a clip of {frames} frames: this network takes {factor} * k{more} frames")

@@ -1,0 +1,103 @@
+"""From latents to pixels: levels of spatial and temporal blocks, each larger than the last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sweettok_cli.models.vidtok.blocks import ChannelNorm, Middle, ResidualBlock
+from sweettok_cli.models.vidtok.config import VidTokConfig
+from sweettok_cli.models.vidtok.convolutions import time_conv
+from sweettok_cli.models.vidtok.encoder import GROUP_PIXELS
+from sweettok_cli.models.vidtok.interpolation import FrameDoubler
+from sweettok_cli.models.vidtok.memory import Piece, regroup
+from sweettok_cli.models.vidtok.resampling import SpatialUpsample, TemporalUpsample
+
+
+class SpatialUpLevel(nn.Module):
+    """The 2-D half of a level."""
+
+    def __init__(self, wide: int, width: int, blocks: int, upsample: bool) -> None:
+        super().__init__()
+        self.block = nn.ModuleList(
+            ResidualBlock.spatial(wide if index == 0 else width, width) for index in range(blocks)
+        )
+        self.upsample = SpatialUpsample(width) if upsample else None
+
+
+class TemporalUpLevel(nn.Module):
+    """The half of a level that works in time."""
+
+    def __init__(self, config: VidTokConfig, width: int, upsample: bool) -> None:
+        super().__init__()
+        self.block = nn.ModuleList(
+            ResidualBlock.temporal(config, width) for _ in range(config.decoder_blocks)
+        )
+        self.upsample = TemporalUpsample(config, width) if upsample else None
+
+
+class Decoder(nn.Module):
+    """Latents in, frames out, those in front of the clip among them (section 4.2 of the reference notes)."""
+
+    def __init__(self, config: VidTokConfig) -> None:
+        super().__init__()
+        widths = [config.width * m for m in config.multipliers]
+        self.interpolates = config.interpolates
+        self.group_pixels = GROUP_PIXELS if config.causal else None
+        self.conv_in = time_conv(config, nn.Conv3d(config.channels, widths[-1], 3))
+        self.mid = Middle(config, widths[-1])
+        self.up = nn.ModuleList(
+            SpatialUpLevel(wide, width, config.decoder_blocks, level in config.spatial_up)
+            for level, (width, wide) in enumerate(zip(widths, [*widths[1:], widths[-1]], strict=True))
+        )
+        self.up_temporal = nn.ModuleList(
+            TemporalUpLevel(config, width, level in config.temporal_up) for level, width in enumerate(widths)
+        )
+        self.norm_out = ChannelNorm(widths[0])
+        self.conv_out = time_conv(config, nn.Conv3d(widths[0], 3, 3))
+
+    def doublers(self, tiled: bool = False) -> list[FrameDoubler]:
+        """New states for the interpolations of one stream, deepest first; none where frames are repeated."""
+        if not self.interpolates:
+            return []
+        times = sum(temporal.upsample is not None for temporal in self.up_temporal)
+        return [FrameDoubler(2**done, tiled) for done in range(times)]
+
+    def forward(
+        self, pieces: Iterable[Piece], doublers: list[FrameDoubler], closed: bool = True
+    ) -> Iterator[Tensor]:
+        """Pieces of latents [b, t', h', w', c] -> frames [b, t, h, w, 3], as they become ready.
+
+        Frames whose neighbours are yet to come are held back in ``doublers``, unless ``closed``. Of pieces
+        with a forked memory only what others need of them is computed.
+        """
+        pieces = (self._enter(piece) for piece in regroup(pieces, self.group_pixels))
+        waiting = list(doublers)
+        for spatial, temporal in zip(reversed(self.up), reversed(self.up_temporal), strict=True):
+            pieces = self._level(pieces, spatial, temporal)  # type: ignore[arg-type]
+            if temporal.upsample is not None:
+                if waiting:
+                    pieces = waiting.pop(0).push(regroup(pieces, self.group_pixels), closed)
+                    if not waiting:
+                        pieces = (piece for piece in pieces if piece.memory.parent is None)
+                pieces = self._upsample(pieces, temporal.upsample)  # type: ignore[arg-type]
+        for x, memory in regroup(pieces, self.group_pixels):
+            yield self.conv_out(F.silu(self.norm_out(x), inplace=True), memory)
+
+    def _enter(self, piece: Piece) -> Piece:
+        x, memory = piece
+        return Piece(self.mid(self.conv_in(x, memory), memory), memory)
+
+    def _level(
+        self, pieces: Iterable[Piece], spatial: SpatialUpLevel, temporal: TemporalUpLevel
+    ) -> Iterator[Piece]:
+        for x, memory in regroup(pieces, self.group_pixels):
+            for in_space, in_time in zip(spatial.block, temporal.block, strict=True):
+                x = in_time(in_space(x, memory), memory)
+            yield Piece(x if spatial.upsample is None else spatial.upsample(x), memory)
+
+    def _upsample(self, pieces: Iterable[Piece], upsample: TemporalUpsample) -> Iterator[Piece]:
+        for x, memory in regroup(pieces, self.group_pixels):
+            yield Piece(upsample(x, memory), memory)

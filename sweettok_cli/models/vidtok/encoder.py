@@ -1,0 +1,84 @@
+"""From pixels to latents: levels of spatial and temporal blocks, each smaller than the last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sweettok_cli.models.vidtok.blocks import ChannelNorm, Middle, ResidualBlock
+from sweettok_cli.models.vidtok.config import VidTokConfig
+from sweettok_cli.models.vidtok.convolutions import time_conv
+from sweettok_cli.models.vidtok.memory import Piece, regroup
+from sweettok_cli.models.vidtok.resampling import SpatialDownsample, TemporalDownsample
+
+#: Pixels of a level that are worked on at once; fewer save memory, many more save no time.
+GROUP_PIXELS = 2 * 256 * 256
+
+
+class SpatialDownLevel(nn.Module):
+    """The 2-D half of a level."""
+
+    def __init__(self, wide: int, width: int, blocks: int, downsample: bool) -> None:
+        super().__init__()
+        self.block = nn.ModuleList(
+            ResidualBlock.spatial(wide if index == 0 else width, width) for index in range(blocks)
+        )
+        self.downsample = SpatialDownsample(width) if downsample else None
+
+
+class TemporalDownLevel(nn.Module):
+    """The half of a level that works in time."""
+
+    def __init__(self, config: VidTokConfig, width: int, downsample: bool) -> None:
+        super().__init__()
+        self.block = nn.ModuleList(
+            ResidualBlock.temporal(config, width) for _ in range(config.encoder_blocks)
+        )
+        self.downsample = TemporalDownsample(config, width) if downsample else None
+
+
+class Encoder(nn.Module):
+    """Frames in, latents before the regulariser out (section 4.1 of the reference notes)."""
+
+    def __init__(self, config: VidTokConfig) -> None:
+        super().__init__()
+        widths = [config.width * m for m in config.multipliers]
+        self.group_pixels = GROUP_PIXELS if config.causal else None
+        self.conv_in = time_conv(config, nn.Conv3d(3, config.width, 3))
+        self.down = nn.ModuleList(
+            SpatialDownLevel(wide, width, config.encoder_blocks, level in config.spatial_down)
+            for level, (wide, width) in enumerate(zip([config.width, *widths], widths, strict=False))
+        )
+        self.down_temporal = nn.ModuleList(
+            TemporalDownLevel(config, width, level in config.temporal_down)
+            for level, width in enumerate(widths)
+        )
+        self.mid = Middle(config, widths[-1])
+        self.norm_out = ChannelNorm(widths[-1])
+        self.conv_out = time_conv(config, nn.Conv3d(widths[-1], config.encoder_channels, 3))
+
+    def forward(self, pieces: Iterable[Piece]) -> Iterator[Tensor]:
+        """Pieces of frames [b, t, h, w, 3] -> latents [b, t', h', w', c], as they become ready.
+
+        The frames of a push must together be a multiple of the factor by which time shrinks.
+        """
+        pieces = (Piece(self.conv_in(*piece), piece.memory) for piece in regroup(pieces, self.group_pixels))
+        for spatial, temporal in zip(self.down, self.down_temporal, strict=True):
+            pieces = self._level(pieces, spatial, temporal)  # type: ignore[arg-type]
+        for x, memory in regroup(pieces, self.group_pixels):
+            x = F.silu(self.norm_out(self.mid(x, memory)), inplace=True)
+            yield self.conv_out(x, memory)
+
+    def _level(
+        self, pieces: Iterable[Piece], spatial: SpatialDownLevel, temporal: TemporalDownLevel
+    ) -> Iterator[Piece]:
+        for x, memory in regroup(pieces, self.group_pixels, 1 if temporal.downsample is None else 2):
+            for in_space, in_time in zip(spatial.block, temporal.block, strict=True):
+                x = in_time(in_space(x, memory), memory)
+            if spatial.downsample is not None:
+                x = spatial.downsample(x)
+            if temporal.downsample is not None:
+                x = temporal.downsample(x, memory)
+            yield Piece(x, memory)
