@@ -29,7 +29,7 @@ class Metric(Protocol):
     """
 
     names: tuple[str, ...]
-    definitions: Mapping[str, str]
+    definitions: dict[str, str]
     unit: str
     higher_is_better: bool
 
