@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.models.config import SweetTokConfig
+from sweettok_cli.models.linear import Linear
 from sweettok_cli.models.patches import PatchEmbedding, cut_first_frame, cut_later_frames
 from sweettok_cli.models.tiles import (
     TileGrid,
@@ -41,7 +42,7 @@ class Encoder(nn.Module):
         self.spatial_position = learned(config.spatial_queries**2, dim)
         self.temporal_position = learned(config.tile**2, dim)
         # Anchored tokens live on the linear path from pixels to pixels: norms would take away its scale.
-        embedding = nn.Linear if config.anchored else PatchEmbedding
+        embedding = Linear if config.anchored else PatchEmbedding
         self.embed_first_frame = embedding(3 * config.patch**2, dim)
         self.embed_later_frames = embedding(3 * config.temporal_patch * config.patch**2, dim)
         self.spatial_features = Transformer(
@@ -61,8 +62,8 @@ class Encoder(nn.Module):
         self.temporal_queries = Transformer(config.stack("1" * len(config.encoder_temporal), cross=True))
         self.spatial_norm = nn.LayerNorm(dim)
         self.temporal_norm = nn.LayerNorm(dim)
-        self.spatial_out = nn.Linear(dim, dim)
-        self.temporal_out = nn.Linear(dim, dim)
+        self.spatial_out = Linear(dim, dim)
+        self.temporal_out = Linear(dim, dim)
 
     def embed(self, video: Tensor) -> Tensor:
         """[b, 3, 1 + k*temporal_patch, h, w] -> [b, 1 + k, h/patch, w/patch, d]."""
@@ -127,8 +128,8 @@ class Decoder(nn.Module):
         self.temporal_position = learned(config.tile**2, dim)
         self.position = learned(config.tile**2, dim)
         self.mask_token = learned(dim)
-        self.embed_spatial = nn.Linear(dim, dim)
-        self.embed_temporal = nn.Linear(dim, dim)
+        self.embed_spatial = Linear(dim, dim)
+        self.embed_temporal = Linear(dim, dim)
         latent_blocks = config.decoder_spatial.translate(_WINDOWS_TO_WHOLE)[:: config.decoder_reads]
         self.spatial_latents = Transformer(config.stack(latent_blocks, rotary=True, norm_out=False))
         self.temporal_latents = Transformer(

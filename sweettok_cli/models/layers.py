@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from sweettok_cli.models.linear import Linear, by_rows, only_evaluates
+
 # The published networks scale the cosine of query and key by this constant instead of head_dim ** -0.5.
 COSINE_SCALE = 8.0
 
@@ -40,11 +42,14 @@ class FeedForward(nn.Module):
         super().__init__()
         inner = math.ceil(int(4 * (2 / 3) * dim) / multiple) * multiple
         self.norm = nn.LayerNorm(dim)
-        self.expand = nn.Linear(dim, 2 * inner, bias=False)
-        self.contract = nn.Linear(inner, dim, bias=False)
+        self.expand = Linear(dim, 2 * inner, bias=False)
+        self.contract = Linear(inner, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., d] -> [..., d]."""
+        return by_rows(self._transform, x, self.expand.out_features)
+
+    def _transform(self, x: Tensor) -> Tensor:
         value, gate = self.expand(self.norm(x)).chunk(2, dim=-1)
         return self.contract(F.gelu(gate) * value)
 
@@ -104,6 +109,9 @@ def rotary_table(height: int, width: int, head_dim: int, device: torch.device) -
 def rotate(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
     """Turn neighbouring channel pairs of x [n, heads, tokens, c] by the angles of ``table``."""
     cos, sin = table
+    if only_evaluates(x):  # one pass over memory instead of seven, but complex numbers are not compiled
+        pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))
+        return torch.view_as_real(pairs * torch.complex(cos, sin)).flatten(-2)
     even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
     return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
 
@@ -117,9 +125,9 @@ class CosineAttention(nn.Module):
         self.heads = heads
         self.head_dim = head_dim
         self.norm = GammaNorm(dim)
-        self.to_q = nn.Linear(dim, inner, bias=False)
-        self.to_kv = nn.Linear(dim, 2 * inner, bias=False)
-        self.to_out = nn.Linear(inner, dim, bias=False)
+        self.to_q = Linear(dim, inner, bias=False)
+        self.to_kv = Linear(dim, 2 * inner, bias=False)
+        self.to_out = Linear(inner, dim, bias=False)
         self.q_scale = nn.Parameter(torch.ones(head_dim))
         self.k_scale = nn.Parameter(torch.ones(head_dim))
 
@@ -127,8 +135,9 @@ class CosineAttention(nn.Module):
         return rearrange(x, "n l (heads c) -> n heads l c", heads=self.heads)
 
     def _attend(self, q: Tensor, k: Tensor, v: Tensor, causal: bool = False) -> Tensor:
-        q = (F.normalize(q, dim=-1) * self.q_scale).to(v.dtype)
-        k = (F.normalize(k, dim=-1) * self.k_scale).to(v.dtype)
+        q = F.normalize(q, dim=-1).to(v.dtype)
+        # Both gains go to the keys: a product does not mind, and there are seldom more keys than queries.
+        k = (F.normalize(k, dim=-1) * (self.q_scale * self.k_scale)).to(v.dtype)
         out = F.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=COSINE_SCALE)
         return self.to_out(rearrange(out, "n heads l c -> n l (heads c)"))
 
@@ -158,8 +167,8 @@ class SingleTokenAttention(nn.Module):
 
     def __init__(self, dim: int, heads: int, head_dim: int) -> None:
         super().__init__()
-        self.to_v = nn.Linear(dim, heads * head_dim, bias=False)
-        self.to_out = nn.Linear(heads * head_dim, dim, bias=False)
+        self.to_v = Linear(dim, heads * head_dim, bias=False)
+        self.to_out = Linear(heads * head_dim, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """[n, 1, d] -> [n, 1, d]."""
@@ -203,8 +212,8 @@ class WindowAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.norm = GammaNorm(dim)
-        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim, bias=False)
+        self.proj = Linear(dim, dim)
         self.relative_position_bias_table = nn.Parameter(0.02 * torch.randn((2 * window - 1) ** 2, heads))
         side = torch.arange(window, device="cpu")  # real even while a network is laid out on "meta"
         cells = torch.stack(torch.meshgrid(side, side, indexing="ij")).flatten(1)
@@ -238,8 +247,8 @@ class TimeAttention(nn.Module):
         self.heads = heads
         self.norm = GammaNorm(dim)
         self.position = nn.Parameter(0.02 * torch.randn(frames, dim))
-        self.qkv = nn.Linear(dim, 3 * dim, bias=False)
-        self.proj = nn.Linear(dim, dim)
+        self.qkv = Linear(dim, 3 * dim, bias=False)
+        self.proj = Linear(dim, dim)
         self.frame_bias = nn.Parameter(torch.zeros(heads, frames, frames))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sweettok_cli.models.linear import Linear
 from sweettok_cli.models.nearest_code import Coded, NearestCode
 from sweettok_cli.models.patches import PatchEmbedding, cut_first_frame, cut_later_frames
 from sweettok_cli.models.pixel_decoder import PixelDecoder
@@ -126,9 +127,9 @@ class OmniTokenizer(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = OmniEncoder(config)
-        self.pre_vq = nn.Linear(config.dim, config.code_dim)
+        self.pre_vq = Linear(config.dim, config.code_dim)
         self.codebook = NearestCode(config.codes, config.code_dim)
-        self.post_vq = nn.Linear(config.code_dim, config.dim)
+        self.post_vq = Linear(config.code_dim, config.dim)
         self.decoder = PixelDecoder(
             config.spatial(config.decoder_spatial),
             config.temporal(config.decoder_temporal),

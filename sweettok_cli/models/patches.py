@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from sweettok_cli.models.linear import Linear
+
 
 class PatchEmbedding(nn.Sequential):
     """Norm, projection, norm of flattened patches [..., pixels] -> [..., d]."""
@@ -14,7 +16,7 @@ class PatchEmbedding(nn.Sequential):
     def __init__(self, pixels: int, dim: int) -> None:
         super().__init__()
         self.add_module("norm_in", nn.LayerNorm(pixels))
-        self.add_module("project", nn.Linear(pixels, dim))
+        self.add_module("project", Linear(pixels, dim))
         self.add_module("norm_out", nn.LayerNorm(dim))
 
 
@@ -68,8 +70,8 @@ class ToPixels(nn.Module):
         super().__init__()
         self.patch = patch
         self.temporal_patch = temporal_patch
-        self.first_frame = nn.Linear(dim, 3 * patch * patch)
-        self.later_frames = nn.Linear(dim, 3 * temporal_patch * patch * patch)
+        self.first_frame = Linear(dim, 3 * patch * patch)
+        self.later_frames = Linear(dim, 3 * temporal_patch * patch * patch)
         self.filter = PatchFilter(filter_channels, patch) if filter_channels else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweettok_cli.models.config import SweetTokConfig
+from sweettok_cli.models.linear import Linear
 from sweettok_cli.models.patches import ToPixels
 from sweettok_cli.models.tiles import TileGrid, TimeColumns
 from sweettok_cli.models.transformer import StackConfig, Transformer
@@ -17,9 +18,9 @@ class ProxyHead(nn.Sequential):
 
     def __init__(self, dim: int, hidden: int, codes: int) -> None:
         super().__init__()
-        self.add_module("hidden", nn.Linear(dim, hidden))
+        self.add_module("hidden", Linear(dim, hidden))
         self.add_module("activation", nn.Tanh())
-        self.add_module("logits", nn.Linear(hidden, codes))
+        self.add_module("logits", Linear(hidden, codes))
 
 
 class PixelDecoder(nn.Module):
@@ -57,16 +58,22 @@ class ProxyPixels(nn.Module):
     def __init__(self, config: SweetTokConfig) -> None:
         super().__init__()
         self.register_buffer("embeddings", _unit_rows(config.proxy_codes, config.proxy_dim))
-        self.project = nn.Linear(config.proxy_dim, config.dim)
+        self.project = Linear(config.proxy_dim, config.dim)
         self.decoder = PixelDecoder.from_config(config)
 
     def forward(self, logits: Tensor, grid: TileGrid) -> Tensor:
-        """Logits [b, t, h, w, codes] -> video [b, 3, frames, height, width].
+        """Logits [b, t, h, w, codes] -> video [b, 3, frames, height, width]."""
+        return self.paint(self.mix(logits), grid)
 
-        The mixture is used in training and inference alike; it is not of unit length, as a single code would
-        be.
+    def mix(self, logits: Tensor) -> Tensor:
+        """Logits [..., codes] -> mean of the codes, weighted by their probabilities [..., proxy_dim].
+
+        It is used in training and inference alike, and not of unit length, as a single code would be.
         """
-        mixture = logits.softmax(dim=-1) @ self.embeddings  # [b, t, h, w, proxy_dim]
+        return logits.softmax(dim=-1) @ self.embeddings
+
+    def paint(self, mixture: Tensor, grid: TileGrid) -> Tensor:
+        """Mixed codes [b, t, h, w, proxy_dim] -> video [b, 3, frames, height, width]."""
         return self.decoder(self.project(mixture), grid)
 
 

@@ -20,6 +20,7 @@ from sweettok_cli.models.anchors import SpatialAnchor, TemporalAnchor
 from sweettok_cli.models.config import SweetTokConfig
 from sweettok_cli.models.dqae import Decoder, Encoder
 from sweettok_cli.models.initialise import start_linear
+from sweettok_cli.models.linear import Linear, by_rows
 from sweettok_cli.models.patches import ToPixels
 from sweettok_cli.models.pixel_decoder import ProxyHead, ProxyPixels
 from sweettok_cli.models.quantizers import LanguagePrior, LanguageQuantizer, Quantized
@@ -76,12 +77,12 @@ class SweetTok(nn.Module):
         if config.anchored:
             self.spatial_anchor, self.temporal_anchor = SpatialAnchor(config), TemporalAnchor(config)
             spatial_in, temporal_in = dim + self.spatial_anchor.width, dim + self.temporal_anchor.width
-        self.pre_vq_spatial = nn.Linear(spatial_in, spatial_code)
-        self.pre_vq_temporal = nn.Linear(temporal_in, temporal_code)
+        self.pre_vq_spatial = Linear(spatial_in, spatial_code)
+        self.pre_vq_temporal = Linear(temporal_in, temporal_code)
         self.quantize_spatial = LanguageQuantizer(prior.spatial, config.quantizer(config.spatial_code))
         self.quantize_temporal = LanguageQuantizer(prior.temporal, config.quantizer(config.temporal_code))
-        self.post_vq_spatial = nn.Linear(spatial_code, dim)
-        self.post_vq_temporal = nn.Linear(temporal_code, dim)
+        self.post_vq_spatial = Linear(spatial_code, dim)
+        self.post_vq_temporal = Linear(temporal_code, dim)
         self.decoder = Decoder(config)
         self.proxy_head: ProxyHead | None = None
         self.proxy_pixels: ProxyPixels | None = None
@@ -178,7 +179,9 @@ class SweetTok(nn.Module):
             return self.to_pixels(features)
         if self.proxy_head is None or self.proxy_pixels is None:
             raise ValueError("this network ends in proxy logits and has no pixel decoder")
-        return self.proxy_pixels(self.proxy_head(features), self.config.patch_grid(height, width))
+        head, proxy = self.proxy_head, self.proxy_pixels
+        mixture = by_rows(lambda rows: proxy.mix(head(rows)), features, self.config.proxy_codes)
+        return proxy.paint(mixture, self.config.patch_grid(height, width))
 
     def features(
         self, spatial: Tensor, temporal: Tensor, height: int, width: int, frames: int | None = None

