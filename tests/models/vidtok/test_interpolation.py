@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sweettok_cli.models.vidtok.interpolation import FrameDoubler
+from sweettok_cli.models.vidtok.memory import FrameMemory, Piece, regroup
+
+
+def resized(x: Tensor) -> Tensor:
+    """Torch's own linear resizing of [b, t, h, w, c] in time."""
+    volume = x.permute(0, 4, 1, 2, 3)
+    return F.interpolate(volume, scale_factor=(2.0, 1.0, 1.0), mode="trilinear").permute(0, 2, 3, 4, 1)
+
+
+def doubled(doubler: FrameDoubler, parts: list[Tensor], closed: bool) -> Tensor:
+    memory = FrameMemory()
+    return torch.cat([p.frames for p in doubler.push([Piece(x, memory) for x in parts], closed)], 1)
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5])
+def test_the_first_latent_and_the_rest_are_resized_apart(cut: int) -> None:
+    x = torch.randn(1, 8, 1, 2, 3)
+    expected = torch.cat([resized(x[:, :2]), resized(x[:, 2:])], 1)
+    assert doubled(FrameDoubler(2, tiled=False), list(x.split(cut, 1)), closed=True).allclose(
+        expected, atol=1e-6
+    )
+
+
+def test_pushes_leave_no_trace_but_when_frames_come() -> None:
+    x = torch.randn(1, 9, 1, 1, 2)
+    whole = doubled(FrameDoubler(1, tiled=False), [x], closed=True)
+    doubler = FrameDoubler(1, tiled=False)
+    parts = [doubled(doubler, [part], closed=False) for part in (x[:, :1], x[:, 1:4], x[:, 4:9])]
+    assert [part.shape[1] for part in parts] == [2, 4, 10]
+    last = torch.cat([piece.frames for piece in doubler.push([], closed=True)], 1)
+    assert torch.cat([*parts, last], 1).allclose(whole, atol=1e-6)
+
+
+def test_published_neighbours_of_tiles() -> None:
+    """From the second tile on, the left neighbour lies one latent before the true one."""
+    x = torch.randn(1, 10, 1, 1, 2)
+    doubler = FrameDoubler(2, tiled=True)
+    first, second, third = (doubled(doubler, [p], closed=False) for p in (x[:, :2], x[:, 2:6], x[:, 6:]))
+    assert first.allclose(resized(x[:, :2]), atol=1e-6)
+    assert second.allclose(resized(x[:, 1:6])[:, 2:], atol=1e-6)
+    assert third.allclose(resized(torch.cat([x[:, 3:4], x[:, 6:]], 1))[:, 2:], atol=1e-6)
+
+
+def test_regroup_keeps_order_and_memories_apart() -> None:
+    memory, other = FrameMemory(), FrameMemory()
+    x = torch.arange(12.0).reshape(1, 12, 1, 1, 1)
+    pieces = [Piece(x[:, :5], memory), Piece(x[:, 5:9], memory), Piece(x[:, 9:], other)]
+    groups = [(g.frames.flatten().tolist(), g.memory is other) for g in regroup(pieces, 3, 2)]
+    assert groups == [
+        ([0, 1], False),
+        ([2, 3], False),
+        ([4, 5], False),
+        ([6, 7], False),
+        ([8], False),
+        ([9, 10], True),
+        ([11], True),
+    ]
+    assert [g.frames.shape[1] for g in regroup(pieces[:2], None)] == [9]

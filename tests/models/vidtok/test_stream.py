@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from sweettok_cli.models.vidtok.gaussian import GaussianLatents
+from sweettok_cli.models.vidtok.network import VidTok
+from sweettok_cli.models.vidtok.stream import DecoderStream, EncoderStream
+
+Make = Callable[..., VidTok]
+
+CAUSAL = ["vidtok-kl-causal-488-4chn", "vidtok-kl-causal-488-4chn-v1.1"]
+OTHERS = ["vidtok-kl-causal-41616-4chn-v1.1", "vidtok-kl-causal-288-8chn", "vidtok-kl-causal-444-4chn"]
+
+
+def clip(frames: int, size: int = 16) -> Tensor:
+    return torch.rand(1, 3, frames, size, size) * 2 - 1
+
+
+def encoded(stream: EncoderStream, video: Tensor, cuts: list[int]) -> Tensor:
+    return torch.cat([stream.push_latent(part) for part in video.split(cuts, 2)], 2)
+
+
+def decoded(stream: DecoderStream, latents: Tensor, cuts: list[int]) -> Tensor:
+    parts = [stream.push_latent(part) for part in latents.split(cuts, 2)]
+    return torch.cat([*parts, stream.finish()], 2)
+
+
+@pytest.mark.parametrize("name", [*CAUSAL, *OTHERS])
+@pytest.mark.parametrize("cuts", [[1, 16, 4], [5, 4, 4, 4, 4], [9, 12]])
+def test_latents_do_not_depend_on_cuts(narrow: Make, name: str, cuts: list[int]) -> None:
+    model = narrow(name)
+    video = clip(21, model.config.space_factor)
+    with torch.inference_mode():
+        whole = model.encode_latent(video)
+        assert encoded(model.encoder_stream(), video, cuts).allclose(whole, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [*CAUSAL, *OTHERS])
+@pytest.mark.parametrize("cuts", [[1, 4, 2], [1] * 7, [3, 4], [7]])
+def test_frames_do_not_depend_on_cuts(narrow: Make, name: str, cuts: list[int]) -> None:
+    model = narrow(name)
+    latents = torch.randn(1, model.config.channels, 7, 2, 2)
+    with torch.inference_mode():
+        whole = model.decode(latents)
+        streamed = decoded(model.decoder_stream(), latents, cuts)
+    assert streamed.shape == whole.shape
+    assert streamed.allclose(whole, atol=1e-9)
+
+
+def test_tokens_of_streams(narrow: Make) -> None:
+    model = narrow("vidtok-fsq-causal-488-4096-v1.1")
+    video = clip(9)
+    with torch.inference_mode():
+        stream = model.encoder_stream()
+        indices = torch.cat([stream.push(video[:, :, :1]), stream.push(video[:, :, 1:])], 1)  # type: ignore[list-item]
+        assert indices.equal(model.encode(video))  # type: ignore[arg-type]
+        back = model.decoder_stream()
+        frames = torch.cat([back.push(indices), back.finish()], 2)
+        assert frames.equal(model.decode(indices))
+    kl = narrow(CAUSAL[1]).encoder_stream().push(video)
+    assert isinstance(kl, GaussianLatents)
+
+
+@pytest.mark.parametrize("seams", ["tiled", "overlapped"])
+def test_published_seams(narrow: Make, seams: str) -> None:
+    """What later latents change lies within one latent of a seam; nothing is lost or added."""
+    model = narrow(CAUSAL[1])
+    latents = torch.randn(1, 4, 7, 2, 2)
+    with torch.inference_mode():
+        whole = model.decode(latents)
+        pieces = decoded(model.decoder_stream(seams), latents, [1, 4, 2])
+    assert pieces.shape == whole.shape
+    assert pieces[:, :, :4].allclose(whole[:, :, :4], atol=1e-9)
+    assert not pieces.allclose(whole, atol=1e-4)
+
+
+def test_overlapping_smooths_seams(narrow: Make) -> None:
+    """Cut after the first latent once, the true neighbours are known from the second seam on."""
+    model = narrow(CAUSAL[1])
+    latents = torch.randn(1, 4, 9, 2, 2)
+    with torch.inference_mode():
+        whole = model.decode(latents)
+        tiled, overlapped = (
+            decoded(model.decoder_stream(seams), latents, [1, 4, 4]) for seams in ("tiled", "overlapped")
+        )
+    assert (overlapped - whole).abs().mean() < (tiled - whole).abs().mean() / 4
+
+
+@pytest.mark.parametrize("seams", ["none", "tiled", "overlapped"])
+def test_streams_do_not_disturb_each_other(narrow: Make, seams: str) -> None:
+    model = narrow(CAUSAL[1])
+    cuts = [1, 2, 2]
+    videos = [clip(17), clip(17)]
+    latents = [torch.randn(1, 4, 5, 2, 2) for _ in range(2)]
+    with torch.inference_mode():
+        alone = [
+            (
+                encoded(model.encoder_stream(), v, [1, 8, 8]),
+                decoded(model.decoder_stream(seams), z, cuts),
+            )
+            for v, z in zip(videos, latents, strict=True)
+        ]
+        encoders = [model.encoder_stream() for _ in videos]
+        decoders = [model.decoder_stream(seams) for _ in videos]
+        coded: list[list[Tensor]] = [[], []]
+        frames: list[list[Tensor]] = [[], []]
+        for start, stop, first, last in ((0, 1, 0, 1), (1, 9, 1, 3), (9, 17, 3, 5)):
+            for i in range(2):
+                coded[i].append(encoders[i].push_latent(videos[i][:, :, start:stop]))
+                frames[i].append(decoders[i].push_latent(latents[i][:, :, first:last]))
+            model.encode_latent(clip(5))
+            model.decode_latent(torch.randn(1, 4, 2, 2, 2))
+        for i in range(2):
+            frames[i].append(decoders[i].finish())
+            assert torch.cat(coded[i], 2).equal(alone[i][0])
+            assert torch.cat(frames[i], 2).equal(alone[i][1])
+
+
+def test_nothing_stays_in_the_network(narrow: Make) -> None:
+    model = narrow(CAUSAL[1])
+    before = {name: set(vars(module)) for name, module in model.named_modules()}
+    with torch.inference_mode():
+        encoded(model.encoder_stream(), clip(5), [1, 4])
+        decoded(model.decoder_stream(), torch.randn(1, 4, 2, 2, 2), [1, 1])
+    assert {name: set(vars(module)) for name, module in model.named_modules()} == before
+    tensors = [v for module in model.modules() for v in vars(module).values() if isinstance(v, Tensor)]
+    assert not tensors
+
+
+@pytest.mark.parametrize("seams", ["none", "tiled", "overlapped"])
+def test_memory_is_flat(narrow: Make, seams: str) -> None:
+    model = narrow(CAUSAL[1])
+    with torch.inference_mode():
+        encoder, decoder = model.encoder_stream(), model.decoder_stream(seams)
+        encoder.push_latent(clip(1))
+        decoder.push_latent(torch.randn(1, 4, 1, 2, 2))
+        sizes = []
+        for _ in range(4):
+            encoder.push_latent(clip(8))
+            decoder.push_latent(torch.randn(1, 4, 2, 2, 2))
+            sizes.append(kept(encoder) + kept(decoder))
+    assert sizes[0] > 0
+    assert sizes[1:] == [sizes[1]] * 3
+
+
+def kept(thing: object, seen: set[int] | None = None) -> int:
+    """Bytes behind all tensors that can be reached from a stream, but through its network."""
+    seen = set() if seen is None else seen
+    if id(thing) in seen or isinstance(thing, torch.nn.Module):
+        return 0
+    seen.add(id(thing))
+    if isinstance(thing, Tensor):
+        return thing.untyped_storage().nbytes()
+    inside = (
+        list(thing.values())
+        if isinstance(thing, dict)
+        else list(thing)
+        if isinstance(thing, (list, tuple))
+        else list(vars(thing).values())
+        if hasattr(thing, "__dict__")
+        else []
+    )
+    return sum(kept(part, seen) for part in inside)
+
+
+def test_what_streams_refuse(narrow: Make) -> None:
+    model = narrow(CAUSAL[1])
+    stream = model.encoder_stream()
+    stream.push_latent(clip(1))
+    for count in (0, 3):
+        with pytest.raises(ValueError, match="multiples of 4"):
+            stream.push_latent(clip(count))
+    with pytest.raises(ValueError, match="seams"):
+        model.decoder_stream("blended")
+    with pytest.raises(ValueError, match="nothing was pushed"):
+        model.decoder_stream().finish()
+    centred = narrow("vidtok-kl-noncausal-488-4chn")
+    for open_stream in (centred.encoder_stream, centred.decoder_stream):
+        with pytest.raises(ValueError, match="not causal"):
+            open_stream()
