@@ -53,8 +53,8 @@ class Linear(nn.Linear):
 def by_rows(function: Callable[[Tensor], Tensor], x: Tensor, width: int) -> Tensor:
     """``function``, which maps each row of x [..., d] by itself to [..., e], on some rows at a time.
 
-    ``width`` is the number of values that it holds a row in between. So many rows are mapped at once that these
-    stay below the size from which the system's allocator fetches every block anew, page by page.
+    ``width`` is the number of values that it holds a row in between. So many rows are mapped at once that
+    these stay below the size from which the system's allocator fetches every block anew, page by page.
     """
     if not only_evaluates(x):
         return function(x)
