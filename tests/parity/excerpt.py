@@ -30,6 +30,16 @@ EXCERPT: dict[str, dict[str, int]] = {
         "stage2_recon": 16384,
     },
     "sweettok_grad": {"grad:": 1024},
+    "vidtok_fsq_causal_488_32768": {
+        "tap:": 512,
+        "img:": 0,
+        "v:h": 0,
+        "v:z": 0,
+        "v:indices": 0,
+        "v:gap": 0,
+    },
+    "vidtok_kl_causal_488_4chn_v1_1": {"t14:": 4096, "tile33:": 16384, "tileov33:": 16384},
+    "vidtok_kl_noncausal_488_4chn": {"tap:": 512, "v:h": 0, "v:z": 0},
     "omni": {
         "tap:": 512,
         "image:indices": 0,
