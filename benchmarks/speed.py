@@ -76,9 +76,9 @@ def measure(model: str, device: str, dtype: str, repeats: int, clip: np.ndarray)
     decode: list[float] = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
-        arrays = tokenizer.encode(clip)
+        arrays = tokenizer.encode_clips(clip)
         between = time.perf_counter()
-        tokenizer.decode(arrays, *clip.shape[2:4])
+        tokenizer.decode_clips(arrays, *clip.shape[2:4])
         encode.append(between - start)
         decode.append(time.perf_counter() - between)
     encode, decode = encode[1:], decode[1:]

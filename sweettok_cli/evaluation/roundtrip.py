@@ -195,7 +195,8 @@ def _writer(
     if meta.image:
         return lambda frame: write_image(path, np.ascontiguousarray(frame), force=force)
     video = VideoWriter(path, width, height, meta.rate, times=meta.frame_times(), force=force)
-    write = stack.enter_context(write_behind(stack.enter_context(video).write, depth=min(meta.clip_frames, MAX_QUEUE)))
+    depth = min(meta.clip_frames, MAX_QUEUE)
+    write = stack.enter_context(write_behind(stack.enter_context(video).write, depth))
     return lambda frame: write(np.ascontiguousarray(frame))
 
 

@@ -102,7 +102,7 @@ def test_two_streams_at_once_do_not_meet() -> None:
 
 
 def test_streams_do_not_overlap() -> None:
-    with pytest.raises(SweettokError, match="reads The video as one stream, .*; leave out --overlap"):
+    with pytest.raises(SweettokError, match=r"reads The video as one stream, .*; leave out --overlap"):
         encode_array(grey_video(40), RunningTokenizer(), rate=Fraction(24), overlap=2)
 
 

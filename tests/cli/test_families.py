@@ -1,0 +1,101 @@
+"""Every command with a small model of every family, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_models import SAVE
+
+from sweettok_cli.tokens import read_tokens
+from sweettok_cli.video import probe
+
+Cli = Callable[..., Any]
+CLIP = "intel-iot-devkit+sample-videos__001.mp4"  # 20 frames of 454x256
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("families")
+    for name, save in SAVE.items():
+        save(root / name)
+    return root
+
+
+@pytest.fixture
+def clip(examples: Path, tmp_path: Path) -> Path:
+    """The example, smaller: 20 frames of 112x64."""
+    from fractions import Fraction
+
+    from sweettok_cli.video import VideoReader, VideoWriter
+
+    with (
+        VideoReader(examples / CLIP) as reader,
+        VideoWriter(tmp_path / "clip.mp4", 112, 64, Fraction(10), crf=8) as writer,
+    ):
+        for frame in reader:
+            writer.write(np.ascontiguousarray(frame.rgb[::4, ::4][:64, :112]))
+    return tmp_path / "clip.mp4"
+
+
+@pytest.mark.parametrize("name", [name for name in SAVE if name != "sweettok"])
+def test_every_command_takes_every_family(cli: Cli, models: Path, clip: Path, name: str) -> None:
+    model = models / name
+    ran = cli("encode", clip, "--model", model, "--json")
+    assert ran.code == 0, ran.err
+    (encoded,) = json.loads(ran.out)["encoded"]
+    tokens = read_tokens(clip.with_suffix(".npz"))
+    assert tokens.meta.model == name and tokens.meta.frames == 20
+    assert encoded["bits"] > 0 and (encoded["indices"] > 0) == ("kl" not in name)
+
+    ran = cli("decode", clip.with_suffix(".npz"), "--model", model)
+    assert ran.code == 0, ran.err
+    info = probe(clip.with_name("clip.decoded.mp4"))
+    assert (info.frames, info.width, info.height, info.rate) == (20, 112, 64, 10)
+
+    shown = json.loads(cli("info", clip.with_suffix(".npz"), "--json").out)
+    assert shown["family"] == tokens.meta.family and shown["bits"] == encoded["bits"]
+    assert str(list(shown["shapes"].values())[0][-1]) in cli("info", clip.with_suffix(".npz")).out
+    described = json.loads(cli("info", model, "--json").out)
+    assert described["model"] == name and described["clip_256"]["bits"] > 0
+    assert "at 256x256" in cli("info", model).out
+
+    ran = cli("roundtrip", clip, "--model", model, "--json")
+    assert ran.code == 0, ran.err
+    assert len(list((clip.parent / "clip.roundtrip").iterdir())) == 5
+
+    ran = cli("eval", clip, "--model", model, "--json")
+    assert ran.code == 0, ran.err
+    record = json.loads(ran.out)
+    assert record["frames"] == 20 and record["bits"] == pytest.approx(encoded["bits"])
+    assert record["psnr"] > 3
+    lists = record["codebooks"]
+    assert set(lists) == (set() if "kl" in name else {"codes"})
+    assert cli("eval", clip, "--model", model).code == 0
+
+    ran = cli("words", clip.with_suffix(".npz"))
+    assert ran.code == 1 and "whose codebook has no words" in ran.err
+
+
+def test_an_image_that_a_family_does_not_take(cli: Cli, models: Path, tmp_path: Path) -> None:
+    from sweettok_cli.video import write_image
+
+    write_image(tmp_path / "a.png", np.full((40, 70, 3), 99, np.uint8))
+    ran = cli("encode", tmp_path / "a.png", "--model", models / "vidtok-kl-noncausal")
+    assert ran.code == 1 and "is an image, which vidtok-kl-noncausal cannot encode" in ran.err
+    assert (
+        cli("encode", tmp_path / "a.png", "--model", models / "vidtok-kl-causal", "--sample", "3").code == 0
+    )
+    assert (
+        cli("encode", tmp_path / "a.png", "--model", models / "omnitokenizer", "--sample", "3", "-f").code
+        == 1
+    )
+
+
+def test_streams_take_no_overlap(cli: Cli, models: Path, clip: Path) -> None:
+    ran = cli("encode", clip, "--model", models / "vidtok-kl-v1.1", "--overlap", "2")
+    assert ran.code == 1 and "as one stream" in ran.err and not clip.with_suffix(".npz").exists()

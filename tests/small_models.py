@@ -1,0 +1,60 @@
+"""A small model of every family with random weights, stored as model folders."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from small_network import small_network, word_prior
+from torch import nn
+
+from sweettok_cli.weights_store.folder import write_model
+from sweettok_cli.weights_store.sweettok import save_model_folder
+
+OMNI = {"dim": 32, "heads": 2, "head_dim": 16, "encoder_temporal": "t", "decoder_temporal": "t", "codes": 64}
+VIDTOK = {"width": 8, "multipliers": (1, 1, 2, 2), "encoder_blocks": 1, "decoder_blocks": 1}
+VIDTOKS = {
+    "vidtok-fsq-causal": {"regularizer": "fsq", "channels": 4},
+    "vidtok-fsq-causal-v1.1": {"regularizer": "fsq", "channels": 5, "version": "1.1"},
+    "vidtok-fsq-large": {"regularizer": "fsq", "channels": 6, "causal": False},
+    "vidtok-kl-causal": {"regularizer": "kl", "channels": 4},
+    "vidtok-kl-v1.1": {"regularizer": "kl", "channels": 8, "version": "1.1"},
+    "vidtok-kl-noncausal": {"regularizer": "kl", "channels": 4, "causal": False},
+}
+
+
+def save_sweettok(folder: Path) -> None:
+    save_model_folder(folder, small_network(), word_prior())
+
+
+def save_omnitokenizer(folder: Path) -> None:
+    from sweettok_cli.models.omnitokenizer import OmniConfig, OmniTokenizer
+
+    config = OmniConfig(**OMNI)  # type: ignore[arg-type]
+    _save(folder, "omnitokenizer", OmniTokenizer(config), dataclasses.asdict(config))
+
+
+def save_vidtok(folder: Path, name: str) -> None:
+    from sweettok_cli.models.vidtok.config import VidTokConfig
+    from sweettok_cli.models.vidtok.network import VidTok
+
+    config = VidTokConfig(**VIDTOK, **VIDTOKS[name])  # type: ignore[arg-type]
+    _save(folder, f"vidtok-{config.regularizer}", VidTok(config), dataclasses.asdict(config))
+
+
+def _save(folder: Path, family: str, network: nn.Module, config: dict[str, object]) -> None:
+    generator = torch.Generator().manual_seed(3)
+    for tensor in network.state_dict().values():
+        if tensor.is_floating_point() and tensor.ndim > 1:
+            fan = tensor[0].numel() ** 0.5
+            tensor.copy_(1.5 * torch.randn(tensor.shape, generator=generator) / fan)
+    write_model(folder, name=folder.name, family=family, config=config, state=network.state_dict())
+
+
+SAVE: dict[str, Callable[[Path], None]] = {
+    "sweettok": save_sweettok,
+    "omnitokenizer": save_omnitokenizer,
+    **{name: lambda folder, name=name: save_vidtok(folder, name) for name in VIDTOKS},  # type: ignore[misc]
+}
