@@ -14,7 +14,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.features.files import Published
 from sweettok_cli.evaluation.metrics.base import NotMeasured
 from sweettok_cli.files import atomic_output, sha256_file
-from sweettok_cli.weights_store.hub import one_sentence
+from sweettok_cli.weights_store.hub import endpoint, one_sentence
 
 _TIMEOUT = 30  # seconds without an answer
 
@@ -97,10 +97,13 @@ def _offline() -> bool:
 
 
 def _from_hub(kind: str, repository: str, commit: str, path: str) -> Path:
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
+    hub = endpoint()
     with one_sentence(repository, path, commit):
-        return Path(hf_hub_download(repository, path, revision=commit, repo_type=kind))
+        # Asked for by itself first, because unlike the download it fails at once where there is no network.
+        get_hf_file_metadata(hf_hub_url(repository, path, repo_type=kind, revision=commit, endpoint=hub))
+        return Path(hf_hub_download(repository, path, repo_type=kind, revision=commit, endpoint=hub))
 
 
 def _from_url(file: Published) -> Path:
