@@ -17,6 +17,10 @@ from pathlib import Path
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import sha256_file
 
+# The Hub did answer a moment ago. Earlier releases of huggingface_hub (0.36, 1.0) give up at the first cut, and
+# go on where they were when they are asked again; later ones (2.4) try again by themselves.
+_ATTEMPTS = 3
+
 
 class UnreachableError(SweettokError):
     """The Hub does not answer; the words lack the remedy, which depends on what was wanted."""
@@ -109,15 +113,7 @@ def download(file: HubFile, folder: Path | None, *, bars: bool = False) -> Path:
         SweettokError: the network failed for good, or the content is not what the Hub announced; then it is
             not kept.
     """
-    from huggingface_hub import hf_hub_download
-
-    path = file.cached
-    if path is None:
-        # The cache finds a branch again without a network only if it was fetched as a branch.
-        revision = file.revision if folder is None else file.commit
-        with one_sentence(file.repository, file.name, revision), progress_bars(bars):
-            fetched = hf_hub_download(file.repository, file.name, revision=revision, local_dir=folder)
-        path = Path(fetched)
+    path = file.cached or _fetch(file, folder, bars)
     found = content_digest(path, file.etag)
     if found != file.etag:
         _forget(path)
@@ -126,6 +122,22 @@ def download(file: HubFile, folder: Path | None, *, bars: bool = False) -> Path:
             f"not {file.etag}); it was removed, try again later or with another HF_ENDPOINT."
         )
     return path
+
+
+def _fetch(file: HubFile, folder: Path | None, bars: bool) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    # The cache finds a branch again without a network only if it was fetched as a branch.
+    revision = file.revision if folder is None else file.commit
+    left = _ATTEMPTS
+    while True:
+        left -= 1
+        try:
+            with one_sentence(file.repository, file.name, revision), progress_bars(bars):
+                return Path(hf_hub_download(file.repository, file.name, revision=revision, local_dir=folder))
+        except UnreachableError:
+            if not left:
+                raise
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import threading
 from base64 import b64decode
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 LARGE = (".ckpt", ".safetensors")
@@ -199,11 +200,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.server_hub.uploads[oid] = data
         self._answer(200 if right else 400)
 
-    def _create(self, wanted: dict[str, str]) -> None:
+    def _create(self, wanted: dict[str, Any]) -> None:
         name = f"{wanted['organization']}/{wanted['name']}"
         status = 409 if name in self.server_hub.repositories else 200
         if status == 200:
-            self.server_hub.repositories[name] = Repository(wanted.get("visibility") == "private")
+            self.server_hub.repositories[name] = Repository(
+                wanted.get("visibility") == "private" or bool(wanted.get("private"))
+            )
             self.server_hub.add(name, {".gitattributes": b""})
         self._json({"url": f"{self.server_hub.url}/{name}"}, status)
 

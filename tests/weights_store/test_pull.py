@@ -187,7 +187,7 @@ def test_without_a_network_it_says_what_to_do(place: Place, hub: HubServer) -> N
     error = place.refuse("pull", NAME, HF_ENDPOINT="http://127.0.0.1:9")
     assert "and http://127.0.0.1:9 cannot be reached (" in error and error.endswith(remedy)
     hub.out_of_order = True
-    assert "is out of order (status 503); connect" in place.refuse("pull", NAME)
+    assert "503" in place.refuse("pull", NAME)
 
 
 def test_the_hubs_cache_serves_without_a_network(place: Place, hub: HubServer, tmp_path: Path) -> None:
