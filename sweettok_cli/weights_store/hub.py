@@ -17,8 +17,8 @@ from pathlib import Path
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import sha256_file
 
-# The Hub did answer a moment ago. Earlier releases of huggingface_hub (0.36, 1.0) give up at the first cut, and
-# go on where they were when they are asked again; later ones (2.4) try again by themselves.
+# The Hub did answer a moment ago. Earlier releases of huggingface_hub (0.36, 1.0) give up at the first cut,
+# and go on when they are asked again; later ones (2.4) try again by themselves.
 _ATTEMPTS = 3
 
 
