@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from typing import Any
 
 import torch
 from small_network import small_network, word_prior
@@ -36,21 +38,37 @@ def save_omnitokenizer(folder: Path) -> None:
     _save(folder, "omnitokenizer", OmniTokenizer(config), dataclasses.asdict(config))
 
 
-def save_vidtok(folder: Path, name: str) -> None:
+def save_vidtok(
+    folder: Path, kind: str, name: str | None = None, source: dict[str, Any] | None = None
+) -> None:
     from sweettok_cli.models.vidtok.config import VidTokConfig
     from sweettok_cli.models.vidtok.network import VidTok
 
-    config = VidTokConfig(**VIDTOK, **VIDTOKS[name])  # type: ignore[arg-type]
-    _save(folder, f"vidtok-{config.regularizer}", VidTok(config), dataclasses.asdict(config))
+    config = VidTokConfig(**VIDTOK, **VIDTOKS[kind])  # type: ignore[arg-type]
+    _save(folder, f"vidtok-{config.regularizer}", VidTok(config), dataclasses.asdict(config), name, source)
 
 
-def _save(folder: Path, family: str, network: nn.Module, config: dict[str, object]) -> None:
+def _save(
+    folder: Path,
+    family: str,
+    network: nn.Module,
+    config: dict[str, Any],
+    name: str | None = None,
+    source: dict[str, Any] | None = None,
+) -> None:
     generator = torch.Generator().manual_seed(3)
     for tensor in network.state_dict().values():
         if tensor.is_floating_point() and tensor.ndim > 1:
             fan = tensor[0].numel() ** 0.5
             tensor.copy_(1.5 * torch.randn(tensor.shape, generator=generator) / fan)
-    write_model(folder, name=folder.name, family=family, config=config, state=network.state_dict())
+    write_model(
+        folder,
+        name=name or folder.name,
+        family=family,
+        config=config,
+        state=network.state_dict(),
+        source=source,
+    )
 
 
 SAVE: dict[str, Callable[[Path], None]] = {

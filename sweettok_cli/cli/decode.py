@@ -89,7 +89,9 @@ def decode(
     from sweettok_cli.tokenizers.pipeline import check_match, decode_video
     from sweettok_cli.video.writer import DEFAULT_CRF
 
-    tokenizer = load_tokenizer(model or meta.model, device.value, dtype.value)
+    tokenizer = load_tokenizer(
+        model or meta.model, device.value, dtype.value, on_progress=out.say if quiet else None
+    )
     check_match(meta, tokenizer.spec, str(tokens_file))
     start = time.perf_counter()
     with out.progress(tokens_file.name) as update:

@@ -101,7 +101,9 @@ def encode(
     if jobs:
         from sweettok_cli.tokenizers.load import load_tokenizer
 
-        tokenizer = load_tokenizer(model, device.value, dtype.value, sample=sample)
+        tokenizer = load_tokenizer(
+            model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None
+        )
         for place, job in enumerate(jobs, 1):
             label = f"{place}/{len(jobs)} {job.source.name}" if plan.batch else job.source.name
             try:

@@ -74,7 +74,9 @@ def roundtrip(
     output = Output(json=as_json, quiet=quiet)
     files = RoundtripFiles.named(file, out)
     with files.prepared(force):
-        tokenizer = load_tokenizer(model, device.value, dtype.value, sample=sample)
+        tokenizer = load_tokenizer(
+            model, device.value, dtype.value, sample=sample, on_progress=output.say if quiet else None
+        )
         with output.progress("encode, decode", unit="frames of 2 passes") as on_progress:
             result = make_roundtrip(
                 file,

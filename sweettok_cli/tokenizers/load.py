@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.tokenizers.base import Tokenizer
 from sweettok_cli.weights_store.folder import read_header
-from sweettok_cli.weights_store.local import DEFAULT_MODEL, find_model
+from sweettok_cli.weights_store.local import DEFAULT_MODEL
+from sweettok_cli.weights_store.resolve import resolve_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,9 +18,14 @@ if TYPE_CHECKING:
 
 
 def load_tokenizer(
-    name_or_path: str = DEFAULT_MODEL, device: str = "auto", dtype: str = "auto", *, sample: int | None = None
+    name_or_path: str = DEFAULT_MODEL,
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    sample: int | None = None,
+    on_progress: Callable[[str], None] | None = None,
 ) -> Tokenizer:
-    """Load a tokenizer of any family.
+    """Load a tokenizer of any family; a named model that is not on this machine is fetched first.
 
     Args:
         name_or_path: a model's name (``sweettok models list``), or a model folder (``runs/x/model`` of a
@@ -28,12 +35,13 @@ def load_tokenizer(
             compared in float32 whatever it is.
         sample: seed with which a model of continuous latents (VidTok KL) draws them from their distribution;
             by default they are its mean.
+        on_progress: told what is fetched; by default that goes to stderr.
 
     Raises:
-        SweettokError: no such model, device or number format; the model folder is damaged; or the model has
-            nothing to draw.
+        SweettokError: no such model, device or number format; the model cannot be fetched, its folder is
+            damaged, or it has nothing to draw.
     """
-    folder = find_model(name_or_path)
+    folder = resolve_model(name_or_path, on_progress)
     header = read_header(folder)
     if sample is not None and header.family != "vidtok-kl":
         raise SweettokError(

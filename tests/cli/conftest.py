@@ -53,6 +53,7 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> list[BlockTokenizer]:
         dtype: str = "auto",
         *,
         sample: int | None = None,
+        on_progress: Callable[[str], None] | None = None,
     ) -> BlockTokenizer:
         if name_or_path not in ("sweettok-small", "blocks"):
             raise SweettokError(f"{name_or_path} is no known model.")
