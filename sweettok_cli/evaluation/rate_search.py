@@ -10,7 +10,8 @@ from typing import Literal
 TOLERANCE = 0.01
 """How far from the target, up or down, a search stops; no result is further above it."""
 
-_TRIES = 12
+_GUESSES = 6  # after which what is left of the scale is halved
+_TRIES = 16
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def find_setting(bits_at: Callable[[float], int], target: float, scale: Scale) -
     that, the result is the most bits not above.
 
     Args:
-        bits_at: encodes at a setting; called about four times, at most twelve.
+        bits_at: encodes at a setting; called three to five times as a rule, at most sixteen.
         target: bits.
         scale: of the encoder.
 
@@ -96,12 +97,13 @@ def find_setting(bits_at: Callable[[float], int], target: float, scale: Scale) -
         if below - above <= 1:
             break
         number = _next(seen, target, scale, above, below)
+    if below == 0:
+        return Found(scale.setting(0), seen[0], "ceiling")
+    if above == scale.last:
+        return Found(scale.setting(above), seen[above], "floor")
     allowed = {number: bits for number, bits in seen.items() if bits <= target * (1 + TOLERANCE)}
-    if not allowed:
-        number = min(seen, key=lambda number: seen[number])
-        return Found(scale.setting(number), seen[number], "floor")
     number = max(allowed, key=lambda number: allowed[number])
-    return Found(scale.setting(number), allowed[number], "ceiling" if number == 0 else None)
+    return Found(scale.setting(number), allowed[number])
 
 
 def _next(seen: dict[int, int], target: float, scale: Scale, above: int, below: int) -> int:
@@ -110,12 +112,11 @@ def _next(seen: dict[int, int], target: float, scale: Scale, above: int, below: 
     def missing(number: int) -> float:  # octaves that a number spends too much
         return math.log2(seen[number] / target)
 
-    if above in seen and below in seen:
-        if len(seen) > 5:
-            guess = (above + below) / 2  # steps or an exception: halve what is left
-        else:
-            share = missing(above) / (missing(above) - missing(below))
-            guess = above + share * (below - above)
+    if len(seen) >= _GUESSES:
+        guess = (above + below) / 2
+    elif above in seen and below in seen:
+        share = missing(above) / (missing(above) - missing(below))
+        guess = above + share * (below - above)
     else:
         edge = above if above in seen else below
         guess = edge + missing(edge) * scale.octave / scale.step

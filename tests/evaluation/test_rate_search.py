@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
 
 import pytest
@@ -47,7 +48,7 @@ def test_stairs_end_on_the_most_bits_that_are_not_above() -> None:
     found = find_setting(bits, target, SCALE)
     assert math.floor(found.setting) == 33
     assert found.bits == bits(33)
-    assert len(asked) <= 13
+    assert len(asked) <= 17
 
 
 def test_a_setting_that_breaks_the_order_does_no_harm() -> None:
@@ -66,6 +67,21 @@ def test_targets_beyond_the_scale_give_its_end_and_say_so(share: float, limit: s
     found = find_setting(bits, 1e6 * share, SCALE)
     assert (found.limit, found.setting) == (limit, setting)
     assert len(asked) <= 4
+
+
+def test_an_encoder_that_spends_the_same_everywhere_has_its_best_quality_chosen() -> None:
+    assert find_setting(lambda setting: 500 + int(setting), 1e6, SCALE).setting == 1
+    found = find_setting(lambda setting: 500, 400, SCALE)
+    assert (found.limit, found.setting, found.bits) == ("floor", 51, 500)
+
+
+@settings(max_examples=100, deadline=None)
+@given(target=st.floats(1, 1e6), seed=st.integers(0, 1 << 30))
+def test_an_encoder_without_any_order_still_gets_an_answer(target: float, seed: int) -> None:
+    bits = random.Random(seed).choices(range(1, 10**6), k=SCALE.last + 1)
+    found = find_setting(lambda setting: bits[SCALE.number(setting)], target, SCALE)
+    assert found.bits == bits[SCALE.number(found.setting)]
+    assert (found.bits > target * (1 + TOLERANCE)) == (found.limit == "floor")
 
 
 def test_an_end_within_the_tolerance_is_no_limit() -> None:
