@@ -76,6 +76,18 @@ def test_a_negative_of_a_picture_scores_nothing() -> None:
     assert Structure(("ms_ssim",)).measure(source, 255 - source) == {"ms_ssim": 0.0}
 
 
+def test_a_negative_at_coarse_scales_only_scores_nothing_either() -> None:
+    """The same fine grain over a wave and over its negative."""
+    wave = 80 * np.sin(np.arange(176) / 12)[:, None] * np.sin(np.arange(176) / 12)
+    grain = np.random.default_rng(0).choice([-45.0, 45.0], (176, 176))
+    source, other = (
+        np.repeat((127.5 + side + grain).astype(np.uint8)[None, :, :, None], 3, axis=3)
+        for side in (wave, -wave)
+    )
+    assert maps(channels_first(source), channels_first(other))[1].mean() > 0.1
+    assert Structure(("ms_ssim",)).measure(source, other) == {"ms_ssim": 0.0}
+
+
 def test_small_frames_are_reported_and_left_out() -> None:
     metric = Structure()
     source, other = noisy_clip(1, SMALLEST - 1, 200, 9)
