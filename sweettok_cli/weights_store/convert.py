@@ -52,8 +52,8 @@ def convert_checkpoint(
         family_or_name: of :data:`FAMILIES`, or a published name such as ``vidtok-fsq-causal-488-32768``.
         name: of the model, as token files will name it; by default told from ``family_or_name`` and the file.
         folder: where to write. Its parent must exist.
-        source: what is known of where the file comes from; the file's name and SHA-256 and what was dropped
-            are added, and the whole is kept in ``config.json``.
+        source: what is known of where the file comes from. The file's name, its SHA-256 (unless it is given)
+            and what was dropped are added, and the whole is kept in ``config.json``.
         words: SweetTok only: the pickled adjectives and nouns, and the pickled adverbs and verbs.
         averaged: take the moving average (EMA) that the checkpoint holds beside its weights.
         force: replace a model that is in ``folder``.
@@ -77,7 +77,8 @@ def convert_checkpoint(
     check_folder_target(folder, force)
     checkpoint = read_checkpoint(file, averaged)
     _check_average(checkpoint, averaged)
-    about = {**(source or {}), **_origin(checkpoint, words)}
+    known = dict(source or {})
+    about = {**_origin(checkpoint, words, hashed="sha256" in known), **known}
     with whole_folder(folder, force) as part:
         _write(kind, checkpoint, part, name, words, averaged, about)
     return read_header(folder)
@@ -179,11 +180,13 @@ def _check_average(checkpoint: Checkpoint, averaged: bool) -> None:
         raise SweettokError(f"{checkpoint.path} holds no moving average of its weights; leave out --ema.")
 
 
-def _origin(checkpoint: Checkpoint, words: tuple[Path, Path] | None) -> dict[str, Any]:
+def _origin(checkpoint: Checkpoint, words: tuple[Path, Path] | None, hashed: bool) -> dict[str, Any]:
     """The file and its SHA-256 (of every file, where there are several), and what was read of it."""
     origin: dict[str, Any] = {"file": checkpoint.path.name}
     if len(checkpoint.files) == 1:
-        origin |= {"file": checkpoint.files[0].name, "sha256": sha256_file(checkpoint.files[0])}
+        origin["file"] = checkpoint.files[0].name
+        if not hashed:
+            origin["sha256"] = sha256_file(checkpoint.files[0])
     else:
         origin["files"] = {file.name: sha256_file(file) for file in checkpoint.files}
     origin["read"] = checkpoint.part

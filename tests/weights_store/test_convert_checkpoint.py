@@ -22,7 +22,8 @@ from sweettok_cli.files import sha256_file
 from sweettok_cli.models.omnitokenizer import OmniConfig
 from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.network import VidTok
-from sweettok_cli.weights_store import convert_omnitokenizer, convert_vidtok
+from sweettok_cli.weights_store import convert_omnitokenizer, convert_sweettok, convert_vidtok
+from sweettok_cli.weights_store.checkpoint_file import Checkpoint
 from sweettok_cli.weights_store.convert import convert_checkpoint, model_name
 from sweettok_cli.weights_store.folder import read_header, read_weights
 from tests.parity.rule import Case, case_folder
@@ -91,7 +92,7 @@ def test_the_source_is_recorded(tmp_path: Path, state: dict[str, Tensor]) -> Non
         "regularization.x": torch.ones(1),
     }
     file = save_lightning(tmp_path / "trial.ckpt", {f"module.{n}": t for n, t in {**state, **extra}.items()})
-    origin = {"repository": "someone/models", "revision": "main"}
+    origin = {"repository": "someone/models", "file": "checkpoints/trial.ckpt"}
     convert_checkpoint(file, "vidtok", name="mine", folder=tmp_path / "model", source=origin)
     header = read_header(tmp_path / "model")
     assert header.name == "mine"
@@ -99,7 +100,6 @@ def test_the_source_is_recorded(tmp_path: Path, state: dict[str, Tensor]) -> Non
     assert source.pop("converter").startswith("sweettok ")
     assert source == {
         **origin,
-        "file": "trial.ckpt",
         "sha256": sha256_file(file),
         "read": "state_dict",
         "prefixes": ["module."],
@@ -285,6 +285,14 @@ MOMENTS = (
     ".omni.*.old",
     "omni/config.json",
 )
+
+
+def test_the_average_takes_the_proxy_codebook_of_the_weights() -> None:
+    average = {"a": torch.ones(1), N: torch.zeros(3), "pixel_codebook.embeddings": torch.zeros(3, 2)}
+    plain = {"a": torch.zeros(1), N: torch.ones(3), "pixel_codebook.embeddings": torch.ones(3, 2)}
+    checkpoint = Checkpoint(Path("ema_model"), (), "", average, plain, averaged=True)
+    state = convert_sweettok._with_trained_codebook(checkpoint)
+    assert state["a"].item() == 1 and state["pixel_codebook.embeddings"].equal(torch.ones(3, 2))
 
 
 @pytest.mark.slow
