@@ -27,6 +27,15 @@ def clip(frames: int, height: int = 20, width: int = 30) -> np.ndarray:
     return np.random.default_rng(frames).integers(0, 256, (frames, height, width, 3), dtype=np.uint8)
 
 
+def alive(network: nn.Module) -> nn.Module:
+    """With weights that let the input through to the end, as the usual beginning does not."""
+    torch.manual_seed(0)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Conv3d):
+            nn.init.kaiming_normal_(layer.weight)
+    return network.eval()
+
+
 def publish(kind: type, state: object, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     """The state under the extractor's file name, taken for the published one."""
     path = folder / kind.file.name
@@ -66,21 +75,19 @@ def test_a_script_that_is_not_pinned_is_never_loaded(tmp_path: Path, monkeypatch
 
 @torch.inference_mode()
 def test_the_port_gets_resized_frames_around_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    network = I3D().eval()
+    network = alive(I3D())
     extractor = PortedI3D(publish(PortedI3D, network.state_dict(), tmp_path, monkeypatch))
     source = clip(9)
     frames = torch.from_numpy(source).permute(3, 0, 1, 2)[None].float()  # [1, 3, t, h, w]
     big = F.interpolate(frames, size=(9, 224, 224), mode="trilinear", align_corners=False)
     expected = network(2 * big / 255 - 1).numpy()
     assert expected.shape == (1, 400)
-    np.testing.assert_allclose(extractor.features(source), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(extractor.features(source), expected, atol=1e-3 * expected.std())
 
 
 @torch.inference_mode()
 def test_inception_gets_pictures_in_any_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    network = Inception2015().eval()
+    network = alive(Inception2015())
     state = network.state_dict() | {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
     extractor = Inception(publish(Inception, state, tmp_path, monkeypatch))
     monkeypatch.setattr(extractors, "_PICTURES", 2)
@@ -89,7 +96,8 @@ def test_inception_gets_pictures_in_any_number(tmp_path: Path, monkeypatch: pyte
     big = F.interpolate(frames, size=(299, 299), mode="bilinear", align_corners=False)
     found = extractor.features(source)
     assert found.shape == (3, 2048)
-    np.testing.assert_allclose(found, network(2 * big - 1).numpy(), rtol=1e-3, atol=1e-5)
+    expected = network(2 * big - 1).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-3 * expected.std())
 
 
 @pytest.mark.parametrize("kind", [ScriptedI3D, PortedI3D, Inception])

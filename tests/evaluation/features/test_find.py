@@ -50,7 +50,8 @@ def server() -> Iterator[str]:
             self.wfile.write(body)
 
         def answer(self) -> None:
-            if self.path == "/none":
+            space = self.path.startswith("/spaces/")
+            if self.path == "/none" or ("/resolve/" in self.path and space != ("a-space" in self.path)):
                 self.send_error(404)
                 return
             self.send_response(200)
@@ -148,7 +149,7 @@ def test_the_hub_gives_it_at_the_pinned_commit(
     server: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finding, "endpoint", lambda: server)
-    file = published(hub=(kind, "owner/repository", COMMIT, "folder/net.pth"))
+    file = published(hub=(kind, f"owner/a-{kind}", COMMIT, "folder/net.pth"))
     path = find(file, Places())
     assert path.read_bytes() == CONTENT
     assert path.name == "net.pth"
