@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable
 
@@ -11,8 +12,8 @@ from torch import Tensor, nn
 _X86 = platform.machine().lower() in ("x86_64", "amd64")
 # Rearranging a weight matrix for oneDNN pays from about so many rows.
 _FEWEST_ROWS = 128
-# 32 MiB of float32, the most that glibc's malloc keeps for reuse.
-_MOST_VALUES = 8 << 20
+# 16 MiB of float32: half of the most that glibc's malloc keeps for reuse.
+_MOST_VALUES = 4 << 20
 
 
 def only_evaluates(x: Tensor) -> bool:
@@ -58,6 +59,8 @@ def by_rows(function: Callable[[Tensor], Tensor], x: Tensor, width: int) -> Tens
     """
     if not only_evaluates(x):
         return function(x)
-    parts = [function(part) for part in x.reshape(-1, x.shape[-1]).split(max(1, _MOST_VALUES // width))]
-    out = parts[0] if len(parts) == 1 else torch.cat(parts)
+    rows = x.reshape(-1, x.shape[-1])
+    count = max(1, math.ceil(len(rows) * width / _MOST_VALUES))
+    parts = [function(part) for part in rows.tensor_split(count)]
+    out = parts[0] if count == 1 else torch.cat(parts)
     return out.view(*x.shape[:-1], out.shape[-1])

@@ -9,6 +9,7 @@ from sweettok_cli.models.nearest_code import NearestCode
 @pytest.mark.parametrize("shape", [(0,), (1,), (256,), (257,), (2, 3, 100)])
 def test_nearest_is_the_nearest(shape: tuple[int, ...]) -> None:
     code = NearestCode(50, 4)
+    code.embeddings.mul_(0.5 + torch.rand(50, 1))  # rows of unequal length, as training makes them
     z = torch.randn(*shape, 4)
     indices = code.nearest(z)
     assert indices.shape == shape
