@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from typing import Any
 
 import torch
 from small_network import small_network, word_prior

@@ -224,8 +224,10 @@ def _rows() -> list[dict[str, Any]]:
     for model in CATALOGUE:
         folder = here.pop(model.name, None)
         state = "on the Hub" if folder is None else "shipped" if model.name in shipped else "pulled"
-        if model.shipped and folder is None:
+        if folder is None and model.shipped:
             state = "missing"
+        elif folder is None and not model.published:
+            state = "not published"
         size = model.bytes if folder is None else _bytes(folder)
         rows.append(
             {**asdict(model), "pinned": model.pinned, "state": state, "folder": folder and str(folder)}
@@ -259,7 +261,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
     table = Table(box=None, pad_edge=False)
     for title in ("name", "family", "licence", "size", "state", ""):
-        table.add_column(title, no_wrap=title == "name", justify="right" if title == "size" else "left")
+        table.add_column(title, no_wrap=title in ("name", ""), justify="right" if title == "size" else "left")
     for row in rows:
         cells = (row["name"], row["family"], row["weights_license"], megabytes(row["bytes"]), row["state"])
         table.add_row(*cells, row.get("note", ""))

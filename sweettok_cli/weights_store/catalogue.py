@@ -32,6 +32,7 @@ class NamedModel:
         weights_license: of the weights.
         paper: the paper's address.
         note: what a user should know before pulling it.
+        published: whether the repository was seen to hold the file.
     """
 
     name: str
@@ -45,6 +46,7 @@ class NamedModel:
     weights_license: str
     paper: str
     note: str = ""
+    published: bool = True
 
     @property
     def shipped(self) -> bool:
@@ -63,7 +65,7 @@ class NamedModel:
 # in the model.
 _VIDTOK_REVISION = "main"
 # Two of the published configurations had no file in the repository when its list was last seen.
-_ABSENT = "no file was published yet"
+_ABSENT = "settings without a file so far"
 
 #: Published file without ending, size in megabytes, note.
 _VIDTOK: tuple[tuple[str, int, str], ...] = (
@@ -92,6 +94,9 @@ _VIDTOK: tuple[tuple[str, int, str], ...] = (
     ("vidtok_kl_causal_41616_16chn_v1_1", 867, ""),
 )
 
+# The published first stage trains on images alone and, by its script, without rotary positions: such a file is
+# refused when it is converted.
+_FIRST_STAGE = "images only"
 _OMNI_REVISION = "337629d5bcbec90492eed3ee9212e97bb5f6dd4a"
 
 #: The VQ checkpoints: file without ending, size in megabytes, SHA-256. The repository's *_vae files are
@@ -134,6 +139,7 @@ def _vidtok(stem: str, megabytes: int, note: str) -> NamedModel:
         weights_license="MIT",
         paper="https://arxiv.org/abs/2412.13061",
         note=note,
+        published=note != _ABSENT,
     )
 
 
@@ -149,6 +155,7 @@ def _omni(stem: str, megabytes: int, sha256: str | None) -> NamedModel:
         code_license="MIT",
         weights_license="MIT",
         paper="https://arxiv.org/abs/2406.09399",
+        note=_FIRST_STAGE if stem in ("imagenet_only", "celebahq", "ffhq") else "",
     )
 
 

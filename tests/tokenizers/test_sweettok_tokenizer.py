@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_network import word_prior
+from small_network import small_network, word_prior
 
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.tokenizers.load import load_tokenizer
 from sweettok_cli.tokenizers.sweettok import SweetTokTokenizer
+from sweettok_cli.weights_store.sweettok import save_model_folder
 
 SIZES = [(64, 64), (64, 128), (128, 64)]
 
@@ -107,3 +109,12 @@ def test_narrow_arithmetic_keeps_most_tokens(tokenizer: SweetTokTokenizer, model
     difference = narrow.decode_clips(wide, 64, 64).astype(int) - tokenizer.decode_clips(wide, 64, 64)
     assert abs(difference).mean() < 3
     assert not np.array_equal(narrow.decode_clips(wide, 64, 64), tokenizer.decode_clips(wide, 64, 64))
+
+
+def test_a_first_stage_encodes_and_says_that_it_cannot_decode(tmp_path: Path) -> None:
+    network = small_network(proxy_codes=16, proxy_hidden=8, pixels=False)
+    save_model_folder(tmp_path / "first", network, word_prior())
+    first = load_tokenizer(str(tmp_path / "first"), device="cpu")
+    arrays = first.encode_clips(clips(1))
+    with pytest.raises(SweettokError, match=r"first is a first-stage network, .* no pixel decoder"):
+        first.decode_clips(arrays, 64, 64)
