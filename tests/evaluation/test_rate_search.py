@@ -75,6 +75,11 @@ def test_an_encoder_that_spends_the_same_everywhere_has_its_best_quality_chosen(
     assert (found.limit, found.setting, found.bits) == ("floor", 51, 500)
 
 
+def test_a_cliff_is_found_to_the_step() -> None:
+    found = find_setting(lambda setting: 10**12 if setting < 33 else 900 - int(setting), 1000, SCALE)
+    assert (found.setting, found.bits, found.limit) == (33, 867, None)
+
+
 @settings(max_examples=100, deadline=None)
 @given(target=st.floats(1, 1e6), seed=st.integers(0, 1 << 30))
 def test_an_encoder_without_any_order_still_gets_an_answer(target: float, seed: int) -> None:
