@@ -19,7 +19,7 @@ class FrameConv(nn.Conv2d):
 
     def forward(self, x: Tensor, memory: FrameMemory | None = None) -> Tensor:
         """[b, t, h, w, c] -> [b, t, h', w', c']; ``memory`` is not needed."""
-        frames = rearrange(x, "b t h w c -> (b t) c h w")
+        frames = _channels_last(rearrange(x, "b t h w c -> (b t) h w c"))
         out = F.conv2d(frames, self.weight, self.bias, self.stride, self.padding)
         return rearrange(out, "(b t) c h w -> b t h w c", b=x.shape[0])
 
@@ -84,10 +84,25 @@ def time_conv(config: VidTokConfig, conv: nn.Conv1d | nn.Conv3d) -> TimeConv:
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1, padding: int = 0) -> Tensor:
     """``stride`` and ``padding`` (zero frames on both sides) are those of time; pictures keep their size."""
     if weight.dim() == 3:  # one position of the picture at a time; kernels in 2-D are faster than in 1-D
-        sequences = rearrange(x, "b t h w c -> b c t (h w)")
+        sequences = _channels_last(rearrange(x, "b t h w c -> b t (h w) c"))
         out = F.conv2d(sequences, weight[..., None], bias, (stride, 1), (padding, 0))
         return rearrange(out, "b c t (h w) -> b t h w c", h=x.shape[2])
     around = weight.shape[-1] // 2
-    volume = rearrange(x, "b t h w c -> b c t h w")
-    out = F.conv3d(volume, weight, bias, (stride, 1, 1), (padding, around, around))
+    out = F.conv3d(_channels_last(x), weight, bias, (stride, 1, 1), (padding, around, around))
     return rearrange(out, "b c t h w -> b t h w c")
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    """[n, ..., c] as [n, c, ...], with the strides by which torch tells that channels lie innermost.
+
+    It looks at the strides of axes of length 1, too, which views leave at odd values; not recognised, a
+    tensor would be copied into the other layout, and results would come in that.
+    """
+    x = x.contiguous()
+    strides, size = [1], 1
+    for length in reversed(x.shape[1:]):
+        size *= length
+        strides.insert(0, size)
+    n, *inner, c = x.shape
+    first, *middle, last = strides
+    return x.as_strided((n, c, *inner), (first, last, *middle))

@@ -10,9 +10,8 @@ from torch.nn import functional as F
 from sweettok_cli.models.vidtok.blocks import ChannelNorm, Middle, ResidualBlock
 from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.convolutions import time_conv
-from sweettok_cli.models.vidtok.encoder import GROUP_PIXELS
 from sweettok_cli.models.vidtok.interpolation import FrameDoubler
-from sweettok_cli.models.vidtok.memory import Piece, regroup
+from sweettok_cli.models.vidtok.memory import GROUP_SIZE, Piece, regroup
 from sweettok_cli.models.vidtok.resampling import SpatialUpsample, TemporalUpsample
 
 
@@ -45,7 +44,7 @@ class Decoder(nn.Module):
         super().__init__()
         widths = [config.width * m for m in config.multipliers]
         self.interpolates = config.interpolates
-        self.group_pixels = GROUP_PIXELS if config.causal else None
+        self.group_size = GROUP_SIZE if config.causal else None
         self.conv_in = time_conv(config, nn.Conv3d(config.channels, widths[-1], 3))
         self.mid = Middle(config, widths[-1])
         self.up = nn.ModuleList(
@@ -73,31 +72,38 @@ class Decoder(nn.Module):
         Frames whose neighbours are yet to come are held back in ``doublers``, unless ``closed``. Of pieces
         with a forked memory only what others need of them is computed.
         """
-        pieces = (self._enter(piece) for piece in regroup(pieces, self.group_pixels))
+        pieces = self._enter(pieces)
         waiting = list(doublers)
         for spatial, temporal in zip(reversed(self.up), reversed(self.up_temporal), strict=True):
             pieces = self._level(pieces, spatial, temporal)  # type: ignore[arg-type]
+            if spatial.upsample is not None:
+                pieces = self._enlarge(pieces, spatial.upsample)  # type: ignore[arg-type]
             if temporal.upsample is not None:
                 if waiting:
-                    pieces = waiting.pop(0).push(regroup(pieces, self.group_pixels), closed)
+                    pieces = waiting.pop(0).push(regroup(pieces, self.group_size), closed)
                     if not waiting:
                         pieces = (piece for piece in pieces if piece.memory.parent is None)
                 pieces = self._upsample(pieces, temporal.upsample)  # type: ignore[arg-type]
-        for x, memory in regroup(pieces, self.group_pixels):
+        for x, memory in regroup(pieces, self.group_size):
             yield self.conv_out(F.silu(self.norm_out(x), inplace=True), memory)
 
-    def _enter(self, piece: Piece) -> Piece:
-        x, memory = piece
-        return Piece(self.mid(self.conv_in(x, memory), memory), memory)
+    def _enter(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        growth = self.conv_in.weight.shape[0] / self.conv_in.weight.shape[1]
+        for x, memory in regroup(pieces, self.group_size, growth=growth):
+            yield Piece(self.mid(self.conv_in(x, memory), memory), memory)
 
     def _level(
         self, pieces: Iterable[Piece], spatial: SpatialUpLevel, temporal: TemporalUpLevel
     ) -> Iterator[Piece]:
-        for x, memory in regroup(pieces, self.group_pixels):
+        for x, memory in regroup(pieces, self.group_size):
             for in_space, in_time in zip(spatial.block, temporal.block, strict=True):
                 x = in_time(in_space(x, memory), memory)
-            yield Piece(x if spatial.upsample is None else spatial.upsample(x), memory)
+            yield Piece(x, memory)
+
+    def _enlarge(self, pieces: Iterable[Piece], upsample: SpatialUpsample) -> Iterator[Piece]:
+        for x, memory in regroup(pieces, self.group_size, growth=4):
+            yield Piece(upsample(x), memory)
 
     def _upsample(self, pieces: Iterable[Piece], upsample: TemporalUpsample) -> Iterator[Piece]:
-        for x, memory in regroup(pieces, self.group_pixels):
+        for x, memory in regroup(pieces, self.group_size, growth=1 if upsample.interpolated else 2):
             yield Piece(upsample(x, memory), memory)

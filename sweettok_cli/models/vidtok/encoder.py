@@ -10,11 +10,8 @@ from torch.nn import functional as F
 from sweettok_cli.models.vidtok.blocks import ChannelNorm, Middle, ResidualBlock
 from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.convolutions import time_conv
-from sweettok_cli.models.vidtok.memory import Piece, regroup
+from sweettok_cli.models.vidtok.memory import GROUP_SIZE, Piece, regroup
 from sweettok_cli.models.vidtok.resampling import SpatialDownsample, TemporalDownsample
-
-#: Pixels of a level that are worked on at once; fewer save memory, many more save no time.
-GROUP_PIXELS = 2 * 256 * 256
 
 
 class SpatialDownLevel(nn.Module):
@@ -45,7 +42,7 @@ class Encoder(nn.Module):
     def __init__(self, config: VidTokConfig) -> None:
         super().__init__()
         widths = [config.width * m for m in config.multipliers]
-        self.group_pixels = GROUP_PIXELS if config.causal else None
+        self.group_size = GROUP_SIZE if config.causal else None
         self.conv_in = time_conv(config, nn.Conv3d(3, config.width, 3))
         self.down = nn.ModuleList(
             SpatialDownLevel(wide, width, config.encoder_blocks, level in config.spatial_down)
@@ -64,17 +61,21 @@ class Encoder(nn.Module):
 
         The frames of a push must together be a multiple of the factor by which time shrinks.
         """
-        pieces = (Piece(self.conv_in(*piece), piece.memory) for piece in regroup(pieces, self.group_pixels))
+        pieces = self._enter(pieces)
         for spatial, temporal in zip(self.down, self.down_temporal, strict=True):
             pieces = self._level(pieces, spatial, temporal)  # type: ignore[arg-type]
-        for x, memory in regroup(pieces, self.group_pixels):
+        for x, memory in regroup(pieces, self.group_size):
             x = F.silu(self.norm_out(self.mid(x, memory)), inplace=True)
             yield self.conv_out(x, memory)
+
+    def _enter(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
+        for x, memory in regroup(pieces, self.group_size, growth=self.conv_in.weight.shape[0] / 3):
+            yield Piece(self.conv_in(x, memory), memory)
 
     def _level(
         self, pieces: Iterable[Piece], spatial: SpatialDownLevel, temporal: TemporalDownLevel
     ) -> Iterator[Piece]:
-        for x, memory in regroup(pieces, self.group_pixels, 1 if temporal.downsample is None else 2):
+        for x, memory in regroup(pieces, self.group_size, 1 if temporal.downsample is None else 2):
             for in_space, in_time in zip(spatial.block, temporal.block, strict=True):
                 x = in_time(in_space(x, memory), memory)
             if spatial.downsample is not None:

@@ -87,7 +87,7 @@ def test_grouping_of_frames_changes_nothing(narrow: Make, name: str) -> None:
     with torch.inference_mode():
         encoded, decoded = model.encode_latent(video), model.decode_latent(latents)
         if model.config.causal:
-            model.encoder.group_pixels = model.decoder.group_pixels = 1
+            model.encoder.group_size = model.decoder.group_size = 1
         assert model.encode_latent(video).allclose(encoded, atol=1e-9)
         assert model.decode_latent(latents).allclose(decoded, atol=1e-9)
 
