@@ -76,8 +76,10 @@ def test_an_encoder_that_spends_the_same_everywhere_has_its_best_quality_chosen(
 
 
 def test_a_cliff_is_found_to_the_step() -> None:
-    found = find_setting(lambda setting: 10**12 if setting < 33 else 900 - int(setting), 1000, SCALE)
-    assert (found.setting, found.bits, found.limit) == (33, 867, None)
+    found = find_setting(
+        lambda setting: 10**12 if setting < 33 else int(900 - 16 * (setting - 33)), 1000, SCALE
+    )
+    assert (found.setting, found.bits, found.limit) == (33, 900, None)
 
 
 @settings(max_examples=100, deadline=None)
