@@ -71,10 +71,11 @@ class CodeCounts:
 
     def use(self) -> dict[str, ListUse]:
         """Use and perplexity of each list."""
-        return {part: _use(counts) for part, counts in self.counts.items()}
+        return {part: list_use(counts) for part, counts in self.counts.items()}
 
 
-def _use(counts: np.ndarray) -> ListUse:
+def list_use(counts: np.ndarray) -> ListUse:
+    """Use and perplexity of one list, from how often each of its codes occurs."""
     used = int(np.count_nonzero(counts))
     if not used:
         return ListUse(len(counts), 0, 0.0, 0.0)

@@ -36,15 +36,29 @@ class Comparison:
             self.borders.append(len(self.psnr))
         self.psnr.append(psnr(source, reconstruction))
         self.ssim.append(ssim(source, reconstruction))
-        error = np.subtract(reconstruction, source, dtype=np.int16)  # [h, w, 3] in [-255, 255]
-        if self._error is not None:
-            self.flicker.add(float(np.abs(error - self._error).mean()), starts_clip)
-        self._error = error
+        change, self._error = error_change(source, reconstruction, self._error)
+        if change is not None:
+            self.flicker.add(change, starts_clip)
 
     @property
     def frames(self) -> int:
         """Frames compared so far."""
         return len(self.psnr)
+
+
+def error_change(
+    source: np.ndarray, reconstruction: np.ndarray, last: np.ndarray | None
+) -> tuple[float | None, np.ndarray]:
+    """By how much the error differs from that of the frame before, in 8-bit steps; and the error itself.
+
+    Args:
+        source: uint8 ``[h, w, 3]``.
+        reconstruction: uint8 of the same shape.
+        last: the error of the frame before, int16 ``[h, w, 3]`` in [-255, 255]; None for the first frame, of
+            which there is no change.
+    """
+    error = np.subtract(reconstruction, source, dtype=np.int16)
+    return None if last is None else float(np.abs(error - last).mean()), error
 
 
 @dataclass

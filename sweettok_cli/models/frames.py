@@ -19,7 +19,8 @@ def to_video(frames: np.ndarray, device: torch.device, reach: float = 0.5) -> Te
     )
 
 
-def to_frames(video: Tensor, reach: float = 0.5) -> np.ndarray:
-    """Float [b, 3, t, h, w] around [-reach, reach] to uint8 [b, t, h, w, 3], rounded and clamped."""
-    shown = video.float().div(2 * reach).add(0.5).mul(255).round().clamp(0, 255).to(torch.uint8)
+def to_frames(video: Tensor, reach: float = 0.5, truncate: bool = False) -> np.ndarray:
+    """Float [b, 3, t, h, w] around [-reach, reach] to uint8 [b, t, h, w, 3], rounded or cut off; clamped."""
+    scaled = video.float().div(2 * reach).add(0.5).mul(255)
+    shown = (scaled if truncate else scaled.round()).clamp(0, 255).to(torch.uint8)
     return shown.permute(0, 2, 3, 4, 1).cpu().numpy()

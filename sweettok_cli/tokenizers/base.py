@@ -22,6 +22,8 @@ class Tokenizer(ABC):
     spec: TokenizerSpec
     #: Clips to give :meth:`encode_clips` and :meth:`decode_clips` at once when the caller has no opinion.
     batch_clips: int = 1
+    #: Cut the network's values off to 8 bits in place of rounding them, as programs of some papers do.
+    truncate: bool = False
 
     def encode(self, video: np.ndarray, *, rate: Fraction | float = 24, overlap: int = 0) -> Tokens:
         """Tokens of a video in memory, of any length and size; what ``sweettok encode`` does with a file.
@@ -52,6 +54,12 @@ class Tokenizer(ABC):
         check_match(tokens.meta, self.spec, "The token array")
         frames = list(decode_frames(tokens, self))
         return frames[0] if tokens.meta.image else np.stack(frames)
+
+    def redraw(self) -> None:  # noqa: B027  most have nothing to do
+        """Draw from the seed again: what is encoded next does not depend on what was encoded before.
+
+        Nothing happens for tokenizers that draw nothing.
+        """
 
     @abstractmethod
     def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:

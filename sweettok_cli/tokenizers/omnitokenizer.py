@@ -45,4 +45,4 @@ class OmniTokenizerTokenizer(NetworkTokenizer):
             )
         with self.autocast():
             video = self.network.decode(torch.from_numpy(indices.astype(np.int64)).to(self.device))
-        return to_frames(video)
+        return to_frames(video, truncate=self.truncate)

@@ -281,42 +281,77 @@ def iterate_reconstruction(
         SweettokError: the file cannot be read, or does not suit the tokenizer.
     """
     with VideoReader(path) as reader:
-        info, spec = reader.info, tokenizer.spec
-        fit = fit_source(info, spec, overlap)
         times: list[Fraction] = []
-        waiting: deque[np.ndarray] = deque()
-        shared = 0 if info.is_image else overlap
+        pairs = reconstruct_frames(
+            _frames(reader, times),
+            reader.info,
+            tokenizer,
+            batch_clips=batch_clips,
+            overlap=overlap,
+            on_arrays=on_arrays,
+        )
+        with closing(pairs):
+            for index, (source, decoded) in enumerate(pairs):
+                yield Reconstruction(source, decoded, times[index])
 
-        def taken(given: Iterable[Batch]) -> Iterator[Batch]:
-            first = 0
-            for batch in given:
-                for clip in batch.clips:
-                    waiting.extend(clip.frames[first : first + clip.valid])
-                    first = shared
-                yield batch
 
-        def arrays(given: Iterable[Batch]) -> Iterator[dict[str, np.ndarray]]:
-            for found in encoded(taken(given), tokenizer):
-                if on_arrays is not None:
-                    on_arrays(found)
-                yield found
+def reconstruct_frames(
+    frames: Iterator[np.ndarray],
+    info: VideoInfo,
+    tokenizer: Tokenizer,
+    *,
+    batch_clips: int | None = None,
+    overlap: int = 0,
+    on_arrays: Callable[[dict[str, np.ndarray]], None] | None = None,
+) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
+    """Each of some frames beside what its tokens decode to; one batch of clips is held at a time.
 
-        def clips() -> Generator[np.ndarray, None, None]:
-            feed = batches(_frames(reader, times), tokenizer, fit, info.is_image, overlap, batch_clips)
-            with closing(read_ahead(feed)) as given:
-                if spec.stream_frames is not None:
-                    for piece in tokenizer.decode_stream(arrays(given), *_padded(fit)):
-                        yield fit.crop(piece)[0]
-                    return
-                for found in arrays(given):
-                    yield from fit.crop(tokenizer.decode_clips(found, *_padded(fit)))
+    Args:
+        frames: uint8 RGB [h, w, 3], gone through in a thread of their own.
+        info: says their size, and whether they are one image.
+        tokenizer: the model.
+        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
+        overlap: as for :func:`encode_video`.
+        on_arrays: given the index arrays of each batch.
 
-        with closing(clips()) as results:
-            for index, frame in enumerate(_joined(results, spec, shared)):
-                # What follows the last real frame only fills up the last clip.
-                if not waiting:
-                    break
-                yield Reconstruction(waiting.popleft(), frame, times[index])
+    Raises:
+        SweettokError: the frames do not suit the tokenizer.
+    """
+    spec = tokenizer.spec
+    fit = fit_source(info, spec, overlap)
+    waiting: deque[np.ndarray] = deque()
+    shared = 0 if info.is_image else overlap
+
+    def taken(given: Iterable[Batch]) -> Iterator[Batch]:
+        first = 0
+        for batch in given:
+            for clip in batch.clips:
+                waiting.extend(clip.frames[first : first + clip.valid])
+                first = shared
+            yield batch
+
+    def arrays(given: Iterable[Batch]) -> Iterator[dict[str, np.ndarray]]:
+        for found in encoded(taken(given), tokenizer):
+            if on_arrays is not None:
+                on_arrays(found)
+            yield found
+
+    def clips() -> Generator[np.ndarray, None, None]:
+        feed = batches(frames, tokenizer, fit, info.is_image, overlap, batch_clips)
+        with closing(read_ahead(feed)) as given:
+            if spec.stream_frames is not None:
+                for piece in tokenizer.decode_stream(arrays(given), *_padded(fit)):
+                    yield fit.crop(piece)[0]
+                return
+            for found in arrays(given):
+                yield from fit.crop(tokenizer.decode_clips(found, *_padded(fit)))
+
+    with closing(clips()) as results:
+        for frame in _joined(results, spec, shared):
+            # What follows the last real frame only fills up the last clip.
+            if not waiting:
+                break
+            yield waiting.popleft(), frame
 
 
 def _joined(

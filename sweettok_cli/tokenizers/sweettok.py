@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.frames import to_frames, to_video
 from sweettok_cli.models.sweettok import SweetTok
 from sweettok_cli.tokenizers.network import NetworkTokenizer
@@ -46,14 +47,23 @@ class SweetTokTokenizer(NetworkTokenizer):
 
     @torch.inference_mode()
     def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
-        """As :meth:`Tokenizer.decode_clips`."""
+        """As :meth:`Tokenizer.decode_clips`.
+
+        Raises:
+            SweettokError: the network ends before pixels, as the published first stage does.
+        """
+        if not self.network.config.pixels:
+            raise SweettokError(
+                f"{self.spec.name} is a first-stage network, which encodes and has no pixel decoder; "
+                "decode with a model of a later stage."
+            )
         spatial, temporal = (
             torch.from_numpy(arrays[half].astype(np.int64)).to(self.device)
             for half in ("spatial", "temporal")
         )
         with self.autocast():
             video = self.network.decode(spatial, temporal, height, width)
-        return to_frames(video)
+        return to_frames(video, truncate=self.truncate)
 
 
 def _indices(ids: Tensor) -> np.ndarray:

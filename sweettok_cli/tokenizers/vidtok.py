@@ -52,9 +52,14 @@ class VidTokTokenizer(NetworkTokenizer):
             network = VidTok(self.config)
         super().__init__(filled(network, header, state), device, dtype)
         self.batch_clips = 1
-        self._generator: torch.Generator | None = None
-        if sample is not None:
-            self._generator = torch.Generator(device).manual_seed(sample)
+        self._sample = sample
+        self._generator: torch.Generator | None = None if sample is None else torch.Generator(device)
+        self.redraw()
+
+    def redraw(self) -> None:
+        """As :meth:`Tokenizer.redraw`."""
+        if self._generator is not None and self._sample is not None:
+            self._generator.manual_seed(self._sample)
 
     def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """As :meth:`Tokenizer.encode_clips`."""
@@ -85,7 +90,7 @@ class VidTokTokenizer(NetworkTokenizer):
         for given in chain(pieces, [None]):
             with torch.inference_mode(), self.autocast():
                 video = stream.finish() if given is None else stream.push(given)
-                frames = to_frames(video, reach=1.0)
+                frames = to_frames(video, reach=1.0, truncate=self.truncate)
             dropped = min(extra, frames.shape[1])
             extra -= dropped
             if frames.shape[1] > dropped:

@@ -27,70 +27,176 @@ def folder(tmp_path: Path, examples: Path) -> Path:
     return root
 
 
-def test_json_holds_every_figure(cli: Cli, blocks: list[BlockTokenizer], folder: Path) -> None:
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Journals of interrupted runs lie here."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_json_holds_every_figure(cli: Cli, blocks: list[BlockTokenizer], folder: Path, cache: Path) -> None:
     ran = cli("eval", folder, "--json", "--quiet")
-    assert (ran.code, ran.err) == (0, "")
+    # The picture is 40 pixels high, too small for MS-SSIM: that is said, and no zero is counted.
+    assert ran.code == 0 and ran.err.count("\n") == 1
+    assert ran.err.startswith("warning: ms_ssim is that of 1 of 2 clips: frames of 70x40 are too small")
     record = json.loads(ran.out)
-    assert record["model"] == "blocks"
-    assert (record["files"], record["frames"], record["clips"]) == (2, 21, 3)
-    assert 15 < record["psnr"] < 25 and 0.3 < record["ssim"] < 0.9
-    assert record["psnr"] != record["psnr_mean_of_files"]
-    assert record["clip_256"]["tokens"] == {"spatial": 256, "temporal": 1024}
-    assert set(record["codebooks"]) == {"adjectives", "nouns", "adverbs", "verbs"}
-    assert set(record["codebooks"]["nouns"]) == {"size", "used", "use", "perplexity"}
-    assert record["seam_flicker"] > 0
-    assert [row["file"] for row in record["per_file"]] == ["a.mp4", "b.png"]
-    assert record["failed"] == []
+    assert (record["format"], record["version"]) == ("sweettok-eval", 1)
+    assert record["command"] == f"sweettok eval {folder} --json --quiet"
+    assert (record["data"]["clips"], record["data"]["frames"]) == (2, 21)
+    (model,) = record["contenders"]
+    assert (model["name"], model["family"], model["weights_sha256"]) == ("blocks", "sweettok", "b10c" * 16)
+    assert model["cost"]["clips"] == 3 and model["cost"]["clip_256"]["tokens"] == {
+        "spatial": 256,
+        "temporal": 1024,
+    }
+    summary = model["summary"]
+    assert 15 < summary["psnr"]["value"] < 25 and 0.3 < summary["ssim"]["value"] < 0.9
+    assert summary["psnr"]["value"] != summary["psnr"]["mean_of_clips"]
+    assert summary["seam_flicker"]["value"] > 0
+    assert set(model["codebooks"]) == {"adjectives", "nouns", "adverbs", "verbs"}
+    assert [clip["name"] for clip in record["clips"]] == ["a.mp4", "b.png"]
+    assert record["failed"] == [] and record["protocol"]["name"] == "default"
+    assert "ms_ssim" not in record["clips"][1]["scores"]["blocks"]
+    assert ran.err == f"warning: {model['warnings'][0]}\n"
+    assert list((cache / "sweettok" / "eval").iterdir()) == []
 
 
 def test_a_table_for_people(cli: Cli, blocks: list[BlockTokenizer], folder: Path) -> None:
-    ran = cli("eval", folder)
+    ran = cli("eval", folder, "--baseline", "x264", "--no-curves")
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert any(line.split()[:3] == ["a.mp4", "454x256", "20"] for line in lines)
-    assert any(line.startswith("PSNR ") and "dB over all frames" in line for line in lines)
+    assert any(line.startswith("PSNR ") and " dB, " in line and "mean of files" in line for line in lines)
+    assert any(line.split()[:1] == ["x264"] and "[" in line for line in lines)
+    assert any(line.startswith("blocks - x264: SSIM -") for line in lines)
     assert any("256 + 1024 tokens (3840 indices" in line for line in lines)
     assert "\x1b" not in ran.out  # no colours where nobody watches
 
 
-def test_rows_are_written_as_csv_once(cli: Cli, blocks: list[BlockTokenizer], folder: Path) -> None:
-    table = folder.parent / "score.csv"
-    record = json.loads(cli("eval", folder, "--csv", table, "--json").out)
+def test_what_cannot_be_measured_is_said_with_the_reason(
+    cli: Cli, blocks: list[BlockTokenizer], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    empty = folder.parent / "features"
+    empty.mkdir()
+    options = ("--protocol", "sweettok", "--features", empty)
+    record = json.loads(cli("eval", folder, *options, "--json").out)
+    reasons = record["contenders"][0]["not_measured"]
+    assert "rfvd_400" not in record["contenders"][0]["summary"]
+    assert "i3d_pretrained_400.pt is not on this machine" in reasons["rfvd_400"]
+    assert record["clips"][0]["frames"] == 17 and record["clips"][0]["width"] == 256
+    assert blocks[-1].truncate
+    differs = record["protocol"]["differs_from_paper"]
+    assert "The data are clips" in differs[0] and len(differs) > 2
+    shown = cli("eval", folder, *options)
+    assert "rFVD (ported I3D) of blocks was not measured: i3d_pretrained_400.pt" in shown.out
+    assert "differs from the paper: The data are clips" in shown.out
+
+
+def test_tables_for_other_programs_and_papers_are_written_once(
+    cli: Cli, blocks: list[BlockTokenizer], folder: Path
+) -> None:
+    table, paper = folder.parent / "score.csv", folder.parent / "score.md"
+    record = json.loads(cli("eval", folder, "--csv", table, "--markdown", paper, "--json").out)
     with table.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["file"] for row in rows] == ["a.mp4", "b.png"]
-    assert float(rows[0]["psnr"]) == record["per_file"][0]["psnr"]
+    assert [(row["name"], row["contender"]) for row in rows] == [("a.mp4", "blocks"), ("b.png", "blocks")]
+    assert float(rows[0]["psnr"]) == record["clips"][0]["scores"]["blocks"]["psnr"]
     assert rows[1]["seam_flicker"] == ""
+    text = paper.read_text()
+    psnr = record["contenders"][0]["summary"]["psnr"]
+    assert f"| blocks | {psnr['value']:.2f} [{psnr['low']:.2f}, {psnr['high']:.2f}] |" in text
+    assert "PSNR (dB) \u2191" in text and psnr["definition"] in text and "95% percentile bootstrap" in text
     blocks.clear()
-    ran = cli("eval", folder, "--csv", table)
-    assert ran.code == 1
-    assert "--force" in ran.err
+    for option, path in (("--csv", table), ("--markdown", paper)):
+        ran = cli("eval", folder, option, path)
+        assert ran.code == 1
+        assert "--force" in ran.err
     assert blocks == []  # refused before any work
     assert cli("eval", folder, "--csv", table, "--force", "--limit", 1).code == 0
     assert len(table.read_text().splitlines()) == 2
 
 
-def test_a_broken_file_is_listed_and_the_rest_is_measured(
+def test_several_models_are_compared_on_the_same_clips(
+    cli: Cli, blocks: list[BlockTokenizer], folder: Path
+) -> None:
+    ran = cli("eval", folder, "--compare", "sweettok-small,blocks", "--metrics", "psnr", "--json")
+    record = json.loads(ran.out)
+    assert len(blocks) == 2
+    # Both models say that their name is blocks, so they go by what was typed.
+    assert [each["name"] for each in record["contenders"]] == ["sweettok-small", "blocks"]
+    pairs = [(c["metric"], c["difference"], c["low"], c["high"]) for c in record["comparisons"]]
+    assert pairs == [("psnr", 0, 0, 0), ("bits_per_pixel", 0, 0, 0)]
+
+
+def test_a_broken_file_is_listed_and_the_rest_is_measured_and_kept(
     cli: Cli, blocks: list[BlockTokenizer], folder: Path
 ) -> None:
     (folder / "0.mp4").write_text("text, renamed")
-    ran = cli("eval", folder, "--json", "--quiet")
+    ran = cli("eval", folder, "--json", "--quiet", "--metrics", "psnr")
     assert ran.code == 1
     record = json.loads(ran.out)
-    assert record["files"] == 2
-    assert [failure["file"] for failure in record["failed"]] == ["0.mp4"]
+    assert record["data"]["clips"] == 2
+    assert [failure["name"] for failure in record["failed"]] == ["0.mp4"]
     assert ran.err.startswith("error: ") and "0.mp4" in ran.err
-    shown = cli("eval", folder)
+    shown = cli("eval", folder, "--metrics", "psnr")
     assert shown.code == 1
     assert "2 files (1 failed)" in shown.out
+    assert "2 of 3 clips were measured before" in shown.err and blocks[-1].batches == []
+    assert "measured before" not in cli("eval", folder, "--metrics", "psnr", "--fresh").err
+    assert blocks[-1].batches != []
 
 
-def test_data_sets_by_name_are_refused_in_one_sentence(cli: Cli, blocks: list[BlockTokenizer]) -> None:
-    ran = cli("eval", "ucf101")
-    assert ran.code == 1
-    assert ran.err.count("\n") == 1
-    assert "ucf101" in ran.err and "folder it is in" in ran.err
+def test_an_interrupted_run_goes_on(
+    cli: Cli, blocks: list[BlockTokenizer], folder: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    whole = json.loads(cli("eval", folder, "--json").out)
+
+    def interrupted(self: BlockTokenizer, clips: np.ndarray) -> dict[str, np.ndarray]:
+        if clips.shape[1] == 1:
+            raise KeyboardInterrupt
+        return encode(self, clips)
+
+    encode = BlockTokenizer.encode_clips
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockTokenizer, "encode_clips", interrupted)
+        ran = cli("eval", folder)
+    assert ran.code == 130 and "Interrupted; 1 clips are kept" in ran.err
+    ran = cli("eval", folder, "--json")
+    assert "1 of 2 clips were measured before" in ran.err
+    resumed = json.loads(ran.out)
+    for record in (whole, resumed):
+        for each in record["contenders"]:
+            del each["seconds"]
+        for clip in record["clips"]:
+            del clip["scores"]["blocks"]["seconds"]
+    assert resumed == whole
+    assert list((cache / "sweettok" / "eval").iterdir()) == []
+
+
+def test_a_journal_of_ones_own_is_kept(cli: Cli, blocks: list[BlockTokenizer], folder: Path) -> None:
+    kept = folder.parent / "kept"
+    first = json.loads(cli("eval", folder, "--journal", kept, "--json", "--quiet").out)
+    second = json.loads(cli("eval", folder, "--journal", kept, "--json", "--quiet").out)
+    assert first == second and blocks[-1].batches == []
+
+
+def test_wrong_choices_are_one_sentence_before_any_work(
+    cli: Cli, blocks: list[BlockTokenizer], folder: Path
+) -> None:
+    for arguments, words in (
+        (("ucf101",), "testlist01.txt"),
+        (("ucf101", "--data", folder), "download UCF101.rar"),
+        ((folder, "--data", folder), "belongs to a data set"),
+        ((folder, "--protocol", "tats"), "choose from default"),
+        ((folder, "--baseline", "x266"), "x264"),
+        ((folder.parent / "nothing",), "does not exist"),
+    ):
+        ran = cli("eval", *arguments)
+        assert ran.code == 1 and words in ran.err and ran.err.count("\n") == 1, arguments
     assert blocks == []
+    assert "no metric fvd" in cli("eval", folder, "--metrics", "fvd").err
+    assert "is not a folder" in cli("eval", folder, "--features", folder / "none").err
 
 
 def test_wrong_usage_is_two(cli: Cli, folder: Path) -> None:
@@ -111,8 +217,10 @@ def test_the_shipped_model_is_measured_by_the_real_command(
             writer.write(np.ascontiguousarray(frame.rgb[96:160, 200:264]))
     ran = process("eval", "c.mp4", "--model", "sweettok-small", "--json", "--quiet", check_code=0)
     record = json.loads(ran.out)
-    assert record["model"] == "sweettok-small"
-    assert record["frames"] == 20
-    assert record["psnr"] > 10
-    assert record["clip_256"]["kbit"] <= 46
-    assert len(record["weights_sha256"]) == 64
+    (model,) = record["contenders"]
+    assert model["name"] == "sweettok-small"
+    assert record["data"]["frames"] == 20
+    assert model["summary"]["psnr"]["value"] > 10
+    assert model["cost"]["clip_256"]["kbit"] <= 46
+    assert len(model["weights_sha256"]) == 64
+    assert all(each["word"] for words in model["codebooks"].values() for each in words["top"])

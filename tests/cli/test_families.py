@@ -71,9 +71,10 @@ def test_every_command_takes_every_family(cli: Cli, models: Path, clip: Path, na
     ran = cli("eval", clip, "--model", model, "--json")
     assert ran.code == 0, ran.err
     record = json.loads(ran.out)
-    assert record["frames"] == 20 and record["bits"] == pytest.approx(encoded["bits"])
-    assert record["psnr"] > 3
-    lists = record["codebooks"]
+    (measured,) = record["contenders"]
+    assert record["data"]["frames"] == 20 and measured["cost"]["bits"] == pytest.approx(encoded["bits"])
+    assert measured["summary"]["psnr"]["value"] > 3 and measured["family"] == tokens.meta.family
+    lists = measured["codebooks"]
     assert set(lists) == (set() if "kl" in name else {"codes"})
     assert cli("eval", clip, "--model", model).code == 0
 

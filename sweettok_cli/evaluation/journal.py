@@ -1,0 +1,167 @@
+"""What a run has measured so far, on the disk: an interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.evaluation.datasets.dataset import Item
+from sweettok_cli.files import atomic_output
+
+_LINES = "items.jsonl"
+
+
+def default_folder() -> Path:
+    """Where journals lie unless another folder is named: ``$XDG_CACHE_HOME/sweettok/eval``."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")  # noqa: PTH118
+    return Path(cache).expanduser() / "sweettok" / "eval"
+
+
+class Journal:
+    """One JSON line for each item that was measured, and beside it the item's arrays (.npz).
+
+    What a run depends on is its fingerprint, a part of the folder's name: a run with another model, protocol,
+    metric or version never reads these lines. An item counts as measured if its file has not changed since.
+    A line is written after the arrays, in one piece, and the next item begins only when it is on the disk; a
+    line that a kill has cut off is dropped.
+
+    Used as a context: one run at a time may write.
+
+    Args:
+        folder: of all journals.
+        fingerprint: from :func:`fingerprint`.
+        fresh: forget what was measured before.
+
+    Raises:
+        SweettokError: the folder cannot be written, or another run is writing (on entering the context).
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, fresh: bool = False) -> None:
+        self.folder = folder / fingerprint[:24]
+        self._lock = FileLock(folder / f"{fingerprint[:24]}.lock")
+        self._fresh = fresh
+        self._rows: dict[str, dict[str, Any]] = {}
+
+    def __enter__(self) -> Journal:
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+            if self._fresh:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(exist_ok=True)
+            self._rows = self._read()
+        except Timeout:
+            raise SweettokError(
+                f"The same measurement is running already and keeps its journal in {self.folder}; wait for "
+                "it, or name another folder with --journal."
+            ) from None
+        except OSError as error:
+            raise SweettokError(
+                f"The journal {self.folder} cannot be written ({error.strerror}); name another folder with "
+                "--journal."
+            ) from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+        if not self.folder.exists():
+            Path(self._lock.lock_file).unlink(missing_ok=True)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def get(self, key: str) -> dict[str, Any] | None:
+        """What was measured of an item, or None."""
+        return self._rows.get(key)
+
+    def write(self, key: str, row: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep what was measured of an item.
+
+        Args:
+            key: from :func:`item_key`.
+            row: plain values.
+            arrays: by name.
+
+        Raises:
+            SweettokError: the disk is full.
+        """
+        with atomic_output(self._arrays(key), force=True) as part:
+            np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
+        # Floats come back from JSON as they were.
+        line = json.dumps({"key": key, **row}, ensure_ascii=False, allow_nan=False)
+        try:
+            with (self.folder / _LINES).open("ab") as stream:
+                stream.write(line.encode("utf-8", "surrogateescape") + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise SweettokError(
+                f"The journal {self.folder} cannot be written ({error.strerror}); free some space and start "
+                "again: what was measured before is kept."
+            ) from error
+        self._rows[key] = row
+
+    def arrays(self, key: str, prefix: str = "") -> dict[str, np.ndarray]:
+        """The arrays of an item whose names begin with ``prefix``, by the rest of the name."""
+        with np.load(self._arrays(key), allow_pickle=False) as file:
+            return {name[len(prefix) :]: file[name] for name in file.files if name.startswith(prefix)}
+
+    def discard(self) -> None:
+        """Remove it all: the run is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _arrays(self, key: str) -> Path:
+        return self.folder / f"{key}.npz"
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        path = self.folder / _LINES
+        if not path.exists():
+            return {}
+        whole, rows = [], {}
+        content = path.read_bytes()
+        for line in content.splitlines(keepends=True):
+            try:
+                row = json.loads(line.decode("utf-8", "surrogateescape"))
+                key = row.pop("key")
+            except (ValueError, KeyError, AttributeError):
+                continue
+            if line.endswith(b"\n") and self._arrays(key).exists():
+                whole.append(line)
+                rows[key] = row
+        if b"".join(whole) != content:
+            # A line that a kill cut off must not run into the next one.
+            with atomic_output(path, force=True) as part:
+                part.write_bytes(b"".join(whole))
+        return rows
+
+
+def fingerprint(facts: Mapping[str, Any]) -> str:
+    """SHA-256 of plain values, whatever their order."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def item_key(item: Item) -> str:
+    """Changes with the item's name and with its file: length and time of the last change."""
+    paths = [item.path]
+    if item.path.is_dir():
+        paths = sorted(item.path.iterdir())
+    states = []
+    for path in paths:
+        try:
+            state = path.stat()
+        except OSError:
+            continue  # what cannot be read fails when it is measured, and says why
+        states.append([path.name, state.st_size, state.st_mtime_ns])
+    return fingerprint({"name": item.name, "label": item.label, "files": states})[:32]

@@ -1,0 +1,143 @@
+"""All scores of one contender on one item, taken as the frames come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sweettok_cli.evaluation.comparison import SeamFlicker, error_change
+from sweettok_cli.evaluation.metrics.base import Metric, SetMetric
+from sweettok_cli.evaluation.metrics.feature_distance import RECONSTRUCTION, SOURCE, FeatureDistance
+from sweettok_cli.evaluation.metrics.psnr import GlobalPsnr, decibels
+
+SourceFeatures = dict[tuple[str, int], np.ndarray]
+"""Of the windows of one item, by set metric and window: the same for every contender."""
+
+
+@dataclass
+class ItemScores:
+    """What one contender got on one item.
+
+    Attributes:
+        frames: how many were compared.
+        values: scores by name, means over the frames.
+        not_measured: reason by name.
+        square_error: sum of the squared errors in 8-bit steps.
+        numbers: how many errors that is the sum of.
+        flicker: how the error moves from frame to frame.
+        features: what each set metric keeps of the item, arrays by name.
+    """
+
+    frames: int = 0
+    values: dict[str, float] = field(default_factory=dict)
+    not_measured: dict[str, str] = field(default_factory=dict)
+    square_error: int = 0
+    numbers: int = 0
+    flicker: SeamFlicker = field(default_factory=SeamFlicker)
+    features: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """All but the features as plain values."""
+        return {
+            "frames": self.frames,
+            "values": self.values,
+            "not_measured": self.not_measured,
+            "square_error": self.square_error,
+            "numbers": self.numbers,
+            "flicker": vars(self.flicker),
+        }
+
+
+class Scorer:
+    """Collects frames into windows, measures each window, and forgets it: memory stays flat.
+
+    A score of the item is the mean of its windows' weighted by their frames, which is the mean over all
+    frames; ``psnr_clip`` is taken from the error of all windows together.
+
+    Args:
+        metrics: of clips.
+        set_metrics: of the whole set; ``psnr_global`` comes from the sums of squared errors.
+        window: frames.
+        sources: filled with the features of the source, and read by the scorers of other contenders.
+    """
+
+    def __init__(
+        self,
+        metrics: Sequence[Metric],
+        set_metrics: Sequence[SetMetric],
+        window: int,
+        sources: SourceFeatures | None = None,
+    ) -> None:
+        self._metrics = metrics
+        self._set_metrics = [metric for metric in set_metrics if not isinstance(metric, GlobalPsnr)]
+        self._size = window
+        self._sources: SourceFeatures = {} if sources is None else sources
+        self._window: list[tuple[np.ndarray, np.ndarray]] = []
+        self._windows = 0
+        self._sums: dict[str, list[float]] = {}  # weighted sum and frames, by name
+        self._features: dict[str, dict[str, list[np.ndarray]]] = {}
+        self._error: np.ndarray | None = None
+        self._squares = GlobalPsnr()
+        self._scores = ItemScores()
+
+    def add(self, source: np.ndarray, reconstruction: np.ndarray, begins_clip: bool) -> None:
+        """Take the next pair of frames, uint8 ``[h, w, 3]``; ``begins_clip`` marks the first of a clip."""
+        change, self._error = error_change(source, reconstruction, self._error)
+        if change is not None:
+            self._scores.flicker.add(change, begins_clip)
+        self._scores.frames += 1
+        self._window.append((source, reconstruction))
+        if len(self._window) == self._size:
+            self._measure()
+
+    def finish(self) -> ItemScores:
+        """The scores of everything that was added."""
+        if self._window:
+            self._measure()
+        scores = self._scores
+        scores.values = {name: total / frames for name, (total, frames) in self._sums.items()}
+        if "psnr_clip" in scores.values:
+            scores.values["psnr_clip"] = decibels(scores.square_error / scores.numbers)
+        scores.features = {
+            metric: {name: np.concatenate(parts) for name, parts in arrays.items()}
+            for metric, arrays in self._features.items()
+        }
+        # The last window of a long video may be too short for a metric that measured all others.
+        measured = scores.values.keys() | scores.features.keys()
+        scores.not_measured = {n: why for n, why in scores.not_measured.items() if n not in measured}
+        return scores
+
+    def _measure(self) -> None:
+        source, reconstruction = (np.stack(frames) for frames in zip(*self._window, strict=True))
+        self._window = []
+        squares = self._squares.add(source, reconstruction)["sums"]
+        self._scores.square_error += int(squares[0])
+        self._scores.numbers += int(squares[1])
+        for metric in self._metrics:
+            self._scores.not_measured |= metric.unsuited(source.shape)
+            for name, value in metric.measure(source, reconstruction).items():
+                sums = self._sums.setdefault(name, [0.0, 0])
+                sums[0] += value * len(source)
+                sums[1] += len(source)
+        for set_metric in self._set_metrics:
+            reason = set_metric.unsuited(source.shape)
+            if reason is not None:
+                self._scores.not_measured[set_metric.name] = reason
+                continue
+            kept = self._features.setdefault(set_metric.name, {})
+            for name, array in self._of_window(set_metric, source, reconstruction).items():
+                kept.setdefault(name, []).append(array)
+        self._windows += 1
+
+    def _of_window(
+        self, metric: SetMetric, source: np.ndarray, reconstruction: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        if not isinstance(metric, FeatureDistance):
+            return metric.add(source, reconstruction)
+        place = metric.name, self._windows
+        if place not in self._sources:
+            self._sources[place] = metric.features(source)
+        return {SOURCE: self._sources[place], RECONSTRUCTION: metric.features(reconstruction)}

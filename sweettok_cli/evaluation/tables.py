@@ -1,0 +1,126 @@
+"""A record as files for other programs and papers: CSV by clip, Markdown by contender."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from sweettok_cli.files import atomic_output
+
+TITLES = {
+    "psnr": "PSNR (dB)",
+    "psnr_clip": "PSNR of clips (dB)",
+    "psnr_vidtok": "PSNR, VidTok (dB)",
+    "psnr_global": "PSNR, global (dB)",
+    "ssim": "SSIM",
+    "ssim_vidtok": "SSIM, VidTok",
+    "ms_ssim": "MS-SSIM",
+    "lpips_vgg": "LPIPS (VGG)",
+    "lpips_alex": "LPIPS (Alex)",
+    "rfvd": "rFVD (TorchScript I3D)",
+    "rfvd_400": "rFVD (ported I3D)",
+    "rfid": "rFID",
+    "bits_per_pixel": "bits per pixel",
+    "kbit_per_second": "kbit/s",
+    "temporal_flicker": "temporal flicker",
+    "seam_energy": "seam energy",
+    "seam_flicker": "seam flicker",
+}
+"""How the figures are headed in tables."""
+
+_DIGITS = {"dB": 2, "kbit/s": 1, "8-bit steps": 2, "bits": 4}
+_FOUR = ("ssim", "ssim_vidtok", "ms_ssim", "lpips_vgg", "lpips_alex")
+
+
+def digits_of(name: str, unit: str = "") -> int:
+    """Digits after the point that a figure is printed with."""
+    return 4 if name in _FOUR else _DIGITS.get(unit, 2)
+
+
+def figure(value: float | None, digits: int) -> str:
+    """``-`` where nothing was measured."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def with_interval(name: str, entry: dict[str, Any]) -> str:
+    """``28.38 [27.10, 29.55]``, or the value alone where there is no interval."""
+    digits = digits_of(name, entry["unit"])
+    value = figure(entry["value"], digits)
+    if entry["low"] is None:
+        return value
+    return f"{value} [{entry['low']:.{digits}f}, {entry['high']:.{digits}f}]"
+
+
+def write_csv(path: Path, record: dict[str, Any], force: bool = False) -> None:
+    """One row for each clip and contender; empty where nothing was measured.
+
+    Raises:
+        SweettokError: the file exists without ``force``, or cannot be written.
+    """
+    rows = [
+        {
+            "contender": contender,
+            **{key: clip[key] for key in ("name", "label", "width", "height", "frames")},
+            **{key: value for key, value in scores.items() if not isinstance(value, list)},
+        }
+        for clip in record["clips"]
+        for contender, scores in clip["scores"].items()
+    ]
+    names = list(dict.fromkeys(name for row in rows for name in row)) or ["contender", "name"]
+    with atomic_output(path, force) as part, part.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_markdown(path: Path, record: dict[str, Any], force: bool = False) -> None:
+    """The summary as a table for a paper, with the protocol, the definitions and what is missing below.
+
+    Raises:
+        SweettokError: the file exists without ``force``, or cannot be written.
+    """
+    with atomic_output(path, force) as part:
+        part.write_text(markdown(record), encoding="utf-8")
+
+
+def markdown(record: dict[str, Any]) -> str:
+    """See :func:`write_markdown`."""
+    contenders = record["contenders"]
+    names = [name for name in TITLES if any(name in each["summary"] for each in contenders)]
+    arrows = {
+        name: next(each["summary"][name]["better"] for each in contenders if name in each["summary"])
+        for name in names
+    }
+    heads = [f"{TITLES[name]} {'↑' if arrows[name] == 'higher' else '↓'}" for name in names]
+    lines = [_line(["", *heads]), _line(["---", *["---:"] * len(names)])]
+    for each in contenders:
+        cells = [
+            with_interval(name, each["summary"][name]) if name in each["summary"] else "-" for name in names
+        ]
+        lines.append(_line([each["name"], *cells]))
+    data, protocol = record["data"], record["protocol"]
+    split = f" ({data['split']})" if data["split"] else ""
+    lines += [
+        "",
+        f"{data['name']}{split}: {data['clips']} clips, {data['frames']} frames; protocol "
+        f"{protocol['name']}. In brackets: {protocol['interval']}. Measured with sweettok "
+        f"{record['sweettok']}: `{record['command']}`.",
+        "",
+    ]
+    for name in names:
+        definition = next(e["summary"][name]["definition"] for e in contenders if name in e["summary"])
+        lines.append(f"- {TITLES[name]}: {definition}")
+    for each in contenders:
+        lines += [
+            f"- {TITLES.get(n, n)} of {each['name']}: not measured: {why}"
+            for n, why in each["not_measured"].items()
+        ]
+        lines += [f"- {warning}" for warning in each["warnings"]]
+    lines += [f"- Differs from the paper: {each}" for each in protocol["differs_from_paper"]]
+    lines += [f"- {note}" for note in data["notes"]]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
