@@ -19,8 +19,12 @@ class FrameConv(nn.Conv2d):
 
     def forward(self, x: Tensor, memory: FrameMemory | None = None) -> Tensor:
         """[b, t, h, w, c] -> [b, t, h', w', c']; ``memory`` is not needed."""
+        return self.convolve(x, self.weight, self.bias)
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """As ``forward``, with other weights."""
         frames = _channels_last(rearrange(x, "b t h w c -> (b t) h w c"))
-        out = F.conv2d(frames, self.weight, self.bias, self.stride, self.padding)
+        out = F.conv2d(frames, weight, bias, self.stride, self.padding)
         return rearrange(out, "(b t) c h w -> b t h w c", b=x.shape[0])
 
 

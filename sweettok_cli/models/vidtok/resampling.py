@@ -29,7 +29,11 @@ class SpatialDownsample(nn.Module):
 
 
 class SpatialUpsample(nn.Module):
-    """Every position four times, then a 3x3 convolution."""
+    """Every position four times, then a 3x3 convolution.
+
+    Of three repeated rows two are the same, and so with columns. A 2x2 convolution of the small picture does,
+    another one for each of the four positions that one becomes, at less than half the cost.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -37,9 +41,17 @@ class SpatialUpsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, t, h, w, c] -> [b, t, 2h, 2w, c]."""
-        b, t, h, w, c = x.shape
-        doubled = x[:, :, :, None, :, None].expand(b, t, h, 2, w, 2, c).reshape(b, t, 2 * h, 2 * w, c)
-        return self.conv(doubled)
+        h, w, bias = x.shape[2], x.shape[3], self.conv.bias
+        assert bias is not None
+        taps = self.conv.weight.new_tensor([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])
+        weight = torch.einsum("p a i, q b j, o c i j -> p q o c a b", taps, taps, self.conv.weight)
+        four = self.conv.convolve(x, weight.flatten(0, 2), bias.repeat(4))  # [b, t, h + 1, w + 1, 4c]
+        four = four.unflatten(-1, (2, 2, -1))
+        out = x.new_empty(*x.shape[:2], h, 2, w, 2, x.shape[-1], dtype=four.dtype)
+        for p in range(2):
+            for q in range(2):
+                out[:, :, :, p, :, q] = four[:, :, p : p + h, q : q + w, p, q]
+        return rearrange(out, "b t h p w q c -> b t (h p) (w q) c")
 
 
 class MixedConv(nn.Module):
