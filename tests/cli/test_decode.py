@@ -130,7 +130,7 @@ import sys, types
 sys.path.insert(0, {tests!r})
 from block_tokenizer import BlockTokenizer
 module = types.ModuleType("sweettok_cli.tokenizers.load")
-module.load_tokenizer = lambda *arguments: BlockTokenizer(1)
+module.load_tokenizer = lambda *arguments, **options: BlockTokenizer(1)
 sys.modules["sweettok_cli.tokenizers.load"] = module
 {prelude}
 from sweettok_cli.cli.app import main
