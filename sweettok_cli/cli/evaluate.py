@@ -201,7 +201,7 @@ def evaluate(
         if report and write_report:
             from sweettok_cli.evaluation.media import Media
 
-            write_report(record, Media(plan, measured), report)
+            write_report(record, Media(plan, measured), report, force)
         if journal is None and not measured.failed:
             kept.discard()
     from sweettok_cli.cli.evaluation_text import as_words

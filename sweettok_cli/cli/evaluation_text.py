@@ -69,17 +69,14 @@ def _clips(record: dict[str, Any]) -> Any:
 
 
 def _contenders(record: dict[str, Any]) -> Any:
+    """One row a figure, one column a contender: intervals are wide."""
     from sweettok_cli.evaluation.tables import TITLES, with_interval
 
-    all_of_them = record["contenders"]
-    left_out = ("seam_energy", "seam_flicker", "kbit_per_second")
-    names = [n for n in TITLES if n not in left_out and any(n in each["summary"] for each in all_of_them)][:6]
-    table = _table("", *(TITLES[name] for name in names))
-    for each in all_of_them:
-        cells = [
-            with_interval(name, each["summary"][name]) if name in each["summary"] else "-" for name in names
-        ]
-        table.add_row(each["name"], *cells)
+    summaries = [each["summary"] for each in record["contenders"]]
+    table = _table("", *(each["name"] for each in record["contenders"]))
+    for name in (name for name in TITLES if any(name in summary for summary in summaries)):
+        cells = (with_interval(name, s[name]) if name in s else "-" for s in summaries)
+        table.add_row(TITLES[name], *cells)
     return table
 
 
@@ -94,7 +91,8 @@ def _lines(record: dict[str, Any]) -> list[str]:
         f"{count(data['frames'], 'frame')}, {seconds:.0f} s in the model; protocol {protocol['name']}, mean "
         f"over {protocol['average']}, 95 % intervals over clips"
     ]
-    for name, entry in first["summary"].items():
+    alone = first["summary"].items() if len(record["contenders"]) == 1 else ()
+    for name, entry in alone:
         if name in ("bits_per_pixel", "kbit_per_second", "temporal_flicker", "seam_energy", "seam_flicker"):
             continue
         mean = entry.get("mean_of_clips")
