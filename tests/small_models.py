@@ -34,7 +34,7 @@ def save_omnitokenizer(folder: Path) -> None:
     from sweettok_cli.models.omnitokenizer import OmniConfig, OmniTokenizer
 
     config = OmniConfig(**OMNI)  # type: ignore[arg-type]
-    _save(folder, "omnitokenizer", OmniTokenizer(config), dataclasses.asdict(config))
+    save_network(folder, "omnitokenizer", OmniTokenizer(config), dataclasses.asdict(config))
 
 
 def save_vidtok(
@@ -44,10 +44,12 @@ def save_vidtok(
     from sweettok_cli.models.vidtok.network import VidTok
 
     config = VidTokConfig(**VIDTOK, **VIDTOKS[kind])  # type: ignore[arg-type]
-    _save(folder, f"vidtok-{config.regularizer}", VidTok(config), dataclasses.asdict(config), name, source)
+    save_network(
+        folder, f"vidtok-{config.regularizer}", VidTok(config), dataclasses.asdict(config), name, source
+    )
 
 
-def _save(
+def save_network(
     folder: Path,
     family: str,
     network: nn.Module,
