@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import tempfile
@@ -145,6 +146,9 @@ def evaluate(
         sweettok eval clips --compare sweettok-small,runs/mine/model --markdown table.md
     """
     use_one_heap()
+    # Read once, when NumPy loads. The products behind SSIM are too small to share out, and several threads
+    # measure at once; OpenBLAS's own threads would spin while they wait for each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from sweettok_cli.evaluation.codec_contender import CodecContender
     from sweettok_cli.evaluation.datasets import open_dataset
     from sweettok_cli.evaluation.protocols import find_protocol

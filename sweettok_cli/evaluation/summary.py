@@ -45,6 +45,8 @@ def contender_record(plan: Plan, found: Measured, journal: Journal, contender: C
     for metric in plan.chosen.set_metrics:
         if not isinstance(metric, GlobalPsnr):
             _add_set_metric(metric, number, contender.name, found, journal, summary, missing, warnings)
+            if metric.name in summary and getattr(metric, "extractor", None) is not None:
+                summary[metric.name]["definition"] += _window(plan)
     warnings += _limits(rows, contender.name)
     facts = contender.describe()
     record: dict[str, Any] = {
@@ -248,6 +250,12 @@ def _add_set_metric(
     warnings += metric.warnings(clips)
     if clips < len(found.rows):
         warnings.append(f"{metric.name} is that of {clips} of {len(found.rows)} clips: {min(reasons)}")
+
+
+def _window(plan: Plan) -> str:
+    if plan.protocol.frames is not None:
+        return ""
+    return f" Networks of video are given {plan.protocol.window} consecutive frames at once, one vector each."
 
 
 def _limits(rows: list[Row], name: str) -> list[str]:
