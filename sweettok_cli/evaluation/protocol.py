@@ -22,6 +22,7 @@ class Protocol:
         name: of the preset.
         source: whose protocol it is, and the files it was read from.
         data: what it was published on.
+        data_sets: the same as names of data sets here.
         choice: which frames of a video: ``all``, the ``first``, those in the ``centre`` (from number
             ``total // 2 - frames // 2`` on), or a ``random`` run of consecutive ones, drawn for each
             video from ``seed`` and the video's name.
@@ -46,6 +47,7 @@ class Protocol:
     name: str
     source: str = ""
     data: str = ""
+    data_sets: tuple[str, ...] = ()
     choice: Literal["all", "first", "centre", "random"] = "all"
     frames: int | None = None
     fps: float | None = None

@@ -10,6 +10,7 @@ from typing import Any
 from sweettok_cli import __version__
 from sweettok_cli.evaluation.comparison import SeamFlicker
 from sweettok_cli.evaluation.contender import Contender
+from sweettok_cli.evaluation.datasets import DATA_SETS
 from sweettok_cli.evaluation.journal import Journal
 from sweettok_cli.evaluation.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
 from sweettok_cli.evaluation.protocol import Protocol
@@ -65,8 +66,11 @@ def _differences(plan: Plan) -> list[str]:
     differences = list(protocol.differs)
     if protocol.name == "default":
         return differences
-    if not plan.data.known:
-        differences.insert(0, f"The data are {plan.data.name}; the paper reports on {protocol.data}.")
+    name, split = plan.data.name, plan.data.split
+    if not plan.data.known or name not in protocol.data_sets:
+        differences.insert(0, f"The data are {name}; the paper reports on {protocol.data}.")
+    elif split != protocol.splits.get(name, DATA_SETS[name][0].splits[0]):
+        differences.insert(0, f"The split is {split}; the paper reports on {protocol.data}.")
     if len(plan.items) < len(plan.data.items) and protocol.clips is None:
         differences.insert(0, f"Only {len(plan.items)} of {len(plan.data.items)} items were measured.")
     return differences

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from sweettok_cli.evaluation.comparison import Comparison
 from sweettok_cli.evaluation.media import Media
 from sweettok_cli.evaluation.metrics.psnr import Psnr, decibels
 from sweettok_cli.evaluation.protocol import Protocol
+from sweettok_cli.evaluation.protocols import find_protocol
 from sweettok_cli.evaluation.spatial_fit import SpatialFit
 from sweettok_cli.tokenizers.pipeline import decode_frames, encode_video
 from sweettok_cli.tokens.bits import token_cost
@@ -141,7 +143,24 @@ def test_a_protocol_changes_what_the_model_is_given(shared: Path, tmp_path: Path
     shown = Media(make_plan(shared / "b.mp4", protocol=rules), found).show("b.mp4", "blocks", frames=5)
     assert shown.source.shape == shown.reconstruction.shape == (5, 64, 64, 3) and shown.rate == 25
     assert record["protocol"]["fit"]["filter"] == "swscale bicubic"
-    assert "The data are b.mp4" in record["protocol"]["differs_from_paper"][0]
+
+
+def test_what_differs_from_the_paper_is_said(shared: Path, tmp_path: Path) -> None:
+    def differences(protocol: str, data: str, split: str | None = None, known: bool = True) -> str:
+        plan = make_plan(shared / "c.png", protocol=find_protocol(protocol), metrics=("psnr",))
+        found = dataclasses.replace(plan.data, name=data, split=split, known=known)
+        record, _ = measure(dataclasses.replace(plan, data=found), tmp_path)
+        return " ".join(record["protocol"]["differs_from_paper"])
+
+    assert "The data are clips; the paper reports on UCF-101" in differences("sweettok", "clips", known=False)
+    assert "The data are davis; the paper" in differences("vidtok", "davis", "val")
+    assert "The split is test; the paper reports on UCF-101 trainlist01" in differences(
+        "larp", "ucf101", "test"
+    )
+    assert "The split" not in differences("larp", "ucf101", "train") + differences(
+        "sweettok", "ucf101", "test"
+    )
+    assert differences("default", "clips", known=False) == ""
 
 
 def test_set_metrics_see_windows_and_the_source_once(shared: Path, tmp_path: Path) -> None:
