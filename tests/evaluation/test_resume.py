@@ -78,6 +78,8 @@ def test_only_what_is_the_same_is_taken_from_the_journal(folder: Path, tmp_path:
     changed, found = measure(make_plan(folder), tmp_path)
     assert found.resumed == 3 and changed["clips"][0] != first["clips"][0]
     assert changed["clips"][1:] == first["clips"][1:]
+    os.utime(folder / "d.mp4")  # of the same length, and perhaps another film
+    assert measure(make_plan(folder), tmp_path)[1].resumed == 3
 
 
 def test_fresh_forgets_and_discard_leaves_nothing(folder: Path, tmp_path: Path) -> None:
