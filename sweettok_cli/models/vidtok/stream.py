@@ -74,9 +74,9 @@ class DecoderStream:
     The last two are published for a first push of one latent and then ``16 / config.time_factor`` each. Cut
     like that, and with the random weights of the golden tensors, frames of up to 2.5 differ from those of
     :meth:`VidTok.decode` by at most 0.17 (488) and 0.27 (888) when tiled, by 0.007 and 0.015 when overlapped,
-    and by 1.6e-5, which is rounding, with ``"none"``. Tiled, each push ends without a right neighbour, and from
-    the third on its left neighbour is a frame one latent too early; overlapped, only the second push has a
-    wrong left neighbour.
+    and by 1.6e-5, which is rounding, with ``"none"``. Tiled, each push ends without a right neighbour, and
+    from the third on its left neighbour is a frame one latent too early; overlapped, only the second push
+    has a wrong left neighbour.
 
     Version 1.0 repeats frames instead: nothing is held back, and ``seams`` make no difference.
     """

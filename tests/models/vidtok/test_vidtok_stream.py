@@ -90,6 +90,17 @@ def test_overlapping_smooths_seams(narrow: Make) -> None:
     assert (overlapped - whole).abs().mean() < (tiled - whole).abs().mean() / 4
 
 
+@pytest.mark.parametrize("seams", ["tiled", "overlapped"])
+def test_repeated_frames_have_no_seams(narrow: Make, seams: str) -> None:
+    model = narrow(CAUSAL[0])
+    latents = torch.randn(1, 4, 5, 2, 2)
+    with torch.inference_mode():
+        pieces = decoded(model.decoder_stream(seams), latents, [1, 2, 2])
+        whole = model.decode(latents)
+    assert pieces.shape == whole.shape
+    assert pieces.allclose(whole, atol=1e-9)
+
+
 @pytest.mark.parametrize("seams", ["none", "tiled", "overlapped"])
 def test_streams_do_not_disturb_each_other(narrow: Make, seams: str) -> None:
     model = narrow(CAUSAL[1])
@@ -145,6 +156,19 @@ def test_memory_is_flat(narrow: Make, seams: str) -> None:
             sizes.append(kept(encoder) + kept(decoder))
     assert sizes[0] > 0
     assert sizes[1:] == [sizes[1]] * 3
+
+
+@pytest.mark.parametrize("seams", ["none", "tiled"])
+def test_memory_does_not_grow_with_the_pushes(narrow: Make, seams: str) -> None:
+    model = narrow(CAUSAL[1])
+    sizes = []
+    with torch.inference_mode():
+        for latents in (2, 8):
+            encoder, decoder = model.encoder_stream(), model.decoder_stream(seams)
+            encoder.push_latent(clip(4 * latents))
+            decoder.push_latent(torch.randn(1, 4, latents, 2, 2))
+            sizes.append((kept(encoder), kept(decoder)))
+    assert sizes[0] == sizes[1]
 
 
 def kept(thing: object, seen: set[int] | None = None) -> int:
