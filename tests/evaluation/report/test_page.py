@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from measuring import make_plan, measure
+from numbered import Numbered
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.evaluation.media import Media
+from sweettok_cli.evaluation.report import make_page, write_report
+
+VOID = {"meta", "link", "input", "br"}
+
+
+class Read(HTMLParser):
+    """Elements, text and links of a page; an element that is not closed where it should be is an error."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        assert len(found) == len(attrs), f"an attribute of {tag} is there twice"
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in found:
+            self.ids.append(str(found["id"]))
+        if tag == "a":
+            self.links.append(str(found["href"]))
+        elif {"src", "href"} & set(found):
+            self.loads.append(str(found.get("src") or found.get("href")))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        if not {"script", "style"} & set(self.open):
+            self.text += data
+
+
+def test_the_page_is_well_formed_and_needs_nothing_else(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    read = Read(text)
+    assert len(read.ids) == len(set(read.ids))
+    assert all(link.startswith("#") and link[1:] in read.ids for link in read.links)
+    assert read.loads == ["data:,"]
+    assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", text)
+    assert page.stat().st_size < 1 << 20
+
+
+def test_names_are_shown_and_never_run(page: Path) -> None:
+    read = Read(page.read_text(encoding="utf-8"))
+    assert "<script>alert('x')&\".mp4" in read.text
+    assert "caf\\xe9.mp4" in read.text
+    assert page.read_text(encoding="utf-8").count("<script>alert") == 0
+
+
+def test_the_top_says_how_good_the_model_is_and_where_it_fails(page: Path, record: dict[str, Any]) -> None:
+    text = Read(page.read_text(encoding="utf-8")).text
+    model = record["contenders"][0]
+    assert f"PSNR {model['summary']['psnr']['value']:.2f}\u00a0dB (95 % interval" in text
+    (psnr,) = (each for each in record["comparisons"] if each["metric"] == "psnr")
+    word = "better" if psnr["difference"] > 0 else "worse"
+    assert f"{abs(psnr['difference']):.2f}\u00a0dB {word} than x264" in text
+    worst = min(record["clips"], key=lambda clip: clip["scores"]["blocks"]["psnr"])
+    assert f"fails most on {worst['name']}".replace("\udce9", "\\xe9") in text
+    assert f"{model['summary']['bits_per_pixel']['value']:.4f} bits per pixel" in text
+
+
+def test_everything_of_the_record_is_there(page: Path, record: dict[str, Any]) -> None:
+    text = Read(page.read_text(encoding="utf-8")).text
+    for contender in record["contenders"]:
+        for entry in contender["summary"].values():
+            assert entry["definition"] in text
+    for heading in ("Rate and distortion", "All clips", "Codebooks", "Protocol", "Not measured"):
+        assert heading in text
+    assert record["command"] in text and record["protocol"]["interval"] in text
+    assert "SweetTok (arXiv 2412.10443)" in text and "number of frames: here all; published with 17" in text
+    assert "b10c" * 16 in text
+    for part, use in record["contenders"][0]["codebooks"].items():
+        assert f"{part} {use['used']:,} of {use['size']:,} in use" in text
+
+
+def test_what_is_missing_failed_or_doubtful_is_said(record: dict[str, Any]) -> None:
+    model = record["contenders"][0]
+    model["not_measured"]["lpips_vgg"] = "the weights are not there."
+    model["warnings"].append("rfvd of 4 clips says little.")
+    record["failed"].append({"name": "b<a>d.mp4", "error": "it is damaged."})
+    del record["contenders"][1]["summary"]["ssim"]
+    text = Read(make_page(record, Numbered())).text
+    assert "the weights are not there." in text and "LPIPS (VGG) of blocks" in text
+    assert "blocks: rfvd of 4 clips says little." in text
+    assert "1 file failed" in text and "b<a>d.mp4: it is damaged." in text
+    assert "not measured" in text
+
+
+def test_more_bits_than_the_model_and_chance_are_said(record: dict[str, Any]) -> None:
+    record["contenders"][1]["summary"]["bits_per_pixel"]["value"] *= 1.5
+    for each in record["comparisons"]:
+        each["low"], each["high"] = -20.0, 20.0
+    text = Read(make_page(record, None)).text
+    assert "than x264, which spends 50% more" in text or "than x264, which spends 49% more" in text
+    assert "which may be chance" in text and "no clear difference" in text
+
+
+def test_a_run_without_codecs_words_or_frames_is_still_a_page(record: dict[str, Any]) -> None:
+    del record["contenders"][1]
+    record["contenders"][0]["codebooks"] = {}
+    record |= {"curves": {}, "comparisons": []}
+    for clip in record["clips"]:
+        del clip["scores"]["x264"]
+    page = make_page(record, None)
+    read = Read(page)
+    assert "were not at hand" in read.text and "No model here has a codebook" in read.text
+    assert '<section id="rate" aria-labelledby="rate-title" hidden>' in page
+
+
+def test_a_run_in_which_everything_failed_is_still_a_page(tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(b"no video")
+    plan = make_plan(folder)
+    record, found = measure(plan, tmp_path / "journal")
+    text = Read(make_page(record, Media(plan, found))).text
+    assert "Nothing could be measured: 1 file failed" in text and "No clip was measured" in text
+
+
+def test_the_run_gives_the_frames_again(measured: tuple[Any, dict[str, Any], Any], tmp_path: Path) -> None:
+    plan, record, found = measured
+    write_report(record, Media(plan, found), tmp_path / "r.html")
+    assert Read((tmp_path / "r.html").read_text(encoding="utf-8")).ids.count("film-0") == 1
+
+
+def test_an_existing_file_is_kept_unless_forced(record: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "r.html"
+    path.write_text("mine")
+    with pytest.raises(SweettokError, match="exists"):
+        write_report(record, None, path)
+    assert path.read_text() == "mine"
+    write_report(record, None, path, force=True)
+    assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
