@@ -30,6 +30,7 @@ _PACKAGES = (
     ("rich", "rich", ""),
     ("accelerate", "accelerate", "train"),
     ("tomli-w", "tomli_w", "train"),
+    ("torchmetrics", "torchmetrics", "eval"),
     ("transformers", "transformers", "codebook"),
     ("wordfreq", "wordfreq", "codebook"),
 )
