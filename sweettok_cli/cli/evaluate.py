@@ -162,7 +162,6 @@ def evaluate(
         if path:
             check_target(path, force)
     codecs = [CodecContender(name) for name in _names(baseline)]
-    write_report = _report_writer() if report else None
 
     from sweettok_cli.evaluation.record import make_record
     from sweettok_cli.evaluation.run import Plan, run
@@ -202,8 +201,9 @@ def evaluate(
             write_csv(table, record, force)
         if markdown:
             write_markdown(markdown, record, force)
-        if report and write_report:
+        if report:
             from sweettok_cli.evaluation.media import Media
+            from sweettok_cli.evaluation.report import write_report
 
             write_report(record, Media(plan, measured), report, force)
         if journal is None and not measured.failed:
@@ -308,15 +308,6 @@ def _tell(record: dict[str, Any], measured: Measured, output: Output) -> None:
             output.warn(warning)
     for note in record["data"]["notes"]:
         output.say(note)
-
-
-def _report_writer() -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module("sweettok_cli.evaluation.report").write_report
-    except ModuleNotFoundError as error:
-        raise SweettokError("This version of sweettok writes no reports; leave out --report.") from error
 
 
 def _explain(error: Exception) -> str:

@@ -14,7 +14,7 @@ from sweettok_cli.evaluation.contender import Spent
 from sweettok_cli.evaluation.run import Measured, Plan
 
 
-@dataclass(frozen=True)
+@dataclass
 class Shown:
     """Frames of one item before and after, uint8 ``[t, h, w, 3]`` each, and how many are shown a second."""
 

@@ -120,6 +120,15 @@ def test_tables_for_other_programs_and_papers_are_written_once(
     assert len(table.read_text().splitlines()) == 2
 
 
+def test_a_page_for_a_browser_is_written(cli: Cli, blocks: list[BlockTokenizer], folder: Path) -> None:
+    page = folder.parent / "report.html"
+    ran = cli("eval", folder, "--metrics", "psnr,ssim", "--report", page, "--quiet")
+    assert ran.code == 0, ran.err
+    assert "a.mp4" in page.read_text(encoding="utf-8")
+    assert "--force" in cli("eval", folder, "--report", page).err
+    assert cli("eval", folder, "--metrics", "psnr", "--limit", 1, "--report", page, "--force").code == 0
+
+
 def test_several_models_are_compared_on_the_same_clips(
     cli: Cli, blocks: list[BlockTokenizer], folder: Path
 ) -> None:
