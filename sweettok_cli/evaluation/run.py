@@ -20,6 +20,7 @@ from sweettok_cli.evaluation.datasets.dataset import DataSet, Item
 from sweettok_cli.evaluation.journal import Journal, fingerprint, item_key
 from sweettok_cli.evaluation.metrics.base import Metric
 from sweettok_cli.evaluation.metrics.choice import Chosen
+from sweettok_cli.evaluation.metrics.feature_distance import SOURCE
 from sweettok_cli.evaluation.metrics.psnr import Psnr
 from sweettok_cli.evaluation.metrics.structure import Structure
 from sweettok_cli.evaluation.model_contender import ModelContender
@@ -28,6 +29,9 @@ from sweettok_cli.evaluation.scoring import ItemScores, Scorer, SourceFeatures
 
 Progress = Callable[[int, "int | None"], None]
 Watcher = Callable[[int, int, str], AbstractContextManager[Progress]]
+
+_LAYOUT = 2
+"""Of rows and arrays; another number makes older journals those of another run."""
 
 _ON_CURVES = ("psnr", "psnr_clip", "psnr_vidtok", "ssim", "ssim_vidtok")
 """Metrics of rate-distortion curves, where they are measured at all; others take too long."""
@@ -66,6 +70,7 @@ class Plan:
         packages = ("torch", "numpy", "av", "pillow")
         return fingerprint(
             {
+                "layout": _LAYOUT,
                 "versions": {"sweettok": __version__} | {name: metadata.version(name) for name in packages},
                 "protocol": self.protocol.record(),
                 "contenders": [[c.name, c.kind, c.describe()] for c in self.contenders],
@@ -145,7 +150,7 @@ def measure_item(
     Returns:
         The row: name, label, size, rate, ``image``; by contender its scores (:meth:`ItemScores.record`) and
         costs; by codec the points of its curve. And the arrays, named ``CONTENDER.codes.LIST`` and
-        ``CONTENDER.METRIC.ARRAY`` with the contenders' numbers.
+        ``CONTENDER.METRIC.ARRAY`` with the contenders' numbers, ``METRIC.source`` for all of them.
 
     Raises:
         SweettokError: the item cannot be read, or does not suit a contender.
@@ -194,7 +199,10 @@ def measure_item(
                 arrays[f"{number}.codes.{part}"] = counts
         for metric, kept in scores.features.items():
             for name, array in kept.items():
-                arrays[f"{number}.{metric}.{name}"] = array
+                if name == SOURCE:  # the same for all
+                    arrays[f"{metric}.{name}"] = array
+                else:
+                    arrays[f"{number}.{metric}.{name}"] = array
     return row, arrays
 
 

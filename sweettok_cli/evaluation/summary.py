@@ -237,7 +237,7 @@ def _add_set_metric(
             stored = journal.arrays(key, prefix)
             if stored:
                 clips += 1
-                yield stored
+                yield {**journal.arrays(key, f"{metric.name}."), **stored}
 
     reasons = {row["results"][name]["not_measured"].get(metric.name) for row in found.rows} - {None}
     try:
