@@ -126,6 +126,62 @@ def test_what_is_no_token_file_is_one_sentence(cli: Cli, tmp_path: Path) -> None
     assert cli("words").code == 2
 
 
+def test_several_files_show_what_tells_each(cli: Cli, tokens: Path, model: Path, tmp_path: Path) -> None:
+    from sweettok_cli.tokens import read_tokens
+
+    folder = tmp_path / "tokens"
+    folder.mkdir()
+    read = read_tokens(tokens)
+    tokens.replace(folder / "a.npz")
+    changed = read.arrays | {"spatial": np.zeros_like(read.arrays["spatial"])}
+    write_tokens(folder / "b.npz", Tokens(changed, read.meta))
+    ran = cli("words", folder, "-m", model, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    record = json.loads(ran.out)
+    assert [Path(each["file"]).name for each in record["files"]] == ["a.npz", "b.npz"]
+    first, second = (each["words"] for each in record["files"])
+    assert [word["word"] for word in first["adjectives"]] == ["old"]
+    assert [word["word"] for word in first["nouns"]] == ["sky", "sea"]
+    assert [word["word"] for word in second["nouns"]] == ["cat"]
+    assert first["verbs"] == second["verbs"] == []
+    text = cli("words", folder / "a.npz", folder / "b.npz", "-m", model, "--top", 1).out
+    assert "sky x2.0" in text and "sea" not in text and "cat x2.0" in text
+
+
+def test_one_bad_file_of_several_is_listed(cli: Cli, tokens: Path, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.npz").write_text("text")
+    ran = cli("words", tokens, tmp_path / "bad.npz", "-m", model, "--json")
+    assert ran.code == 1 and ran.err.count("\n") == 1 and "bad.npz" in ran.err
+    record = json.loads(ran.out)
+    assert len(record["files"]) == 1 and len(record["failed"]) == 1
+
+
+def test_files_of_different_models_are_refused(cli: Cli, tokens: Path, model: Path, tmp_path: Path) -> None:
+    from sweettok_cli.tokens import read_tokens
+
+    read = read_tokens(tokens)
+    meta = TokenMeta(**{**vars(read.meta), "weights_sha256": "cd" * 32})
+    write_tokens(tmp_path / "other.npz", Tokens(read.arrays, meta))
+    ran = cli("words", tokens, tmp_path / "other.npz", "-m", model)
+    assert ran.code == 1 and "cdcdcdcdcdcd" in ran.err
+
+
+def test_the_video_needs_its_source(cli: Cli, tokens: Path, model: Path, tmp_path: Path) -> None:
+    ran = cli("words", tokens, "-m", model, "--video", tmp_path / "out.mp4")
+    assert ran.code == 1 and "clip.mp4 is not there" in ran.err and "--source" in ran.err
+    assert cli("words", tokens, "--source", tokens).code == 2
+    assert cli("words", tokens, tokens, "--video", tmp_path / "out.mp4").code == 2
+    (tmp_path / "out.mp4").write_text("mine")
+    ran = cli("words", tokens, "-m", model, "--video", tmp_path / "out.mp4")
+    assert ran.code == 1 and "exists" in ran.err
+
+
+def test_an_empty_folder_is_one_sentence(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ran = cli("words", tmp_path / "empty")
+    assert ran.code == 1 and "holds no token file" in ran.err
+
+
 def test_torch_is_not_loaded(tokens: Path, model: Path) -> None:
     code = (
         "import sys; from sweettok_cli.cli.app import app\n"
@@ -150,3 +206,15 @@ def test_the_shipped_model_names_real_words(process: Cli, tmp_path: Path) -> Non
     assert sum(word["count"] for word in record["words"]["nouns"]) == 16
     assert all(word["word"].isprintable() and word["word"] for word in record["words"]["adjectives"])
     assert record["words"]["verbs"] == []
+
+
+@pytest.mark.slow
+def test_words_are_written_over_a_clip(process: Cli, examples: Path, tmp_path: Path) -> None:
+    from sweettok_cli.video import VideoReader
+
+    clip = examples / "intel-iot-devkit+sample-videos__001.mp4"
+    out = process("words", clip, "--video", "words.mp4", "--top", "1", "--json", check_code=0).out
+    assert json.loads(out)["video"] == "words.mp4"
+    with VideoReader(clip) as before, VideoReader(tmp_path / "words.mp4") as after:
+        assert after.info.rate == before.info.rate and after.info.width > 2 * before.info.width
+        assert sum(1 for _ in after) == sum(1 for _ in before)
