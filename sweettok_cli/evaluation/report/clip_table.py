@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.markup import escape, name, number, scroller
 
+MOST_ROWS = 5000
 _FILTER_FROM = 12
 
 
@@ -39,14 +40,14 @@ def clip_table(findings: Findings, films: dict[int, int]) -> str:
     if labelled:
         heads.append(_head("label", "class in the data set"))
     for place, column in enumerate(columns):
-        order = (
-            ""
-            if place or lead is None
-            else (' aria-sort="ascending"' if findings.higher else ' aria-sort="descending"')
-        )
+        order = "ascending" if findings.higher else "descending"
+        order = "" if place or lead is None else f' aria-sort="{order}"'
         heads.append(_head(column.title, column.about, "number", order))
-    rest = [place for place in findings.places if place not in set(findings.ranked)]
-    rows = [_row(findings, place, columns, labelled, films.get(place)) for place in [*findings.ranked, *rest]]
+    ranked = set(findings.ranked)
+    listed = [*findings.ranked, *(place for place in findings.places if place not in ranked)]
+    if len(listed) > MOST_ROWS:
+        listed = [*listed[: MOST_ROWS - 1], *findings.ranked[-1:]]  # the headline names the best, too
+    rows = [_row(findings, place, columns, labelled, films.get(place)) for place in listed]
     table = (
         f'<table class="clips" id="clip-table"><thead><tr>{"".join(heads)}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>"
@@ -58,7 +59,13 @@ def clip_table(findings: Findings, films: dict[int, int]) -> str:
             '<input type="search" id="clip-filter" autocomplete="off" spellcheck="false"></label> '
             '<output id="clip-count" for="clip-filter"></output></p>'
         )
-    return search + scroller("Clips", table)
+    cut = ""
+    if len(listed) < len(clips):
+        cut = (
+            f'<p class="aside">The worst {len(listed) - 1:,} and the best of {len(clips):,} clips. '
+            "The option <code>--csv</code> writes all of them.</p>"
+        )
+    return search + scroller("Clips", table) + cut
 
 
 def _columns(findings: Findings) -> list[_Column]:

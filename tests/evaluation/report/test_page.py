@@ -11,7 +11,7 @@ from numbered import Numbered
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.media import Media
-from sweettok_cli.evaluation.report import make_page, write_report
+from sweettok_cli.evaluation.report import clip_table, make_page, write_report
 
 VOID = {"meta", "link", "input", "br"}
 
@@ -146,6 +146,16 @@ def test_the_run_gives_the_frames_again(measured: tuple[Any, dict[str, Any], Any
     plan, record, found = measured
     write_report(record, Media(plan, found), tmp_path / "r.html")
     assert Read((tmp_path / "r.html").read_text(encoding="utf-8")).ids.count("film-0") == 1
+
+
+def test_a_large_set_is_cut_and_says_so(record: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clip_table, "MOST_ROWS", 3)
+    read = Read(make_page(record, None))
+    assert "The worst 2 and the best of 4 clips" in read.text
+    order = sorted(range(4), key=lambda place: record["clips"][place]["scores"]["blocks"]["psnr"])
+    assert [name for name in read.ids if name.startswith("clip-") and name[5:].isdigit()] == [
+        f"clip-{place}" for place in (order[0], order[1], order[3])
+    ]
 
 
 def test_an_existing_file_is_kept_unless_forced(record: dict[str, Any], tmp_path: Path) -> None:
