@@ -51,7 +51,9 @@ def _cell(
     best: float | None,
 ) -> str:
     if entry is None:
-        reason = contender["not_measured"].get(metric, "not measured")
+        reason = contender["not_measured"].get(metric)
+        if reason is None:  # no codec has seams between clips of a model
+            return f'<td><span class="missing" title="does not apply">{DASH}</span></td>'
         return f'<td><span class="missing" title="{escape(reason)}">not measured</span></td>'
     digits = findings.digits(metric)
     value = number(entry["value"], digits)

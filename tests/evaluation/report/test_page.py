@@ -104,11 +104,12 @@ def test_what_is_missing_failed_or_doubtful_is_said(record: dict[str, Any]) -> N
     model["warnings"].append("rfvd of 4 clips says little.")
     record["failed"].append({"name": "b<a>d.mp4", "error": "it is damaged."})
     del record["contenders"][1]["summary"]["ssim"]
+    record["contenders"][1]["not_measured"]["ssim"] = "the frames are too small."
     text = Read(make_page(record, Numbered())).text
     assert "the weights are not there." in text and "LPIPS (VGG) of blocks" in text
     assert "blocks: rfvd of 4 clips says little." in text
     assert "1 file failed" in text and "b<a>d.mp4: it is damaged." in text
-    assert "not measured" in text
+    assert "the frames are too small." in text
 
 
 def test_more_bits_than_the_model_and_chance_are_said(record: dict[str, Any]) -> None:
