@@ -3,11 +3,11 @@
     python benchmarks/families.py
     python benchmarks/families.py --networks omnitokenizer compact --repeats 5
 
-Networks have their published sizes and random weights, float32, and run on ``--threads`` threads, each in a
-process of its own, once to warm up and then ``--repeats`` times (VidTok: once, cold); the median counts, codebooks
-are projected before. Beside it stand the published implementations' own times on a 2-core x86-64 machine with
-AVX2 (2 threads, float32, torch 2.13), which was another machine: ``matmul`` is what this one reaches in a plain
-2048x2048 product, so that both can be judged. Writes ``benchmarks/results/families.json``.
+Networks have their published sizes and random weights, float32, and run on ``--threads`` threads, each in
+a process of its own, once to warm up and then ``--repeats`` times (VidTok: once, cold); the median counts,
+codebooks are projected before. Beside it stand the published implementations' own times on a 2-core x86-64
+machine with AVX2 (2 threads, float32, torch 2.13), which was another machine: ``matmul`` is what this one
+reaches in a plain 2048x2048 product, so that both can be judged. Writes ``benchmarks/results/families.json``.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ tokenizer = load_tokenizer("sweettok-small")
 # A clip of 17 frames at a time: plain arrays in, plain arrays out.
 clip = read_clip(video, start=0, count=tokenizer.spec.clip_frames)  # uint8 [17, h, w, 3]
 fit = Fit.to_multiple(clip.shape[2], clip.shape[1], tokenizer.spec.multiple)
-ids = tokenizer.encode_clips(fit.pad(clip)[None])  # {"spatial": uint16 [1, S, 3], "temporal": uint16 [1, T, 3]}
+ids = tokenizer.encode_clips(fit.pad(clip)[None])  # {"spatial": uint16 [1, S, 3], "temporal": ...}
 back = fit.crop(tokenizer.decode_clips(ids, fit.padded_height, fit.padded_width)[0])
 print({name: array.shape for name, array in ids.items()})
 print(f"{np.mean([psnr(a, b) for a, b in zip(clip, back, strict=True)]):.2f} dB over one clip")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-# As the command line does, and before torch is loaded: threads that spin while they wait take the processor from
-# the others, of which many small networks have many (ten times slower on two busy cores).
+# As the command line does, and before torch is loaded: threads that spin while they wait take the processor
+# from the others, of which many small networks have many (ten times slower on two busy cores).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,8 +14,8 @@ LEVELS = 511
 
 
 class RunningTokenizer(Tokenizer):
-    """Grey in cells of 8x8 pixels and 4 frames. Indices say how much brighter a cell is than the one before it
-    in time, so that a piece of a stream means nothing without all pieces before.
+    """Grey in cells of 8x8 pixels and 4 frames. Indices say how much brighter a cell is than the one before
+    it in time, so that a piece of a stream means nothing without all pieces before.
     """
 
     def __init__(self, latents: bool = False) -> None:

@@ -23,9 +23,9 @@ from sweettok_cli.weights_store.folder import read_weights
 class VidTokTokenizer(NetworkTokenizer):
     """Any VidTok network.
 
-    Version 1.1 reads a video as one stream: its convolutions go on where the piece before ended, and frames that
-    depend on latents to come are held back until these are there. The result is that of the whole video at
-    once, without the seams that the published ``use_tiling`` leaves.
+    Version 1.1 reads a video as one stream: its convolutions go on where the piece before ended, and frames
+    that depend on latents to come are held back until these are there. The result is that of the whole video
+    at once, without the seams that the published ``use_tiling`` leaves.
     """
 
     network: VidTok

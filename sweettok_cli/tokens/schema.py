@@ -79,8 +79,8 @@ class TokenMeta:
         rate: frames a second, exact; the mean where it varies.
         time_base: seconds a tick of ``times``.
         times: one tick count a frame where the rate varies, strictly increasing; None where it does not.
-        clip_frames: frames in a clip; the last clip repeats its last frame to be full. A video that was encoded
-            as one stream is one clip.
+        clip_frames: frames in a clip; the last clip repeats its last frame to be full. A video that was
+            encoded as one stream is one clip.
         overlap: frames that neighbouring clips share.
         writer: program and version that wrote the file.
     """

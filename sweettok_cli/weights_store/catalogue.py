@@ -94,8 +94,8 @@ _VIDTOK: tuple[tuple[str, int, str], ...] = (
     ("vidtok_kl_causal_41616_16chn_v1_1", 867, ""),
 )
 
-# The published first stage trains on images alone and, by its script, without rotary positions: such a file is
-# refused when it is converted.
+# The published first stage trains on images alone and, by its script, without rotary positions: such a file
+# is refused when it is converted.
 _FIRST_STAGE = "images only"
 _OMNI_REVISION = "337629d5bcbec90492eed3ee9212e97bb5f6dd4a"
 

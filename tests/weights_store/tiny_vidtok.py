@@ -1,6 +1,7 @@
 """``python tiny_vidtok.py encode clip.mp4 --model NAME``: the real command, whose pulls bring a tiny VidTok.
 
-Fetching, checking and storing are the program's own; what stands in for 630 MB of weights is written by the test.
+Fetching, checking and storing are the program's own; what stands in for 630 MB of weights is written by the
+test.
 """
 
 from __future__ import annotations
