@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-# As the command line does, and before torch is loaded: threads that spin while they wait take the processor
-# from the others, of which many small networks have many (ten times slower on two busy cores).
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+from sweettok_cli.cli.threads import let_waiting_threads_sleep, use_one_blas_thread
+
+# As the command line does, before torch and NumPy load, here and in the processes that tests start.
+let_waiting_threads_sleep()
+use_one_blas_thread()
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -25,6 +25,7 @@ from sweettok_cli.cli.failures import debugging, explain
 from sweettok_cli.cli.info import info
 from sweettok_cli.cli.models import models_app
 from sweettok_cli.cli.roundtrip import roundtrip
+from sweettok_cli.cli.threads import let_waiting_threads_sleep
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
 
@@ -84,9 +85,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="surrogateescape")
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(logging.Formatter("warning: %(message)s"))
-    # Read once, when torch loads. A video's decoding threads share the processor with the network's; those
-    # that spin while they wait take its time from the others (5 times slower on two busy cores).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_waiting_threads_sleep()
     # When asked to end, and when the terminal is closed, unfinished files are removed on the way out.
     for number in (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")):
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores the second

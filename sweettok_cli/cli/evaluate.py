@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from sweettok_cli.cli.options import (
     SampleOption,
 )
 from sweettok_cli.cli.output import Output, ProgressCallback
+from sweettok_cli.cli.threads import use_one_blas_thread
 from sweettok_cli.errors import SweettokError
 
 if TYPE_CHECKING:
@@ -146,9 +146,7 @@ def evaluate(
         sweettok eval clips --compare sweettok-small,runs/mine/model --markdown table.md
     """
     use_one_heap()
-    # Read once, when NumPy loads. The products behind SSIM are too small to share out, and several threads
-    # measure at once; OpenBLAS's own threads would spin while they wait for each other.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    use_one_blas_thread()
     from sweettok_cli.evaluation.codec_contender import CodecContender
     from sweettok_cli.evaluation.datasets import open_dataset
     from sweettok_cli.evaluation.protocols import find_protocol

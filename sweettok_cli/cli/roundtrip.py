@@ -23,6 +23,7 @@ from sweettok_cli.cli.options import (
     SampleOption,
 )
 from sweettok_cli.cli.output import Output, count
+from sweettok_cli.cli.threads import use_one_blas_thread
 
 if TYPE_CHECKING:
     from sweettok_cli.evaluation.roundtrip import Roundtrip, RoundtripFiles
@@ -68,6 +69,7 @@ def roundtrip(
         sweettok roundtrip photo.jpg -o comparison.png --force
     """
     use_one_heap()
+    use_one_blas_thread()
     from sweettok_cli.evaluation.roundtrip import RoundtripFiles, make_roundtrip
     from sweettok_cli.tokenizers.load import load_tokenizer
 

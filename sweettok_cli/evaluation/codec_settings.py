@@ -14,6 +14,7 @@ from av.video.codeccontext import VideoCodecContext
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.rate_search import Scale
+from sweettok_cli.evaluation.scheduling import scheduling_kept
 from sweettok_cli.video.color import tag_options
 
 PIXEL_FORMAT = "yuv420p"
@@ -57,13 +58,21 @@ class Encoder:
         # A parameter that this version does not know is an error, not another result.
         return {**options, "err_detect": "explode", **tag_options()}
 
-    def context(self, width: int, height: int, crf: float) -> VideoCodecContext:
-        """An encoder that is not yet open, on one thread: the same bits on every machine and in every run."""
+    def open(self, width: int, height: int, rate: Fraction, crf: float) -> VideoCodecContext:
+        """An open encoder, on one thread: the same bits on every machine and in every run.
+
+        Raises:
+            FFmpegError: the encoder refuses the size or a setting.
+            ValueError: likewise.
+        """
         context = CodecContext.create(self.library, "w")
         assert isinstance(context, VideoCodecContext)
         context.width, context.height, context.pix_fmt = width, height, PIXEL_FORMAT
         context.thread_count = 1
+        context.framerate, context.time_base = rate, 1 / rate
         context.options = self.options_at(crf)
+        with scheduling_kept():
+            context.open()
         return context
 
 
@@ -148,10 +157,8 @@ def _with_quarters(encoder: Encoder) -> Encoder:
     """SVT-AV1 takes quarters of a rate factor from version 4 on: finer steps, closer to the target."""
     # It talks to stderr past libavcodec's log; 1 leaves errors.
     os.environ.setdefault("SVT_LOG", "1")
-    context = encoder.context(SMALLEST_SIDE, SMALLEST_SIDE, encoder.scale.start + 0.25)
-    context.framerate = Fraction(25)
     try:
-        context.open()
+        encoder.open(SMALLEST_SIDE, SMALLEST_SIDE, Fraction(25), encoder.scale.start + 0.25)
     except (FFmpegError, ValueError):
         return encoder
     return replace(encoder, scale=replace(encoder.scale, step=0.25))

@@ -94,10 +94,9 @@ class CodedClip:
 
     def _encode(self, crf: float) -> list[bytes]:
         encoder, fit = self._encoder, self._fit
-        context = encoder.context(fit.padded_width, fit.padded_height, crf)
-        context.framerate, context.time_base = self._rate, 1 / self._rate
         packets: list[Packet] = []
         try:
+            context = encoder.open(fit.padded_width, fit.padded_height, self._rate, crf)
             for time, picture in enumerate(self._pictures):
                 picture.pts, picture.time_base = time, context.time_base
                 packets += context.encode(picture)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -18,6 +20,7 @@ from sweettok_cli.evaluation.codecs import Codec
 from sweettok_cli.evaluation.coded_clip import CodedClip, without_sei
 from sweettok_cli.evaluation.metrics.psnr import psnr
 from sweettok_cli.evaluation.rate_search import TOLERANCE
+from sweettok_cli.evaluation.scheduling import scheduling_kept
 from sweettok_cli.video import VideoReader
 
 RATE = Fraction(25)
@@ -197,10 +200,33 @@ def test_settings_are_said_in_full(name: str) -> None:
 def test_every_option_is_one_the_encoder_knows() -> None:
     """Whatever libavcodec leaves over it has ignored."""
     for name in ENCODERS:
-        context = Codec(name).encoder.context(64, 64, 30)
-        context.framerate = 25
-        context.open()
+        context = Codec(name).encoder.open(64, 64, RATE, 30)
         assert not context.options or set(context.options) == set(Codec(name).encoder.options_at(30))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="this system shows no scheduling")
+@codecs
+def test_no_thread_becomes_a_real_time_thread(name: str) -> None:
+    """SVT-AV1 would, run as root: what this process computes afterwards would take ten times as long."""
+    encoder = Codec(name).encoder.open(64, 64, RATE, 30)
+    threads = [int(thread.name) for thread in Path("/proc/self/task").iterdir()]
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
+    assert encoder.is_open
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="this system shows no scheduling")
+def test_scheduling_is_put_back_for_the_caller_and_the_threads_it_started() -> None:
+    seen: list[int] = []
+    go = threading.Event()
+    with scheduling_kept():
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # which needs no rights
+        thread = threading.Thread(target=lambda: (go.wait(10), seen.append(os.sched_getscheduler(0))))
+        thread.start()
+        assert os.sched_getscheduler(thread.native_id) == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    go.set()
+    thread.join()
+    assert seen == [os.SCHED_OTHER]
 
 
 def test_a_missing_codec_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
