@@ -20,31 +20,59 @@ class _End:
         self.error = error
 
 
+class _Worker:
+    """A thread that can be stopped for good, even where a signal hits while it is started."""
+
+    def __init__(self, name: str, work: Callable[[], None]) -> None:
+        self.stopped = threading.Event()
+        self._work = work
+        self._at_work = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tell the work to stop, and wait until it has; what was not begun never begins."""
+        self.stopped.set()
+        self.wait()
+
+    def wait(self) -> None:
+        with self._at_work:
+            pass
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        with self._at_work:
+            if not self.stopped.is_set():
+                self._work()
+
+
 def read_ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
     """The same items, produced by a thread up to ``depth`` ahead of the caller.
 
     An exception in the thread is raised here, after the items before it. When the caller closes this
-    generator early, the thread has ended and ``items`` is closed before that returns.
+    generator early, the thread is done with ``items``, and has closed it, before that returns.
     """
     queue: Queue[T | _End] = Queue(depth)
-    stop = threading.Event()
 
     def produce() -> None:
         end = _End()
         try:
             for item in items:
-                if not _put(queue, item, stop):
+                if not _put(queue, item, worker.stopped):
                     break
         except BaseException as error:
             end = _End(error)
         finally:
             if isinstance(items, Generator):
                 items.close()
-        _put(queue, end, stop)
+        _put(queue, end, worker.stopped)
 
-    thread = threading.Thread(target=produce, name="read-ahead", daemon=True)
-    thread.start()
+    worker = _Worker("read-ahead", produce)
     try:
+        worker.start()
         while True:
             item = queue.get()
             if isinstance(item, _End):
@@ -53,8 +81,7 @@ def read_ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
                 return
             yield item
     finally:
-        stop.set()
-        thread.join()
+        worker.stop()
 
 
 class _WriteBehind(Generic[T]):
@@ -63,23 +90,23 @@ class _WriteBehind(Generic[T]):
     def __init__(self, write: Callable[[T], None], depth: int) -> None:
         self._write = write
         self._queue: Queue[T | _End] = Queue(depth)
-        self._stop = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._consume, name="write-behind", daemon=True)
-        self._thread.start()
+        self._worker = _Worker("write-behind", self._consume)
+
+    def start(self) -> None:
+        self._worker.start()
 
     def put(self, item: T) -> None:
-        if not _put(self._queue, item, self._stop):
+        if not _put(self._queue, item, self._worker.stopped):
             self._raise()
 
     def finish(self) -> None:
-        _put(self._queue, _End(), self._stop)
-        self._thread.join()
+        _put(self._queue, _End(), self._worker.stopped)
+        self._worker.wait()
         self._raise()
 
     def abandon(self) -> None:
-        self._stop.set()
-        self._thread.join()
+        self._worker.stop()
 
     def _raise(self) -> None:
         if self._error is not None:
@@ -87,7 +114,7 @@ class _WriteBehind(Generic[T]):
 
     def _consume(self) -> None:
         try:
-            while not self._stop.is_set():
+            while not self._worker.stopped.is_set():
                 try:
                     item = self._queue.get(timeout=_POLL)
                 except Empty:
@@ -97,7 +124,7 @@ class _WriteBehind(Generic[T]):
                 self._write(item)
         except BaseException as error:
             self._error = error
-            self._stop.set()
+            self._worker.stopped.set()
 
 
 @contextmanager
@@ -109,6 +136,7 @@ def write_behind(write: Callable[[T], None], depth: int) -> Iterator[Callable[[T
     """
     behind = _WriteBehind(write, depth)
     try:
+        behind.start()
         yield behind.put
     except BaseException:
         behind.abandon()

@@ -335,12 +335,12 @@ def test_a_batch_that_was_ended_goes_on(cli: Cli, sources: Path, model: Path, tm
     for number in range(400):
         (tmp_path / f"{number:03}.mp4").hardlink_to(sources / "plain.mp4")
     command = [sys.executable, "-m", "sweettok_cli", "encode", str(tmp_path), "--model", str(model)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     first = Path(process.stdout.readline().strip())
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
-    assert process.returncode == 143
+    talk = process.communicate(timeout=60)[1]
+    assert process.returncode == 143, talk
     done = sorted(tmp_path.glob("*.npz"))
     assert first in done and len(done) < 400
     for path in done:

@@ -96,3 +96,32 @@ def test_an_error_of_the_caller_discards_the_rest() -> None:
         raise KeyboardInterrupt
     assert len(written) < 20
     assert "write-behind" not in names()
+
+
+def interrupted_start(thread: threading.Thread, begins: bool) -> None:
+    """What a signal does that hits while a thread is started: before the thread runs, or after."""
+    if begins:
+        START(thread)
+    raise KeyboardInterrupt
+
+
+START = threading.Thread.start
+
+
+@pytest.mark.parametrize("begins", [False, True])
+def test_an_interrupt_while_the_thread_starts_leaves_nothing_running(
+    monkeypatch: pytest.MonkeyPatch, begins: bool
+) -> None:
+    def items() -> Iterator[int]:
+        while True:
+            time.sleep(0.01)
+            yield 1
+
+    source = items()
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: interrupted_start(thread, begins))
+    with pytest.raises(KeyboardInterrupt):
+        next(read_ahead(source))
+    source.close()  # "generator already executing" while a thread is inside
+    with pytest.raises(KeyboardInterrupt), write_behind(print, depth=1) as write:
+        write(1)
+    assert not {"read-ahead", "write-behind"} & names()
