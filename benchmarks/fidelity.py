@@ -4,8 +4,8 @@
     python benchmarks/fidelity.py VAL --baseline x264,x265
     python benchmarks/fidelity.py VAL --model runs/mine/model --output mine.json
 
-Runs `sweettok eval VAL --json` and writes its record to ``benchmarks/results/fidelity.json``, with the
-machine and the date.
+Runs `sweettok eval VAL --json` and writes its record, which names the machine and the date, to
+``benchmarks/results/fidelity.json``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from machine import RESULTS, describe
+from machine import RESULTS
 
 
 def main() -> None:
@@ -37,7 +37,6 @@ def main() -> None:
     record = {
         **json.loads(done.stdout),
         "minutes": round((time.perf_counter() - start) / 60, 2),
-        "machine": describe(),
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
 from itertools import combinations
 from typing import Any
 
@@ -11,6 +12,7 @@ from sweettok_cli import __version__
 from sweettok_cli.evaluation.comparison import SeamFlicker
 from sweettok_cli.evaluation.contender import Contender
 from sweettok_cli.evaluation.datasets import DATA_SETS
+from sweettok_cli.evaluation.environment import environment
 from sweettok_cli.evaluation.journal import Journal
 from sweettok_cli.evaluation.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
 from sweettok_cli.evaluation.protocol import Protocol
@@ -38,6 +40,8 @@ def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> 
         "version": VERSION,
         "sweettok": __version__,
         "command": command,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "machine": environment(),
         "protocol": {
             **plan.protocol.record(),
             "published_on": plan.protocol.data,

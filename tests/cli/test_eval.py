@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,9 @@ def test_json_holds_every_figure(cli: Cli, blocks: list[BlockTokenizer], folder:
     record = json.loads(ran.out)
     assert (record["format"], record["version"]) == ("sweettok-eval", 1)
     assert record["command"] == f"sweettok eval {folder} --json --quiet"
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(record["date"])
+    assert timedelta(0) <= age < timedelta(minutes=5)
+    assert {"processor", "system", "Python", "torch", "av"} <= set(record["machine"])
     assert (record["data"]["clips"], record["data"]["frames"]) == (2, 21)
     (model,) = record["contenders"]
     assert (model["name"], model["family"], model["weights_sha256"]) == ("blocks", "sweettok", "b10c" * 16)
@@ -178,6 +182,7 @@ def test_an_interrupted_run_goes_on(
     assert "1 of 2 clips were measured before" in ran.err
     resumed = json.loads(ran.out)
     for record in (whole, resumed):
+        del record["date"]
         for each in record["contenders"]:
             del each["seconds"]
         for clip in record["clips"]:

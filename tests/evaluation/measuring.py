@@ -91,5 +91,5 @@ def colour_distance() -> FeatureDistance:
 def without_times(value: Any) -> Any:
     """A record without what the clock said."""
     if isinstance(value, dict):
-        return {key: without_times(each) for key, each in value.items() if key != "seconds"}
+        return {key: without_times(each) for key, each in value.items() if key not in ("seconds", "date")}
     return [without_times(each) for each in value] if isinstance(value, list) else value

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from sweettok_cli.evaluation.report.choices import in_words, rows
-from sweettok_cli.evaluation.report.environment import environment
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.markup import bullets, code, escape, more, name, pairs, plural
 
@@ -78,6 +77,7 @@ def origin(findings: Findings) -> str:
     facts = [
         ("command", code(record["command"])),
         ("sweettok", escape(record["sweettok"])),
+        ("measured", escape(record["date"])),
         (
             "data",
             f"{name(data['name'])}: {plural(data['clips'], 'clip')} of {plural(data['items'], 'item')}, "
@@ -85,7 +85,7 @@ def origin(findings: Findings) -> str:
         ),
     ]
     facts += [("note", escape(note)) for note in data.get("notes", [])]
-    facts += [(escape(key), escape(value)) for key, value in (record.get("machine") or environment()).items()]
+    facts += [(escape(key), escape(value)) for key, value in record["machine"].items()]
     settings = "".join(
         more(f"{name(each['name'])}, {escape(each['kind'])}", pairs(_settings(each)))
         for each in findings.contenders

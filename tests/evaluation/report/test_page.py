@@ -91,6 +91,7 @@ def test_everything_of_the_record_is_there(page: Path, record: dict[str, Any]) -
             assert entry["definition"] in text
     for heading in ("Rate and distortion", "All clips", "Codebooks", "Protocol", "Not measured"):
         assert heading in text
+    assert record["date"] in text and all(value in text for value in record["machine"].values())
     assert record["command"] in text and record["protocol"]["interval"] in text
     assert "SweetTok (arXiv 2412.10443)" in text and "number of frames: here all; published with 17" in text
     assert "b10c" * 16 in text

@@ -1,4 +1,4 @@
-"""The machine and the versions that a page was made with."""
+"""The machine and the versions that figures were measured with."""
 
 from __future__ import annotations
 
