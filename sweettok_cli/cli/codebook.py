@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 codebook_app = typer.Typer(help="Make the language codebook's word prior.", no_args_is_help=True)
 
 
-class Pooling(str, Enum):
+class Pooling(StrEnum):
     """How a word's sub-tokens become one vector."""
 
     mean = "mean"

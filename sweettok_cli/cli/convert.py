@@ -67,7 +67,8 @@ def convert(
 
         sweettok models convert imagenet_ucf.ckpt --as omnitokenizer -o omni
 
-        sweettok models convert unwrapped_model --as sweettok
+        \b
+    sweettok models convert unwrapped_model --as sweettok \\
         --words-spatial noun_adj.pkl --words-temporal verb_adv.pkl
     """
     from sweettok_cli.errors import SweettokError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,7 +10,7 @@ import typer
 DEFAULT_MODEL = "sweettok-small"
 
 
-class Device(str, Enum):
+class Device(StrEnum):
     """Where the model runs."""
 
     auto = "auto"
@@ -19,7 +19,7 @@ class Device(str, Enum):
     mps = "mps"
 
 
-class Dtype(str, Enum):
+class Dtype(StrEnum):
     """The number format the model computes in."""
 
     auto = "auto"

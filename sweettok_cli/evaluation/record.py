@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
@@ -40,7 +40,7 @@ def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> 
         "version": VERSION,
         "sweettok": __version__,
         "command": command,
-        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": environment(),
         "protocol": {
             **plan.protocol.record(),

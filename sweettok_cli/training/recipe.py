@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import sys
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -12,11 +12,6 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from sweettok_cli.errors import SweettokError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 PRECISIONS = ("auto", "bf16", "fp32")
 _AT_LEAST_ONE = (

@@ -4,7 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def test_json_holds_every_figure(cli: Cli, blocks: list[BlockTokenizer], folder:
     record = json.loads(ran.out)
     assert (record["format"], record["version"]) == ("sweettok-eval", 1)
     assert record["command"] == f"sweettok eval {folder} --json --quiet"
-    age = datetime.now(timezone.utc) - datetime.fromisoformat(record["date"])
+    age = datetime.now(UTC) - datetime.fromisoformat(record["date"])
     assert timedelta(0) <= age < timedelta(minutes=5)
     assert {"processor", "system", "Python", "torch", "av"} <= set(record["machine"])
     assert (record["data"]["clips"], record["data"]["frames"]) == (2, 21)

@@ -38,7 +38,7 @@ class TemporalUpLevel(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents in, frames out, those in front of the clip among them (section 4.2 of the reference notes)."""
+    """Latents in, frames out, also those before the clip (published: ``DecoderCausal3DPadding``)."""
 
     def __init__(self, config: VidTokConfig) -> None:
         super().__init__()

@@ -37,7 +37,7 @@ class TemporalDownLevel(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Frames in, latents before the regulariser out (section 4.1 of the reference notes)."""
+    """Frames in, latents before the regulariser out (published: ``EncoderCausal3DPadding``)."""
 
     def __init__(self, config: VidTokConfig) -> None:
         super().__init__()

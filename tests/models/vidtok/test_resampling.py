@@ -1,4 +1,4 @@
-"""Halving and doubling as the reference notes describe them, step by step, against one convolution."""
+"""Halving and doubling as published, step by step, against one convolution."""
 
 from __future__ import annotations
 
