@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -36,6 +37,7 @@ def main() -> None:
     )
     record = {
         **json.loads(done.stdout),
+        "command": shlex.join(["sweettok", "eval", "VAL", *command[2:]]),
         "minutes": round((time.perf_counter() - start) / 60, 2),
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
