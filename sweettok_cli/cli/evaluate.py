@@ -262,7 +262,7 @@ def _choose(
 ) -> Chosen:
     from sweettok_cli.evaluation.features.find import Places
     from sweettok_cli.evaluation.metrics.choice import choose
-    from sweettok_cli.video.endings import PICTURES
+    from sweettok_cli.video.folders import PICTURES
 
     names: list[str] | tuple[str, ...] = [name.replace("-", "_") for name in _names(metrics)]
     if metrics is None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.video.endings import MEDIA
+from sweettok_cli.video.folders import MEDIA, find_files
 
 
 @dataclass(frozen=True)
@@ -87,21 +86,13 @@ def _single(source: Path, output: Path | None, to_folder: bool, suffix: str) -> 
 
 
 def _media_in(folder: Path, plan: Plan) -> list[Path]:
-    """Videos and images below ``folder``, hidden ones left out; folders that cannot be read are noted."""
+    """What can be encoded; folders that cannot be read are noted."""
 
     def note(error: OSError) -> None:
         name = Path(error.filename or folder)
         plan.failed.append((name, f"{name} cannot be read ({error.strerror}); check its permissions."))
 
-    found: list[Path] = []
-    for parent, folders, files in os.walk(folder, onerror=note):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(parent, name)
-            for name in files
-            if Path(name).suffix.lower() in MEDIA and not name.startswith(".")
-        ]
-    return sorted(found)
+    return find_files(folder, MEDIA, note)
 
 
 def _name(plan: Plan, placed: list[tuple[Path, Path]], suffix: str) -> None:

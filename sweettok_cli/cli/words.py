@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -129,7 +128,7 @@ class _Opener:
         """Raises SweettokError: it cannot be read, or its tokens name no words."""
         from sweettok_cli.evaluation.word_lists import read_word_lists
         from sweettok_cli.tokens.file import looks_like_tokens, read_tokens
-        from sweettok_cli.video.endings import MEDIA
+        from sweettok_cli.video.folders import MEDIA
 
         if file.suffix.lower() in MEDIA and not looks_like_tokens(file):
             tokens = self._encode(file)
@@ -237,17 +236,14 @@ def _contrast(given: list[Path], opener: _Opener, top: int, output: Output) -> N
 
 
 def _gather(given: list[Path]) -> list[Path]:
-    from sweettok_cli.video.endings import MEDIA
+    from sweettok_cli.video.folders import MEDIA, find_files
 
     found: list[Path] = []
     for path in given:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(Path(parent, name) for parent, _, names in os.walk(path) for name in names)
-        inside = [file for file in inside if not file.name.startswith(".")]
-        tokens = [file for file in inside if file.suffix.lower() == ".npz"]
-        taken = tokens or [file for file in inside if file.suffix.lower() in MEDIA]
+        taken = find_files(path, {".npz"}) or find_files(path, MEDIA)
         if not taken:
             raise SweettokError(f"{path} holds no token file, video or picture; name another folder.")
         found += taken

@@ -17,7 +17,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.datasets.dataset import Item
 from sweettok_cli.video.color import ToRgb
 from sweettok_cli.video.decoding import Progress, decode, set_threads
-from sweettok_cli.video.endings import PICTURES
+from sweettok_cli.video.folders import PICTURES
 from sweettok_cli.video.images import count_pictures, is_picture, read_pictures
 from sweettok_cli.video.info import VideoInfo, probe
 from sweettok_cli.video.random_access import read_clip

@@ -21,7 +21,7 @@ from sweettok_cli.tokenizers.pipeline import MAX_QUEUE, decode_frames, encode_vi
 from sweettok_cli.tokenizers.threads import write_behind
 from sweettok_cli.tokens.file import write_tokens
 from sweettok_cli.tokens.schema import TokenMeta, Tokens
-from sweettok_cli.video.endings import MEDIA
+from sweettok_cli.video.folders import MEDIA
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.reader import VideoReader, probe
 from sweettok_cli.video.writer import VideoWriter

@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.video.endings import MEDIA, PICTURES
+from sweettok_cli.video.folders import MEDIA, PICTURES
 
 
 @dataclass(frozen=True)

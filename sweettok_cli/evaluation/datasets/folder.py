@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.datasets.dataset import DataSet, Item
-from sweettok_cli.video.endings import MEDIA
+from sweettok_cli.video.folders import MEDIA, find_files
 from sweettok_cli.video.source import check_readable
 
 
@@ -25,21 +24,8 @@ def load(target: Path) -> DataSet:
             f"{target} does not exist; give a folder of videos or pictures, one of them, or the name of a "
             "data set with --data DIR."
         )
-    found: list[Path] = []
-    for parent, folders, files in os.walk(target, onerror=_unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(parent, name)
-            for name in files
-            if Path(name).suffix.lower() in MEDIA and not name.startswith(".")
-        ]
+    found = find_files(target, MEDIA)
     if not found:
         raise SweettokError(f"The folder {target} holds no video or picture; give one that does.")
-    items = [Item(path.relative_to(target).as_posix(), path) for path in sorted(found)]
+    items = [Item(path.relative_to(target).as_posix(), path) for path in found]
     return DataSet(target.resolve().name or str(target), items, known=False)
-
-
-def _unreadable(error: OSError) -> None:
-    raise SweettokError(
-        f"{error.filename} cannot be read ({error.strerror}); check its permissions."
-    ) from error

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.datasets.dataset import DataSet, Item, Source, first_existing, shortfall
-from sweettok_cli.video.endings import VIDEOS
+from sweettok_cli.video.folders import VIDEOS
 
 SOURCE = Source(
     title="Kinetics-600",

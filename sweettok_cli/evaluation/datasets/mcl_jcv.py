@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from sweettok_cli.evaluation.datasets.dataset import DataSet, Item, Source, shortfall
-from sweettok_cli.video.endings import VIDEOS
+from sweettok_cli.video.folders import VIDEOS
 
 SOURCE = Source(
     title="MCL-JCV",
