@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -19,12 +18,13 @@ def describe() -> dict[str, Any]:
     import torch
 
     from sweettok_cli import __version__
+    from sweettok_cli.evaluation.environment import processor
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     packages = ("torch", "numpy", "av", "einops")
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "gpu": gpu,
@@ -32,11 +32,3 @@ def describe() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {"sweettok": __version__} | {name: metadata.version(name) for name in packages},
     }
-
-
-def _processor() -> str:
-    try:
-        names = re.findall(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()

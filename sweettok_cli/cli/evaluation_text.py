@@ -37,13 +37,13 @@ def _table(*headings: str) -> Any:
 
 def _clips(record: dict[str, Any]) -> Any:
     """The clips as the first contender gives them back."""
-    from sweettok_cli.evaluation.tables import TITLES, digits_of, figure
+    from sweettok_cli.evaluation.tables import COSTS, STEADINESS, TITLES, digits_of, figure
 
     first = record["contenders"][0]
     name = first["name"]
     metrics = [metric for metric in TITLES if metric in first["summary"]]
     metrics = [m for m in metrics if any(m in clip["scores"][name] for clip in record["clips"])]
-    costs = ("bits_per_pixel", "kbit_per_second", "temporal_flicker", "seam_energy", "seam_flicker")
+    costs = (*COSTS, *STEADINESS)
     shown = [*[m for m in metrics if m not in costs][:4], "bits_per_pixel", "seam_flicker"]
     clips = record["clips"]
     if len(clips) > _SHOWN and shown[0] not in costs:
@@ -81,7 +81,15 @@ def _contenders(record: dict[str, Any]) -> Any:
 
 
 def _lines(record: dict[str, Any]) -> list[str]:
-    from sweettok_cli.evaluation.tables import TITLES, digits_of, figure, with_interval
+    from sweettok_cli.evaluation.tables import (
+        COSTS,
+        STEADINESS,
+        TITLES,
+        digits_of,
+        figure,
+        short_title,
+        with_interval,
+    )
 
     first, data, protocol = record["contenders"][0], record["data"], record["protocol"]
     failed = f" ({len(record['failed'])} failed)" if record["failed"] else ""
@@ -93,14 +101,14 @@ def _lines(record: dict[str, Any]) -> list[str]:
     ]
     alone = first["summary"].items() if len(record["contenders"]) == 1 else ()
     for name, entry in alone:
-        if name in ("bits_per_pixel", "kbit_per_second", "temporal_flicker", "seam_energy", "seam_flicker"):
+        if name in (*COSTS, *STEADINESS):
             continue
         mean = entry.get("mean_of_clips")
         also = ""
         if mean is not None and protocol["average"] == "frames" and data["clips"] > 1:
             also = f", {figure(mean, digits_of(name, entry['unit']))} mean of files"
         unit = f" {entry['unit']}" if entry["unit"] else ""
-        lines.append(f"{_short(TITLES[name]):<5} {with_interval(name, entry)}{unit}{also}")
+        lines.append(f"{short_title(name):<5} {with_interval(name, entry)}{unit}{also}")
     lines.append(_cost(first))
     if "seam_flicker" in first["summary"]:
         lines.append(
@@ -112,12 +120,12 @@ def _lines(record: dict[str, Any]) -> list[str]:
         f"{use['entropy_bits']:.1f} bits a code"
         for part, use in first["codebooks"].items()
     ]
-    lines += [
-        f"{each['a']} - {each['b']}: {TITLES[each['metric']]} "
-        f"{each['difference']:+.{digits_of(each['metric'], _unit(record, each['metric']))}f}"
-        f"{_range(each, digits_of(each['metric'], _unit(record, each['metric'])))}"
-        for each in record["comparisons"]
-    ]
+    for each in record["comparisons"]:
+        digits = digits_of(each["metric"], _unit(record, each["metric"]))
+        lines.append(
+            f"{each['a']} - {each['b']}: {TITLES[each['metric']]} {each['difference']:+.{digits}f}"
+            f"{_range(each, digits)}"
+        )
     for contender in record["contenders"]:
         lines += [
             f"{TITLES.get(name, name)} of {contender['name']} was not measured: {reason}"
@@ -144,10 +152,6 @@ def _cost(first: dict[str, Any]) -> str:
 
 def _metrics_of(record: dict[str, Any]) -> list[str]:
     return [name for each in record["contenders"] for name in each["summary"]]
-
-
-def _short(title: str) -> str:
-    return title.replace(" (dB)", "")
 
 
 def _unit(record: dict[str, Any], name: str) -> str:

@@ -179,7 +179,6 @@ def _write_video(
     from sweettok_cli.tokens.file import looks_like_tokens
     from sweettok_cli.weights_store.local import find_model
 
-    _count(tokens).ranking(lists)  # refuses words that do not fit the tokens
     if source is None:
         source = file.with_name(tokens.meta.source) if looks_like_tokens(file) else file
     if not source.is_file():
@@ -269,9 +268,9 @@ def _table(ranking: dict[str, list[RankedWord]], counts: WordCounts) -> str:
     from rich.columns import Columns
     from rich.table import Table
 
-    tables = []
+    tables, uses = [], counts.use()
     for part, ranked in ranking.items():
-        use = counts.use()[part]
+        use = uses[part]
         table = Table(title=f"{part}: {use.used} of {use.size}", title_justify="left", box=None, min_width=30)
         table.add_column("word")
         table.add_column("count", justify="right")

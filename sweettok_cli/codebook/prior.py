@@ -106,11 +106,6 @@ def _check_repeats(words: Sequence[str], name: str) -> None:
         seen.add(word)
 
 
-def prior_exists(folder: Path) -> bool:
-    """Whether a folder holds one of a prior's files."""
-    return (folder / JSON_FILE).exists() or (folder / TENSOR_FILE).exists()
-
-
 def check_folder(folder: Path, force: bool) -> None:
     """Find out before any long work whether :func:`save_prior` may write ``folder``.
 

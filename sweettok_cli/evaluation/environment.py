@@ -12,19 +12,25 @@ import av
 _PACKAGES = ("torch", "numpy", "av", "pillow")
 
 
+def versions() -> dict[str, str]:
+    """Of the packages that pixels go through, by name."""
+    return {name: metadata.version(name) for name in _PACKAGES}
+
+
 def environment() -> dict[str, str]:
     """What a figure may depend on beside the protocol, by name."""
     found = {
-        "processor": f"{_processor()}, {os.cpu_count()} threads",
+        "processor": f"{processor()}, {os.cpu_count()} threads",
         "system": platform.platform(terse=True),
         "Python": platform.python_version(),
     }
-    found |= {name: metadata.version(name) for name in _PACKAGES}
+    found |= versions()
     found["FFmpeg's libavcodec"] = ".".join(map(str, av.library_versions["libavcodec"]))
     return found
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name as the system gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -15,10 +15,15 @@ from sweettok_cli.evaluation.datasets import DATA_SETS
 from sweettok_cli.evaluation.environment import environment
 from sweettok_cli.evaluation.journal import Journal
 from sweettok_cli.evaluation.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
-from sweettok_cli.evaluation.protocol import Protocol
 from sweettok_cli.evaluation.published import published_for
 from sweettok_cli.evaluation.run import Measured, Plan
-from sweettok_cli.evaluation.summary import average_weights, contender_record, metric_facts, row_rate
+from sweettok_cli.evaluation.summary import (
+    average_weights,
+    contender_record,
+    metric_facts,
+    row_pixels,
+    row_seconds,
+)
 
 Row = dict[str, Any]
 
@@ -89,11 +94,11 @@ def _notes(plan: Plan) -> list[str]:
 
 def _clip(row: Row, contenders: Sequence[Contender]) -> dict[str, Any]:
     scores = {}
-    pixels = row["width"] * row["height"] * row["frames"]
+    pixels = row_pixels(row)
     for contender in contenders:
         result = row["results"][contender.name]
         flicker = SeamFlicker(**result["flicker"])
-        seconds = None if row["image"] else float(row["frames"] / row_rate(row))
+        seconds = None if row["image"] else row_seconds(row)
         scores[contender.name] = {
             **result["values"],
             "bits": result["bits"],
@@ -124,9 +129,9 @@ def _curve(plan: Plan, rows: list[Row], codec: str) -> list[dict[str, Any]]:
     points: list[dict[str, Any]] = []
     if not rows:
         return points
-    pixels = sum(row["width"] * row["height"] * row["frames"] for row in rows)
+    pixels = sum(map(row_pixels, rows))
     moving = [row for row in rows if not row["image"]]
-    seconds = math.fsum(float(row["frames"] / row_rate(row)) for row in moving)
+    seconds = math.fsum(map(row_seconds, moving))
     for place, first in enumerate(rows[0]["curves"][codec]):
 
         def at(row: Row, place: int = place) -> Row:
@@ -164,7 +169,7 @@ def _comparisons(plan: Plan, rows: list[Row]) -> list[dict[str, Any]]:
                 interval = difference_interval(first, second, average_weights(plan, both))
                 found.append(_comparison(a, b, metric, interval, facts["better"]))
         if rows:
-            pixels = [row["width"] * row["height"] * row["frames"] for row in rows]
+            pixels = [row_pixels(row) for row in rows]
             first, second = (
                 [row["results"][name]["bits"] / area for row, area in zip(rows, pixels, strict=True)]
                 for name in (a, b)
@@ -185,12 +190,3 @@ def _comparison(a: str, b: str, metric: str, interval: Any, better: str) -> dict
         "clips": interval.clips,
         "better": better,
     }
-
-
-def describe_protocol(protocol: Protocol) -> str:
-    """The protocol in one line."""
-    frames = "all frames" if protocol.frames is None else f"{protocol.frames} frames ({protocol.choice})"
-    fit = protocol.fit
-    size = "own size" if fit.kind == "none" else f"{fit.kind} to {fit.side}x{fit.side} ({fit.filter})"
-    rounding = "rounded to 8 bits" if protocol.rounding == "nearest" else "cut off to 8 bits"
-    return f"{protocol.name}: {frames}, {size}, {rounding}, mean over {protocol.average}"

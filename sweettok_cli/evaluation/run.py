@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
-from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from sweettok_cli.evaluation.clip import Clip
 from sweettok_cli.evaluation.codec_contender import CodecContender
 from sweettok_cli.evaluation.contender import Contender, Spent
 from sweettok_cli.evaluation.datasets.dataset import DataSet, Item
+from sweettok_cli.evaluation.environment import versions
 from sweettok_cli.evaluation.journal import Journal, fingerprint, item_key
 from sweettok_cli.evaluation.metrics.base import Metric
 from sweettok_cli.evaluation.metrics.choice import Chosen
@@ -67,11 +67,10 @@ class Plan:
     @property
     def fingerprint(self) -> str:
         """Of everything that the measurement of one item depends on, but the item."""
-        packages = ("torch", "numpy", "av", "pillow")
         return fingerprint(
             {
                 "layout": _LAYOUT,
-                "versions": {"sweettok": __version__} | {name: metadata.version(name) for name in packages},
+                "versions": {"sweettok": __version__} | versions(),
                 "protocol": self.protocol.record(),
                 "contenders": [[c.name, c.kind, c.describe()] for c in self.contenders],
                 "metrics": [metric.definitions for metric in self.chosen.metrics],

@@ -84,9 +84,14 @@ def metric_facts(plan: Plan) -> dict[str, dict[str, Any]]:
     }
 
 
-def row_rate(row: Row) -> Fraction:
-    """Frames a second."""
-    return Fraction(row["rate"])
+def row_pixels(row: Row) -> int:
+    """Of all frames, at the size that was measured."""
+    return row["width"] * row["height"] * row["frames"]
+
+
+def row_seconds(row: Row) -> float:
+    """How long the frames of a video last."""
+    return float(row["frames"] / Fraction(row["rate"]))
 
 
 def _facts(definition: str, unit: str, higher: bool) -> dict[str, Any]:
@@ -131,12 +136,12 @@ def _summary(plan: Plan, rows: list[Row], name: str) -> tuple[dict[str, Any], di
     results = [row["results"][name] for row in rows]
     if any(isinstance(metric, GlobalPsnr) for metric in plan.chosen.set_metrics):
         _add_global_psnr(results, summary, missing)
-    pixels = [row["width"] * row["height"] * row["frames"] for row in rows]
+    pixels = [row_pixels(row) for row in rows]
     _add_ratio(
         "bits_per_pixel", [r["bits"] for r in results], pixels, BITS_PER_PIXEL, "bits", summary, missing
     )
     moving = [row for row in rows if not row["image"]]
-    seconds = [float(row["frames"] / row_rate(row)) for row in moving]
+    seconds = [row_seconds(row) for row in moving]
     kbit = [row["results"][name]["bits"] / 1000 for row in moving]
     _add_ratio("kbit_per_second", kbit, seconds, KBIT_PER_SECOND, "kbit/s", summary, missing)
     _add_flicker([SeamFlicker(**r["flicker"]) for r in results], summary, missing)

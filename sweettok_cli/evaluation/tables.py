@@ -29,8 +29,17 @@ TITLES = {
 }
 """How the figures are headed in tables."""
 
+COSTS = ("bits_per_pixel", "kbit_per_second")
+STEADINESS = ("temporal_flicker", "seam_energy", "seam_flicker")
+"""Figures that are no measures of a clip's quality."""
+
 _DIGITS = {"dB": 2, "kbit/s": 1, "8-bit steps": 2, "bits": 4}
 _FOUR = ("ssim", "ssim_vidtok", "ms_ssim", "lpips_vgg", "lpips_alex")
+
+
+def short_title(name: str) -> str:
+    """Without the unit: ``PSNR``."""
+    return TITLES.get(name, name).removesuffix(" (dB)")
 
 
 def digits_of(name: str, unit: str = "") -> int:

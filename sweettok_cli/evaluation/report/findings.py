@@ -5,10 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from sweettok_cli.evaluation.tables import TITLES, digits_of
+from sweettok_cli.evaluation.tables import COSTS, STEADINESS, TITLES, digits_of, short_title
 
-COSTS = ("bits_per_pixel", "kbit_per_second")
-STEADINESS = ("temporal_flicker", "seam_energy", "seam_flicker")
 _LEADING = ("psnr", "psnr_clip", "psnr_vidtok", "ssim", "ssim_vidtok", "ms_ssim", "lpips_vgg", "lpips_alex")
 
 
@@ -102,7 +100,7 @@ class Findings:
 
     def short(self, metric: str) -> str:
         """Without the unit: ``PSNR``."""
-        return self.title(metric).replace(" (dB)", "").replace(" dB)", ")").replace(", )", ")")
+        return short_title(metric)
 
     def with_unit(self, metric: str, text: str) -> str:
         """``28.38 dB``."""

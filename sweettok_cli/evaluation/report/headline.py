@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sweettok_cli.evaluation.report.findings import Findings
-from sweettok_cli.evaluation.report.markup import escape, name, number, plural, printable, span
+from sweettok_cli.evaluation.report.markup import escape, name, number, plural, printable, signed, span
 
 _SEEN = (
     (40, "hard to tell from the source"),
@@ -93,7 +93,7 @@ def _tile(label: str, value: str, below: str, kind: str = "") -> str:
 def _compared_tile(findings: Findings, codec: str, metric: str, compared: dict[str, Any]) -> str:
     digits = findings.digits(metric)
     difference = compared["difference"]
-    value = findings.with_unit(metric, f"{'+' if difference > 0 else ''}{number(difference, digits)}")
+    value = findings.with_unit(metric, signed(difference, digits))
     good = (difference > 0) == findings.higher and difference != 0
     word = "better" if good else "worse"
     kind, word = ("", "no clear difference") if _unsure(compared) else ("good" if good else "bad", word)

@@ -66,7 +66,7 @@ def number(value: float | None, digits: int) -> str:
 
 def signed(value: float, digits: int) -> str:
     """With its sign, also above zero."""
-    return f"{value:+,.{digits}f}".replace("-", MINUS)
+    return f"{'+' if value > 0 else ''}{number(value, digits)}"
 
 
 def span(low: float | None, high: float | None, digits: int) -> str:

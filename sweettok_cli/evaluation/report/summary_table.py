@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweettok_cli.evaluation.report.findings import COSTS, Findings
+from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.markup import DASH, escape, more, name, number, scroller, span
+from sweettok_cli.evaluation.tables import COSTS
 
 
 def summary_table(findings: Findings) -> str:
