@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweettok_cli.evaluation.report.axis import Axis, tick_text
+from sweettok_cli.evaluation.report.axis import Axis
+from sweettok_cli.evaluation.report.chart import Chart
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.markup import escape, number, printable
 
-_WIDTH, _HEIGHT = 560, 380
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 96, 16, 52
+_CHART = Chart(width=560, height=380, left=58, right=464, top=16, bottom=328)
 _LINE = 17
 _LONGEST = 15  # signs of a label
 
@@ -41,9 +41,9 @@ def _plot(findings: Findings, metric: str) -> str:
     values = [value for curve in curves.values() for _, value, _ in curve]
     for _, entry in points.values():
         values += [end for end in (entry["value"], entry["low"], entry["high"]) if end is not None]
-    across = Axis.around(rates, _LEFT, _WIDTH - _RIGHT, log=True)
-    up = Axis.around(values, _HEIGHT - _BOTTOM, _TOP)
-    parts = [_grid(across, up, findings.title(metric))]
+    across = Axis.around(rates, _CHART.left, _CHART.right, log=True)
+    up = Axis.around(values, _CHART.bottom, _CHART.top)
+    parts = _CHART.grid(across, up, "bits per pixel (log scale)", findings.title(metric), columns=7)
     labels: list[tuple[float, float, str, str]] = []
     for place, each in enumerate(findings.contenders):
         name, series = each["name"], f"s{place % 6}"
@@ -62,34 +62,8 @@ def _plot(findings: Findings, metric: str) -> str:
             if not curve:
                 labels.append((across(rate) + 11, up(entry["value"]), name, series))
     parts += _spread(labels)
-    title = f"{findings.short(metric)} against bits per pixel"
-    return (
-        f'<figure><figcaption>{escape(findings.short(metric))}</figcaption><div class="chart">'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">'
-        + "".join(parts)
-        + "</svg></div></figure>"
-    )
-
-
-def _grid(across: Axis, up: Axis, title: str) -> str:
-    parts = []
-    for value in up.ticks(6):
-        place = up(value)
-        parts.append(f'<path class="grid" d="M{_LEFT} {place}H{_WIDTH - _RIGHT}"/>')
-        parts.append(f'<text class="tick end" x="{_LEFT - 8}" y="{place + 4}">{tick_text(value)}</text>')
-    for value in across.ticks(7):
-        place = across(value)
-        parts.append(f'<path class="grid" d="M{place} {_TOP}V{_HEIGHT - _BOTTOM}"/>')
-        parts.append(
-            f'<text class="tick middle" x="{place}" y="{_HEIGHT - _BOTTOM + 20}">{tick_text(value)}</text>'
-        )
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(
-        f'<text class="axis middle" x="{middle}" y="{_HEIGHT - 8}">bits per pixel (log scale)</text>'
-    )
-    turned = f"translate(14 {(_TOP + _HEIGHT - _BOTTOM) / 2}) rotate(-90)"
-    parts.append(f'<text class="axis middle" transform="{turned}">{escape(title)}</text>')
-    return "".join(parts)
+    drawn = _CHART.drawn(parts, f"{findings.short(metric)} against bits per pixel")
+    return f"<figure><figcaption>{escape(findings.short(metric))}</figcaption>{drawn}</figure>"
 
 
 def _point(
@@ -127,7 +101,7 @@ def _told(findings: Findings, name: str, metric: str, rate: float, value: float)
 def _spread(labels: list[tuple[float, float, str, str]]) -> list[str]:
     """Names beside the ends of their curves, moved apart where they would lie on one another."""
     drawn = []
-    floor: float = _TOP - _LINE
+    floor: float = _CHART.top - _LINE
     for x, y, name, series in sorted(labels, key=lambda label: label[1]):
         floor = max(y, floor + _LINE)
         short = printable(name)

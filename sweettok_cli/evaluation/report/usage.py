@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweettok_cli.evaluation.report.axis import Axis, tick_text
+from sweettok_cli.evaluation.report.axis import Axis
+from sweettok_cli.evaluation.report.chart import Chart
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.markup import escape, name, number
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 280, 56, 14, 12, 48
+_CHART = Chart(width=420, height=280, left=56, right=406, top=12, bottom=232)
 _WORDS = 12
 
 
@@ -50,32 +51,14 @@ def rank_points(use: dict[str, Any]) -> list[tuple[int, int]]:
 
 def _by_rank(part: str, use: dict[str, Any]) -> str:
     points = rank_points(use)
-    across = Axis(0.8, max(10, use["size"] * 1.1), _LEFT, _WIDTH - _RIGHT, log=True)
-    up = Axis(0.8, max(10, points[0][1] * 1.3), _HEIGHT - _BOTTOM, _TOP, log=True)
-    bottom = _HEIGHT - _BOTTOM
-    parts = []
-    for value in up.ticks(6):
-        parts.append(f'<path class="grid" d="M{_LEFT} {up(value)}H{_WIDTH - _RIGHT}"/>')
-        parts.append(f'<text class="tick end" x="{_LEFT - 8}" y="{up(value) + 4}">{tick_text(value)}</text>')
-    for value in across.ticks(6):
-        parts.append(f'<path class="grid" d="M{across(value)} {_TOP}V{bottom}"/>')
-        parts.append(
-            f'<text class="tick middle" x="{across(value)}" y="{bottom + 19}">{tick_text(value)}</text>'
-        )
+    across = Axis(0.8, max(10, use["size"] * 1.1), _CHART.left, _CHART.right, log=True)
+    up = Axis(0.8, max(10, points[0][1] * 1.3), _CHART.bottom, _CHART.top, log=True)
+    parts = _CHART.grid(across, up, "rank (log scale)", "occurrences")
     line = " ".join(f"{across(rank)},{up(count)}" for rank, count in points)
-    area = f"{line} {across(points[-1][0])},{bottom} {across(points[0][0])},{bottom}"
+    area = f"{line} {across(points[-1][0])},{_CHART.bottom} {across(points[0][0])},{_CHART.bottom}"
     parts.append(f'<polygon class="area s0" points="{area}"/><polyline class="line s0" points="{line}"/>')
-    parts.append(f'<path class="limit" d="M{across(use["size"])} {_TOP}V{bottom}"/>')
-    middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(f'<text class="axis middle" x="{middle}" y="{_HEIGHT - 8}">rank (log scale)</text>')
-    turned = f"translate(13 {(_TOP + bottom) / 2}) rotate(-90)"
-    parts.append(f'<text class="axis middle" transform="{turned}">occurrences</text>')
-    title = f"Occurrences of {part} by rank"
-    return (
-        f'<div class="chart"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">'
-        + "".join(parts)
-        + "</svg></div>"
-    )
+    parts.append(f'<path class="limit" d="M{across(use["size"])} {_CHART.top}V{_CHART.bottom}"/>')
+    return _CHART.drawn(parts, f"Occurrences of {part} by rank")
 
 
 def _words(use: dict[str, Any]) -> str:
