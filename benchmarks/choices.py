@@ -31,25 +31,24 @@ import torch
 from machine import RESULTS, describe
 
 from sweettok_cli.codebook.prior import WordPrior
-from sweettok_cli.evaluation.comparison import SeamFlicker, error_change
-from sweettok_cli.evaluation.metrics.bootstrap import difference_interval
-from sweettok_cli.evaluation.metrics.psnr import psnr
+from sweettok_cli.data.clips import find_entries
+from sweettok_cli.data.sampler import Sampler
 from sweettok_cli.evaluation.tables import figure
-from sweettok_cli.models.frames import to_frames, to_video
-from sweettok_cli.models.quantizers import best_pair, nearest
-from sweettok_cli.models.sweettok import SweetTok
-from sweettok_cli.tokenizers.load import load_tokenizer
-from sweettok_cli.tokenizers.pipeline import iterate_reconstruction
-from sweettok_cli.tokenizers.sweettok import SweetTokTokenizer
-from sweettok_cli.training.data import Sampler
-from sweettok_cli.training.index import find_entries
+from sweettok_cli.metrics.bootstrap import difference_interval
+from sweettok_cli.metrics.comparison import SeamFlicker, error_change
+from sweettok_cli.metrics.psnr import psnr
+from sweettok_cli.models.common.frames import to_frames, to_video
+from sweettok_cli.models.sweettok.folder import load_model_folder, read_network_config
+from sweettok_cli.models.sweettok.network import SweetTok
+from sweettok_cli.models.sweettok.quantizer import best_pair, nearest
+from sweettok_cli.models.sweettok.tokenizer import SweetTokTokenizer
+from sweettok_cli.pipeline.video import iterate_reconstruction
+from sweettok_cli.storage.model_folder import read_header
 from sweettok_cli.training.network import PRESETS, language_prior, make_config
-from sweettok_cli.training.pictures import validation_psnr
 from sweettok_cli.training.recipe import load_recipe
+from sweettok_cli.training.samples import validation_psnr
 from sweettok_cli.video import seams
-from sweettok_cli.weights_store.folder import read_header
-from sweettok_cli.weights_store.resolve import resolve_model
-from sweettok_cli.weights_store.sweettok import load_model_folder, read_network_config
+from sweettok_cli.zoo.load import load_tokenizer, resolve_model
 
 CPU = torch.device("cpu")
 WIDTH, CODES, VECTORS = 8, 5078, 8192

@@ -135,14 +135,14 @@ def product_speed(side: int = 2048, repeats: int = 5) -> float:
 def build(name: str) -> tuple[Any, Any]:
     """Encoding video to tokens and decoding tokens to video, by a network with random weights."""
     if name == "omnitokenizer":
-        from sweettok_cli.models.omnitokenizer import OmniConfig, OmniTokenizer
+        from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
 
         omni = OmniTokenizer(OmniConfig()).eval()
         return omni.encode, omni.decode
     if name == "compact":
-        from sweettok_cli.models.config import SweetTokConfig
-        from sweettok_cli.models.quantizers import LanguagePrior, WordGraphTensors
-        from sweettok_cli.models.sweettok import SweetTok
+        from sweettok_cli.models.sweettok.config import SweetTokConfig
+        from sweettok_cli.models.sweettok.network import SweetTok
+        from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
 
         # As many words as published; vectors of 32 numbers and no edges, which cost nothing once projected.
         words = LanguagePrior(

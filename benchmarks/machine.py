@@ -18,7 +18,7 @@ def describe() -> dict[str, Any]:
     import torch
 
     from sweettok_cli import __version__
-    from sweettok_cli.evaluation.environment import processor
+    from sweettok_cli.runtime import processor
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     packages = ("torch", "numpy", "av", "einops")

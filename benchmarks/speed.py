@@ -69,7 +69,7 @@ def read_example() -> np.ndarray:
 
 def measure(model: str, device: str, dtype: str, repeats: int, clip: np.ndarray) -> dict[str, Any]:
     """Median, fastest and slowest seconds of one number format."""
-    from sweettok_cli.tokenizers.load import load_tokenizer
+    from sweettok_cli.zoo.load import load_tokenizer
 
     tokenizer = load_tokenizer(model, device, dtype)
     encode: list[float] = []

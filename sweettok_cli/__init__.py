@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sweettok_cli.tokenizers.load import load_tokenizer as load_tokenizer
+    from sweettok_cli.zoo.load import load_tokenizer as load_tokenizer
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load_tokenizer"]
@@ -14,7 +14,7 @@ __all__ = ["__version__", "load_tokenizer"]
 def __getattr__(name: str) -> Any:
     # Torch takes seconds to import; a plain `import sweettok_cli` must not pay for it.
     if name == "load_tokenizer":
-        from sweettok_cli.tokenizers.load import load_tokenizer
+        from sweettok_cli.zoo.load import load_tokenizer
 
         return load_tokenizer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Outputs that appear whole or not at all."""
+"""Outputs that appear whole or not at all, files and folders; digests."""
 
 from __future__ import annotations
 

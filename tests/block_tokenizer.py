@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from einops import rearrange, reduce, repeat
 
-from sweettok_cli.tokenizers.base import Tokenizer
-from sweettok_cli.tokenizers.spec import TokenizerSpec
+from sweettok_cli.models.common.tokenizer import Tokenizer
+from sweettok_cli.tokens.layout import TokenizerSpec
 
 CLIP = 17
 LEVELS = 511

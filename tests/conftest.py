@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from sweettok_cli.cli.threads import let_waiting_threads_sleep, use_one_blas_thread
+from sweettok_cli.runtime import let_waiting_threads_sleep, use_one_blas_thread
+
+if TYPE_CHECKING:
+    from sweettok_cli.training.recipe import Recipe
 
 # As the command line does, before torch and NumPy load, here and in the processes that tests start.
 let_waiting_threads_sleep()
@@ -37,3 +43,58 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network with random weights, stored as a model."""
+    from small_network import small_network, word_prior
+
+    from sweettok_cli.models.sweettok.folder import save_model_folder
+
+    folder = tmp_path_factory.mktemp("models") / "small"
+    save_model_folder(folder, small_network(), word_prior())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of three clips and a tar shard with three more, one of them shorter than a sample."""
+    from small_run import write_clip
+
+    folder = tmp_path_factory.mktemp("clips")
+    shelf = tmp_path_factory.mktemp("shelf")
+    (folder / "inner").mkdir()
+    for i in range(3):
+        write_clip(folder / "inner" / f"loose{i}.mp4", i)
+    with tarfile.open(folder / "shard.tar", "w") as shard:
+        for i in range(3):
+            write_clip(shelf / f"packed{i}.mp4", 10 + i, frames=9 if i == 2 else 30)
+            data = (shelf / f"packed{i}.mp4").read_bytes()
+            member = tarfile.TarInfo(f"packed{i}.mp4")
+            member.size = len(data)
+            shard.addfile(member, io.BytesIO(data))
+    (folder / "notes.txt").write_text("no clip")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A word prior of a few dozen words with random vectors."""
+    from small_network import word_prior
+
+    from sweettok_cli.codebook.prior import save_prior
+
+    folder = tmp_path_factory.mktemp("words") / "prior"
+    save_prior(word_prior(), folder)
+    return folder
+
+
+@pytest.fixture
+def tiny() -> Recipe:
+    """Six steps of the tiny network on 64-pixel crops, in float32."""
+    from small_run import tiny_values
+
+    from sweettok_cli.training.recipe import recipe_from
+
+    return recipe_from(tiny_values(), "test")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 from einops import reduce, repeat
 
-from sweettok_cli.tokenizers.base import Tokenizer
-from sweettok_cli.tokenizers.spec import GridTokens, TokenizerSpec
+from sweettok_cli.models.common.tokenizer import Tokenizer
+from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 
 LEVELS = 511
 

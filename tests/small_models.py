@@ -11,8 +11,8 @@ import torch
 from small_network import small_network, word_prior
 from torch import nn
 
-from sweettok_cli.weights_store.folder import write_model
-from sweettok_cli.weights_store.sweettok import save_model_folder
+from sweettok_cli.models.sweettok.folder import save_model_folder
+from sweettok_cli.storage.model_folder import write_model
 
 OMNI = {"dim": 32, "heads": 2, "head_dim": 16, "encoder_temporal": "t", "decoder_temporal": "t", "codes": 64}
 VIDTOK = {"width": 8, "multipliers": (1, 1, 2, 2), "encoder_blocks": 1, "decoder_blocks": 1}
@@ -31,7 +31,7 @@ def save_sweettok(folder: Path) -> None:
 
 
 def save_omnitokenizer(folder: Path) -> None:
-    from sweettok_cli.models.omnitokenizer import OmniConfig, OmniTokenizer
+    from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
 
     config = OmniConfig(**OMNI)  # type: ignore[arg-type]
     save_network(folder, "omnitokenizer", OmniTokenizer(config), dataclasses.asdict(config))

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sweettok_cli.codebook.prior import WordGraph, WordPrior
-from sweettok_cli.models.config import SMALL, SweetTokConfig
-from sweettok_cli.models.sweettok import SweetTok
+from sweettok_cli.models.sweettok.config import SMALL, SweetTokConfig
+from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.training.network import language_prior
 
 

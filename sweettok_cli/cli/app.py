@@ -21,13 +21,13 @@ from sweettok_cli.cli.decode import decode
 from sweettok_cli.cli.doctor import doctor
 from sweettok_cli.cli.encode import encode
 from sweettok_cli.cli.evaluate import evaluate
-from sweettok_cli.cli.failures import debugging, explain
 from sweettok_cli.cli.info import info
 from sweettok_cli.cli.models import models_app
+from sweettok_cli.cli.output import debugging, explain
 from sweettok_cli.cli.roundtrip import roundtrip
-from sweettok_cli.cli.threads import let_waiting_threads_sleep
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
+from sweettok_cli.runtime import let_waiting_threads_sleep
 
 # Plain help: it keeps the layout of the examples, reads well in a pipe, and answers in a third of the time.
 app = typer.Typer(

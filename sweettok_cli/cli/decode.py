@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from sweettok_cli.cli.allocator import use_one_heap
 from sweettok_cli.cli.options import (
     BatchClipsOption,
     Device,
@@ -20,6 +19,7 @@ from sweettok_cli.cli.options import (
     QuietOption,
 )
 from sweettok_cli.cli.output import Output, count
+from sweettok_cli.runtime import use_one_heap
 
 
 def decode(
@@ -85,9 +85,9 @@ def decode(
     check_target(target, force)
     if audio_from is not None:
         _check_audio(audio_from, target, meta.image, out)
-    from sweettok_cli.tokenizers.load import load_tokenizer
-    from sweettok_cli.tokenizers.pipeline import check_match, decode_video
+    from sweettok_cli.pipeline.video import check_match, decode_video
     from sweettok_cli.video.writer import DEFAULT_CRF
+    from sweettok_cli.zoo.load import load_tokenizer
 
     tokenizer = load_tokenizer(
         model or meta.model, device.value, dtype.value, on_progress=out.say if quiet else None

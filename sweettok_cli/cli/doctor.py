@@ -135,7 +135,7 @@ def _devices() -> list[Finding]:
 
 def _weights() -> Finding:
     from sweettok_cli.errors import SweettokError
-    from sweettok_cli.weights_store.local import find_model
+    from sweettok_cli.zoo.local import find_model
 
     try:
         folder = Path(find_model(DEFAULT_MODEL))

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweettok_cli.cli.allocator import trimming, use_one_heap
-from sweettok_cli.cli.failures import debugging, explain
 from sweettok_cli.cli.options import (
     DEFAULT_MODEL,
     BatchClipsOption,
@@ -25,11 +23,12 @@ from sweettok_cli.cli.options import (
     QuietOption,
     SampleOption,
 )
-from sweettok_cli.cli.output import Output, count
+from sweettok_cli.cli.output import Output, count, debugging, explain
+from sweettok_cli.runtime import trimming, use_one_heap
 
 if TYPE_CHECKING:
-    from sweettok_cli.cli.jobs import Job
-    from sweettok_cli.tokenizers.base import Tokenizer
+    from sweettok_cli.models.common.tokenizer import Tokenizer
+    from sweettok_cli.pipeline.jobs import Job
 
 
 def encode(
@@ -75,8 +74,8 @@ def encode(
         sweettok encode videos -o tokens --skip-existing --json > summary.json
     """
     use_one_heap()
-    from sweettok_cli.cli.jobs import plan_jobs
     from sweettok_cli.errors import SweettokError
+    from sweettok_cli.pipeline.jobs import plan_jobs
 
     if force and skip_existing:
         raise typer.BadParameter("it contradicts --force", param_hint="--skip-existing")
@@ -99,7 +98,7 @@ def encode(
                 raise
             _fail(summary, out, job.source, str(error))
     if jobs:
-        from sweettok_cli.tokenizers.load import load_tokenizer
+        from sweettok_cli.zoo.load import load_tokenizer
 
         tokenizer = load_tokenizer(
             model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None
@@ -151,7 +150,7 @@ def _encode_one(
     force: bool,
     out: Output,
 ) -> dict[str, Any]:
-    from sweettok_cli.tokenizers.pipeline import encode_video
+    from sweettok_cli.pipeline.video import encode_video
     from sweettok_cli.tokens import token_cost, write_tokens
 
     start = time.perf_counter()

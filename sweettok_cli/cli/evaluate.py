@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweettok_cli.cli.allocator import use_one_heap
-from sweettok_cli.cli.failures import debugging, explain
 from sweettok_cli.cli.options import (
     DEFAULT_MODEL,
     BatchClipsOption,
@@ -27,16 +25,16 @@ from sweettok_cli.cli.options import (
     QuietOption,
     SampleOption,
 )
-from sweettok_cli.cli.output import Output, ProgressCallback
-from sweettok_cli.cli.threads import use_one_blas_thread
+from sweettok_cli.cli.output import Output, ProgressCallback, debugging, explain
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
 
 if TYPE_CHECKING:
     from sweettok_cli.evaluation.journal import Journal
-    from sweettok_cli.evaluation.metrics.choice import Chosen
-    from sweettok_cli.evaluation.model_contender import ModelContender
+    from sweettok_cli.evaluation.model_method import ModelContender
     from sweettok_cli.evaluation.protocol import Protocol
     from sweettok_cli.evaluation.run import Measured, Plan
+    from sweettok_cli.metrics.choice import Chosen
 
 
 def evaluate(
@@ -147,9 +145,9 @@ def evaluate(
     """
     use_one_heap()
     use_one_blas_thread()
-    from sweettok_cli.evaluation.codec_contender import CodecContender
-    from sweettok_cli.evaluation.datasets import open_dataset
-    from sweettok_cli.evaluation.protocols import find_protocol
+    from sweettok_cli.data.datasets import open_dataset
+    from sweettok_cli.evaluation.codecs.method import CodecContender
+    from sweettok_cli.evaluation.protocol import find_protocol
     from sweettok_cli.files import check_target
 
     output = Output(json=as_json, quiet=quiet)
@@ -226,8 +224,8 @@ def _load(
     batch_clips: int | None,
     overlap: int,
 ) -> ModelContender:
-    from sweettok_cli.evaluation.model_contender import ModelContender
-    from sweettok_cli.tokenizers.load import load_tokenizer
+    from sweettok_cli.evaluation.model_method import ModelContender
+    from sweettok_cli.zoo.load import load_tokenizer
 
     tokenizer = load_tokenizer(name, device, dtype, sample=sample)
     settings: dict[str, Any] = {
@@ -260,9 +258,9 @@ def _choose(
     features: Path | None,
     output: Output,
 ) -> Chosen:
-    from sweettok_cli.evaluation.features.find import Places
-    from sweettok_cli.evaluation.metrics.choice import choose
-    from sweettok_cli.video.folders import PICTURES
+    from sweettok_cli.metrics.choice import choose
+    from sweettok_cli.metrics.network_files import Places
+    from sweettok_cli.video.source import PICTURES
 
     names: list[str] | tuple[str, ...] = [name.replace("-", "_") for name in _names(metrics)]
     if metrics is None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sweettok_cli.cli.output import count
-from sweettok_cli.cli.tables import as_text
+from sweettok_cli.cli.output import as_text, count
 
 _SHOWN = 40
 """Clips that are listed; of more only the worst are."""

@@ -36,8 +36,8 @@ def info(
         sweettok info runs/first/model
     """
     from sweettok_cli.tokens import looks_like_tokens
-    from sweettok_cli.weights_store.catalogue import named_model
-    from sweettok_cli.weights_store.local import find_local
+    from sweettok_cli.zoo.catalogue import named_model
+    from sweettok_cli.zoo.local import find_local
 
     named = not file.exists() and named_model(str(file)) is not None
     if named or (not file.is_file() and find_local(str(file)) is not None):
@@ -48,9 +48,9 @@ def info(
 
 
 def _model(name_or_path: str) -> dict[str, Any]:
-    from sweettok_cli.tokenizers.stored_spec import read_spec
-    from sweettok_cli.weights_store.folder import read_header
-    from sweettok_cli.weights_store.local import find_model
+    from sweettok_cli.storage.model_folder import read_header
+    from sweettok_cli.zoo.local import find_model
+    from sweettok_cli.zoo.spec import read_spec
 
     folder = find_model(name_or_path)
     header, spec = read_header(folder), read_spec(folder)

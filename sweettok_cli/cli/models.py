@@ -5,13 +5,114 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweettok_cli.cli.convert import convert
-from sweettok_cli.cli.options import JsonOption, QuietOption
-from sweettok_cli.cli.output import Output
+from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
+from sweettok_cli.cli.output import Output, count
+
+if TYPE_CHECKING:
+    from sweettok_cli.storage.model_folder import ModelHeader
+
+
+def convert(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(
+            help="A .ckpt, .pt, .pth, .bin or .safetensors file, or a folder of Accelerate.",
+            metavar="FILE",
+            readable=False,
+        ),
+    ],
+    family: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="FAMILY",
+            help="sweettok, omnitokenizer, vidtok or vidtok-v1.1; or the name of a published model.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder to write the model into.", show_default="./NAME"),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="The model's name in token files.", show_default="from the file's"),
+    ] = None,
+    words_spatial: Annotated[
+        Path | None,
+        typer.Option("--words-spatial", help="SweetTok: the pickled adjectives and nouns.", metavar="PICKLE"),
+    ] = None,
+    words_temporal: Annotated[
+        Path | None,
+        typer.Option("--words-temporal", help="SweetTok: the pickled adverbs and verbs.", metavar="PICKLE"),
+    ] = None,
+    ema: Annotated[
+        bool, typer.Option("--ema", help="Take the moving average kept beside the weights.")
+    ] = False,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Convert a checkpoint that was trained elsewhere into a model folder.
+
+    Nothing in the file is run: it is read as plain data, and one that asks for more is refused with the name
+    of what it asks for. Every tensor must be known; what is not needed is dropped and counted. The folder
+    serves as --model everywhere.
+
+    Examples:
+
+        sweettok models convert vidtok_kl_causal_488_4chn.ckpt --as vidtok
+
+        sweettok models convert imagenet_ucf.ckpt --as omnitokenizer -o omni
+
+        \b
+    sweettok models convert unwrapped_model --as sweettok \\
+        --words-spatial noun_adj.pkl --words-temporal verb_adv.pkl
+    """
+    from sweettok_cli.errors import SweettokError
+    from sweettok_cli.zoo.convert import convert_checkpoint, model_name
+
+    out = Output(json=as_json, quiet=quiet)
+    words = None
+    if words_spatial is not None or words_temporal is not None:
+        if words_spatial is None or words_temporal is None:
+            raise SweettokError("Words come in two files; give both --words-spatial and --words-temporal.")
+        words = (words_spatial, words_temporal)
+    folder = Path(name or model_name(checkpoint, family)) if output is None else output
+    header = convert_checkpoint(
+        checkpoint, family, name=name, folder=folder, words=words, averaged=ema, force=force
+    )
+    for line in _report(checkpoint, header):
+        out.say(line)
+    data = {
+        "checkpoint": str(checkpoint),
+        "output": str(header.folder),
+        "name": header.name,
+        "family": header.family,
+        "weights_sha256": header.weights_sha256,
+        "source": header.source,
+    }
+    out.result(data, str(header.folder))
+
+
+def _report(checkpoint: Path, header: ModelHeader) -> list[str]:
+    """What was read, kept and dropped, and what to know about the result."""
+    source: dict[str, Any] = header.source
+    lines = [f"{checkpoint}: read {source['read']}, kept {count(source['tensors'], 'tensor')}"]
+    lines += [f"  dropped {number}: {reason}" for reason, number in sorted(source["dropped"].items())]
+    if absent := source.get("words without a vector"):
+        lines.append(
+            f"  {count(absent, 'word')} without a vector: left out, and the edges kept as the network was "
+            "trained with them"
+        )
+    if header.config.get("pixels") is False:
+        lines.append("  first training stage: it encodes, but has no decoder to pixels")
+    return [*lines, f"{header.name} ({header.family}) -> {header.folder}"]
+
 
 models_app = typer.Typer(help="List, fetch, convert, publish and check models.", no_args_is_help=True)
 
@@ -33,7 +134,7 @@ def list_models(as_json: JsonOption = False, quiet: QuietOption = False) -> None
 
         sweettok models list --json
     """
-    from sweettok_cli.weights_store.store import store_folder
+    from sweettok_cli.zoo.store import store_folder
 
     rows = _rows()
     data = {"store": str(store_folder()), "models": rows}
@@ -66,7 +167,7 @@ def pull(
 
         sweettok models pull OWNER/REPO@main
     """
-    from sweettok_cli.weights_store.pull import megabytes, pull_model
+    from sweettok_cli.zoo.pull import megabytes, pull_model
 
     out = Output(json=as_json, quiet=quiet)
     bars = not quiet and sys.stderr.isatty()
@@ -124,8 +225,8 @@ def push(
 
         sweettok models push runs/first/model OWNER/REPO --private
     """
-    from sweettok_cli.weights_store.pull import megabytes
-    from sweettok_cli.weights_store.push import plan_push, push_model
+    from sweettok_cli.zoo.pull import megabytes
+    from sweettok_cli.zoo.push import plan_push, push_model
 
     out = Output(json=as_json, quiet=quiet)
     plan = plan_push(folder, repository, revision)
@@ -176,8 +277,8 @@ def verify(
         sweettok models verify sweettok-small runs/first/model
     """
     from sweettok_cli.errors import SweettokError
-    from sweettok_cli.weights_store.local import find_model, local_models
-    from sweettok_cli.weights_store.verify import check_folder
+    from sweettok_cli.zoo.local import find_model, local_models
+    from sweettok_cli.zoo.verify import check_folder
 
     out = Output(json=as_json, quiet=quiet)
     folders = {name: find_model(name) for name in names} if names else local_models()
@@ -202,8 +303,8 @@ def verify(
 
 
 def _remedy(name: str, folder: Path) -> str:
-    from sweettok_cli.weights_store.local import shipped_folders
-    from sweettok_cli.weights_store.store import stored_folder
+    from sweettok_cli.zoo.local import shipped_folders
+    from sweettok_cli.zoo.store import stored_folder
 
     if folder.parent in shipped_folders():
         return "install sweettok again"
@@ -215,9 +316,9 @@ def _remedy(name: str, folder: Path) -> str:
 def _rows() -> list[dict[str, Any]]:
     """One row a model: those of the catalogue, then what else lies in the store."""
     from sweettok_cli.errors import SweettokError
-    from sweettok_cli.weights_store.catalogue import CATALOGUE
-    from sweettok_cli.weights_store.folder import read_header
-    from sweettok_cli.weights_store.local import local_models, shipped_models
+    from sweettok_cli.storage.model_folder import read_header
+    from sweettok_cli.zoo.catalogue import CATALOGUE
+    from sweettok_cli.zoo.local import local_models, shipped_models
 
     here, shipped = local_models(), shipped_models()
     rows = []
@@ -256,8 +357,8 @@ def _bytes(folder: Path) -> int:
 def _table(rows: list[dict[str, Any]]) -> str:
     from rich.table import Table
 
-    from sweettok_cli.cli.tables import as_text
-    from sweettok_cli.weights_store.pull import megabytes
+    from sweettok_cli.cli.output import as_text
+    from sweettok_cli.zoo.pull import megabytes
 
     table = Table(box=None, pad_edge=False)
     for title in ("name", "family", "licence", "size", "state", ""):

@@ -1,12 +1,37 @@
-"""Where a command's words go: data on stdout, talk on stderr, bars only for people."""
+"""What a command says: results, errors in one sentence, progress, tables."""
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from sweettok_cli.errors import SweettokError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def debugging() -> bool:
+    """Whether the user wants tracebacks (``SWEETTOK_DEBUG=1``)."""
+    return os.environ.get("SWEETTOK_DEBUG") == "1"
+
+
+def explain(error: Exception) -> str:
+    """One line for any error: our own sentences as they are, others with what a user can do about them."""
+    if isinstance(error, SweettokError):
+        return " ".join(str(error).split())
+    # torch.OutOfMemoryError by name, because torch may never have been imported.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "There is not enough memory; pass --batch-clips 1, a smaller video, or another --device."
+    first = (str(error).strip().splitlines() or [""])[0]
+    what = f"{type(error).__name__}: {first}".rstrip(": ")
+    return f"Something went wrong inside sweettok ({what}); run again with SWEETTOK_DEBUG=1 to see where."
+
 
 #: Called with what is done so far and, where it is known, how much there is.
 ProgressCallback = Callable[[int, "int | None"], None]
@@ -77,3 +102,18 @@ def _ignore(done: int, total: int | None) -> None:
 def count(number: int, noun: str) -> str:
     """``1 frame``, ``2 frames``."""
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+_WIDTH_OF_FILES = 160  # nothing is cut off in a file or a pipe that a terminal would have shown
+
+
+def as_text(*parts: RenderableType) -> str:
+    """What rich makes of ``parts``, one under the other, without the last line's end."""
+    from rich.console import Console
+
+    watched = sys.stdout.isatty()
+    width = None if watched else _WIDTH_OF_FILES
+    console = Console(file=io.StringIO(), force_terminal=watched, width=width, highlight=False, markup=False)
+    with console.capture() as captured:
+        console.print(*parts, sep="\n")
+    return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))

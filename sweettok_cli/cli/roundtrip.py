@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweettok_cli.cli.allocator import use_one_heap
 from sweettok_cli.cli.options import (
     DEFAULT_MODEL,
     BatchClipsOption,
@@ -23,10 +22,10 @@ from sweettok_cli.cli.options import (
     SampleOption,
 )
 from sweettok_cli.cli.output import Output, count
-from sweettok_cli.cli.threads import use_one_blas_thread
+from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
 
 if TYPE_CHECKING:
-    from sweettok_cli.evaluation.roundtrip import Roundtrip, RoundtripFiles
+    from sweettok_cli.inspect.round_trip import Roundtrip, RoundtripFiles
 
 
 def roundtrip(
@@ -70,8 +69,8 @@ def roundtrip(
     """
     use_one_heap()
     use_one_blas_thread()
-    from sweettok_cli.evaluation.roundtrip import RoundtripFiles, make_roundtrip
-    from sweettok_cli.tokenizers.load import load_tokenizer
+    from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
+    from sweettok_cli.zoo.load import load_tokenizer
 
     output = Output(json=as_json, quiet=quiet)
     files = RoundtripFiles.named(file, out)
@@ -95,7 +94,7 @@ def roundtrip(
 
 
 def _record(file: Path, files: RoundtripFiles, result: Roundtrip) -> dict[str, Any]:
-    from sweettok_cli.tokens.bits import token_cost
+    from sweettok_cli.tokens.layout import token_cost
 
     meta, comparison = result.tokens.meta, result.comparison
     cost = token_cost(meta)

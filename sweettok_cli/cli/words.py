@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweettok_cli.cli.failures import debugging, explain
 from sweettok_cli.cli.options import DEFAULT_MODEL, ForceOption, JsonOption, QuietOption
-from sweettok_cli.cli.output import Output
-from sweettok_cli.cli.tables import as_text
+from sweettok_cli.cli.output import Output, as_text, debugging, explain
 from sweettok_cli.errors import SweettokError
 
 if TYPE_CHECKING:
-    from sweettok_cli.evaluation.word_contrast import TellingWord
-    from sweettok_cli.evaluation.word_counts import RankedWord, WordCounts
-    from sweettok_cli.tokenizers.base import Tokenizer
-    from sweettok_cli.tokens.schema import Tokens
+    from sweettok_cli.models.common.tokenizer import Tokenizer
+    from sweettok_cli.tokens.meta import Tokens
+    from sweettok_cli.words.counts import RankedWord, TellingWord, WordCounts
 
 SHOWN, TELLING = 20, 3
 
@@ -126,9 +123,9 @@ class _Opener:
 
     def open(self, file: Path) -> tuple[Tokens, dict[str, list[str]]]:
         """Raises SweettokError: it cannot be read, or its tokens name no words."""
-        from sweettok_cli.evaluation.word_lists import read_word_lists
         from sweettok_cli.tokens.file import looks_like_tokens, read_tokens
-        from sweettok_cli.video.folders import MEDIA
+        from sweettok_cli.video.source import MEDIA
+        from sweettok_cli.words.counts import read_word_lists
 
         if file.suffix.lower() in MEDIA and not looks_like_tokens(file):
             tokens = self._encode(file)
@@ -146,8 +143,8 @@ class _Opener:
         return self._model or tokens.meta.model
 
     def _encode(self, file: Path) -> Tokens:
-        from sweettok_cli.tokenizers.load import load_tokenizer
-        from sweettok_cli.tokenizers.pipeline import encode_video
+        from sweettok_cli.pipeline.video import encode_video
+        from sweettok_cli.zoo.load import load_tokenizer
 
         if self._tokenizer is None:
             self._tokenizer = load_tokenizer(self._model or DEFAULT_MODEL, "auto", "auto")
@@ -156,7 +153,7 @@ class _Opener:
 
 
 def _count(tokens: Tokens) -> WordCounts:
-    from sweettok_cli.evaluation.word_counts import WordCounts
+    from sweettok_cli.words.counts import WordCounts
 
     counts = WordCounts(tokens.meta.codebooks)
     counts.add(tokens.arrays)
@@ -173,11 +170,10 @@ def _write_video(
     force: bool,
     output: Output,
 ) -> None:
-    from sweettok_cli.evaluation.word_map import WordMap
-    from sweettok_cli.evaluation.word_overlay import write_overlay
-    from sweettok_cli.tokenizers.stored_spec import read_spec
     from sweettok_cli.tokens.file import looks_like_tokens
-    from sweettok_cli.weights_store.local import find_model
+    from sweettok_cli.words.overlay import WordMap, write_overlay
+    from sweettok_cli.zoo.local import find_model
+    from sweettok_cli.zoo.spec import read_spec
 
     if source is None:
         source = file.with_name(tokens.meta.source) if looks_like_tokens(file) else file
@@ -191,7 +187,7 @@ def _write_video(
 
 def _contrast(given: list[Path], opener: _Opener, top: int, output: Output) -> None:
     """Which words fire for which file; a file that fails is listed and makes the exit code 1."""
-    from sweettok_cli.evaluation.word_contrast import telling_words
+    from sweettok_cli.words.counts import telling_words
 
     counted: list[tuple[Path, WordCounts]] = []
     failed: list[dict[str, str]] = []
@@ -235,7 +231,7 @@ def _contrast(given: list[Path], opener: _Opener, top: int, output: Output) -> N
 
 
 def _gather(given: list[Path]) -> list[Path]:
-    from sweettok_cli.video.folders import MEDIA, find_files
+    from sweettok_cli.video.source import MEDIA, find_files
 
     found: list[Path] = []
     for path in given:

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from sweettok_cli.codebook.captions import count_captions
-from sweettok_cli.codebook.cooccurrence import Pair, count_pairs, edges_from_pairs
+from sweettok_cli.codebook.captions import Pair, count_captions, count_pairs, edges_from_pairs
 from sweettok_cli.codebook.prior import WordGraph, WordPrior
-from sweettok_cli.codebook.tagging import Tagger
 from sweettok_cli.codebook.vectors import POOLINGS, Pooling, embed_words, reduce_vectors
 from sweettok_cli.codebook.vocabulary import (
     PLURAL_NAMES,
     PUBLISHED_SIZES,
+    Tagger,
     Vocabulary,
     choose_words,
     english_frequency,

@@ -3,14 +3,104 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from sweettok_cli.codebook.cooccurrence import Pair, adjective_noun_pairs, adverb_verb_pairs
-from sweettok_cli.codebook.tagging import Tagger
-from sweettok_cli.codebook.vocabulary import PLURAL_NAMES, Vocabulary
+import numpy as np
+
+from sweettok_cli.codebook.vocabulary import PLURAL_NAMES, Tagged, Tagger, Vocabulary
 from sweettok_cli.codebook.wordnet import PARTS
 from sweettok_cli.errors import SweettokError
+
+Pair = tuple[str, str]
+
+# How far, in tokens, an adverb may stand from its verb: "runs very quickly", "slowly and carefully opens".
+_ADVERB_REACH = 3
+
+
+def adjective_noun_pairs(tags: Sequence[Tagged]) -> Iterator[Pair]:
+    """Adjectives before a noun ("big red ball") or after it and a form of *be* ("the ball is red").
+
+    In a run of nouns ("red fire truck") the adjective goes with each: its head is the last one, but the first
+    shares the look.
+    """
+    for i, tag in enumerate(tags):
+        if tag.part != "adj":
+            continue
+        j = i + 1
+        while j < len(tags) and (tags[j].part in ("adj", "adv") or tags[j].word in (",", "and", "or")):
+            j += 1
+        found = False
+        while j < len(tags) and tags[j].part == "noun":
+            found = True
+            yield tag.word, tags[j].word
+            j += 1
+        if not found:
+            k = i - 1
+            while k >= 0 and tags[k].part == "adv":
+                k -= 1
+            if k >= 1 and tags[k].word in ("is", "are", "was", "were") and tags[k - 1].part == "noun":
+                yield tag.word, tags[k - 1].word
+
+
+def adverb_verb_pairs(tags: Sequence[Tagged]) -> Iterator[Pair]:
+    """Each adverb with the nearest verb within three tokens of its clause, the earlier of two as near."""
+    for i, tag in enumerate(tags):
+        if tag.part != "adv":
+            continue
+        for distance in range(1, _ADVERB_REACH + 1):
+            found = next((j for j in (i - distance, i + distance) if _is_verb_near(tags, i, j)), None)
+            if found is not None:
+                yield tag.word, tags[found].word
+                break
+
+
+def _is_verb_near(tags: Sequence[Tagged], i: int, j: int) -> bool:
+    if not 0 <= j < len(tags) or tags[j].part != "verb":
+        return False
+    between = tags[min(i, j) + 1 : max(i, j)]
+    return not any(tag.word in ".,;:!?()" for tag in between)
+
+
+def edges_from_pairs(
+    pairs: Mapping[Pair, float],
+    modifiers: Sequence[str],
+    heads: Sequence[str],
+    limit: int,
+) -> np.ndarray:
+    """The strongest pairs as edges: int64 [2, n] of row numbers, modifiers first, with n <= ``limit``.
+
+    A pair with a word outside the lists is left out. Every word that has a pair keeps its strongest one
+    before any word gets a second, so that the limit isolates no word needlessly. Columns are sorted.
+    """
+    modifier_rows = {word: row for row, word in enumerate(modifiers)}
+    head_rows = {word: row for row, word in enumerate(heads, len(modifiers))}
+    weighted = [
+        (weight, modifier_rows[modifier], head_rows[head])
+        for (modifier, head), weight in pairs.items()
+        if modifier in modifier_rows and head in head_rows
+    ]
+    # Equal weights: frequent words first, and the order never depends on the text's order.
+    weighted.sort(key=lambda item: (-item[0], item[1] + item[2], item[1]))
+    first: list[tuple[int, int]] = []
+    rest: list[tuple[int, int]] = []
+    seen: set[int] = set()
+    for _, modifier_row, head_row in weighted:
+        new = modifier_row not in seen or head_row not in seen
+        seen |= {modifier_row, head_row}
+        (first if new else rest).append((modifier_row, head_row))
+    chosen = sorted((first + rest)[:limit])
+    return np.array(chosen, dtype=np.int64).reshape(-1, 2).T.copy()
+
+
+def count_pairs(texts: Iterable[Sequence[Tagged]]) -> tuple[Counter[Pair], Counter[Pair]]:
+    """Adjective-noun and adverb-verb pairs over many tagged texts."""
+    spatial: Counter[Pair] = Counter()
+    temporal: Counter[Pair] = Counter()
+    for tags in texts:
+        spatial.update(adjective_noun_pairs(tags))
+        temporal.update(adverb_verb_pairs(tags))
+    return spatial, temporal
 
 
 def count_captions(

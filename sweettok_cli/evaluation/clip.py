@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from sweettok_cli.evaluation.datasets.dataset import Item
-from sweettok_cli.evaluation.footage import open_footage
+from sweettok_cli.data.datasets.dataset import Item
+from sweettok_cli.data.frames import open_footage
 from sweettok_cli.evaluation.protocol import Protocol
 from sweettok_cli.video.info import VideoInfo
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from sweettok_cli.data.datasets.dataset import Item
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.datasets.dataset import Item
 from sweettok_cli.files import atomic_output
 
 _LINES = "items.jsonl"

@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 
 from sweettok_cli.evaluation.clip import Clip
-from sweettok_cli.evaluation.contender import Spent
+from sweettok_cli.evaluation.method import Spent
 from sweettok_cli.evaluation.run import Measured, Plan
 
 

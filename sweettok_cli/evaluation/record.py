@@ -9,12 +9,9 @@ from itertools import combinations
 from typing import Any
 
 from sweettok_cli import __version__
-from sweettok_cli.evaluation.comparison import SeamFlicker
-from sweettok_cli.evaluation.contender import Contender
-from sweettok_cli.evaluation.datasets import DATA_SETS
-from sweettok_cli.evaluation.environment import environment
+from sweettok_cli.data.datasets import DATA_SETS
 from sweettok_cli.evaluation.journal import Journal
-from sweettok_cli.evaluation.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
+from sweettok_cli.evaluation.method import Contender
 from sweettok_cli.evaluation.published import published_for
 from sweettok_cli.evaluation.run import Measured, Plan
 from sweettok_cli.evaluation.summary import (
@@ -24,6 +21,9 @@ from sweettok_cli.evaluation.summary import (
     row_pixels,
     row_seconds,
 )
+from sweettok_cli.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
+from sweettok_cli.metrics.comparison import SeamFlicker
+from sweettok_cli.runtime import environment
 
 Row = dict[str, Any]
 

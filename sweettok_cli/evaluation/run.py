@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 
 from sweettok_cli import __version__
+from sweettok_cli.data.datasets.dataset import DataSet, Item
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.clip import Clip
-from sweettok_cli.evaluation.codec_contender import CodecContender
-from sweettok_cli.evaluation.contender import Contender, Spent
-from sweettok_cli.evaluation.datasets.dataset import DataSet, Item
-from sweettok_cli.evaluation.environment import versions
+from sweettok_cli.evaluation.codecs.method import CodecContender
 from sweettok_cli.evaluation.journal import Journal, fingerprint, item_key
-from sweettok_cli.evaluation.metrics.base import Metric
-from sweettok_cli.evaluation.metrics.choice import Chosen
-from sweettok_cli.evaluation.metrics.feature_distance import SOURCE
-from sweettok_cli.evaluation.metrics.psnr import Psnr
-from sweettok_cli.evaluation.metrics.structure import Structure
-from sweettok_cli.evaluation.model_contender import ModelContender
+from sweettok_cli.evaluation.method import Contender, Spent
+from sweettok_cli.evaluation.model_method import ModelContender
 from sweettok_cli.evaluation.protocol import Protocol
 from sweettok_cli.evaluation.scoring import ItemScores, Scorer, SourceFeatures
+from sweettok_cli.metrics.choice import Chosen
+from sweettok_cli.metrics.frechet import SOURCE
+from sweettok_cli.metrics.metric import Metric
+from sweettok_cli.metrics.psnr import Psnr
+from sweettok_cli.metrics.ssim import Structure
+from sweettok_cli.runtime import versions
 
 Progress = Callable[[int, "int | None"], None]
 Watcher = Callable[[int, int, str], AbstractContextManager[Progress]]

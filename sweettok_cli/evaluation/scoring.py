@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from sweettok_cli.evaluation.comparison import SeamFlicker, error_change
-from sweettok_cli.evaluation.metrics.base import Metric, SetMetric
-from sweettok_cli.evaluation.metrics.feature_distance import RECONSTRUCTION, SOURCE, FeatureDistance
-from sweettok_cli.evaluation.metrics.psnr import GlobalPsnr, decibels
+from sweettok_cli.metrics.comparison import SeamFlicker, error_change
+from sweettok_cli.metrics.frechet import RECONSTRUCTION, SOURCE, FeatureDistance
+from sweettok_cli.metrics.metric import Metric, SetMetric
+from sweettok_cli.metrics.psnr import GlobalPsnr, decibels
 
 SourceFeatures = dict[tuple[str, int], np.ndarray]
 """Of the windows of one item, by set metric and window: the same for every contender."""

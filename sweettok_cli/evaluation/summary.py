@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from sweettok_cli.evaluation.code_counts import CodeCounts, list_use
-from sweettok_cli.evaluation.comparison import SeamFlicker
-from sweettok_cli.evaluation.contender import Contender
 from sweettok_cli.evaluation.journal import Journal
-from sweettok_cli.evaluation.metrics.base import Features, NotMeasured, SetMetric
-from sweettok_cli.evaluation.metrics.bootstrap import CONFIDENCE, RESAMPLES, Interval, mean_interval
-from sweettok_cli.evaluation.metrics.psnr import GlobalPsnr, decibels
-from sweettok_cli.evaluation.model_contender import ModelContender, clip_cost
+from sweettok_cli.evaluation.method import Contender
+from sweettok_cli.evaluation.model_method import ModelContender, clip_cost
 from sweettok_cli.evaluation.run import Measured, Plan
+from sweettok_cli.metrics.bootstrap import CONFIDENCE, RESAMPLES, Interval, mean_interval
+from sweettok_cli.metrics.codebook_use import CodeCounts, list_use
+from sweettok_cli.metrics.comparison import SeamFlicker
+from sweettok_cli.metrics.metric import Features, NotMeasured, SetMetric
+from sweettok_cli.metrics.psnr import GlobalPsnr, decibels
 
 Row = dict[str, Any]
 

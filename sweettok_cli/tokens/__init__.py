@@ -1,8 +1,8 @@
 """The token file: what it holds, how it is read and written, what its tokens cost."""
 
-from sweettok_cli.tokens.bits import TokenCost, token_cost
 from sweettok_cli.tokens.file import looks_like_tokens, read_tokens, write_tokens
-from sweettok_cli.tokens.schema import TokenFault, TokenMeta, Tokens, clip_count
+from sweettok_cli.tokens.layout import TokenCost, token_cost
+from sweettok_cli.tokens.meta import TokenFault, TokenMeta, Tokens, clip_count
 
 __all__ = [
     "TokenCost",

@@ -19,7 +19,7 @@ import numpy as np
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
-from sweettok_cli.tokens.schema import ENCODE_AGAIN, FAMILIES, MAX_META_CHARS, TokenFault, TokenMeta, Tokens
+from sweettok_cli.tokens.meta import ENCODE_AGAIN, FAMILIES, MAX_META_CHARS, TokenFault, TokenMeta, Tokens
 
 #: Bytes a ``.npy`` header may take; NumPy writes 128.
 _HEADER_BYTES = 1024

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, cast
 
 import numpy as np
@@ -19,15 +21,15 @@ from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env,
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from sweettok_cli.data.clips import find_entries
+from sweettok_cli.data.sampler import Batch, Prefetcher, Sampler, hold_out
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
-from sweettok_cli.models.frames import to_frames, to_video
-from sweettok_cli.training.checkpoint import CheckpointStore, set_random_state
+from sweettok_cli.models.common.frames import to_frames, to_video
+from sweettok_cli.runtime import resolve_precision
+from sweettok_cli.training.checkpoint import CheckpointStore, State, set_random_state
 from sweettok_cli.training.codebook_use import CodebookUse
-from sweettok_cli.training.data import Batch, Prefetcher, Sampler, hold_out
-from sweettok_cli.training.index import find_entries
-from sweettok_cli.training.interrupt import Interrupt
-from sweettok_cli.training.journal import Journal
+from sweettok_cli.training.log import Journal
 from sweettok_cli.training.losses import mean_squared_error, training_losses
 from sweettok_cli.training.network import (
     Network,
@@ -39,11 +41,35 @@ from sweettok_cli.training.network import (
     token_ids,
 )
 from sweettok_cli.training.optimizer import AveragedWeights, learning_rate, make_optimizer, run_progress
-from sweettok_cli.training.pictures import SampleGrid, validation_psnr
-from sweettok_cli.training.precision import resolve_precision
 from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.samples import SampleGrid, validation_psnr
 from sweettok_cli.training.stages import STAGES, Stage
-from sweettok_cli.training.state import State
+
+
+class Interrupt:
+    """While active, the first Ctrl-C or SIGTERM sets :attr:`wanted`; a second one acts as it always did."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Interrupt:
+        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.wanted = True
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
 
 
 @dataclass(frozen=True)

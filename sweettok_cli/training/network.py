@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from sweettok_cli.codebook.prior import WordPrior, load_prior
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.config import SMALL, SweetTokConfig
-from sweettok_cli.models.quantizers import LanguagePrior, WordGraphTensors
-from sweettok_cli.models.sweettok import SweetTok, SweetTokOutput
-from sweettok_cli.training.recipe import Recipe
-from sweettok_cli.weights_store.sweettok import (
+from sweettok_cli.models.sweettok.config import SMALL, SweetTokConfig
+from sweettok_cli.models.sweettok.folder import (
     load_model_folder,
     read_network_config,
     read_prior,
     save_model_folder,
 )
+from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
+from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
+from sweettok_cli.training.recipe import Recipe
 
 PRESETS: dict[str, SweetTokConfig] = {"compact": SweetTokConfig(), "sweettok-small": SMALL}
 

@@ -1,11 +1,10 @@
 """Pixels in and out: read and write video, cut it into clips and join them, fit it to the model's grid."""
 
-from sweettok_cli.video.clips import Clip, count_clips, cut, cut_stream, join
+from sweettok_cli.video.clips import Clip, count_clips, cut, cut_stream, join, soften_seams
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.images import write_image
+from sweettok_cli.video.info import variable_times
 from sweettok_cli.video.reader import Frame, VideoInfo, VideoReader, probe, read_clip
-from sweettok_cli.video.seams import soften_seams
-from sweettok_cli.video.timing import variable_times
 from sweettok_cli.video.writer import VideoWriter
 
 __all__ = [

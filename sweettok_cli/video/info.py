@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +16,31 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.decoding import Progress, decode, set_threads, shown_size, stated_time
 from sweettok_cli.video.images import count_pictures, is_picture, read_pictures
 from sweettok_cli.video.source import check_readable, open_container, video_stream
-from sweettok_cli.video.timing import DEFAULT_RATE, is_regular
+
+DEFAULT_RATE = Fraction(25)
+# Containers that count milliseconds (Matroska, WebM) round every time stamp of a steady 30 fps video by up to
+# half of one; no player shows it, and a regular rate restores what was meant.
+ROUNDING = Fraction(1, 1000)
+
+
+def is_regular(times: Sequence[Fraction], rate: Fraction, time_base: Fraction) -> bool:
+    """Whether frame ``i`` is shown at ``times[0] + i / rate``, up to the rounding of the container's clock.
+
+    Args:
+        times: seconds, in order of display.
+        rate: frames a second.
+        time_base: length of one tick of the container's clock in seconds.
+    """
+    tolerance = min(max(time_base, ROUNDING), 1 / (4 * rate))
+    return all(abs(time - times[0] - i / rate) <= tolerance for i, time in enumerate(times))
+
+
+def variable_times(times: Sequence[Fraction], rate: Fraction, time_base: Fraction) -> list[Fraction] | None:
+    """The times, counted from the first frame, where the rate varies; None where ``rate`` says it all."""
+    if is_regular(times, rate, time_base):
+        return None
+    return [time - times[0] for time in times]
+
 
 _PEEKED_PACKETS = 64
 # Frames arrive out of order; the last of the peeked ones may still lack an earlier neighbour.

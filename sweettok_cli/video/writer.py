@@ -1,11 +1,11 @@
-"""Video out: H.264 in MP4, whole or not at all."""
+"""Frames into files: H.264 video, and plain arrays with every pixel as the model gave it."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -185,3 +185,39 @@ def _tick(times: Sequence[Fraction]) -> Fraction:
 def _movie_clock(tick: Fraction) -> int:
     """A movie clock in which the length of the video is a whole number; milliseconds would round it."""
     return tick.denominator * -(-1000 // tick.denominator)
+
+
+@contextmanager
+def array_writer(
+    path: Path, shape: tuple[int, ...], force: bool = False
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Yield what takes the frames of a ``.npy`` file one after the other; whole once the block ends.
+
+    Memory holds one frame. ``numpy.load(path, mmap_mode="r")`` reads it in the same way.
+
+    Args:
+        path: to write.
+        shape: of the array: ``(t, h, w, 3)``, or ``(h, w, 3)`` for one image.
+        force: replace an existing file.
+
+    Raises:
+        SweettokError: the file exists or cannot be written.
+        ValueError: fewer or more frames came than ``shape`` says.
+    """
+    frames = shape if len(shape) == 4 else (1, *shape)
+    with atomic_output(path, force) as temporary:
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        rows = array.reshape(frames)
+        done = 0
+
+        def write(frame: np.ndarray) -> None:
+            nonlocal done
+            if done == len(rows):
+                raise ValueError(f"more than {len(rows)} frames")
+            rows[done] = frame
+            done += 1
+
+        yield write
+        if done < len(rows):
+            raise ValueError(f"{done} frames instead of {len(rows)}")
+        array.flush()

@@ -60,9 +60,9 @@ def blocks(monkeypatch: pytest.MonkeyPatch) -> list[BlockTokenizer]:
         loaded.append(BlockTokenizer())
         return loaded[-1]
 
-    module = types.ModuleType("sweettok_cli.tokenizers.load")
+    module = types.ModuleType("sweettok_cli.zoo.load")
     module.load_tokenizer = load  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "sweettok_cli.tokenizers.load", module)
+    monkeypatch.setitem(sys.modules, "sweettok_cli.zoo.load", module)
     return loaded
 
 

@@ -4,7 +4,7 @@ import ctypes
 
 import pytest
 
-from sweettok_cli.cli.allocator import trimming
+from sweettok_cli.runtime import trimming
 
 
 def test_progress_is_passed_on_and_every_third_call_trims(monkeypatch: pytest.MonkeyPatch) -> None:

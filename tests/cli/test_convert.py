@@ -18,10 +18,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sweettok_cli.tokenizers.load import load_tokenizer
-from sweettok_cli.tokenizers.stored_spec import read_spec
 from sweettok_cli.tokens import TokenMeta, Tokens
 from sweettok_cli.tokens.file import write_tokens
+from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.spec import read_spec
 from tests.parity.rule import Case, case_folder, integers
 from tests.published_files import (
     omnitokenizer_settings,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
 
-from sweettok_cli.tokenizers.pipeline import encode_video
+from sweettok_cli.pipeline.video import encode_video
 from sweettok_cli.tokens import Tokens, write_tokens
 from sweettok_cli.video import VideoReader, probe, write_image
 
@@ -129,9 +129,9 @@ BLOCKS = """
 import sys, types
 sys.path.insert(0, {tests!r})
 from block_tokenizer import BlockTokenizer
-module = types.ModuleType("sweettok_cli.tokenizers.load")
+module = types.ModuleType("sweettok_cli.zoo.load")
 module.load_tokenizer = lambda *arguments, **options: BlockTokenizer(1)
-sys.modules["sweettok_cli.tokenizers.load"] = module
+sys.modules["sweettok_cli.zoo.load"] = module
 {prelude}
 from sweettok_cli.cli.app import main
 sys.argv = ["sweettok", *{arguments!r}]

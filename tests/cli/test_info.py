@@ -11,10 +11,10 @@ import pytest
 from block_tokenizer import LEVELS, BlockTokenizer
 from small_network import small_network, word_prior
 
-from sweettok_cli.tokenizers.pipeline import encode_video
+from sweettok_cli.models.sweettok.folder import save_model_folder
+from sweettok_cli.pipeline.video import encode_video
 from sweettok_cli.tokens import Tokens, write_tokens
 from sweettok_cli.video import write_image
-from sweettok_cli.weights_store.sweettok import save_model_folder
 
 Cli = Callable[..., Any]
 CLIP = "mdn+shared-assets__000.mp4"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sweettok_cli.weights_store.catalogue import CATALOGUE
-from sweettok_cli.weights_store.local import find_model
+from sweettok_cli.zoo.catalogue import CATALOGUE
+from sweettok_cli.zoo.local import find_model
 
 Cli = Callable[..., "object"]
 COMMANDS = ("list", "pull", "convert", "push", "verify")

@@ -26,9 +26,9 @@ import pytest
 from small_network import small_network, word_prior
 from video import torture
 
+from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.tokens import Tokens, read_tokens, write_tokens
 from sweettok_cli.video import VideoReader, probe
-from sweettok_cli.weights_store.sweettok import save_model_folder
 
 Cli = Callable[..., Any]
 

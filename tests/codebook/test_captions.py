@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sweettok_cli.codebook.captions import count_captions
-from sweettok_cli.codebook.tagging import Tagger
+from sweettok_cli.codebook.vocabulary import Tagger
 from sweettok_cli.errors import SweettokError
 
 CAPTIONS = """A big dog runs quickly.

@@ -6,13 +6,13 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweettok_cli.codebook.cooccurrence import (
+from sweettok_cli.codebook.captions import (
     adjective_noun_pairs,
     adverb_verb_pairs,
     count_pairs,
     edges_from_pairs,
 )
-from sweettok_cli.codebook.tagging import Tagged
+from sweettok_cli.codebook.vocabulary import Tagged
 
 
 def tagged(text):

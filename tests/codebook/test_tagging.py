@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweettok_cli.codebook.tagging import Tagger
+from sweettok_cli.codebook.vocabulary import Tagger
 
 
 def tags(wordnet, text):

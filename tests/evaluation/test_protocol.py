@@ -13,12 +13,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from sweettok_cli.data.datasets import Item
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.clip import Clip
-from sweettok_cli.evaluation.datasets import Item
-from sweettok_cli.evaluation.protocol import Protocol
-from sweettok_cli.evaluation.protocols import PROTOCOLS, find_protocol
-from sweettok_cli.evaluation.spatial_fit import SpatialFit
+from sweettok_cli.evaluation.protocol import PROTOCOLS, Protocol, SpatialFit, find_protocol
 from sweettok_cli.video import VideoReader, VideoWriter, write_image
 
 

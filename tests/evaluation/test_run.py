@@ -15,15 +15,13 @@ from block_tokenizer import BlockTokenizer
 from measuring import colour_distance, fill, film, make_plan, measure
 from running_tokenizer import RunningTokenizer
 
-from sweettok_cli.evaluation.code_counts import CodeCounts
-from sweettok_cli.evaluation.comparison import Comparison
 from sweettok_cli.evaluation.media import Media
-from sweettok_cli.evaluation.metrics.psnr import Psnr, decibels
-from sweettok_cli.evaluation.protocol import Protocol
-from sweettok_cli.evaluation.protocols import find_protocol
-from sweettok_cli.evaluation.spatial_fit import SpatialFit
-from sweettok_cli.tokenizers.pipeline import decode_frames, encode_video
-from sweettok_cli.tokens.bits import token_cost
+from sweettok_cli.evaluation.protocol import Protocol, SpatialFit, find_protocol
+from sweettok_cli.metrics.codebook_use import CodeCounts
+from sweettok_cli.metrics.comparison import Comparison
+from sweettok_cli.metrics.psnr import Psnr, decibels
+from sweettok_cli.pipeline.video import decode_frames, encode_video
+from sweettok_cli.tokens.layout import token_cost
 from sweettok_cli.video import VideoReader
 
 BITS_PER_TILE = 16 * 3 * 8 + 64 * 3 * math.log2(511)

@@ -10,10 +10,10 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from sweettok_cli.models.config import SweetTokConfig
-from sweettok_cli.models.published_keys import load_published
-from sweettok_cli.models.quantizers import LanguagePrior, WordGraphTensors
-from sweettok_cli.models.sweettok import SweetTok
+from sweettok_cli.models.sweettok.config import SweetTokConfig
+from sweettok_cli.models.sweettok.network import SweetTok
+from sweettok_cli.models.sweettok.published import load_published
+from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
 from tests.parity.rule import Case, randn
 
 

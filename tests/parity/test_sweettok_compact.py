@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 
-from sweettok_cli.models.flat_ids import from_flat, to_flat
-from sweettok_cli.models.published_keys import our_name
-from sweettok_cli.models.quantizers import Quantized
-from sweettok_cli.models.sweettok import TokenPair
-from sweettok_cli.models.tiles import frame_differences
+from sweettok_cli.models.common.tiles import frame_differences
+from sweettok_cli.models.sweettok.flat_ids import from_flat, to_flat
+from sweettok_cli.models.sweettok.network import TokenPair
+from sweettok_cli.models.sweettok.published import our_name
+from sweettok_cli.models.sweettok.quantizer import Quantized
 
 from .compact import build, made_up_prior, tapped
 from .rule import Case, case_folder, integers, weight

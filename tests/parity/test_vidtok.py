@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sweettok_cli.models.vidtok.gaussian import GaussianLatents
 from sweettok_cli.models.vidtok.network import VidTok
+from sweettok_cli.models.vidtok.regularizers import GaussianLatents
 
 from .rule import Case, case_folder
 from .vidtok import CLEAR, CLOSE, config_of, empty, loaded, stored, tags, tapped

@@ -16,12 +16,12 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.sweettok.folder import load_model_folder
 from sweettok_cli.training import checkpoint, loop
 from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.network import make_network
 from sweettok_cli.training.recipe import Recipe, load_recipe
 from sweettok_cli.training.stages import STAGES
-from sweettok_cli.weights_store.sweettok import load_model_folder
 
 
 @pytest.fixture(autouse=True)

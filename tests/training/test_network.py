@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.config import SweetTokConfig
+from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.training.network import codebook_sizes, export_model, make_config, make_network
 from sweettok_cli.training.recipe import Recipe, load_recipe, recipe_names
 from sweettok_cli.training.stages import STAGES

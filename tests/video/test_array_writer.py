@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.video.array_writer import array_writer
+from sweettok_cli.video.writer import array_writer
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 6, 3), (4, 6, 3)])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.video.folders import MEDIA, PICTURES, find_files
+from sweettok_cli.video.source import MEDIA, PICTURES, find_files
 
 
 def test_all_below_are_found_in_order_but_what_is_hidden(tmp_path: Path) -> None:

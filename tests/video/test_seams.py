@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweettok_cli.video.seams import REACH, soften_seam, soften_seams
+from sweettok_cli.video.clips import REACH, soften_seam, soften_seams
 
 
 def still(value: float, frames: int = 17, noise: int = 0) -> np.ndarray:

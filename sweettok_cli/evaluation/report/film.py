@@ -11,8 +11,8 @@ import av
 import numpy as np
 from PIL import Image
 
-from sweettok_cli.evaluation.metrics.psnr import psnr
-from sweettok_cli.evaluation.side_by_side import difference
+from sweettok_cli.inspect.side_by_side import difference
+from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.video.color import FromRgb, tag_options
 
 GAIN = 4.0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from sweettok_cli.evaluation.protocols import PROTOCOLS
+from sweettok_cli.evaluation.protocol import PROTOCOLS
 from sweettok_cli.evaluation.report.choices import COMPARED, LABELS, in_words
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.markup import DASH, bullets, escape, more, name, number, scroller

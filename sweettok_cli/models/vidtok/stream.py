@@ -8,8 +8,8 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-from sweettok_cli.models.vidtok.gaussian import GaussianLatents
 from sweettok_cli.models.vidtok.memory import FrameMemory, Piece
+from sweettok_cli.models.vidtok.regularizers import GaussianLatents
 
 if TYPE_CHECKING:
     from sweettok_cli.models.vidtok.network import VidTok

@@ -11,11 +11,11 @@ from numbered import FRAMES, Numbered, Pair
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.metrics.psnr import psnr
 from sweettok_cli.evaluation.report import films as films_module
 from sweettok_cli.evaluation.report.film import Film, make_film
 from sweettok_cli.evaluation.report.films import chosen, make_films
 from sweettok_cli.evaluation.report.findings import Findings
+from sweettok_cli.metrics.psnr import psnr
 
 
 def panels(film: Film, sheet: np.ndarray, contender: int) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sweettok_cli.models.vidtok.fsq import FiniteScalarQuantizer
+from sweettok_cli.models.vidtok.regularizers import FiniteScalarQuantizer
 
 
 @pytest.mark.parametrize("channels", [4, 5, 6])

@@ -5,8 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sweettok_cli.models.vidtok.interpolation import FrameDoubler
-from sweettok_cli.models.vidtok.memory import FrameMemory, Piece, regroup
+from sweettok_cli.models.vidtok.memory import FrameDoubler, FrameMemory, Piece, regroup
 
 
 def resized(x: Tensor) -> Tensor:

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sweettok_cli.models.vidtok.config import VidTokConfig
-from sweettok_cli.models.vidtok.memory import FrameMemory
-from sweettok_cli.models.vidtok.resampling import (
+from sweettok_cli.models.vidtok.blocks import (
     MixedConv,
     SpatialDownsample,
     SpatialUpsample,
     TemporalDownsample,
     TemporalUpsample,
 )
+from sweettok_cli.models.vidtok.config import VidTokConfig
+from sweettok_cli.models.vidtok.memory import FrameMemory
 
 CONFIGS = {
     "causal, zeros": VidTokConfig(),

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.models.vidtok.config import VidTokConfig
-from sweettok_cli.models.vidtok.gaussian import GaussianLatents
 from sweettok_cli.models.vidtok.network import VidTok
+from sweettok_cli.models.vidtok.regularizers import GaussianLatents
 
 Make = Callable[..., VidTok]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sweettok_cli.models.vidtok.gaussian import GaussianLatents
 from sweettok_cli.models.vidtok.network import VidTok
+from sweettok_cli.models.vidtok.regularizers import GaussianLatents
 from sweettok_cli.models.vidtok.stream import DecoderStream, EncoderStream
 
 Make = Callable[..., VidTok]

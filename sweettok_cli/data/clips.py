@@ -1,0 +1,83 @@
+"""The clips of a training set, findable at random: files of a folder and members of tar shards."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.video.source import MEDIA, PICTURES
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One clip or picture: a file, or ``size`` bytes at ``offset`` of a tar shard."""
+
+    name: str
+    path: Path
+    offset: int = -1
+    size: int = 0
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the name says that this is a still picture."""
+        return Path(self.name).suffix.lower() in PICTURES
+
+    def source(self) -> Path | BytesIO:
+        """What the video reader opens: the path, or the member's bytes.
+
+        Raises:
+            SweettokError: the shard cannot be read or has become shorter.
+        """
+        if self.offset < 0:
+            return self.path
+        try:
+            with open(self.path, "rb") as shard:
+                shard.seek(self.offset)
+                data = shard.read(self.size)
+        except OSError as error:
+            raise SweettokError(f"Cannot read {self.path} ({error.strerror}); check the shard.") from error
+        if len(data) < self.size:
+            raise SweettokError(f"{self.path} ends inside {self.name}; copy the shard again.")
+        return BytesIO(data)
+
+
+def find_entries(paths: Sequence[Path]) -> list[Entry]:
+    """All clips and pictures below ``paths`` (folders, tar shards, single files), in a fixed order.
+
+    Raises:
+        SweettokError: a path does not exist, a shard is not a tar file, or nothing is found.
+    """
+    entries: list[Entry] = []
+    for path in paths:
+        if not path.exists():
+            raise SweettokError(
+                f"The training data {path} do not exist; give a folder of clips or tar shards."
+            )
+        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+        for file in files:
+            suffix = file.suffix.lower()
+            if suffix == ".tar":
+                entries += _members(file)
+            elif suffix in MEDIA:
+                entries.append(Entry(str(file.relative_to(path)) if path.is_dir() else file.name, file))
+    if not entries:
+        raise SweettokError(
+            f"No clips found in {', '.join(map(str, paths))}; give a folder of videos, images or tar shards."
+        )
+    return entries
+
+
+def _members(shard: Path) -> list[Entry]:
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            return [
+                Entry(member.name, shard, member.offset_data, member.size)
+                for member in archive
+                if member.isfile() and Path(member.name).suffix.lower() in MEDIA
+            ]
+    except (tarfile.TarError, OSError) as error:
+        raise SweettokError(f"{shard} is not a readable tar file ({error}); unpack or replace it.") from error

@@ -1,0 +1,208 @@
+"""Training batches: a pure function of (seed, batch number, rank), decoded ahead of the loop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sweettok_cli.data.clips import Entry
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.video.reader import read_clip
+from sweettok_cli.video.source import open_container, video_stream
+
+log = logging.getLogger(__name__)
+
+# First words of the seed sequences, so that no two draws ever share a stream.
+_ORDER, _SHAPE, _SAMPLE, _FIRST = range(4)
+
+# Above this share of unreadable clips the data are wrong, not unlucky.
+UNREADABLE_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Samples of one size and the clips they were cut from."""
+
+    frames: np.ndarray
+    """uint8 [b, t, h, w, 3]."""
+    clips: tuple[str, ...]
+    """Names of the clips, one for every ``crops_per_clip`` samples."""
+
+
+def hold_out(entries: list[Entry], count: int, seed: int) -> tuple[list[Entry], list[Entry]]:
+    """``count`` clips to look at, and those to train on: the others, or all where there are few."""
+    if len(entries) < 10 * count:
+        return entries[:count], entries
+    chosen = set(np.random.default_rng(seed).choice(len(entries), count, replace=False).tolist())
+    return [entries[i] for i in sorted(chosen)], [e for i, e in enumerate(entries) if i not in chosen]
+
+
+class Sampler:
+    """Cuts batches out of a list of clips. Any batch can be asked for at any time: no position needs saving.
+
+    Every epoch walks through the clips in a new order, shared out among the ranks. The number of clips a
+    batch walks over is that of the largest batch of the recipe, whatever size the batch itself draws, so that
+    the place of a batch in the walk is its number times a constant.
+    """
+
+    def __init__(self, entries: Sequence[Entry], recipe: Recipe, rank: int = 0, ranks: int = 1):
+        self.entries = list(entries)
+        self.recipe = recipe
+        self.rank, self.ranks = rank, ranks
+        self.stride = max(self._clips(int(samples)) for _, samples, _ in recipe.crop)
+        self.lengths: dict[int, int] = {}
+        self.unreadable: dict[int, str] = {}
+        self._order: dict[int, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def batch(self, number: int) -> Batch:
+        """Batch ``number`` (0, 1, ...) of this rank.
+
+        Raises:
+            SweettokError: more than 5 percent of the clips turned out to be unreadable.
+        """
+        recipe = self.recipe
+        weights = np.array([weight for _, _, weight in recipe.crop])
+        shape = self._random(_SHAPE, number)
+        choice = shape.choice(len(weights), p=weights / weights.sum())
+        side, samples = int(recipe.crop[choice][0]), int(recipe.crop[choice][1])
+        start = (number * self.ranks + self.rank) * self.stride
+        batch = self._cut(_SAMPLE, number, [start + i for i in range(self._clips(samples))], side, samples)
+        alone = shape.random() < recipe.pictures
+        return replace(batch, frames=batch.frames[:, :1]) if alone else batch
+
+    def first(self, samples: int) -> Batch:
+        """A large batch of the smallest size for the network's initialisation: the same on every rank."""
+        side = int(min(side for side, _, _ in self.recipe.crop))
+        return self._cut(_FIRST, 0, list(range(self._clips(samples))), side, samples)
+
+    def _clips(self, samples: int) -> int:
+        return -(-samples // self.recipe.crops_per_clip)
+
+    def _random(self, *words: int) -> np.random.Generator:
+        return np.random.default_rng([self.recipe.seed, *words])
+
+    def _cut(self, kind: int, number: int, places: Sequence[int], side: int, samples: int) -> Batch:
+        cuts: list[np.ndarray] = []
+        names: list[str] = []
+        for i, place in enumerate(places):
+            random = self._random(kind, number, 0 if kind == _FIRST else self.rank, i)
+            frames, name = self._read(place, random)
+            names.append(name)
+            for _ in range(min(self.recipe.crops_per_clip, samples - len(cuts))):
+                cuts.append(self._crop(frames, side, random))
+        return Batch(np.stack(cuts), tuple(names))
+
+    def _crop(self, frames: np.ndarray, side: int, random: np.random.Generator) -> np.ndarray:
+        """One square sample of ``frames`` [t, h, w, 3]; a smaller picture is continued at its edges."""
+        lack_h, lack_w = max(0, side - frames.shape[1]), max(0, side - frames.shape[2])
+        if lack_h or lack_w:
+            frames = np.pad(frames, ((0, 0), (0, lack_h), (0, lack_w), (0, 0)), mode="edge")
+        y = random.integers(frames.shape[1] - side + 1)
+        x = random.integers(frames.shape[2] - side + 1)
+        mirrored, backwards = random.random(2) < 0.5
+        cut = frames[:, y : y + side, x : x + side]
+        if self.recipe.flip and mirrored:
+            cut = cut[:, :, ::-1]
+        return cut[::-1] if self.recipe.reverse and backwards else cut
+
+    def _read(self, place: int, random: np.random.Generator) -> tuple[np.ndarray, str]:
+        """Frames [t, h, w, 3] of the clip at ``place`` of the endless walk, or of the next readable one.
+
+        An unreadable clip is tried again every time: what was met before must not change what a batch holds.
+        """
+        position = random.random()
+        while True:
+            chosen = self._entry(place)
+            try:
+                return self._stretch(chosen, position), self.entries[chosen].name
+            except SweettokError as error:
+                self._reject(chosen, error)
+            place += 1
+
+    def _entry(self, place: int) -> int:
+        epoch, within = divmod(place, len(self.entries))
+        with self._lock:
+            if epoch not in self._order:
+                self._order = {e: order for e, order in self._order.items() if e >= epoch - 2}
+                self._order[epoch] = self._random(_ORDER, epoch).permutation(len(self.entries))
+            return int(self._order[epoch][within])
+
+    def _stretch(self, chosen: int, position: float) -> np.ndarray:
+        entry, wanted = self.entries[chosen], self.recipe.frames
+        if chosen not in self.lengths:
+            self.lengths[chosen] = declared_frames(entry)
+        start = int(position * (max(0, self.lengths[chosen] - wanted) + 1))
+        try:
+            frames = read_clip(entry.source(), start, wanted)
+        except SweettokError:
+            if start == 0:
+                raise
+            frames = read_clip(entry.source(), 0, wanted)  # shorter than it declares
+        missing = wanted - len(frames)
+        return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing > 0 else frames
+
+    def _reject(self, chosen: int, error: SweettokError) -> None:
+        with self._lock:
+            if chosen in self.unreadable:
+                return
+            self.unreadable[chosen] = self.entries[chosen].name
+        log.warning("skipping %s: %s", self.entries[chosen].name, error)
+        if len(self.unreadable) > UNREADABLE_SHARE * len(self.entries):
+            listed = ", ".join(list(self.unreadable.values())[:5])
+            raise SweettokError(
+                f"{len(self.unreadable)} of {len(self.entries)} training clips cannot be read ({listed}); "
+                "repair or remove them."
+            ) from error
+
+
+def declared_frames(entry: Entry) -> int:
+    """Frames that a clip's header declares, or that its duration makes likely; 1 for a picture.
+
+    Raises:
+        SweettokError: it cannot be opened as a video.
+    """
+    if entry.is_image:
+        return 1
+    with open_container(entry.source()) as container:
+        stream = video_stream(container, entry.name)
+        if stream.frames:
+            return stream.frames
+        rate = float(stream.average_rate or 0)
+        return max(1, int((container.duration or 0) / 1e6 * rate))
+
+
+class Prefetcher:
+    """Iterates over (batch, seconds waited for it) from batch ``start`` on, decoding ahead in threads.
+
+    Threads are enough: decoding leaves the interpreter's lock.
+    """
+
+    def __init__(self, sampler: Sampler, start: int):
+        self.sampler = sampler
+        self.next = start
+        self.pool = ThreadPoolExecutor(sampler.recipe.workers, thread_name_prefix="decode")
+        self.ahead: deque[Future[Batch]] = deque()
+
+    def __enter__(self) -> Prefetcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def __iter__(self) -> Iterator[tuple[Batch, float]]:
+        while True:
+            while len(self.ahead) < self.sampler.recipe.prefetch:
+                self.ahead.append(self.pool.submit(self.sampler.batch, self.next))
+                self.next += 1
+            begin = time.perf_counter()
+            batch = self.ahead.popleft().result()
+            yield batch, time.perf_counter() - begin

@@ -1,0 +1,210 @@
+"""One video through a tokenizer and back, with everything needed to judge the result by eye and by number."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import atomic_output, check_target
+from sweettok_cli.inspect.plot import draw_scores
+from sweettok_cli.inspect.side_by_side import SideBySide
+from sweettok_cli.metrics.comparison import Comparison
+from sweettok_cli.models.common.tokenizer import Tokenizer
+from sweettok_cli.pipeline.threads import write_behind
+from sweettok_cli.pipeline.video import MAX_QUEUE, decode_frames, encode_video
+from sweettok_cli.tokens.file import write_tokens
+from sweettok_cli.tokens.meta import TokenMeta, Tokens
+from sweettok_cli.video.images import write_image
+from sweettok_cli.video.reader import VideoReader, probe
+from sweettok_cli.video.source import MEDIA
+from sweettok_cli.video.writer import VideoWriter
+
+Progress = Callable[[int, "int | None"], None]
+
+
+@dataclass(frozen=True)
+class RoundtripFiles:
+    """Where a round trip leaves its files.
+
+    Attributes:
+        tokens: the token file.
+        decoded: the reconstruction as a video, or a picture where the source is one.
+        side_by_side: source, reconstruction and amplified difference, of the same kind.
+        scores: CSV, one row a frame: frame, clip, psnr, ssim.
+        plot: the scores as a PNG picture.
+    """
+
+    tokens: Path
+    decoded: Path
+    side_by_side: Path
+    scores: Path
+    plot: Path
+
+    @classmethod
+    def named(cls, source: Path, out: Path | None) -> RoundtripFiles:
+        """Names for the files of one source.
+
+        Args:
+            source: the video or picture.
+            out: a folder, existing or not; or the name of the side-by-side video (or picture), beside which
+                the other files are put and after which they are named. By default a folder beside the source.
+
+        Raises:
+            SweettokError: the source cannot be read, or ``out`` names a kind of file that is not written.
+        """
+        ending = ".png" if probe(source).is_image else ".mp4"
+        folder = out or source.parent / f"{source.stem}.roundtrip"
+        if folder.suffix.lower() == ending and not folder.is_dir():
+            stem, side_by_side, folder = folder.stem, folder, folder.parent
+        elif folder.suffix.lower() in MEDIA and not folder.is_dir():
+            raise SweettokError(f"{folder} does not end in {ending}, which this source becomes; name it so.")
+        else:
+            stem, side_by_side = source.stem, folder / f"{source.stem}.side-by-side{ending}"
+        return cls(
+            tokens=folder / f"{stem}.npz",
+            decoded=folder / f"{stem}.decoded{ending}",
+            side_by_side=side_by_side,
+            scores=folder / f"{stem}.scores.csv",
+            plot=folder / f"{stem}.scores.png",
+        )
+
+    def paths(self) -> dict[str, Path]:
+        """All files, by what they hold."""
+        return {entry.name: getattr(self, entry.name) for entry in fields(self)}
+
+    @contextmanager
+    def prepared(self, force: bool) -> Iterator[None]:
+        """Make the folder where it is missing, and refuse files that exist unless ``force``.
+
+        A folder made here goes again when the block fails before anything is written.
+
+        Raises:
+            SweettokError: a file exists or the folder cannot be made.
+        """
+        folder = self.tokens.parent
+        made = not folder.exists()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SweettokError(
+                f"Cannot make the folder {folder} ({error.strerror}); choose another with -o."
+            ) from error
+        try:
+            for path in self.paths().values():
+                check_target(path, force)
+            yield
+        except BaseException:
+            if made and not any(folder.iterdir()):
+                folder.rmdir()
+            raise
+
+
+@dataclass(frozen=True)
+class Roundtrip:
+    """What a round trip showed.
+
+    Attributes:
+        tokens: of the source.
+        comparison: scores of every frame of the reconstruction, before any video codec touches it.
+        encode_seconds: reading the source included.
+        decode_seconds: comparing and writing included.
+    """
+
+    tokens: Tokens
+    comparison: Comparison
+    encode_seconds: float
+    decode_seconds: float
+
+
+def make_roundtrip(
+    source: Path,
+    tokenizer: Tokenizer,
+    files: RoundtripFiles,
+    *,
+    gain: float = 4.0,
+    batch_clips: int | None = None,
+    overlap: int = 0,
+    force: bool = False,
+    on_progress: Progress | None = None,
+) -> Roundtrip:
+    """Encode ``source``, decode the tokens, compare, and write all ``files``, each whole or not at all.
+
+    Args:
+        source: a video or a picture.
+        tokenizer: already loaded.
+        files: where to write.
+        gain: factor by which the difference is shown larger.
+        batch_clips: clips that go through the model at once; None for the tokenizer's own choice.
+        overlap: frames that each clip repeats of the one before.
+        force: replace files that exist.
+        on_progress: called with the frames encoded plus those decoded, and twice the frames in all where that
+            is known.
+
+    Raises:
+        SweettokError: the source cannot be read, or a file cannot be written.
+    """
+
+    def on_encode(done: int, total: int | None) -> None:
+        if on_progress:
+            on_progress(done, None if total is None else 2 * total)
+
+    start = time.perf_counter()
+    tokens = encode_video(source, tokenizer, batch_clips=batch_clips, overlap=overlap, on_progress=on_encode)
+    write_tokens(files.tokens, tokens, force)
+    encoded = time.perf_counter()
+
+    meta = tokens.meta
+    comparison = Comparison()
+    drawer = SideBySide(meta.width, meta.height, gain)
+    with ExitStack() as stack:
+        write_decoded = _writer(stack, files.decoded, meta, meta.width, meta.height, force)
+        write_drawn = _writer(stack, files.side_by_side, meta, drawer.width, drawer.height, force)
+        decoded = decode_frames(tokens, tokenizer, batch_clips=batch_clips)
+        for number, (before, after) in enumerate(zip(_frames(source), decoded, strict=True)):
+            comparison.add(before, after, tokenizer.spec.begins_clip(number, meta.overlap))
+            write_decoded(after)
+            write_drawn(drawer.draw(before, after, f"{comparison.psnr[-1]:.2f} dB"))
+            if on_progress:
+                on_progress(meta.frames + comparison.frames, 2 * meta.frames)
+    decoded_at = time.perf_counter()
+
+    _write_scores(files.scores, comparison, force)
+    title = f"{source.name}  ·  {meta.model}"
+    plot = draw_scores(title, comparison.psnr, comparison.ssim, comparison.borders)
+    write_image(files.plot, np.asarray(plot), force=force)
+    return Roundtrip(tokens, comparison, encoded - start, decoded_at - encoded)
+
+
+def _frames(source: Path) -> Iterator[np.ndarray]:
+    with VideoReader(source) as reader:
+        for frame in reader:
+            yield frame.rgb
+
+
+def _writer(
+    stack: ExitStack, path: Path, meta: TokenMeta, width: int, height: int, force: bool
+) -> Callable[[np.ndarray], None]:
+    """What takes the frames of one output, uint8 [height, width, 3]; whole once ``stack`` ends."""
+    if meta.image:
+        return lambda frame: write_image(path, np.ascontiguousarray(frame), force=force)
+    video = VideoWriter(path, width, height, meta.rate, times=meta.frame_times(), force=force)
+    depth = min(meta.clip_frames, MAX_QUEUE)
+    write = stack.enter_context(write_behind(stack.enter_context(video).write, depth))
+    return lambda frame: write(np.ascontiguousarray(frame))
+
+
+def _write_scores(path: Path, comparison: Comparison, force: bool) -> None:
+    with atomic_output(path, force) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("frame", "clip", "psnr", "ssim"))
+        clip = 0
+        for frame, (psnr, ssim) in enumerate(zip(comparison.psnr, comparison.ssim, strict=True)):
+            clip += frame in comparison.borders
+            writer.writerow((frame, clip, f"{psnr:.4f}", f"{ssim:.6f}"))

@@ -1,0 +1,168 @@
+"""From 8-bit clips to feature vectors, scaled and resized as in each network's published use."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sweettok_cli.metrics import i3d, inception
+from sweettok_cli.metrics.metric import NotMeasured
+from sweettok_cli.metrics.network_files import (
+    I3D_PORT,
+    I3D_TORCHSCRIPT,
+    INCEPTION_2015,
+    Places,
+    Published,
+    find,
+    load_state,
+    read_state,
+)
+
+LEAST_VIDEO_FRAMES = 10
+"""Frames of the shortest clip that an FVD is given for, as in common_metrics_on_video_quality."""
+
+_PICTURES = 16  # that go through the picture network at once
+
+
+class Extractor(Protocol):
+    """Turns clips into vectors.
+
+    Attributes:
+        file: whose weights it uses.
+        words: for definitions: the network, what it is given, what is taken from it.
+        size: numbers in a vector.
+        least_frames: of a clip.
+    """
+
+    file: Published
+    words: str
+    size: int
+    least_frames: int
+
+    def features(self, clip: np.ndarray) -> np.ndarray:
+        """Float32 ``[n, size]`` of a clip uint8 ``[t, h, w, 3]``: n is 1, or t for networks of pictures."""
+        ...
+
+
+class ScriptedI3D:
+    """StyleGAN-V's TorchScript I3D, which scales and resizes by itself.
+
+    A TorchScript file is a program. It is loaded only after its SHA-256 has been found to be the pinned one.
+
+    Args:
+        places: where to look for the file.
+        device: to compute on.
+
+    Raises:
+        NotMeasured: the file cannot be had, or this torch cannot load it.
+    """
+
+    file = I3D_TORCHSCRIPT
+    words = (
+        "400 logits of the I3D in i3d_torchscript.pt (StyleGAN-V), called with resize, rescale and "
+        "return_features on 8-bit frames"
+    )
+    size = i3d.CLASSES
+    least_frames = LEAST_VIDEO_FRAMES
+
+    def __init__(self, places: Places, device: torch.device | str = "cpu") -> None:
+        path = find(self.file, places)
+        try:
+            self._network: Any = torch.jit.load(path, map_location=device).eval()
+        except (RuntimeError, AttributeError) as error:
+            raise NotMeasured(f"{path} cannot be loaded by torch {torch.__version__} ({error}).") from error
+        self._device = device
+
+    @torch.inference_mode()
+    def features(self, clip: np.ndarray) -> np.ndarray:
+        """Float32 ``[1, 400]`` of a clip uint8 ``[t, h, w, 3]``."""
+        video = _frames(clip, self._device).transpose(0, 1)[None]  # [1, 3, t, h, w] in [0, 255]
+        return _array(self._network(video, rescale=True, resize=True, return_features=True))
+
+
+class PortedI3D:
+    """The I3D of ``i3d_pretrained_400.pt``, fed as in the FVD code of OmniTokenizer and SweetTok.
+
+    Args:
+        places: where to look for the file.
+        device: to compute on.
+
+    Raises:
+        NotMeasured: the file cannot be had.
+    """
+
+    file = I3D_PORT
+    words = (
+        "400 logits of the I3D in i3d_pretrained_400.pt (VideoGPT), frames resized bilinearly to 224x224, "
+        "values in [-1, 1]"
+    )
+    size = i3d.CLASSES
+    least_frames = LEAST_VIDEO_FRAMES
+
+    def __init__(self, places: Places, device: torch.device | str = "cpu") -> None:
+        self._network = _network(i3d.I3D(), self.file, places).to(device)
+        self._device = device
+
+    @torch.inference_mode()
+    def features(self, clip: np.ndarray) -> np.ndarray:
+        """Float32 ``[1, 400]`` of a clip uint8 ``[t, h, w, 3]``."""
+        frames = resized(_frames(clip, self._device), i3d.SIDE) / 127.5 - 1
+        return _array(self._network(frames.transpose(0, 1)[None]))  # [1, 3, t, 224, 224]
+
+
+class Inception:
+    """Inception-2015 fed as pytorch-fid feeds it.
+
+    Args:
+        places: where to look for the file.
+        device: to compute on.
+
+    Raises:
+        NotMeasured: the file cannot be had.
+    """
+
+    file = INCEPTION_2015
+    words = (
+        "2048 features before the classifier of Inception-2015 (pytorch-fid's weights and resizing: "
+        "bilinearly to 299x299, values in [-1, 1])"
+    )
+    size = inception.FEATURES
+    least_frames = 1
+
+    def __init__(self, places: Places, device: torch.device | str = "cpu") -> None:
+        network = inception.Inception2015()
+        self._network = _network(network, self.file, places, inception.UNUSED).to(device)
+        self._device = device
+
+    @torch.inference_mode()
+    def features(self, clip: np.ndarray) -> np.ndarray:
+        """Float32 ``[t, 2048]`` of a clip uint8 ``[t, h, w, 3]``."""
+        found = []
+        for start in range(0, len(clip), _PICTURES):
+            pictures = resized(_frames(clip[start : start + _PICTURES], self._device) / 255, inception.SIDE)
+            found.append(_array(self._network(2 * pictures - 1)))
+        return np.concatenate(found)
+
+
+def resized(frames: Tensor, side: int) -> Tensor:
+    """``[t, 3, h, w]`` squashed to squares, bilinear between the nearest four pixels, no smoothing first."""
+    return F.interpolate(frames, size=(side, side), mode="bilinear", align_corners=False)
+
+
+def _network(network: nn.Module, file: Published, places: Places, unused: tuple[str, ...] = ()) -> nn.Module:
+    path = find(file, places)
+    return load_state(network, read_state(path), path, unused)
+
+
+def _frames(clip: np.ndarray, device: torch.device | str) -> Tensor:
+    """Uint8 ``[t, h, w, 3]`` -> float32 ``[t, 3, h, w]`` in [0, 255]."""
+    frames = torch.from_numpy(np.ascontiguousarray(clip)).to(device)
+    return frames.permute(0, 3, 1, 2).float()
+
+
+def _array(features: Tensor) -> np.ndarray:
+    return features.float().cpu().numpy()

@@ -1,0 +1,199 @@
+"""Checkpoints of the published OmniTokenizer: names of their tensors, and what becomes of them here."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.published_names import (
+    LAYERS,
+    PATCH_EMBEDDING,
+    UNUSED_IN_LAYERS,
+    NameTable,
+    pixel_decoder,
+)
+from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+from sweettok_cli.storage.checkpoint_file import Checkpoint
+from sweettok_cli.storage.model_folder import ModelHeader, write_model
+
+_TABLE = NameTable(
+    "OmniTokenizer",
+    renamed=(
+        *PATCH_EMBEDDING,
+        (r"^encoder\.enc_(spatial|temporal)_transformer\.", r"encoder.\1."),
+        *pixel_decoder("decoder", "decoder"),
+        (r"^(pre|post)_vq_conv\.1\.", r"\1_vq."),
+        *LAYERS,
+    ),
+    dropped=(
+        *UNUSED_IN_LAYERS,
+        (r"^codebook\.(N|z_avg|codebook_usage)$", "moving averages of the codebook's training"),
+        (r"^(image|video)_discriminator\.", "only trains"),
+        (r"^perceptual_model\.", "only trains"),
+    ),
+)
+
+
+def our_name(published: str) -> str | None:
+    """Our name for a published tensor, or None if encoding and decoding never use it."""
+    return _TABLE.our_name(published)
+
+
+def why_dropped(published: str) -> str | None:
+    """Why a published tensor has no name here, or None if it has one."""
+    return _TABLE.why_dropped(published)
+
+
+def convert(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Published tensors under our names and in the shapes of ``model``.
+
+    Raises ValueError for the state of a model without codes (``use_vae``), if a tensor that is dropped as
+    constant is not, or if a shape cannot be the same matrix.
+    """
+    width, codes = state.get("pre_vq_conv.1.weight"), state.get("codebook.embeddings")
+    if width is not None and codes is not None and width.shape[0] == 2 * codes.shape[1]:
+        raise ValueError(
+            "this OmniTokenizer is a variational autoencoder (use_vae) without codes; "
+            "only the vector-quantised models are supported"
+        )
+    return _TABLE.convert(state, model)
+
+
+def load_published_omnitokenizer(model: OmniTokenizer, state: Mapping[str, Tensor]) -> None:
+    """Copy a published OmniTokenizer state dict, discriminators and all, into ``model``.
+
+    A model laid out on the "meta" device takes the tensors themselves. Raises ValueError that names every
+    tensor that is missing or unknown, or for what :func:`convert` refuses.
+    """
+    _TABLE.load(model, convert(state, model))
+
+
+FAMILY = "omnitokenizer"
+
+#: Settings that the tensors do not show, and what they must be for the network that is built here.
+_SETTINGS: dict[str, object] = {
+    "patch_embed": "linear",
+    "spatial_pos": "rope",
+    "l2_code": True,
+    "use_external_codebook": False,
+    "defer_temporal_pool": False,
+    "defer_spatial_pool": False,
+    "gen_upscale": None,
+    # The published code misspelt these two at first.
+    "causal_in_temporal_transformer": True,
+    "casual_in_temporal_transformer": True,
+    "causal_in_peg": True,
+    "casual_in_peg": True,
+}
+
+
+def convert_omnitokenizer(
+    checkpoint: Checkpoint, folder: Path, *, name: str, published: bool, source: Mapping[str, Any]
+) -> ModelHeader:
+    """Write a checkpoint of a vector-quantised OmniTokenizer as a model folder.
+
+    Args:
+        checkpoint: what was read.
+        folder: empty.
+        name: of the model.
+        published: it is one of the published files, whose settings are known; otherwise those that the
+            checkpoint records are compared with what is built here.
+        source: where the checkpoint came from.
+
+    Raises:
+        SweettokError: it is a variational autoencoder, was made with settings that are not known here, or is
+            another network; missing and unknown tensors are named.
+    """
+    state, path = checkpoint.state, checkpoint.path
+    if checkpoint.settings.get("use_vae"):
+        raise SweettokError(
+            f"{path} is a variational autoencoder (use_vae) without codes; "
+            "only vector-quantised OmniTokenizers are read."
+        )
+    if not published:
+        _check_settings(checkpoint.settings, path)
+    if any(".enc_spatial_transformer." in key and ".spatial_rel_pos_bias." in key for key in state):
+        raise SweettokError(
+            f"{path} was trained with relative positions (spatial_pos rel), which the published code no "
+            "longer applies; only OmniTokenizers with rotary positions are read."
+        )
+    config = told_from_tensors(state, path)
+    with torch.device("meta"):
+        network = OmniTokenizer(config)
+    try:
+        load_published_omnitokenizer(network, state)
+    except ValueError as error:
+        raise SweettokError(f"{path} cannot be converted: {error}.") from error
+    dropped = Counter(reason for key in state if (reason := why_dropped(key)) is not None)
+    return write_model(
+        folder,
+        name=name,
+        family=FAMILY,
+        config=dataclasses.asdict(config),
+        state=network.state_dict(),
+        source={**source, "tensors": len(state) - dropped.total(), "dropped": dict(dropped)},
+    )
+
+
+def told_from_tensors(state: Mapping[str, Tensor], path: Path) -> OmniConfig:
+    """The network's configuration, from the names and shapes of published tensors.
+
+    Raises:
+        SweettokError: it is no OmniTokenizer.
+    """
+    spatial, temporal = "enc_spatial_transformer", "enc_temporal_transformer"
+    try:
+        first = state["encoder.to_patch_emb_first_frame.1.weight"].shape[0]
+        later = state["encoder.to_patch_emb.1.weight"].shape[0]
+        dim = state["pre_vq_conv.1.weight"].shape[1]
+        codes, code_dim = state["codebook.embeddings"].shape
+        head_dim = state[f"encoder.{temporal}.layers.0.1.q_scale"].shape[0]
+        heads = state[f"encoder.{temporal}.layers.0.1.to_q.weight"].shape[0] // head_dim
+    except (KeyError, ValueError) as error:
+        raise SweettokError(
+            f"{path} is no OmniTokenizer that is read here ({error.args[0]}); say what it is with --as."
+        ) from error
+    tables = [t for key, t in state.items() if key.endswith(".relative_position_bias_table")]
+    return OmniConfig(
+        patch=math.isqrt(first // 3),
+        temporal_patch=later // first,
+        encoder_spatial=_blocks(state, f"encoder.{spatial}."),
+        encoder_temporal=_blocks(state, f"encoder.{temporal}."),
+        decoder_spatial=_blocks(state, "decoder.dec_spatial_transformer."),
+        decoder_temporal=_blocks(state, "decoder.dec_temporal_transformer."),
+        window=(math.isqrt(tables[0].shape[0]) + 1) // 2 if tables else OmniConfig().window,
+        dim=dim,
+        heads=heads,
+        head_dim=head_dim,
+        codes=codes,
+        code_dim=code_dim,
+    )
+
+
+def _blocks(state: Mapping[str, Tensor], stack: str) -> str:
+    """One letter a layer: ``w`` for attention in windows, ``t`` over everything."""
+    letters = {
+        int(key.removeprefix(stack).split(".")[1]): "w"
+        if f"{stack}layers.{key.removeprefix(stack).split('.')[1]}.1.qkv.weight" in state
+        else "t"
+        for key in state
+        if key.startswith(f"{stack}layers.")
+    }
+    return "".join(letters[index] for index in sorted(letters))
+
+
+def _check_settings(settings: Mapping[str, Any], path: Path) -> None:
+    for name, expected in _SETTINGS.items():
+        if name in settings and settings[name] != expected:
+            raise SweettokError(
+                f"{path} was trained with {name} = {settings[name]!r}; only OmniTokenizers with {expected!r} "
+                "are read."
+            )

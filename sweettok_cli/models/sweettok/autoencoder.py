@@ -1,0 +1,185 @@
+"""The decoupled query autoencoder: appearance and motion through separate queries (SweetTok, 3.2).
+
+Every volume is [b, t, h, w, d] with t latent frames (the first frame, then one per group of frames). Spatial
+queries read each layer of the feature stack, averaged over time; temporal queries, one per patch column, read
+what moves: the differences of neighbouring latent frames, or what appearance leaves over of each.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sweettok_cli.models.common.linear import Linear
+from sweettok_cli.models.common.patches import PatchEmbedding, cut_first_frame, cut_later_frames
+from sweettok_cli.models.common.tiles import (
+    TileGrid,
+    TimeColumns,
+    tokens_to_volume,
+    volume_to_tokens,
+)
+from sweettok_cli.models.common.transformer import Transformer
+from sweettok_cli.models.sweettok.config import SweetTokConfig
+
+# Queries are few: where features attend in windows, queries see their whole tile.
+_WINDOWS_TO_WHOLE = str.maketrans("as", "tt")
+
+
+def learned(*shape: int) -> nn.Parameter:
+    """Queries and positions start small beside a unit-variance feature."""
+    return nn.Parameter(0.02 * torch.randn(*shape))
+
+
+class Encoder(nn.Module):
+    """Video to one feature vector a token, before quantisation."""
+
+    def __init__(self, config: SweetTokConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.dim
+        self.latent_spatial_tokens = learned(config.spatial_queries**2, dim)
+        self.latent_temporal_tokens = learned(config.tile**2, dim)
+        self.spatial_position = learned(config.spatial_queries**2, dim)
+        self.temporal_position = learned(config.tile**2, dim)
+        # Anchored tokens live on the linear path from pixels to pixels: norms would take away its scale.
+        embedding = Linear if config.anchored else PatchEmbedding
+        self.embed_first_frame = embedding(3 * config.patch**2, dim)
+        self.embed_later_frames = embedding(3 * config.temporal_patch * config.patch**2, dim)
+        self.spatial_features = Transformer(
+            config.stack(config.encoder_spatial, position_convolution=True, rotary=True, norm_out=False)
+        )
+        query_blocks = config.encoder_spatial.translate(_WINDOWS_TO_WHOLE)
+        self.spatial_queries = Transformer(config.stack(query_blocks, rotary=True, cross=True))
+        self.temporal_features = Transformer(
+            config.stack(
+                config.encoder_temporal,
+                position_convolution=True,
+                scrambled=config.scrambled,
+                causal=True,
+                norm_out=False,
+            )
+        )
+        self.temporal_queries = Transformer(config.stack("1" * len(config.encoder_temporal), cross=True))
+        self.spatial_norm = nn.LayerNorm(dim)
+        self.temporal_norm = nn.LayerNorm(dim)
+        self.spatial_out = Linear(dim, dim)
+        self.temporal_out = Linear(dim, dim)
+
+    def embed(self, video: Tensor) -> Tensor:
+        """[b, 3, 1 + k*temporal_patch, h, w] -> [b, 1 + k, h/patch, w/patch, d]."""
+        patch, temporal_patch = self.config.patch, self.config.temporal_patch
+        first = self.embed_first_frame(cut_first_frame(video, patch))
+        if video.shape[2] == 1:
+            return first
+        later = self.embed_later_frames(cut_later_frames(video, patch, temporal_patch))
+        return torch.cat([first, later], dim=1)
+
+    def encode_space(self, features: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
+        """[b, t, h, w, d] -> one vector a spatial query [b, S, d], raster order over the whole frame.
+
+        Also returns the features as the stack leaves them, [b, t, h, w, d].
+        """
+        query_grid = self.config.query_grid(grid)
+        tokens = query_grid.spread(self.latent_spatial_tokens + self.spatial_position)  # [qh, qw, d]
+        queries = tokens.expand(features.shape[0], 1, -1, -1, -1)
+        for feature_layer, query_layer in zip(
+            self.spatial_features.layers, self.spatial_queries.layers, strict=True
+        ):
+            features = feature_layer(features, grid)
+            context = None
+            if query_layer.cross is not None:
+                context = grid.fold(features.mean(dim=1, keepdim=True))  # [(b tiles), patches, d]
+            queries = query_layer(queries, query_grid, context)
+        queries = self.spatial_queries.norm_out(queries)
+        return self.spatial_out(self.spatial_norm(volume_to_tokens(queries))), features
+
+    def encode_time(self, motion: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
+        """Motion [b, t, h, w, d] -> one vector a patch column [b, h*w, d], raster order.
+
+        Motion is frame differences, or what appearance leaves over of each latent frame. Also returns it as
+        the stack leaves it, [b, t, h, w, d].
+        """
+        batch, _, height, width, _ = motion.shape
+        columns = TimeColumns(height, width)
+        layout = grid if self.config.motion == "residual" else columns
+        tokens = grid.spread(self.latent_temporal_tokens + self.temporal_position)  # [h, w, d]
+        queries = tokens.expand(batch, 1, -1, -1, -1)
+        for feature_layer, query_layer in zip(
+            self.temporal_features.layers, self.temporal_queries.layers, strict=True
+        ):
+            motion = feature_layer(motion, layout)
+            queries = query_layer(queries, columns, columns.fold(motion))
+        queries = self.temporal_queries.norm_out(queries)
+        return self.temporal_out(self.temporal_norm(volume_to_tokens(queries))), motion
+
+
+class Decoder(nn.Module):
+    """Token vectors to a feature volume: mask tokens read the spatial and temporal latents layer by layer.
+
+    The spatial latents are the same for all frames, so their stack runs once a clip (published code: once a
+    latent frame, on copies).
+    """
+
+    def __init__(self, config: SweetTokConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.dim
+        self.spatial_position = learned(config.spatial_queries**2, dim)
+        self.temporal_position = learned(config.tile**2, dim)
+        self.position = learned(config.tile**2, dim)
+        self.mask_token = learned(dim)
+        self.embed_spatial = Linear(dim, dim)
+        self.embed_temporal = Linear(dim, dim)
+        latent_blocks = config.decoder_spatial.translate(_WINDOWS_TO_WHOLE)[:: config.decoder_reads]
+        self.spatial_latents = Transformer(config.stack(latent_blocks, rotary=True, norm_out=False))
+        self.temporal_latents = Transformer(
+            config.stack("1" * config.decoder_temporal_layers, norm_out=False)
+        )
+        self.features = Transformer(
+            config.stack(
+                config.decoder_spatial,
+                position_convolution=True,
+                rotary=True,
+                cross=True,
+                cross_every=config.decoder_reads,
+                null_keys=config.null_keys,
+                norm_out=not config.anchored,
+            )
+        )
+        self.motion = Transformer(
+            config.stack(
+                "c" * config.decoder_temporal_layers, cross=True, null_keys=config.null_keys, norm_out=False
+            )
+        )
+        self.norm = nn.Identity() if config.anchored else nn.LayerNorm(dim)
+
+    def forward(
+        self, spatial: Tensor, temporal: Tensor, grid: TileGrid, frames: int, start: Tensor | None = None
+    ) -> Tensor:
+        """Spatial [b, S, d], temporal [b, T, d] -> features [b, frames, h, w, d] on the patch ``grid``.
+
+        ``frames`` counts latent frames. T is 0 for a single image; the layers that read motion are then left
+        out. ``start`` [b, 1 or frames, h, w, d] is what anchored tokens put in place of empty mask tokens.
+        """
+        query_grid = self.config.query_grid(grid)
+        columns = TimeColumns(grid.height, grid.width)
+        appearance = tokens_to_volume(self.embed_spatial(spatial), query_grid)
+        appearance = appearance + query_grid.spread(self.spatial_position)
+        spatial_states = self.spatial_latents.states(appearance, query_grid)
+        temporal_states = None
+        if temporal.shape[1]:
+            motion = tokens_to_volume(self.embed_temporal(temporal), grid)
+            motion = motion + grid.spread(self.temporal_position)
+            temporal_states = self.temporal_latents.states(motion, columns)
+
+        x = self.mask_token + grid.spread(self.position)  # [h, w, d]
+        x = x.expand(spatial.shape[0], frames, -1, -1, -1)
+        if start is not None:
+            x = x + start
+        for index, layer in enumerate(self.features.layers):
+            x = layer(x, grid, query_grid.fold(spatial_states[index // self.config.decoder_reads]))
+            reader, due = divmod(index + 1, self.config.temporal_every)
+            if temporal_states is not None and due == 0:
+                context = columns.fold(temporal_states[reader - 1])  # [(b h w), 1, d]
+                x = self.motion.layers[reader - 1](x, columns, context)
+        return self.norm(self.features.norm_out(x))

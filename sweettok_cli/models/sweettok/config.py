@@ -1,0 +1,170 @@
+"""What a SweetTok network looks like: one frozen dataclass for the published network and for smaller ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sweettok_cli.models.common.tiles import TileGrid
+from sweettok_cli.models.common.transformer import StackConfig
+from sweettok_cli.models.sweettok.quantizer import QuantizerConfig
+
+
+@dataclass(frozen=True)
+class SweetTokConfig:
+    """Shape of the network; the defaults are the published one ("compact").
+
+    Sizes of tiles and queries are sides of squares: a tile of ``tile x tile`` patches owns
+    ``spatial_queries x spatial_queries`` spatial queries and one temporal query for each patch column.
+    """
+
+    dim: int = 512
+    heads: int = 8
+    head_dim: int = 64
+    ff_multiple: int = 1  # round the inner width of feed-forward layers up to this multiple
+    patch: int = 8  # pixels
+    temporal_patch: int = 4  # frames after the first one that share a latent frame
+    frames: int = 17  # clip length that decoding assumes unless told otherwise
+    tile: int = 32  # patches
+    spatial_queries: int = 16
+    window: int = 8  # cells of the ``w`` layers
+    encoder_spatial: str = "ttwwtttt"
+    encoder_temporal: str = "tttt"
+    decoder_spatial: str = "tttttttt"
+    temporal_every: int = 2  # the decoder reads motion after every so many spatial layers
+    null_keys: int = 2
+    scrambled: bool = True  # temporal position convolutions on the published, unpermuted view
+    decoder_reads: int = 1  # the decoder reads appearance in every so many spatial layers
+    code_dim: int = 256  # width of a projected word, and of a modifier or head vector unless given below
+    spatial_code: tuple[int, int] | None = None  # widths (modifier, head) that words are mapped to
+    temporal_code: tuple[int, int] | None = None
+    search: int = 0  # first modifiers tried a token when looking for its best pair; 0: the two nearest words
+    straight: float = 0.0  # share of the decoder's gradient that the codes see, beside their own loss
+    coverage_weight: float = 0.0  # weight of the loss that draws idle words to where the latents are
+    anchored: bool = False  # linear paths around the stacks: patches to tokens, tokens to patches
+    motion: str = "differences"  # what temporal queries read; or "residual": what appearance leaves over
+    code_dropout: float = 0.5
+    encoder_weight: float = 1.0  # weight of the loss that draws the encoder to the codes
+    codebook_weight: float = 0.25  # weight of the loss that draws the codes to the encoder
+    filter_channels: int = 0  # width of the convolutional correction of decoded frames; 0: none
+    proxy_codes: int = 8192  # 0: no proxy head, the decoder's features become pixels directly
+    proxy_hidden: int = 1024
+    proxy_dim: int = 8
+    pixels: bool = True  # False: proxy logits are the last output (the published first stage)
+    pixel_spatial: str = "tttt"  # OmniTokenizer's decoder behind the proxy head
+    pixel_temporal: str = "tttt"
+
+    def __post_init__(self) -> None:
+        if self.motion not in ("differences", "residual"):
+            raise ValueError(f"motion is 'differences' or 'residual', not {self.motion!r}")
+        if self.motion == "residual" and not self.anchored:
+            raise ValueError("motion = 'residual' needs anchored tokens")
+        if self.motion == "differences" and set(self.encoder_temporal) & set("as"):
+            raise ValueError("windows in encoder_temporal need motion = 'residual'")
+        for name in ("spatial_code", "temporal_code"):  # lists, where they come from JSON or TOML
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        if len(self.decoder_spatial) % self.temporal_every:
+            raise ValueError("temporal_every must divide the number of decoder layers")
+        if not self.proxy_codes and not self.pixels:
+            raise ValueError("a network without a proxy head must end in pixels")
+
+    @property
+    def spatial_widths(self) -> tuple[int, int]:
+        """Widths of the modifier and the head part of a spatial token's vector."""
+        return self.spatial_code or (self.code_dim, self.code_dim)
+
+    @property
+    def temporal_widths(self) -> tuple[int, int]:
+        """Widths of the modifier and the head part of a temporal token's vector."""
+        return self.temporal_code or (self.code_dim, self.code_dim)
+
+    @property
+    def decoder_temporal_layers(self) -> int:
+        """Layers of the decoder's temporal latents, one for each time that motion is read."""
+        return len(self.decoder_spatial) // self.temporal_every
+
+    def stack(self, blocks: str, **changes: Any) -> StackConfig:
+        """A stack of this network's width."""
+        return StackConfig(
+            blocks,
+            dim=self.dim,
+            heads=self.heads,
+            head_dim=self.head_dim,
+            window=self.window,
+            ff_multiple=self.ff_multiple,
+            frames=self.latent_frames(self.frames),
+            **changes,
+        )
+
+    def quantizer(self, widths: tuple[int, int] | None) -> QuantizerConfig:
+        """How one half's words become codes."""
+        return QuantizerConfig(
+            code_dim=self.code_dim,
+            widths=widths,
+            dropout=self.code_dropout,
+            encoder_weight=self.encoder_weight,
+            codebook_weight=self.codebook_weight,
+            coverage_weight=self.coverage_weight,
+            search=self.search,
+            straight=self.straight,
+        )
+
+    def patch_grid(self, height: int, width: int) -> TileGrid:
+        """The patches of a frame of ``height x width`` pixels, in tiles.
+
+        Raises ValueError if the frame is not a whole number of tiles; pad it first.
+        """
+        side = self.tile * self.patch
+        if height % side or width % side or not height or not width:
+            raise ValueError(f"frames of {width}x{height} are not a multiple of {side} pixels")
+        return TileGrid(height // self.patch, width // self.patch, self.tile, self.tile)
+
+    def query_grid(self, patches: TileGrid) -> TileGrid:
+        """The spatial queries that belong to a grid of patches."""
+        return patches.with_cells(self.spatial_queries, self.spatial_queries)
+
+    def latent_frames(self, frames: int) -> int:
+        """Latent frames of a clip; raises ValueError unless ``frames`` is 1 + k * temporal_patch."""
+        groups, rest = divmod(frames - 1, self.temporal_patch)
+        if rest or frames < 1:
+            raise ValueError(f"{frames} frames are not 1 + k * {self.temporal_patch}")
+        if self.anchored and frames not in (1, self.frames):
+            raise ValueError(f"{frames} frames are neither 1 nor {self.frames}, the lengths of this network")
+        return 1 + groups
+
+    def token_counts(self, height: int, width: int, frames: int | None = None) -> tuple[int, int]:
+        """Spatial and temporal tokens of one clip of that size in pixels."""
+        grid = self.patch_grid(height, width)
+        queries = self.query_grid(grid)
+        moving = self.latent_frames(self.frames if frames is None else frames) > 1
+        return queries.height * queries.width, grid.height * grid.width if moving else 0
+
+
+# The shipped default: tiles of 64x64 pixels, so that tokens scale with the picture and any size works.
+SMALL = SweetTokConfig(
+    dim=256,
+    heads=4,
+    ff_multiple=16,
+    tile=8,
+    spatial_queries=4,
+    encoder_spatial="as",
+    encoder_temporal="a",
+    decoder_spatial="asasas",
+    temporal_every=6,
+    decoder_reads=3,
+    scrambled=False,
+    code_dim=128,
+    spatial_code=(10, 6),
+    temporal_code=(10, 8),
+    code_dropout=0.0,
+    search=3,
+    straight=1.0,
+    encoder_weight=1.0,
+    codebook_weight=1.0,
+    coverage_weight=0.1,
+    filter_channels=48,
+    proxy_codes=0,
+    anchored=True,
+    motion="residual",
+)

@@ -1,0 +1,179 @@
+"""SweetTok's model folders: the network's configuration and weights, and the words behind its codes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.storage.model_folder import (
+    CONFIG_FILE,
+    WRITE_AGAIN,
+    ModelHeader,
+    as_json,
+    read_header,
+    read_json,
+    read_weights,
+    write_model,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from sweettok_cli.codebook.prior import WordPrior
+    from sweettok_cli.models.sweettok.config import SweetTokConfig
+    from sweettok_cli.models.sweettok.network import SweetTok
+
+FAMILY = "sweettok"
+WORDS_FILE = "words.json"
+HALVES = ("spatial", "temporal")
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """What a SweetTok model folder holds.
+
+    Attributes:
+        header: what its ``config.json`` says.
+        config: the network's configuration.
+        state: its state dict, float32 and int64, word vectors and edges included.
+        words: the words behind both codebooks.
+    """
+
+    header: ModelHeader
+    config: SweetTokConfig
+    state: Mapping[str, Tensor]
+    words: WordPrior
+
+    def network(self) -> SweetTok:
+        """The network with these weights, on the CPU and in training mode.
+
+        Raises:
+            SweettokError: the weights do not fit the configuration.
+        """
+        from sweettok_cli.models.sweettok.network import SweetTok
+        from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
+
+        spatial, temporal = (
+            WordGraphTensors.blank(len(g.modifiers), len(g.heads), g.vectors.shape[1], g.edges.shape[1])
+            for g in (self.words.spatial, self.words.temporal)
+        )
+        network = SweetTok(self.config, LanguagePrior(spatial, temporal))
+        try:
+            network.load_state_dict(self.state)
+        except RuntimeError as error:
+            raise SweettokError(
+                f"The weights of {self.header.folder} do not fit its configuration; {WRITE_AGAIN}."
+            ) from error
+        return network
+
+
+def load_model_folder(folder: Path) -> StoredModel:
+    """Read a SweetTok model folder.
+
+    Raises:
+        SweettokError: it holds another family's model; a file is missing or damaged (its SHA-256 is not the
+            recorded one), or does not fit.
+    """
+    import torch
+
+    config = read_network_config(folder)
+    header, stored = read_weights(folder)
+    state = {name: t.float() if t.is_floating_point() else t.to(torch.int64) for name, t in stored.items()}
+    return StoredModel(header, config, state, read_prior(folder, state))
+
+
+def read_network_config(folder: Path) -> SweetTokConfig:
+    """The network's configuration, from a model's ``config.json``.
+
+    Raises:
+        SweettokError: as :func:`~sweettok_cli.storage.model_folder.read_header`; or it describes no SweetTok.
+    """
+    from sweettok_cli.models.sweettok.config import SweetTokConfig
+
+    header = read_header(folder)
+    if header.family != FAMILY:
+        raise SweettokError(f"{folder} holds a model of the family {header.family}; give a SweetTok model.")
+    try:
+        return SweetTokConfig(**header.config)
+    except (TypeError, ValueError) as error:
+        raise SweettokError(
+            f"{folder / CONFIG_FILE} describes no network ({error}); export the model again."
+        ) from error
+
+
+def read_words(folder: Path) -> dict[str, Any]:
+    """The checked content of a model's ``words.json``: ``{half: {"modifiers": [...], "heads": [...]}}``."""
+    table = read_json(folder / WORDS_FILE)
+    for half in HALVES:
+        lists = table.get(half)
+        if not isinstance(lists, dict) or not all(
+            isinstance(lists.get(k), list) for k in ("modifiers", "heads")
+        ):
+            raise SweettokError(f"{folder / WORDS_FILE} lacks the {half} words; {WRITE_AGAIN}.")
+    return table
+
+
+def read_prior(folder: Path, state: Mapping[str, Tensor]) -> WordPrior:
+    """The words of a model folder with their vectors and edges out of the network's ``state``.
+
+    Raises:
+        SweettokError: as :func:`read_words`; or words and state do not fit each other.
+    """
+    from sweettok_cli.codebook.prior import WordGraph, WordPrior
+
+    words = read_words(folder)
+    graphs = []
+    for half in HALVES:
+        lists = words[half]
+        vectors, edges = state.get(f"quantize_{half}.vectors"), state.get(f"quantize_{half}.edges")
+        if vectors is None or edges is None or len(vectors) != len(lists["modifiers"]) + len(lists["heads"]):
+            raise SweettokError(f"The words of {folder} do not fit its weights; {WRITE_AGAIN}.")
+        arrays = vectors.cpu().numpy(), edges.cpu().numpy()
+        graphs.append(WordGraph(lists["modifiers"], lists["heads"], *arrays))
+    spatial, temporal = graphs
+    return WordPrior(spatial, temporal, words.get("about", {}))
+
+
+def save_model_folder(
+    folder: Path,
+    model: nn.Module,
+    words: WordPrior,
+    name: str | None = None,
+    *,
+    half: bool = True,
+    source: Mapping[str, Any] | None = None,
+) -> ModelHeader:
+    """Write a SweetTok network as a model folder.
+
+    Args:
+        folder: made if missing; files of a model in it are replaced, each in one move.
+        model: a :class:`~sweettok_cli.models.sweettok.network.SweetTok`.
+        words: the words its codebooks stand for.
+        name: written into token files; by default the folder's own.
+        half: store the weights in half precision, as shipped models are; else as they are.
+        source: what the weights were made from, if they were made elsewhere.
+    """
+    import torch
+
+    def stored(tensor: Tensor) -> Tensor:
+        if not tensor.is_floating_point():
+            return tensor.to(torch.int32)
+        return tensor.half() if half else tensor
+
+    lists = {
+        side: {"modifiers": graph.modifiers, "heads": graph.heads}
+        for side, graph in zip(HALVES, (words.spatial, words.temporal), strict=True)
+    }
+    return write_model(
+        folder,
+        name=name or folder.name,
+        family=FAMILY,
+        config=dataclasses.asdict(model.config),  # type: ignore[call-overload]
+        state={key: stored(tensor.detach()) for key, tensor in model.state_dict().items()},
+        source=source,
+        files={WORDS_FILE: as_json({"about": words.about, **lists})},
+    )

@@ -1,0 +1,201 @@
+"""A data-dependent start for anchored networks: everything linear is the principal components of real clips.
+
+Patches are embedded by the components of a picture's patches, times a cosine transform over the frames of a
+group, so that a still patch looks the same in every latent frame. Tokens start as the first components of
+their patches; the words are mapped to where these components lie; every residual branch starts at zero.
+Training then begins at the quality of a linear transform codec instead of noise.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from sweettok_cli.models.common.attention import (
+    CosineAttention,
+    FeedForward,
+    PositionConvolution,
+    SingleTokenAttention,
+    TimeAttention,
+    WindowAttention,
+)
+from sweettok_cli.models.common.patches import cut_later_frames
+from sweettok_cli.models.sweettok.quantizer import LanguageQuantizer
+
+if TYPE_CHECKING:
+    from sweettok_cli.models.sweettok.network import SweetTok
+
+# Channels of an embedding that describe change within a group of frames; the others describe its mean.
+_CHANGE_SHARE = 0.25
+# The mean of two codes drawn at random has half their variance: modifiers lie further out than latents.
+_PAIR_SPREAD = 1.35
+_CLIPS_AT_ONCE = 64
+_POLISH_STEPS, _POLISH_ROWS, _POLISH_RATE = 200, 1024, 1e-3
+
+
+@torch.no_grad()
+def start_linear(model: SweetTok, video: Tensor) -> None:
+    """Initialise an anchored network from clips ``video`` [n, 3, t, h, w] in [-0.5, 0.5].
+
+    Pictures (t = 1) serve as clips in which nothing moves.
+    """
+    if video.shape[2] == 1:
+        video = video.expand(-1, -1, model.config.frames, -1, -1)
+    silence_branches(model)
+    start_embedding(model, video)
+    assert model.spatial_anchor is not None and model.temporal_anchor is not None
+    spatial, temporal = model.spatial_anchor, model.temporal_anchor
+    parts = video.split(_CLIPS_AT_ONCE)
+    grid = model.config.patch_grid(*video.shape[-2:])
+
+    own = torch.cat([spatial.gather(model.encoder.embed(part)) for part in parts]).flatten(0, 1)
+    start_transform(model.pre_vq_spatial, spatial.to_features, own, torch.ones(own.shape[1]))
+    start_codebook(model.quantize_spatial, model.pre_vq_spatial, own)
+
+    motions = []
+    for part in parts:
+        embedded = model.encoder.embed(part)
+        found = model.quantize_spatial(model.spatial_latents(embedded, grid)[0]).vectors
+        motions.append(temporal.gather(model.motion(embedded, embedded, found, grid)))
+    own = torch.cat(motions).flatten(0, 1)
+    # The first latent frame is a single frame: its error counts less than that of a group.
+    first = model.config.temporal_patch**-0.5
+    importance = torch.ones(temporal.frames, model.config.dim, device=own.device)
+    if temporal.residual:
+        importance[0] = first
+    start_transform(model.pre_vq_temporal, temporal.to_features, own, importance.flatten())
+    start_codebook(model.quantize_temporal, model.pre_vq_temporal, own)
+
+
+def silence_branches(model: nn.Module) -> None:
+    """Make every residual branch add nothing, and window attention prefer near patches."""
+    for module in model.modules():
+        if isinstance(module, CosineAttention | SingleTokenAttention):
+            nn.init.zeros_(module.to_out.weight)
+        elif isinstance(module, FeedForward):
+            nn.init.zeros_(module.contract.weight)
+        elif isinstance(module, PositionConvolution):
+            nn.init.zeros_(module.dsconv.weight)
+            assert module.dsconv.bias is not None
+            nn.init.zeros_(module.dsconv.bias)
+        elif isinstance(module, TimeAttention):
+            nn.init.zeros_(module.proj.weight)
+            nn.init.zeros_(module.proj.bias)
+        elif isinstance(module, WindowAttention):
+            nn.init.zeros_(module.proj.weight)
+            nn.init.zeros_(module.proj.bias)
+            prefer_near(module)
+    decoder = model.get_submodule("decoder")
+    nn.init.zeros_(decoder.get_parameter("mask_token"))
+    nn.init.zeros_(decoder.get_parameter("position"))
+
+
+def prefer_near(attention: WindowAttention) -> None:
+    """A bias that falls with distance, at another rate in each head."""
+    table = attention.relative_position_bias_table
+    side = math.isqrt(table.shape[0])
+    offset = torch.arange(side, device=table.device) - side // 2
+    distance = (offset[:, None].square() + offset.square()).float().sqrt().flatten()
+    rates = 0.6 * 0.5 ** torch.arange(attention.heads, device=table.device)
+    table.copy_(-distance[:, None] * rates)
+
+
+def start_embedding(model: SweetTok, video: Tensor) -> None:
+    """Tied embedding and pixel head: components of patches times a cosine transform over a group's frames."""
+    config, head = model.config, model.to_pixels
+    first_in, later_in = model.encoder.embed_first_frame, model.encoder.embed_later_frames
+    assert head is not None and isinstance(first_in, nn.Linear) and isinstance(later_in, nn.Linear)
+    later = cut_later_frames(video, config.patch, config.temporal_patch)
+    groups = rearrange(later, "b t h w (c z p) -> (b t h w) z (c p)", c=3, z=config.temporal_patch)
+    mean = groups.mean(dim=1)
+    frames, pixels = groups.shape[1:]
+    static = components(mean, min(pixels, round(config.dim * (1 - _CHANGE_SHARE))))
+    left = config.dim - static.shape[1]
+    # Slow change matters most: half of the channels for the first cosine, half of the rest for the next.
+    shares = [left >> k for k in range(1, frames - 1)]
+    shares.append(left - sum(shares))
+    change = components((groups - mean.unsqueeze(1)).flatten(0, 1), max(shares))
+    steps = (torch.arange(frames, device=video.device) + 0.5) / frames
+    basis = [torch.einsum("z,pk->kzp", torch.full_like(steps, frames**-0.5), static)]
+    for k, share in enumerate(shares, start=1):
+        wave = torch.cos(math.pi * k * steps)
+        basis.append(torch.einsum("z,pk->kzp", wave / wave.norm(), change[:, :share]))
+    transform = rearrange(torch.cat(basis), "d z (c p) -> d (c z p)", c=3)
+    later_in.weight.copy_(transform)
+    head.later_frames.weight.copy_(transform.T)
+    # A single frame is scaled as if it stood still for a whole group.
+    scale = frames**0.5
+    first_in.weight.zero_()
+    first_in.weight[: static.shape[1]] = scale * static.T
+    head.first_frame.weight.zero_()
+    head.first_frame.weight[:, : static.shape[1]] = static / scale
+    for layer in (first_in, later_in, head.first_frame, head.later_frames):
+        nn.init.zeros_(layer.bias)
+
+
+def start_transform(into: nn.Linear, out_of: nn.Linear, own: Tensor, importance: Tensor) -> None:
+    """Principal components of ``own`` [n, k], each channel weighted by ``importance`` [k], and back.
+
+    ``into`` reads [query, own] and starts blind to the query. Latents get unit mean variance.
+    """
+    weighted = own * importance
+    basis = components(weighted, into.out_features)  # [k, c]
+    scale = (weighted @ basis).var(dim=0).mean().sqrt()
+    nn.init.zeros_(into.weight)
+    into.weight[:, -own.shape[1] :] = (importance[:, None] * basis / scale).T
+    out_of.weight.copy_(scale * basis / importance[:, None])
+    centre = own.mean(dim=0)
+    into.bias.copy_(-into.weight[:, -own.shape[1] :] @ centre)
+    out_of.bias.copy_(centre)
+
+
+def start_codebook(quantizer: LanguageQuantizer, into: nn.Linear, own: Tensor) -> None:
+    """Map the words to where the latents of ``own`` [n, k] lie, then polish them."""
+    weight = into.weight[:, -own.shape[1] :]
+    latents = torch.cat([part @ weight.T + into.bias for part in own.split(4096)])
+    words = quantizer.projected_words()
+    modifier, head = latents.split(list(quantizer.widths), dim=-1)
+    spread_words(quantizer.to_modifier, words[: quantizer.modifiers], modifier, _PAIR_SPREAD)
+    spread_words(quantizer.to_head, words[quantizer.modifiers :], head, 1.0)
+    polish(quantizer, latents)
+
+
+def spread_words(layer: nn.Module, words: Tensor, latents: Tensor, factor: float) -> None:
+    """Give mapped ``words`` [n, d] mean and covariance of ``latents`` [m, c], spread by ``factor``."""
+    assert isinstance(layer, nn.Linear)
+    width = latents.shape[1]
+    values, vectors = torch.linalg.eigh(torch.cov(words.T))
+    whiten = vectors[:, -width:] / values[-width:].clamp(min=1e-12).sqrt()
+    turn = torch.linalg.qr(torch.randn(width, width, device=words.device)).Q
+    values, vectors = torch.linalg.eigh(torch.cov(latents.T))
+    colour = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    mapping = whiten @ turn @ colour * factor  # [d, c]
+    layer.weight.copy_(mapping.T)
+    layer.bias.copy_(latents.mean(dim=0) - words.mean(dim=0) @ mapping)
+
+
+@torch.enable_grad()
+def polish(quantizer: LanguageQuantizer, latents: Tensor) -> None:
+    """Train the projector on fixed ``latents`` [n, c] until its words lie well among them."""
+    learning = [p for p in quantizer.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(learning, lr=_POLISH_RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _POLISH_RATE, total_steps=_POLISH_STEPS)
+    quantizer.train()
+    for _ in range(_POLISH_STEPS):
+        rows = latents[torch.randint(len(latents), (_POLISH_ROWS,), device=latents.device)]
+        optimizer.zero_grad()
+        quantizer(rows.unsqueeze(0)).codebook_loss.backward()
+        optimizer.step()
+        schedule.step()
+    optimizer.zero_grad()
+
+
+def components(rows: Tensor, count: int, most: int = 40_000) -> Tensor:
+    """The first ``count`` principal directions of ``rows`` [n, k], as columns [k, count]."""
+    rows = rows[torch.randperm(len(rows), device=rows.device)[:most]]
+    _, vectors = torch.linalg.eigh(torch.cov(rows.T))
+    return vectors[:, -count:].flip(1).contiguous()

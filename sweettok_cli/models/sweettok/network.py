@@ -1,0 +1,294 @@
+"""SweetTok: video to spatial and temporal word tokens, and back (arXiv 2412.10443).
+
+    video -> patches -+-> spatial queries  -> adjectives + noun --+-> mask tokens -> proxy codes -> pixels
+                      +-> temporal queries -> adverbs + verb -----+
+
+Networks without proxy codes turn the decoder's features into pixels directly; anchored ones have linear paths
+around the stacks (:class:`SpatialAnchor`).
+One class for all sizes: :class:`SweetTokConfig` describes the published network by default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+from sweettok_cli.models.common.linear import Linear, by_rows
+from sweettok_cli.models.common.patches import ToPixels
+from sweettok_cli.models.common.pixel_decoder import ProxyHead, ProxyPixels
+from sweettok_cli.models.common.tiles import TileGrid, frame_differences
+from sweettok_cli.models.sweettok.autoencoder import Decoder, Encoder
+from sweettok_cli.models.sweettok.config import SweetTokConfig
+from sweettok_cli.models.sweettok.initialise import start_linear
+from sweettok_cli.models.sweettok.quantizer import LanguagePrior, LanguageQuantizer, Quantized
+
+
+class SpatialAnchor(nn.Module):
+    """A spatial token and the square of patches it stands for, averaged over the time of the clip."""
+
+    weights: Tensor
+
+    def __init__(self, config: SweetTokConfig) -> None:
+        super().__init__()
+        self.side = config.tile // config.spatial_queries  # patches
+        self.width = self.side**2 * config.dim
+        self.to_features = nn.Linear(sum(config.spatial_widths), self.width)
+        frames = torch.ones(config.latent_frames(config.frames)) * config.temporal_patch
+        frames[0] = 1
+        self.register_buffer("weights", frames, persistent=False)
+
+    def gather(self, features: Tensor) -> Tensor:
+        """Features [b, t, h, w, d] -> [b, S, side*side*d], each latent frame weighted by its frames."""
+        weights = self.weights[: features.shape[1]]
+        mean = torch.einsum("bthwd,t->bhwd", features, (weights / weights.sum()).to(features.dtype))
+        return rearrange(mean, "b (h y) (w x) d -> b (h w) (y x d)", y=self.side, x=self.side)
+
+    def spread(self, vectors: Tensor, height: int, width: int) -> Tensor:
+        """Token vectors [b, S, c] -> the same features for every latent frame [b, 1, height, width, d]."""
+        return rearrange(
+            self.to_features(vectors),
+            "b (h w) (y x d) -> b 1 (h y) (w x) d",
+            h=height // self.side,
+            w=width // self.side,
+            y=self.side,
+            x=self.side,
+        )
+
+
+class TemporalAnchor(nn.Module):
+    """A temporal token and the column of patches it stands for, latent frame by latent frame."""
+
+    def __init__(self, config: SweetTokConfig) -> None:
+        super().__init__()
+        self.frames = config.latent_frames(config.frames)
+        if config.motion == "differences":
+            self.frames -= 1
+        self.residual = config.motion == "residual"
+        self.width = self.frames * config.dim
+        self.to_features = nn.Linear(sum(config.temporal_widths), self.width)
+
+    def gather(self, motion: Tensor) -> Tensor:
+        """Motion [b, t, h, w, d] -> [b, h*w, t*d]."""
+        return rearrange(motion, "b t h w d -> b (h w) (t d)")
+
+    def spread(self, vectors: Tensor, height: int, width: int) -> Tensor:
+        """Token vectors [b, T, c] -> what each latent frame has of its own [b, 1 + k, height, width, d].
+
+        From differences, the first latent frame has nothing of its own and the others what changed since.
+        """
+        own = rearrange(
+            self.to_features(vectors), "b (h w) (t d) -> b t h w d", h=height, w=width, t=self.frames
+        )
+        if self.residual:
+            return own
+        return torch.cat([torch.zeros_like(own[:, :1]), own.cumsum(dim=1)], dim=1)
+
+
+class TokenPair(NamedTuple):
+    """Something for each token: ids [b, S, 3] and [b, T, 3], or vectors [b, S, c] and [b, T, c']."""
+
+    spatial: Tensor
+    temporal: Tensor
+
+
+@dataclass
+class SweetTokOutput:
+    """One pass through the whole network.
+
+    ``reconstruction`` [b, 3, t, h, w], or None if the network ends in proxy logits; ``logits`` [b, latent
+    frames, patch rows, patch columns, codes], or None without a proxy head; ``quantizer_loss`` the weighted
+    sum over both codebooks, of which ``spatial`` and ``temporal`` keep the parts and the ids.
+    """
+
+    reconstruction: Tensor | None
+    logits: Tensor | None
+    spatial: Quantized
+    temporal: Quantized
+
+    @property
+    def quantizer_loss(self) -> Tensor:
+        """To be added to the reconstruction loss."""
+        return self.spatial.loss + self.temporal.loss
+
+    @property
+    def ids(self) -> TokenPair:
+        """Token ids, as :meth:`SweetTok.encode` gives them."""
+        return TokenPair(self.spatial.ids, self.temporal.ids)
+
+
+class SweetTok(nn.Module):
+    """The tokenizer network.
+
+    Frames are a whole number of tiles; clips have 1 + k*temporal_patch frames, anchored networks 1 or all.
+    """
+
+    def __init__(self, config: SweetTokConfig, prior: LanguagePrior) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.dim
+        spatial_code, temporal_code = sum(config.spatial_widths), sum(config.temporal_widths)
+        self.encoder = Encoder(config)
+        self.spatial_anchor: SpatialAnchor | None = None
+        self.temporal_anchor: TemporalAnchor | None = None
+        spatial_in = temporal_in = dim
+        if config.anchored:
+            self.spatial_anchor, self.temporal_anchor = SpatialAnchor(config), TemporalAnchor(config)
+            spatial_in, temporal_in = dim + self.spatial_anchor.width, dim + self.temporal_anchor.width
+        self.pre_vq_spatial = Linear(spatial_in, spatial_code)
+        self.pre_vq_temporal = Linear(temporal_in, temporal_code)
+        self.quantize_spatial = LanguageQuantizer(prior.spatial, config.quantizer(config.spatial_code))
+        self.quantize_temporal = LanguageQuantizer(prior.temporal, config.quantizer(config.temporal_code))
+        self.post_vq_spatial = Linear(spatial_code, dim)
+        self.post_vq_temporal = Linear(temporal_code, dim)
+        self.decoder = Decoder(config)
+        self.proxy_head: ProxyHead | None = None
+        self.proxy_pixels: ProxyPixels | None = None
+        self.to_pixels: ToPixels | None = None
+        if config.proxy_codes:
+            self.proxy_head = ProxyHead(dim, config.proxy_hidden, config.proxy_codes)
+            if config.pixels:
+                self.proxy_pixels = ProxyPixels(config)
+        else:
+            self.to_pixels = ToPixels(dim, config.patch, config.temporal_patch, config.filter_channels)
+
+    def freeze_codebook(self) -> None:
+        """Make both codebooks constants that are projected once (final stage of training, inference)."""
+        self.quantize_spatial.freeze_codebook()
+        self.quantize_temporal.freeze_codebook()
+
+    def quantise(self, video: Tensor) -> tuple[Quantized, Quantized]:
+        """Video [b, 3, t, h, w] in [-0.5, 0.5] -> spatial and temporal tokens; no temporal ones if t is 1.
+
+        Raises ValueError for a size or length that does not fit.
+        """
+        frames, height, width = video.shape[2:]
+        self.config.token_counts(height, width, frames)  # refuses what does not fit
+        grid = self.config.patch_grid(height, width)
+        embedded = self.encoder.embed(video)
+        latents, features = self.spatial_latents(embedded, grid)
+        spatial = self.quantize_spatial(latents)
+        motion = self.motion(embedded, features, spatial.vectors, grid)
+        return spatial, self.quantize_temporal(self.temporal_latents(motion, grid))
+
+    def spatial_latents(self, embedded: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
+        """Patch embeddings [b, t, h, w, d] -> vectors to quantise [b, S, c].
+
+        Also returns what the spatial stack made of the embeddings, [b, t, h, w, d].
+        """
+        vectors, features = self.encoder.encode_space(embedded, grid)
+        if self.spatial_anchor is None:
+            return F.normalize(self.pre_vq_spatial(vectors).float(), dim=-1), features
+        own = self.spatial_anchor.gather(features)
+        return self.pre_vq_spatial(torch.cat([vectors, own], dim=-1)).float(), features
+
+    def temporal_latents(self, motion: Tensor, grid: TileGrid) -> Tensor:
+        """Motion [b, t, h, w, d] -> vectors to quantise [b, T, c]; T is 0 if t is 0."""
+        if not motion.shape[1]:
+            return motion.new_zeros(motion.shape[0], 0, self.pre_vq_temporal.out_features).float()
+        vectors, motion = self.encoder.encode_time(motion, grid)
+        if self.temporal_anchor is None:
+            return F.normalize(self.pre_vq_temporal(vectors).float(), dim=-1)
+        own = self.temporal_anchor.gather(motion)
+        return self.pre_vq_temporal(torch.cat([vectors, own], dim=-1)).float()
+
+    def motion(self, embedded: Tensor, features: Tensor, spatial: Tensor, grid: TileGrid) -> Tensor:
+        """What temporal queries read, [b, t, h, w, d]; t is 0 for a single frame.
+
+        Published: differences of neighbouring patch ``embedded``. ``residual``: the ``features`` of the
+        spatial stack less what the quantised ``spatial`` vectors already say about every latent frame.
+        """
+        if embedded.shape[1] == 1:
+            return embedded[:, :0]
+        if self.config.motion == "differences":
+            return frame_differences(embedded)
+        assert self.spatial_anchor is not None
+        appearance = self.spatial_anchor.spread(spatial.to(features.dtype), grid.height, grid.width)
+        return features - appearance
+
+    def encode(self, video: Tensor) -> TokenPair:
+        """Video [b, 3, t, h, w] in [-0.5, 0.5] -> ids [b, S, 3], [b, T, 3] (two modifiers, head).
+
+        A single frame has no temporal tokens (T = 0). Raises ValueError for a size or length that does not
+        fit.
+        """
+        spatial, temporal = self.quantise(video)
+        return TokenPair(spatial.ids, temporal.ids)
+
+    def codes(self, spatial_ids: Tensor, temporal_ids: Tensor) -> TokenPair:
+        """Ids [b, S, 3] and [b, T, 3] -> the quantised vectors they stand for, [b, S, c] and [b, T, c']."""
+        return TokenPair(self.quantize_spatial.codes(spatial_ids), self.quantize_temporal.codes(temporal_ids))
+
+    def decode(
+        self, spatial_ids: Tensor, temporal_ids: Tensor, height: int, width: int, frames: int | None = None
+    ) -> Tensor:
+        """Ids -> video [b, 3, frames, height, width], nominally in [-0.5, 0.5], not clamped.
+
+        ``frames`` defaults to the configured clip length, or to 1 if there are no temporal tokens.
+        """
+        return self.decode_quantized(*self.codes(spatial_ids, temporal_ids), height, width, frames)
+
+    def decode_quantized(
+        self, spatial: Tensor, temporal: Tensor, height: int, width: int, frames: int | None = None
+    ) -> Tensor:
+        """Quantised vectors [b, S, c] and [b, T, c'] -> video [b, 3, frames, height, width]."""
+        features = self.features(spatial, temporal, height, width, frames)
+        if self.to_pixels is not None:
+            return self.to_pixels(features)
+        if self.proxy_head is None or self.proxy_pixels is None:
+            raise ValueError("this network ends in proxy logits and has no pixel decoder")
+        head, proxy = self.proxy_head, self.proxy_pixels
+        mixture = by_rows(lambda rows: proxy.mix(head(rows)), features, self.config.proxy_codes)
+        return proxy.paint(mixture, self.config.patch_grid(height, width))
+
+    def features(
+        self, spatial: Tensor, temporal: Tensor, height: int, width: int, frames: int | None = None
+    ) -> Tensor:
+        """Quantised vectors -> decoder features [b, latent frames, patch rows, patch columns, d]."""
+        if frames is None:
+            frames = self.config.frames if temporal.shape[1] else 1
+        grid = self.config.patch_grid(height, width)
+        expected = self.config.token_counts(height, width, frames)
+        if (spatial.shape[1], temporal.shape[1]) != expected:
+            raise ValueError(
+                f"{spatial.shape[1]} spatial and {temporal.shape[1]} temporal tokens do not fit "
+                f"{frames} frames of {width}x{height}: {expected[0]} and {expected[1]} are needed"
+            )
+        # Codes stay float32 in a network of a narrower type.
+        dtype = self.post_vq_spatial.weight.dtype
+        spatial, temporal = spatial.to(dtype), temporal.to(dtype)
+        start = None
+        if self.spatial_anchor is not None and self.temporal_anchor is not None:
+            start = self.spatial_anchor.spread(spatial, grid.height, grid.width)
+            if temporal.shape[1]:
+                start = start + self.temporal_anchor.spread(temporal, grid.height, grid.width)
+        return self.decoder(
+            self.post_vq_spatial(spatial),
+            self.post_vq_temporal(temporal),
+            grid,
+            self.config.latent_frames(frames),
+            start,
+        )
+
+    def initialise(self, video: Tensor) -> None:
+        """Start an anchored network on the principal components of ``video`` [n, 3, t, h, w]; others stay."""
+        if self.config.anchored:
+            start_linear(self, video)
+
+    def forward(self, video: Tensor) -> SweetTokOutput:
+        """Video [b, 3, t, h, w] in [-0.5, 0.5] through encoder, codebooks and decoder."""
+        frames, height, width = video.shape[2:]
+        spatial, temporal = self.quantise(video)
+        features = self.features(spatial.vectors, temporal.vectors, height, width, frames)
+        logits = reconstruction = None
+        if self.to_pixels is not None:
+            reconstruction = self.to_pixels(features)
+        elif self.proxy_head is not None:
+            logits = self.proxy_head(features)
+            if self.proxy_pixels is not None:
+                reconstruction = self.proxy_pixels(logits, self.config.patch_grid(height, width))
+        return SweetTokOutput(reconstruction, logits, spatial, temporal)

@@ -1,0 +1,166 @@
+"""Brings checkpoints of VidTok (microsoft/VidTok) into a model folder: their tensor names are ours."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.published_names import listed
+from sweettok_cli.models.vidtok.config import VidTokConfig
+from sweettok_cli.models.vidtok.network import VidTok
+from sweettok_cli.storage.checkpoint_file import Checkpoint
+from sweettok_cli.storage.model_folder import ModelHeader, write_model
+
+#: The moving average of all weights, kept among them: ``model_ema.`` and the weight's name without its dots.
+AVERAGE = "model_ema."
+
+#: What a training checkpoint holds beside the network, and why it is not kept.
+_DROPPED: tuple[tuple[str, str], ...] = (
+    (r"^model_ema\.", "moving average"),
+    (r"^loss\.", "only trains"),
+    (r"^regularization\.", "constants of the regulariser"),
+)
+
+
+def convert_vidtok(
+    checkpoint: Checkpoint,
+    folder: Path,
+    *,
+    name: str,
+    published_as: str | None,
+    version: str,
+    averaged: bool,
+    source: Mapping[str, Any],
+) -> ModelHeader:
+    """Write a VidTok checkpoint as a model folder.
+
+    Args:
+        checkpoint: what was read.
+        folder: empty.
+        name: of the model.
+        published_as: the published name whose settings it has; None to tell them from the tensors.
+        version: ``"1.0"`` or ``"1.1"`` where the settings are told from the tensors, which do not say it.
+        averaged: take the moving average of the weights.
+        source: where the checkpoint came from.
+
+    Raises:
+        SweettokError: names every tensor that is missing or unknown, ten of each and how many more.
+    """
+    state = dict(checkpoint.state)
+    if averaged and not checkpoint.averaged:
+        state = _averaged(state, checkpoint.path)
+    kept, dropped = {}, Counter[str]()
+    for key, tensor in state.items():
+        reason = next((why for pattern, why in _DROPPED if re.search(pattern, key)), None)
+        if reason is None:
+            kept[key] = tensor
+        else:
+            dropped[reason] += 1
+    if published_as is not None:
+        config = VidTokConfig.from_name(published_as)
+    else:
+        config = told_from_tensors(kept, version, checkpoint.path)
+    _check_fit(kept, config, checkpoint.path, published_as)
+    return write_model(
+        folder,
+        name=name,
+        family=f"vidtok-{config.regularizer}",
+        config=dataclasses.asdict(config),
+        state=kept,
+        source={**source, "tensors": len(kept), "dropped": dict(dropped)},
+    )
+
+
+def told_from_tensors(state: Mapping[str, Tensor], version: str, path: Path) -> VidTokConfig:
+    """The settings of a network, from the names and shapes of its tensors; they do not tell the version.
+
+    Raises:
+        SweettokError: it is no VidTok network.
+    """
+
+    def levels(pattern: str) -> tuple[int, ...]:
+        """The levels that have a tensor of this kind."""
+        found = (re.match(pattern, key) for key in state)
+        return tuple(sorted({int(match[1]) for match in found if match}))
+
+    causal = any(key.startswith("encoder.conv_in.conv.") for key in state)
+    conv = ".conv.weight" if causal else ".weight"
+    try:
+        encoded = state[f"encoder.conv_out{conv}"].shape[0]
+        channels = state[f"decoder.conv_in{conv}"].shape[1]
+        width = state[f"encoder.conv_in{conv}"].shape[0]
+        widths = [
+            state[f"encoder.down.{level}.block.0.conv2.weight"].shape[0]
+            for level in levels(r"encoder\.down\.(\d+)\.block\.")
+        ]
+    except (KeyError, IndexError) as error:
+        raise SweettokError(
+            f"{path} is no VidTok network ({error.args[0]} is missing); say what it is with --as."
+        ) from error
+    if encoded not in (channels, 2 * channels) or any(w % width for w in widths):
+        raise SweettokError(
+            f"{path} is no VidTok network: its encoder ends in {encoded} channels, its decoder starts with "
+            f"{channels}."
+        )
+    try:
+        return VidTokConfig(
+            regularizer="fsq" if encoded == channels else "kl",
+            channels=channels,
+            causal=causal,
+            version=version,
+            width=width,
+            multipliers=tuple(w // width for w in widths),
+            encoder_blocks=len(levels(r"encoder\.down\.0\.block\.(\d+)\.")),
+            decoder_blocks=len(levels(r"decoder\.up\.0\.block\.(\d+)\.")),
+            spatial_down=levels(r"encoder\.down\.(\d+)\.downsample\."),
+            spatial_up=levels(r"decoder\.up\.(\d+)\.upsample\."),
+            temporal_down=levels(r"encoder\.down_temporal\.(\d+)\.downsample\."),
+            temporal_up=levels(r"decoder\.up_temporal\.(\d+)\.upsample\."),
+        )
+    except ValueError as error:
+        raise SweettokError(f"{path} is no VidTok network that is known here ({error}).") from error
+
+
+def _averaged(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """The weights with their moving averages in their place."""
+    found = {key.removeprefix(AVERAGE): tensor for key, tensor in state.items() if key.startswith(AVERAGE)}
+    averaged = {}
+    for key, tensor in state.items():
+        if key.startswith((AVERAGE, "loss.", "regularization.")):
+            averaged[key] = tensor
+            continue
+        average = found.get(key.replace(".", ""))
+        if average is None or average.shape != tensor.shape:
+            raise SweettokError(f"{path} holds no moving average of {key}; leave out --ema.")
+        averaged[key] = average
+    return averaged
+
+
+def _check_fit(
+    state: Mapping[str, Tensor], config: VidTokConfig, path: Path, published_as: str | None
+) -> None:
+    with torch.device("meta"):
+        own = VidTok(config).state_dict()
+    problems = []
+    if missing := own.keys() - state.keys():
+        problems.append(f"missing {listed(missing)}")
+    if unknown := state.keys() - own.keys():
+        problems.append(f"unknown {listed(unknown)}")
+    shared = own.keys() & state.keys()
+    if wrong := [
+        f"{key} ({list(state[key].shape)}, expected {list(own[key].shape)})"
+        for key in shared
+        if state[key].shape != own[key].shape
+    ]:
+        problems.append(f"of another shape {listed(wrong, 3)}")
+    if problems:
+        what = published_as or f"a VidTok network of version {config.version}"
+        raise SweettokError(f"{path} is not {what}: {'; '.join(problems)}.")

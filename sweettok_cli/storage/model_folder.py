@@ -1,0 +1,192 @@
+"""The model folder of every family: what is in one, and how it is read and written whole.
+
+config.json        format, version, name, family, SHA-256 of the weights, the network's configuration and,
+where
+                   the weights were made elsewhere, what they were made from
+model.safetensors  the weights
+words.json         SweetTok only: the words of both codebooks, in the order of their rows
+README.md          the model card
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import atomic_output, sha256_file
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = "sweettok-model"
+VERSION = 1
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+CARD_FILE = "README.md"
+WRITE_AGAIN = "fetch or export the model again"
+
+
+@dataclass(frozen=True)
+class ModelHeader:
+    """What a model's ``config.json`` says.
+
+    Attributes:
+        folder: where it was read.
+        name: the model's name, as written into token files.
+        family: a key of :data:`sweettok_cli.tokens.meta.FAMILIES`.
+        weights_sha256: of the weights file, lower-case hex.
+        config: the network's configuration, plain values.
+        source: what converted weights were made from: ``repository``, ``revision``, ``file``, ``sha256``,
+            licences.
+    """
+
+    folder: Path
+    name: str
+    family: str
+    weights_sha256: str
+    config: dict[str, Any]
+    source: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> Path:
+        """The weights file."""
+        return self.folder / WEIGHTS_FILE
+
+
+class _MixedFilesError(SweettokError):
+    """Weights that are not those the configuration names."""
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether a folder says it holds a model; a folder that is being written does not."""
+    return (folder / CONFIG_FILE).is_file()
+
+
+def read_header(folder: Path) -> ModelHeader:
+    """The checked content of a model's ``config.json``.
+
+    Raises:
+        SweettokError: missing, not JSON, incomplete, or of a format or version that is not known here.
+    """
+    path = folder / CONFIG_FILE
+    table = read_json(path)
+    if table.get("format") != FORMAT:
+        raise SweettokError(f"{path} does not describe a sweettok model; give --model another folder.")
+    if table.get("version") != VERSION:
+        raise SweettokError(
+            f"{path} has version {table.get('version')}, this sweettok reads {VERSION}; upgrade it."
+        )
+    config, source = table.get("config"), table.get("source", {})
+    family, digest = table.get("family"), table.get("weights_sha256")
+    if not (isinstance(config, dict) and isinstance(source, dict) and isinstance(family, str)):
+        raise SweettokError(f"{path} describes no network; {WRITE_AGAIN}.")
+    if not isinstance(digest, str):
+        raise SweettokError(f"{path} names no SHA-256 of its weights; {WRITE_AGAIN}.")
+    return ModelHeader(folder, str(table.get("name") or folder.name), family, digest, config, source)
+
+
+def read_weights(folder: Path) -> tuple[ModelHeader, dict[str, Tensor]]:
+    """A model's header and its weights as they are stored, on the CPU.
+
+    A run that exports into the folder moves one file after the other; a reader caught between two of them
+    reads again.
+
+    Raises:
+        SweettokError: a file is missing or damaged (its SHA-256 is not the recorded one).
+    """
+    try:
+        return _read_weights(folder)
+    except _MixedFilesError:
+        return _read_weights(folder)
+
+
+def _read_weights(folder: Path) -> tuple[ModelHeader, dict[str, Tensor]]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    header = read_header(folder)
+    try:
+        content = header.weights.read_bytes()  # read once: what is checked is what is used
+        if hashlib.sha256(content).hexdigest() != header.weights_sha256:
+            raise _MixedFilesError(
+                f"{header.weights} is not the file that {CONFIG_FILE} names; fetch or export it again."
+            )
+        return header, load(content)
+    except (OSError, SafetensorError) as error:
+        raise SweettokError(
+            f"Cannot read the weights {header.weights} ({error}); fetch or export them again."
+        ) from error
+
+
+def write_model(
+    folder: Path,
+    *,
+    name: str,
+    family: str,
+    config: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    source: Mapping[str, Any] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> ModelHeader:
+    """Write a model folder: each file in one move, ``config.json`` last.
+
+    A folder that holds no model before and whose writing is cut off is no model folder: it lacks
+    ``config.json``.
+
+    Args:
+        folder: made if missing; files of a model in it are replaced.
+        name: written into token files.
+        family: a key of :data:`sweettok_cli.tokens.meta.FAMILIES`.
+        config: the network's configuration, plain values.
+        state: tensors in the formats they are to be stored in.
+        source: what the weights were made from, if they were made elsewhere.
+        files: further text files by name, e.g. the model card.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
+    with atomic_output(folder / WEIGHTS_FILE, force=True) as part:
+        save_file(tensors, part, metadata={"format": "pt"})
+        digest = sha256_file(part)
+    for file, text in (files or {}).items():
+        write_text(folder / file, text)
+    table: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": name,
+        "family": family,
+        "weights_sha256": digest,
+        "config": dict(config),
+    }
+    if source:
+        table["source"] = dict(source)
+    write_text(folder / CONFIG_FILE, as_json(table))
+    return ModelHeader(folder, name, family, digest, dict(config), dict(source or {}))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in one of a model's files; anything else is an error that says so."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SweettokError(f"Cannot read {path} ({error}); {WRITE_AGAIN}.") from error
+    if not isinstance(table, dict):
+        raise SweettokError(f"{path} holds no JSON object; {WRITE_AGAIN}.")
+    return table
+
+
+def as_json(table: Mapping[str, Any]) -> str:
+    """The text of one of a model's JSON files."""
+    return json.dumps(table, indent=1, ensure_ascii=False) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write one of a model's text files in one move."""
+    with atomic_output(path, force=True) as part:
+        part.write_text(text, encoding="utf-8")

@@ -1,0 +1,94 @@
+"""Token files and the models that can decode them: the description written, and held against a model."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from sweettok_cli import __version__
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.tokens.layout import TokenizerSpec
+from sweettok_cli.tokens.meta import TokenMeta
+from sweettok_cli.video import Fit, VideoInfo, variable_times
+
+#: Ticks a second at most in which frame times are stored; containers count in 1/90000 or coarser.
+_FINEST_CLOCK = 1_000_000_000
+
+
+def describe_tokens(
+    info: VideoInfo, spec: TokenizerSpec, fit: Fit, overlap: int, times: list[Fraction]
+) -> TokenMeta:
+    """What a token file says about itself.
+
+    Args:
+        info: of the source.
+        spec: of the tokenizer that encoded it.
+        fit: how its frames were padded.
+        overlap: frames that neighbouring clips share.
+        times: of every frame, in seconds.
+
+    Raises:
+        TokenFault: something cannot be stored.
+    """
+    varying = None if info.is_image else variable_times(times, info.rate, info.time_base)
+    base = ticks = None
+    if varying is not None:
+        base = Fraction(1, min(math.lcm(*(time.denominator for time in varying)), _FINEST_CLOCK))
+        ticks = tuple(round(time / base) for time in varying)
+    clip_frames = spec.clip_frames
+    if spec.stream_frames is not None and not info.is_image:
+        clip_frames = spec.stream_length(len(times))
+    return TokenMeta(
+        family=spec.family,
+        model=spec.name,
+        weights_sha256=spec.weights_sha256,
+        codebooks={name: tuple(sizes) for name, sizes in spec.codebooks.items()},
+        shapes=spec.clip_shapes(fit.padded_height, fit.padded_width, info.is_image, clip_frames),
+        source=info.path.name,
+        image=info.is_image,
+        width=fit.width,
+        height=fit.height,
+        padded_width=fit.padded_width,
+        padded_height=fit.padded_height,
+        frames=len(times),
+        rate=info.rate,
+        clip_frames=clip_frames,
+        overlap=0 if info.is_image else overlap,
+        time_base=base,
+        times=ticks,
+        writer=f"sweettok {__version__}",
+    )
+
+
+def check_match(meta: TokenMeta, spec: TokenizerSpec, name: str) -> None:
+    """Raise :class:`SweettokError` unless the model ``spec`` can decode the tokens that ``meta`` describes.
+
+    Args:
+        meta: description of the tokens.
+        spec: of the tokenizer at hand.
+        name: what to call the tokens in the message, usually their file.
+    """
+    if meta.weights_sha256 != spec.weights_sha256:
+        raise SweettokError(
+            f"{name} was encoded by {meta.model} with weights {meta.weights_sha256[:12]}, "
+            f"but {spec.name} has weights {spec.weights_sha256[:12]}; "
+            "pass the model that encoded it with --model, or encode the source again."
+        )
+    clip_frames = spec.clip_frames
+    if is_stream(meta, spec) and not meta.image:
+        clip_frames = spec.stream_length(meta.frames)
+    try:
+        shapes = spec.clip_shapes(meta.padded_height, meta.padded_width, meta.image, clip_frames)
+    except ValueError:
+        shapes = {}
+    codebooks = {name: tuple(sizes) for name, sizes in spec.codebooks.items()}
+    found = (meta.family, dict(meta.codebooks), dict(meta.shapes), meta.clip_frames)
+    if found != (spec.family, codebooks, shapes, clip_frames):
+        raise SweettokError(
+            f"{name} is not laid out as {spec.name} lays out its tokens; encode the source again."
+        )
+
+
+def is_stream(meta: TokenMeta, spec: TokenizerSpec) -> bool:
+    """Whether the tokens are one stream, not clips that were encoded apart."""
+    return spec.stream_frames is not None and meta.clips == 1

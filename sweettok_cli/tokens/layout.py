@@ -1,0 +1,270 @@
+"""How the tokens of a clip lie in its arrays, and what they cost: tokens, indices, bits."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sweettok_cli.tokens.meta import TokenMeta
+
+#: Bits that a number of a continuous latent takes in a token file.
+LATENT_BITS = 16
+
+
+class TokenLayout(ABC):
+    """How the tokens of a clip lie in its arrays."""
+
+    @abstractmethod
+    def shapes(self, frames: int, height: int, width: int) -> dict[str, tuple[int, ...]]:
+        """Shape of each array of one clip of ``frames`` frames of ``height`` x ``width`` padded pixels."""
+
+    @abstractmethod
+    def tokens(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+        """Tokens in arrays of these shapes: what papers count."""
+
+    def time_axis(self, array: str) -> int:
+        """Axis of one clip's ``array`` along which time runs."""
+        raise ValueError(f"{array} has no time axis")
+
+
+@dataclass(frozen=True)
+class TiledTokens(TokenLayout):
+    """SweetTok: a list of spatial and one of temporal tokens, so many for each tile of a clip.
+
+    Attributes:
+        tile: side of a tile in pixels.
+        per_tile: tokens of each array for a tile. The default is 256 spatial and 1024 temporal tokens at
+            256x256 (SweetTok, section 3).
+        columns: indices a token holds: modifier, modifier, head.
+    """
+
+    tile: int = 64
+    per_tile: Mapping[str, int] = field(default_factory=lambda: {"spatial": 16, "temporal": 64})
+    columns: int = 3
+
+    def shapes(self, frames: int, height: int, width: int) -> dict[str, tuple[int, ...]]:
+        """``{"spatial": (256, 3), "temporal": (1024, 3)}``; a single frame has no motion, so (0, 3)."""
+        tiles = (height // self.tile) * (width // self.tile)
+        counts = {name: count * tiles for name, count in self.per_tile.items()}
+        if frames == 1:
+            counts["temporal"] = 0
+        return {name: (count, self.columns) for name, count in counts.items()}
+
+    def tokens(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+        """One token a row."""
+        return {name: shape[0] for name, shape in shapes.items()}
+
+
+@dataclass(frozen=True)
+class GridTokens(TokenLayout):
+    """One token for each cell of a grid over time, height and width.
+
+    Attributes:
+        time: frames a cell spans; the first frame of a clip has cells of its own where ``first_alone``.
+        space: side of a cell in pixels.
+        first_alone: whether clips are 1 + ``time`` * k frames long, or ``time`` * k.
+        channels: numbers that a cell holds, for continuous latents; None for one codebook index.
+    """
+
+    time: int
+    space: int
+    first_alone: bool = True
+    channels: int | None = None
+
+    def shapes(self, frames: int, height: int, width: int) -> dict[str, tuple[int, ...]]:
+        """``{"indices": (t, h, w)}`` or ``{"latents": (channels, t, h, w)}``."""
+        grid = self.latent_frames(frames), height // self.space, width // self.space
+        return {"indices": grid} if self.channels is None else {"latents": (self.channels, *grid)}
+
+    def tokens(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
+        """One token a cell."""
+        return {name: math.prod(shape[-3:]) for name, shape in shapes.items()}
+
+    def time_axis(self, array: str) -> int:
+        """0 for indices, 1 for latents."""
+        return 1 if array == "latents" else 0
+
+    def latent_frames(self, frames: int) -> int:
+        """Cells along time for a clip of ``frames`` frames; one that is not full counts."""
+        first = int(self.first_alone)
+        return first + -(-(frames - first) // self.time)
+
+
+@dataclass(frozen=True)
+class TokenizerSpec:
+    """The facts about a loaded tokenizer.
+
+    Attributes:
+        name: the model's name, as written into token files and given to ``--model``.
+        family: which arrays its tokens are made of; a key of :data:`sweettok_cli.tokens.meta.FAMILIES`.
+        clip_frames: frames in one clip.
+        multiple: frame width and height must be multiples of this many pixels.
+        codebooks: sizes of the codebook behind each index column, e.g. ``{"spatial": [n_adjectives,
+            n_adjectives, n_nouns], "temporal": [...]}`` or ``{"indices": [8192]}``; empty for continuous
+            latents.
+        weights_sha256: of the weights file, lower-case hex; token files decode only with the same weights.
+        images: whether a single image can be encoded (a clip of one frame).
+        layout: how a clip's tokens lie in its arrays.
+        value_range: of the pixels inside the network; outside they are always 8-bit.
+        stream_frames: for tokenizers that carry their state from one piece of a video to the next: frames in
+            a piece after the first, which is one frame. The whole video is one clip then. None for all
+            others.
+        soft_seams: whether decoding evens out the jump between clips (see :mod:`sweettok_cli.video.clips`).
+    """
+
+    name: str
+    family: str = "sweettok"
+    clip_frames: int = 17
+    multiple: int = 64
+    codebooks: Mapping[str, list[int]] = field(default_factory=dict)
+    weights_sha256: str = ""
+    images: bool = True
+    layout: TokenLayout = field(default_factory=TiledTokens)
+    value_range: tuple[float, float] = (-0.5, 0.5)
+    stream_frames: int | None = None
+    soft_seams: bool = False
+
+    def clip_shapes(
+        self, height: int, width: int, image: bool = False, frames: int | None = None
+    ) -> dict[str, tuple[int, ...]]:
+        """Shape of each array of one clip, without the leading clip axis.
+
+        Args:
+            height: of the padded frames, in pixels.
+            width: of the padded frames, in pixels.
+            image: a clip of one frame.
+            frames: in the clip, where it is not ``clip_frames``: a streamed video.
+        """
+        if height % self.multiple or width % self.multiple:
+            raise ValueError(f"{width}x{height} is not a multiple of {self.multiple} pixels")
+        return self.layout.shapes(1 if image else frames or self.clip_frames, height, width)
+
+    def tokens_per_clip(self, height: int, width: int, image: bool = False) -> dict[str, int]:
+        """Tokens in each array of one clip of ``height`` x ``width`` (padded) pixels."""
+        return self.layout.tokens(self.clip_shapes(height, width, image))
+
+    def indices_per_clip(self, height: int, width: int, image: bool = False) -> int:
+        """Codebook indices of one clip: three a token for SweetTok; none for continuous latents."""
+        counts = self.tokens_per_clip(height, width, image)
+        return sum(count * len(self.codebooks.get(name, ())) for name, count in counts.items())
+
+    def bits_per_clip(self, height: int, width: int, image: bool = False) -> float:
+        """True bits of one clip: log2 of the codebook's size for every index, 16 for every latent number."""
+        shapes = self.clip_shapes(height, width, image)
+        counts = self.layout.tokens(shapes)
+        return math.fsum(
+            counts[name] * math.fsum(map(math.log2, self.codebooks[name]))
+            if name in self.codebooks
+            else LATENT_BITS * math.prod(shape)
+            for name, shape in shapes.items()
+        )
+
+    def begins_clip(self, frame: int, overlap: int = 0) -> bool:
+        """Whether ``frame`` (from 0) is the first that a clip or a piece of a stream adds to those before."""
+        if self.stream_frames is not None:
+            return frame == 0 or (frame - 1) % self.stream_frames == 0
+        if frame < self.clip_frames:
+            return frame == 0
+        return (frame - self.clip_frames) % (self.clip_frames - overlap) == 0
+
+    def stream_length(self, frames: int) -> int:
+        """Frames of the one clip that a streamed video of ``frames`` frames becomes; the last is repeated."""
+        assert isinstance(self.layout, GridTokens)
+        return 1 + self.layout.time * -(-(frames - 1) // self.layout.time)
+
+
+@dataclass(frozen=True)
+class TokenCost:
+    """The price of one token file.
+
+    Attributes:
+        tokens: of all clips; what papers count, e.g. 1280 for 17x256x256.
+        indices: codebook indices behind them; three a token for SweetTok. 0 for continuous latents.
+        bits: sum over all indices of log2(codebook size); 16 for each value of continuous latents.
+        bits_per_clip: ``bits`` shared among the clips.
+        bits_per_pixel: ``bits`` over the source's width, height and frames; padding earns nothing.
+        kbit_per_second: thousand bits a second of the source, or None for an image.
+    """
+
+    tokens: int
+    indices: int
+    bits: float
+    bits_per_clip: float
+    bits_per_pixel: float
+    kbit_per_second: float | None
+
+
+def clip_bits(meta: TokenMeta) -> dict[str, float]:
+    """Bits of one clip by array, e.g. ``{"spatial": ..., "temporal": ...}``."""
+    return {name: _index_count(meta, name) * _bits_per_position(meta, name) for name in meta.shapes}
+
+
+def token_cost(meta: TokenMeta) -> TokenCost:
+    """The price of the tokens that ``meta`` describes."""
+    tokens = indices = 0
+    for name in meta.shapes:
+        positions = _index_count(meta, name)
+        tokens += positions
+        indices += positions * len(meta.codebooks.get(name, ()))
+    per_clip = sum(clip_bits(meta).values())
+    bits = per_clip * meta.clips
+    duration = meta.duration
+    return TokenCost(
+        tokens=tokens * meta.clips,
+        indices=indices * meta.clips,
+        bits=bits,
+        bits_per_clip=per_clip,
+        bits_per_pixel=bits / (meta.width * meta.height * meta.frames),
+        kbit_per_second=None if duration is None else bits / 1000 / float(duration),
+    )
+
+
+def _index_count(meta: TokenMeta, name: str) -> int:
+    """Tokens in one clip of an array: rows of a SweetTok array, cells of a grid."""
+    shape = meta.shapes[name]
+    if meta.family == "sweettok":
+        return shape[0]
+    return math.prod(shape[-3:])
+
+
+def _bits_per_position(meta: TokenMeta, name: str) -> float:
+    if name not in meta.codebooks:
+        return 16.0 * meta.shapes[name][0]
+    return sum(math.log2(size) for size in meta.codebooks[name])
+
+
+@dataclass
+class Price:
+    """Tokens, indices and true bits of all arrays added so far.
+
+    Attributes:
+        spec: of the tokenizer that made them.
+        clips: the model's clips; a stream is one, however many pieces it comes in.
+        tokens: what papers count: rows of SweetTok's arrays, cells of a grid.
+        indices: codebook indices; none for continuous latents.
+        bits: log2 of its codebook's size for every index, 16 for every number of a latent.
+    """
+
+    spec: TokenizerSpec
+    clips: int = 0
+    tokens: int = 0
+    indices: int = 0
+    bits: float = 0.0
+
+    def add(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Count one batch of clips, ``[clips, ...]`` an array, or one piece of a stream."""
+        count = len(next(iter(arrays.values())))
+        self.clips = 1 if self.spec.stream_frames is not None else self.clips + count
+        tokens = self.spec.layout.tokens({name: array.shape[1:] for name, array in arrays.items()})
+        for name, array in arrays.items():
+            self.tokens += count * tokens[name]
+            sizes = self.spec.codebooks.get(name)
+            if sizes is None:
+                self.bits += LATENT_BITS * array.size
+            else:
+                self.indices += array.size
+                self.bits += count * tokens[name] * math.fsum(map(math.log2, sizes))

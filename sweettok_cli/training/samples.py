@@ -1,0 +1,76 @@
+"""Fixed clips a run looks at from time to time: sample grids and the validation figure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sweettok_cli.data.clips import Entry
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import atomic_output
+from sweettok_cli.metrics.psnr import psnr
+from sweettok_cli.video.reader import read_clip
+
+VALIDATION_SIDE = 256
+_GRID = 64
+
+
+def centre_clip(entry: Entry, count: int, side: int) -> np.ndarray:
+    """First ``count`` frames of a clip, their middle ``side`` x ``side`` or less: uint8 [count, h, w, 3].
+
+    Raises:
+        SweettokError: the clip cannot be read or has no frame.
+    """
+    frames = read_clip(entry.source(), 0, count)
+    if len(frames) == 0:
+        raise SweettokError(f"{entry.name} has no frames; repair or remove it.")
+    h, w = min(side, frames.shape[1]), min(side, frames.shape[2])
+    y, x = (frames.shape[1] - h) // 2, (frames.shape[2] - w) // 2
+    cut = frames[:, y : y + h, x : x + w]
+    return np.concatenate([cut, np.repeat(cut[-1:], count - len(cut), axis=0)])
+
+
+def pad_to_grid(frames: np.ndarray) -> np.ndarray:
+    """Continue frames [t, h, w, 3] at the right and bottom edge up to the network's grid."""
+    lacks = [(-size) % _GRID for size in frames.shape[1:3]]
+    return np.pad(frames, ((0, 0), (0, lacks[0]), (0, lacks[1]), (0, 0)), mode="edge")
+
+
+class SampleGrid:
+    """Some clips drawn beside what the network makes of them: a row a clip, pairs of source | result."""
+
+    def __init__(self, entries: Sequence[Entry], frames: int, side: int):
+        clips = [pad_to_grid(centre_clip(entry, frames, side)) for entry in entries]
+        size = [max(clip.shape[axis] for clip in clips) for axis in (1, 2)]
+        pads = [
+            ((0, 0), (0, size[0] - clip.shape[1]), (0, size[1] - clip.shape[2]), (0, 0)) for clip in clips
+        ]
+        self.clips = np.stack([np.pad(clip, pad, mode="edge") for clip, pad in zip(clips, pads, strict=True)])
+        self.shown = sorted({0, frames // 2, frames - 1})
+
+    def draw(self, reconstruct: Callable[[np.ndarray], np.ndarray], path: Path) -> None:
+        """Reconstruct the clips (uint8 [b, t, h, w, 3] to the same) and write the grid as PNG."""
+        from PIL import Image
+
+        made = np.concatenate([reconstruct(self.clips[i : i + 1]) for i in range(len(self.clips))])
+        rows = [
+            np.concatenate([picture for t in self.shown for picture in (clip[t], result[t])], axis=1)
+            for clip, result in zip(self.clips, made, strict=True)
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_output(path, force=True) as part:
+            Image.fromarray(np.concatenate(rows, axis=0)).save(part, format="PNG")
+
+
+def validation_psnr(
+    entries: Sequence[Entry], count: int, reconstruct: Callable[[np.ndarray], np.ndarray]
+) -> float:
+    """Mean over clips of the mean PSNR in dB of their first ``count`` frames, centre 256x256, in 8 bit."""
+    figures = []
+    for entry in entries:
+        source = centre_clip(entry, count, VALIDATION_SIDE)
+        made = reconstruct(pad_to_grid(source)[None])[0, :, : source.shape[1], : source.shape[2]]
+        figures.append(float(np.mean([psnr(a, b) for a, b in zip(source, made, strict=True)])))
+    return float(np.mean(figures))

@@ -1,0 +1,269 @@
+"""Where in the frame words fire, and a video with them written on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH
+from sweettok_cli.tokens.meta import TokenMeta, Tokens
+from sweettok_cli.video.images import write_image
+from sweettok_cli.video.reader import VideoReader
+from sweettok_cli.video.writer import VideoWriter
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the frame and what its tokens say of one clip.
+
+    Attributes:
+        left: pixels from the left.
+        top: pixels from the top.
+        width: pixels inside the frame; padding is not counted.
+        height: pixels inside the frame.
+        words: the leading word of each part of speech: adjectives, nouns, adverbs, verbs.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+    words: Mapping[str, str]
+
+
+class WordMap:
+    """The leading words of square regions, clip by clip.
+
+    A word leads a region if its tokens name no word more often; of several such words the one leads that the
+    whole file names least, because it tells the region from others. Tokens lie in raster order over the
+    padded frame, each for a square of pixels: 16 wide for appearance, 8 for motion.
+
+    Args:
+        tokens: of the family sweettok.
+        lists: the word behind each index, by part of speech, as long as the tokens' codebooks.
+        region: side in pixels. That of the model's tiles (64) is the smallest for which it is sure that
+            tokens speak of what lies in it.
+    """
+
+    def __init__(self, tokens: Tokens, lists: Mapping[str, Sequence[str]], region: int) -> None:
+        self.meta, self.region = tokens.meta, region
+        self._arrays, self._lists = tokens.arrays, lists
+        self._counts = {
+            part: np.bincount(columns.ravel(), minlength=len(lists[part]))
+            for half in PARTS_OF_SPEECH
+            for part, columns in _columns(half, tokens.arrays[half]).items()
+        }
+
+    def regions(self, clip: int) -> list[Region]:
+        """Every region of a clip that lies at least partly inside the frame, row by row."""
+        meta = self.meta
+        found = []
+        grids = {half: self._grid(half, clip) for half in PARTS_OF_SPEECH if meta.shapes[half][0]}
+        for top in range(0, meta.height, self.region):
+            for left in range(0, meta.width, self.region):
+                words = {}
+                for half, grid in grids.items():
+                    side = meta.padded_height // grid.shape[0]
+                    rows, columns = (
+                        slice(start // side, max(start // side + 1, (start + self.region) // side))
+                        for start in (top, left)
+                    )
+                    for part, indices in _columns(half, grid[rows, columns]).items():
+                        words[part] = self._leading(part, indices)
+                size = min(self.region, meta.width - left), min(self.region, meta.height - top)
+                found.append(Region(left, top, *size, words))
+        return found
+
+    def _grid(self, half: str, clip: int) -> np.ndarray:
+        """Indices of one clip, [rows, columns, 3]."""
+        meta = self.meta
+        side = math.isqrt(meta.padded_width * meta.padded_height // meta.shapes[half][0])
+        return self._arrays[half][clip].reshape(meta.padded_height // side, meta.padded_width // side, -1)
+
+    def _leading(self, part: str, indices: np.ndarray) -> str:
+        named, counts = np.unique(indices, return_counts=True)
+        order = np.lexsort((named, self._counts[part][named], -counts))
+        return self._lists[part][int(named[order[0]])]
+
+
+def _columns(half: str, tokens: np.ndarray) -> dict[str, np.ndarray]:
+    """The index columns of each part of speech of tokens ``[..., 3]``."""
+    modifiers, heads = PARTS_OF_SPEECH[half]
+    return {modifiers: tokens[..., :-1], heads: tokens[..., -1]}
+
+
+def clip_of(meta: TokenMeta, frame: int) -> int:
+    """Number of the clip that first holds a frame."""
+    return max(0, -(-(frame + 1 - meta.clip_frames) // (meta.clip_frames - meta.overlap)))
+
+
+SEEN, MOVING = (255, 255, 255), (255, 214, 92)
+_SHADE, _EDGE = (8, 10, 14, 150), (255, 255, 255, 70)
+_REGION_PIXELS = 176  # of a region as drawn: room for two words
+_LARGEST_SIDE = 1920
+_LARGEST_FONT, _SMALLEST_FONT = 17, 9
+_LEAST_VISIBLE = 0.4  # of a region; words of less have no room
+_LEAST_CHANGE = 2.0  # of a pixel from frame to frame, in 8-bit steps: about what noise reaches
+
+Progress = Callable[[int, "int | None"], None]
+
+
+class WordOverlay:
+    """Draws the words of one clip at a time.
+
+    Each region names its adjective and noun; where the source moves, also its adverb and verb.
+
+    Args:
+        words: of the tokens.
+
+    Attributes:
+        words: as given.
+        width: of the drawn frames, even.
+        height: of the drawn frames, even.
+    """
+
+    def __init__(self, words: WordMap) -> None:
+        meta = words.meta
+        wanted = _REGION_PIXELS / words.region
+        most = _LARGEST_SIDE / max(meta.width, meta.height)
+        self._scale = max(1.0, min(wanted, most))
+        self.words = words
+        self.width, self.height = (round(side * self._scale / 2) * 2 for side in (meta.width, meta.height))
+
+    def draw(self, clip: int, frames: list[np.ndarray]) -> Iterator[np.ndarray]:
+        """The frames of a clip, uint8 ``[h, w, 3]``, larger and with its words."""
+        sheet = self._sheet(self.words.regions(clip), _change(frames))
+        for frame in frames:
+            picture = Image.fromarray(frame).resize((self.width, self.height), Image.Resampling.BICUBIC)
+            picture.paste(sheet, (0, 0), sheet)
+            yield np.asarray(picture)
+
+    def _sheet(self, regions: list[Region], change: np.ndarray | None) -> Image.Image:
+        """Words on nothing: the same for all frames of a clip."""
+        sheet = Image.new("RGBA", (self.width, self.height))
+        pen = ImageDraw.Draw(sheet)
+        for region in regions:
+            box = self._box(region)
+            pen.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), outline=_EDGE)
+            if min(region.width, region.height) < _LEAST_VISIBLE * self.words.region:
+                continue
+            lines = [(f"{region.words['adjectives']} {region.words['nouns']}", SEEN)]
+            if change is not None and "verbs" in region.words and _moves(region, change):
+                lines.append((f"{region.words['adverbs']} {region.words['verbs']}", MOVING))
+            _write(pen, box, lines)
+        return sheet
+
+    def _box(self, region: Region) -> tuple[int, int, int, int]:
+        ends = region.left, region.top, region.left + region.width, region.top + region.height
+        left, top, right, bottom = (round(end * self._scale) for end in ends)
+        return left, top, right, bottom
+
+
+def _change(frames: list[np.ndarray]) -> np.ndarray | None:
+    """Mean change of each pixel from frame to frame, float ``[h, w]``; None for a single frame."""
+    if len(frames) < 2:
+        return None
+    grey = [frame.mean(axis=-1, dtype=np.float32) for frame in frames]
+    total = sum(np.abs(after - before) for before, after in pairwise(grey))
+    return np.asarray(total / (len(frames) - 1))
+
+
+def _moves(region: Region, change: np.ndarray) -> bool:
+    rows = slice(region.top, region.top + region.height)
+    return bool(change[rows, region.left : region.left + region.width].mean() >= _LEAST_CHANGE)
+
+
+def _write(
+    pen: ImageDraw.ImageDraw,
+    box: tuple[int, int, int, int],
+    lines: list[tuple[str, tuple[int, int, int]]],
+) -> None:
+    """Lines at the bottom of a box, on a shade that keeps them legible."""
+    left, top, right, bottom = box
+    room = right - left - 8
+    fonts = [_font(text, room) for text, _ in lines]
+    height = sum(round(font.size * 1.35) for font in fonts) + 4
+    pen.rectangle((left + 1, max(top + 1, bottom - height), right - 2, bottom - 2), fill=_SHADE)
+    y = bottom - height + 2
+    for (text, colour), font in zip(lines, fonts, strict=True):
+        step = round(font.size * 1.35)
+        pen.text(((left + right) / 2, y + step / 2), _shortened(text, font, room), colour, font, anchor="mm")
+        y += step
+
+
+def _font(text: str, room: int) -> ImageFont.FreeTypeFont:
+    for size in range(_LARGEST_FONT, _SMALLEST_FONT, -1):
+        font = ImageFont.load_default(size)
+        if font.getlength(text) <= room:
+            break
+    return font  # type: ignore[return-value]
+
+
+def _shortened(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
+    while font.getlength(text) > room and len(text) > 2:
+        text = text.rstrip("\u2026")[:-1] + "\u2026"
+    return text
+
+
+def write_overlay(
+    words: WordMap, source: Path, out: Path, *, force: bool = False, on_progress: Progress | None = None
+) -> None:
+    """Write the source with its words as a video, or as a picture where it is one.
+
+    Args:
+        words: of the source's tokens.
+        source: what they were made from.
+        out: .mp4, .m4v or .mov for a video, .png or another picture's ending for a picture.
+        force: replace an existing file.
+        on_progress: called with the frames done and in all.
+
+    Raises:
+        SweettokError: the source is not that of the tokens, or a file cannot be read or written.
+    """
+    meta = words.meta
+    overlay = WordOverlay(words)
+    with VideoReader(source) as reader:
+        info = reader.info
+        if (info.width, info.height, info.is_image) != (meta.width, meta.height, meta.image):
+            raise _other_source(source)
+        frames = (frame.rgb for frame in reader)
+        drawn = _drawn(overlay, frames, source, on_progress)
+        if meta.image:
+            write_image(out, next(drawn), force=force)
+            return
+        size = overlay.width, overlay.height
+        with VideoWriter(out, *size, meta.rate, times=meta.frame_times(), force=force) as writer:
+            for picture in drawn:
+                writer.write(picture)
+
+
+def _drawn(
+    overlay: WordOverlay, frames: Iterator[np.ndarray], source: Path, on_progress: Progress | None
+) -> Iterator[np.ndarray]:
+    meta = overlay.words.meta
+    done = 0
+    for clip, group in groupby(enumerate(frames), key=lambda item: clip_of(meta, item[0])):
+        held = [frame for _, frame in group]
+        if clip >= meta.clips or done + len(held) > meta.frames:
+            raise _other_source(source)
+        for picture in overlay.draw(clip, held):
+            done += 1
+            yield picture
+            if on_progress:
+                on_progress(done, meta.frames)
+    if done != meta.frames:
+        raise _other_source(source)
+
+
+def _other_source(source: Path) -> SweettokError:
+    return SweettokError(
+        f"{source} is not what these tokens were made from: its size or length is another; give the right "
+        "file with --source."
+    )

@@ -1,0 +1,197 @@
+"""Brings a checkpoint that was trained elsewhere into a model folder, whichever family it is of."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sweettok_cli import __version__
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import sha256_file
+from sweettok_cli.storage.checkpoint_file import (
+    AVERAGED_FOLDER,
+    FOLDER_FILES,
+    PLAIN_FOLDER,
+    Checkpoint,
+    read_checkpoint,
+)
+from sweettok_cli.storage.model_folder import ModelHeader, read_header
+from sweettok_cli.storage.whole_folder import check_folder_target, whole_folder
+from sweettok_cli.zoo.catalogue import named_model
+
+#: What ``--as`` takes beside the names of published models.
+FAMILIES = ("sweettok", "omnitokenizer", "vidtok", "vidtok-v1.1")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """What a checkpoint is said to be: its family, and its published name if it has one."""
+
+    family: str  # of FAMILIES
+    published_as: str | None = None
+
+
+def convert_checkpoint(
+    file: Path,
+    family_or_name: str,
+    *,
+    name: str | None = None,
+    folder: Path,
+    source: Mapping[str, Any] | None = None,
+    words: tuple[Path, Path] | None = None,
+    averaged: bool = False,
+    force: bool = False,
+) -> ModelHeader:
+    """Write a checkpoint as a model folder, which is there whole or not at all.
+
+    Args:
+        file: a checkpoint file, or a folder of Accelerate.
+        family_or_name: of :data:`FAMILIES`, or a published name such as ``vidtok-fsq-causal-488-32768``.
+        name: of the model, as token files will name it; by default told from ``family_or_name`` and the file.
+        folder: where to write. Its parent must exist.
+        source: what is known of where the file comes from. The file's name, its SHA-256 (unless it is given)
+            and what was dropped are added, and the whole is kept in ``config.json``.
+        words: SweetTok only: the pickled adjectives and nouns, and the pickled adverbs and verbs.
+        averaged: take the moving average (EMA) that the checkpoint holds beside its weights.
+        force: replace a model that is in ``folder``.
+
+    Returns:
+        What the new ``config.json`` says.
+
+    Raises:
+        SweettokError: the checkpoint cannot be read safely or is not what it is said to be; the folder exists
+            or cannot be written; words are missing.
+    """
+    kind = _kind(family_or_name)
+    name = model_name(file, family_or_name) if name is None else _checked_name(name)
+    if (words is None) == (kind.family == "sweettok"):
+        raise SweettokError(
+            "The words of a SweetTok checkpoint are not in it; give both pickles with --words-spatial and "
+            "--words-temporal."
+            if words is None
+            else f"{family_or_name} has no words; leave out --words-spatial and --words-temporal."
+        )
+    check_folder_target(folder, force)
+    checkpoint = read_checkpoint(file, averaged)
+    _check_average(checkpoint, averaged)
+    known = dict(source or {})
+    about = {**_origin(checkpoint, words, hashed="sha256" in known), **known}
+    with whole_folder(folder, force) as part:
+        _write(kind, checkpoint, part, name, words, averaged, about)
+    return read_header(folder)
+
+
+def _write(
+    kind: _Kind,
+    checkpoint: Checkpoint,
+    folder: Path,
+    name: str,
+    words: tuple[Path, Path] | None,
+    averaged: bool,
+    source: Mapping[str, Any],
+) -> None:
+    # Each family's networks are imported only when they are asked for.
+    if kind.family == "sweettok":
+        from sweettok_cli.models.sweettok.published import convert_sweettok
+
+        assert words is not None
+        convert_sweettok(checkpoint, folder, name=name, words=words, source=source)
+    elif kind.family == "omnitokenizer":
+        from sweettok_cli.models.omnitokenizer.published import convert_omnitokenizer
+
+        published = kind.published_as is not None
+        convert_omnitokenizer(checkpoint, folder, name=name, published=published, source=source)
+    else:
+        from sweettok_cli.models.vidtok.published import convert_vidtok
+
+        newer = kind.family == "vidtok-v1.1" or _published_name(checkpoint.path).endswith("-v1.1")
+        convert_vidtok(
+            checkpoint,
+            folder,
+            name=name,
+            published_as=kind.published_as,
+            version="1.1" if newer else "1.0",
+            averaged=averaged,
+            source=source,
+        )
+
+
+def _kind(family_or_name: str) -> _Kind:
+    from sweettok_cli.models.vidtok.config import VidTokConfig
+
+    if family_or_name in FAMILIES:
+        return _Kind(family_or_name)
+    if family_or_name.startswith("omnitokenizer-") and named_model(family_or_name):
+        return _Kind("omnitokenizer", family_or_name)
+    if family_or_name.startswith("vidtok-"):
+        try:
+            VidTokConfig.from_name(family_or_name)
+        except ValueError as error:
+            raise SweettokError(f"{error}; `sweettok models list` has the names.") from error
+        return _Kind("vidtok", family_or_name)
+    raise SweettokError(
+        f"There is no family {family_or_name!r}; --as takes {', '.join(FAMILIES)}, or a published "
+        "model's name (`sweettok models list`)."
+    )
+
+
+def model_name(file: Path, family_or_name: str) -> str:
+    """The name that a converted model is given by default.
+
+    A published name stays. Otherwise it is the file's, in lower case with dashes, after the family's; for
+    files that every checkpoint calls the same, the folder's.
+    """
+    kind = _kind(family_or_name)
+    if kind.published_as is not None:
+        return kind.published_as
+    family = kind.family.removesuffix("-v1.1")
+    name = _published_name(file)
+    return name if name.startswith(family) else f"{family}-{name}" if name else family
+
+
+def _published_name(file: Path) -> str:
+    """``.../vidtok_kl_causal_488_4chn_v1_1.ckpt`` -> ``vidtok-kl-causal-488-4chn-v1.1``."""
+    file = file.absolute()
+    if file.name in FOLDER_FILES:
+        file = file.parent
+    if file.name in (PLAIN_FOLDER, AVERAGED_FOLDER):
+        file = file.parent
+    stem = file.name if file.is_dir() else file.stem
+    name = re.sub(r"[^a-z0-9.]+", "-", stem.lower()).strip("-.")
+    return re.sub(r"-v1-1$", "-v1.1", name)
+
+
+def _checked_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}", name):
+        raise SweettokError(
+            f"{name!r} cannot name a model; use letters, digits, dashes, dots and underscores, 96 at most."
+        )
+    return name
+
+
+def _check_average(checkpoint: Checkpoint, averaged: bool) -> None:
+    from sweettok_cli.models.vidtok.published import AVERAGE
+
+    among_weights = any(key.startswith(AVERAGE) for key in checkpoint.state)
+    if averaged and not checkpoint.averaged and not among_weights:
+        raise SweettokError(f"{checkpoint.path} holds no moving average of its weights; leave out --ema.")
+
+
+def _origin(checkpoint: Checkpoint, words: tuple[Path, Path] | None, hashed: bool) -> dict[str, Any]:
+    """The file and its SHA-256 (of every file, where there are several), and what was read of it."""
+    origin: dict[str, Any] = {"file": checkpoint.path.name}
+    if len(checkpoint.files) == 1:
+        origin["file"] = checkpoint.files[0].name
+        if not hashed:
+            origin["sha256"] = sha256_file(checkpoint.files[0])
+    else:
+        origin["files"] = {file.name: sha256_file(file) for file in checkpoint.files}
+    origin["read"] = checkpoint.part
+    if checkpoint.prefixes:
+        origin["prefixes"] = list(checkpoint.prefixes)
+    if words is not None:
+        origin["words"] = {file.name: sha256_file(file) for file in words}
+    return {**origin, "converter": f"sweettok {__version__}"}

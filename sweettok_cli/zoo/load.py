@@ -1,0 +1,102 @@
+"""From a model's name to its folder, and to a tokenizer that is ready to use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.tokenizer import Tokenizer
+from sweettok_cli.storage.model_folder import read_header
+from sweettok_cli.zoo.catalogue import named_model
+from sweettok_cli.zoo.local import DEFAULT_MODEL, find_local, find_model
+from sweettok_cli.zoo.pull import pull_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+
+def resolve_model(name_or_path: str, on_progress: Callable[[str], None] | None = None) -> Path:
+    """The folder of a model: on this machine, or pulled there first if the catalogue knows its name.
+
+    Repositories of others (``OWNER/REPO``) are not fetched unasked: ``sweettok models pull`` does that.
+
+    Args:
+        name_or_path: a model's name, or a folder.
+        on_progress: told what is fetched, from where and how large it is; by default that goes to stderr,
+            with a progress bar for people.
+
+    Raises:
+        SweettokError: no such model, or it cannot be fetched.
+    """
+    found = find_local(name_or_path)
+    if found is not None:
+        return found
+    if named_model(name_or_path) is None:
+        return find_model(name_or_path)  # says what is wrong with it
+    bars = on_progress is None and sys.stderr.isatty()
+    return pull_model(name_or_path, say=on_progress or _to_stderr, bars=bars).folder
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def load_tokenizer(
+    name_or_path: str = DEFAULT_MODEL,
+    device: str = "auto",
+    dtype: str = "auto",
+    *,
+    sample: int | None = None,
+    on_progress: Callable[[str], None] | None = None,
+) -> Tokenizer:
+    """Load a tokenizer of any family; a named model that is not on this machine is fetched first.
+
+    Args:
+        name_or_path: a model's name (``sweettok models list``), or a model folder (``runs/x/model`` of a
+            training run too).
+        device: ``auto``, ``cpu``, ``cuda`` (``cuda:1``) or ``mps``.
+        dtype: ``auto``, ``float32``, ``bfloat16`` or ``float16``: the arithmetic of the network. Codes are
+            compared in float32 whatever it is.
+        sample: seed with which a model of continuous latents (VidTok KL) draws them from their distribution;
+            by default they are its mean.
+        on_progress: told what is fetched; by default that goes to stderr.
+
+    Raises:
+        SweettokError: no such model, device or number format; the model cannot be fetched, its folder is
+            damaged, or it has nothing to draw.
+    """
+    folder = resolve_model(name_or_path, on_progress)
+    header = read_header(folder)
+    if sample is not None and header.family != "vidtok-kl":
+        raise SweettokError(
+            f"{header.name} has discrete codes, of which none is drawn; "
+            "leave out --sample, or use a VidTok KL model."
+        )
+    # Torch takes seconds to import; an unknown name should be told at once.
+    from sweettok_cli.runtime import pick_device, pick_dtype
+
+    where = pick_device(device)
+    return _load(folder, header.family, where, pick_dtype(dtype, where), sample)
+
+
+def _load(
+    folder: Path, family: str, device: torch.device, dtype: torch.dtype, sample: int | None
+) -> Tokenizer:
+    if family == "sweettok":
+        from sweettok_cli.models.sweettok.tokenizer import SweetTokTokenizer
+
+        return SweetTokTokenizer(folder, device, dtype)
+    if family == "omnitokenizer":
+        from sweettok_cli.models.omnitokenizer.tokenizer import OmniTokenizerTokenizer
+
+        return OmniTokenizerTokenizer(folder, device, dtype)
+    if family in ("vidtok-fsq", "vidtok-kl"):
+        from sweettok_cli.models.vidtok.tokenizer import VidTokTokenizer
+
+        return VidTokTokenizer(folder, device, dtype, sample)
+    raise SweettokError(f"{folder} holds a model of an unknown family {family!r}; update sweettok.")

@@ -1,0 +1,227 @@
+"""From the Hub into the store: fetched, checked, made a model folder, put in place in one move."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import sha256_file
+from sweettok_cli.models.sweettok.folder import FAMILY as SWEETTOK
+from sweettok_cli.models.sweettok.folder import WORDS_FILE
+from sweettok_cli.storage.hub import (
+    HubFile,
+    NoSuchFileError,
+    UnreachableError,
+    download,
+    endpoint,
+    look_up,
+)
+from sweettok_cli.storage.model_folder import (
+    CARD_FILE,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    ModelHeader,
+    as_json,
+    is_model_folder,
+    read_header,
+    read_json,
+    write_text,
+)
+from sweettok_cli.zoo.catalogue import NamedModel, named_model
+from sweettok_cli.zoo.local import find_model, unknown_model
+from sweettok_cli.zoo.store import Part, building, install, split_repository, stored_folder
+from sweettok_cli.zoo.verify import check_folder
+
+#: Told in one line what is going on.
+Say = Callable[[str], None]
+
+
+class Converter(Protocol):
+    """Makes a model folder of a published checkpoint."""
+
+    def __call__(
+        self, file: Path, family_or_name: str, *, name: str, folder: Path, source: dict[str, Any]
+    ) -> ModelHeader:
+        """Read ``file``, write ``folder``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A model that is on this machine now.
+
+    Attributes:
+        name: as it was asked for.
+        folder: where it lies.
+        header: what its ``config.json`` says.
+        fetched: whether it had to be fetched.
+    """
+
+    name: str
+    folder: Path
+    header: ModelHeader
+    fetched: bool
+
+
+def silent(text: str) -> None:
+    """Say nothing."""
+
+
+def pull_model(
+    name: str,
+    *,
+    force: bool = False,
+    keep_download: bool = False,
+    say: Say = silent,
+    bars: bool = False,
+    converter: Converter | None = None,
+) -> Pulled:
+    """Bring a model into the store, unless it is there and whole.
+
+    Killed at any moment it leaves the store as it was, or with the model; running it again succeeds. Several
+    at once do it once.
+
+    Args:
+        name: of the catalogue, or ``OWNER/REPO[@REVISION]`` of a repository that holds a model folder.
+        force: fetch it even if it is there.
+        keep_download: leave what is fetched in the Hub's cache too; by default only the converted model is
+            kept. What was in that cache before stays there in any case.
+        say: told what is done.
+        bars: let ``huggingface_hub`` draw its progress bars on stderr.
+        converter: reads published checkpoints; by default that of this program.
+
+    Raises:
+        SweettokError: no such model; it cannot be fetched, is not what the Hub announced, or cannot be read;
+            or the store cannot be written.
+    """
+    model, repository = named_model(name), split_repository(name)
+    if model is not None and model.shipped:
+        folder = find_model(name)
+        return Pulled(name, folder, read_header(folder), False)
+    if model is None and repository is None:
+        raise unknown_model(name)
+    with building(name, say) as part:
+        if not force and is_model_folder(stored_folder(name)) and _whole(stored_folder(name), say):
+            return Pulled(name, stored_folder(name), read_header(stored_folder(name)), False)
+        try:
+            if model is not None:
+                _convert(model, part, keep_download, say, bars, converter)
+            elif repository is not None:
+                _copy(*repository, part, keep_download, say, bars)
+        except UnreachableError as error:
+            raise SweettokError(
+                f"The model {name} is not on this machine, and {error}; connect to the network (HF_ENDPOINT "
+                f"names a mirror, HF_HUB_OFFLINE must be unset), or run `sweettok models pull {name}` where "
+                f"there is one and copy its folder to {stored_folder(name)}."
+            ) from error
+        try:
+            check_folder(part.model)
+        except SweettokError as error:
+            raise SweettokError(
+                f"What was fetched as {name} is not whole ({_reason(error, part)}); nothing was kept, try "
+                "again later."
+            ) from error
+        folder = install(part)
+    say(f"{name} is in {folder}")
+    return Pulled(name, folder, read_header(folder), True)
+
+
+def megabytes(size: int) -> str:
+    """``700 MB``, ``3.1 MB``."""
+    return f"{size / 1e6:.0f} MB" if size >= 10_000_000 else f"{size / 1e6:.1f} MB"
+
+
+def _whole(folder: Path, say: Say) -> bool:
+    try:
+        check_folder(folder)
+    except SweettokError as error:
+        say(f"{error}; fetching it again")
+        return False
+    return True
+
+
+def _reason(error: SweettokError, part: Part) -> str:
+    """The error's words without the place, which is gone when they are read."""
+    return str(error).replace(f"{part.model}/", "").rstrip(".")
+
+
+def _say_fetching(name: str, file: HubFile, say: Say) -> None:
+    size = "" if file.bytes is None else f", {megabytes(file.bytes)}"
+    where = "the Hub's cache" if file.cached else f"{endpoint()}/{file.repository}"
+    say(f"Fetching {name} from {where} ({file.name}{size})")
+
+
+def _convert(
+    model: NamedModel, part: Part, keep: bool, say: Say, bars: bool, converter: Converter | None
+) -> None:
+    file = look_up(model.repository, model.file, model.revision)
+    _say_fetching(model.name, file, say)
+    path = download(file, None if keep else part.download, bars=bars)
+    digest = file.etag if len(file.etag) == 64 else sha256_file(path)  # just compared, if it is a SHA-256
+    if model.sha256 is not None and digest != model.sha256:
+        raise SweettokError(
+            f"{model.file} of {model.repository} is not the file that is known here (SHA-256 {digest}, not "
+            f"{model.sha256}); nothing was kept, try another HF_ENDPOINT or upgrade sweettok."
+        )
+    source = {
+        "repository": model.repository,
+        "revision": file.commit,
+        "path": model.file,
+        "sha256": digest,
+        "code_license": model.code_license,
+        "weights_license": model.weights_license,
+        "paper": model.paper,
+    }
+    say(f"Converting {model.name} to safetensors")
+    if converter is None:
+        from sweettok_cli.zoo.convert import convert_checkpoint
+
+        converter = convert_checkpoint
+    converter(path, model.name, name=model.name, folder=part.model, source=source)
+
+
+def _copy(repository: str, revision: str | None, part: Part, keep: bool, say: Say, bars: bool) -> None:
+    """Fetch a model folder as :func:`sweettok_cli.zoo.push.push_model` puts it on the Hub."""
+    part.model.mkdir()
+    folder = None if keep else part.download
+
+    def fetch(file: HubFile) -> None:
+        path = download(file, folder, bars=bars)
+        if path.is_relative_to(part.download):
+            path.replace(part.model / file.name)
+        else:
+            shutil.copyfile(path, part.model / file.name)
+
+    try:
+        config = look_up(repository, CONFIG_FILE, revision or "main")
+        fetch(config)
+        header = read_header(part.model)
+        weights = look_up(repository, WEIGHTS_FILE, config.commit)
+    except NoSuchFileError as error:
+        raise SweettokError(
+            f"{endpoint()}/{repository} holds no model of sweettok: {error.file} is missing; a checkpoint of "
+            "another kind is read by `sweettok models convert`."
+        ) from error
+    except UnreachableError:
+        raise
+    except SweettokError as error:
+        if not (part.model / CONFIG_FILE).exists():  # it was never fetched; the error says why
+            raise
+        raise SweettokError(
+            f"{endpoint()}/{repository} holds no model that this sweettok reads ({_reason(error, part)})."
+        ) from error
+    _say_fetching(part.name, weights, say)
+    fetch(weights)
+    if header.family == SWEETTOK:
+        fetch(look_up(repository, WORDS_FILE, config.commit))
+    try:
+        fetch(look_up(repository, CARD_FILE, config.commit))
+    except NoSuchFileError:
+        say(f"{repository} has no model card")
+    table = read_json(part.model / CONFIG_FILE)
+    table["source"] = {**header.source, "pulled": {"repository": repository, "revision": config.commit}}
+    write_text(part.model / CONFIG_FILE, as_json(table))

@@ -1,0 +1,169 @@
+"""Models for the Hub: the card of one that has none, and the upload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.sweettok.folder import FAMILY as SWEETTOK
+from sweettok_cli.models.sweettok.folder import WORDS_FILE
+from sweettok_cli.storage.hub import UnreachableError, endpoint, one_sentence, progress_bars
+from sweettok_cli.storage.model_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelHeader
+from sweettok_cli.tokens.meta import FAMILIES
+from sweettok_cli.zoo.store import split_repository
+from sweettok_cli.zoo.verify import check_folder
+
+_SAID = {
+    "repository": "converted from",
+    "path": "file",
+    "revision": "commit",
+    "sha256": "SHA-256 of that file",
+    "code_license": "licence of the code",
+    "weights_license": "licence of the weights",
+    "paper": "paper",
+}
+
+
+def model_card(header: ModelHeader, repository: str) -> str:
+    """The text of a README.md for the Hub.
+
+    Args:
+        header: of the model.
+        repository: ``OWNER/REPO`` under which it can be pulled.
+    """
+    license_name = str(header.source.get("weights_license", ""))
+    rows = {
+        "family": f"{header.family}",
+        "SHA-256 of the weights": f"`{header.weights_sha256}`",
+        **{title: str(header.source[key]) for key, title in _SAID.items() if header.source.get(key)},
+    }
+    table = "\n".join(f"| {title} | {value} |" for title, value in rows.items())
+    latents = FAMILIES.get(header.family) == ("latents",)
+    kind = "Continuous latents" if latents else "Discrete tokens"
+    return f"""---
+license: {"mit" if license_name.upper() == "MIT" else "other"}
+library_name: sweettok
+tags: [video-tokenizer, {header.family}]
+---
+
+# {header.name}
+
+A video tokenizer of the family {header.family}, stored for sweettok. {kind}.
+
+| | |
+|---|---|
+{table}
+
+## Use
+
+```
+sweettok models pull {repository}
+sweettok encode clip.mp4 --model {repository}
+```
+
+## Figures
+
+None were measured for this card. `sweettok eval VIDEOS --model {repository}` measures them.
+"""
+
+
+@dataclass(frozen=True)
+class Push:
+    """A model folder that is fit for the Hub, and where it goes.
+
+    Attributes:
+        header: of the model.
+        repository: ``OWNER/REPO``.
+        revision: branch; made if it is missing.
+        files: what is sent, by name: a file of the folder, or a text that was made for it (the card).
+    """
+
+    header: ModelHeader
+    repository: str
+    revision: str
+    files: dict[str, Path | str]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of every file."""
+        return {
+            name: content.stat().st_size if isinstance(content, Path) else len(content.encode())
+            for name, content in self.files.items()
+        }
+
+    @property
+    def url(self) -> str:
+        """Where the model can be looked at."""
+        return f"{endpoint()}/{self.repository}"
+
+
+def plan_push(folder: Path, repository: str, revision: str | None = None) -> Push:
+    """Check a model folder and say what of it would go to the Hub; nothing is sent.
+
+    Args:
+        folder: a model folder; other files in it stay at home.
+        repository: ``OWNER/REPO``.
+        revision: branch, by default ``main``.
+
+    Raises:
+        SweettokError: the folder is damaged, or the repository's name is none.
+    """
+    named = split_repository(repository)
+    if named is None or named[1] is not None:
+        raise SweettokError(
+            f"{repository!r} is no name of a repository; give OWNER/REPO, and a branch with --revision."
+        )
+    try:
+        header = check_folder(folder).header
+    except SweettokError as error:
+        raise SweettokError(f"{str(error).rstrip('.')}; a damaged model is not sent.") from error
+    names = [CONFIG_FILE, WEIGHTS_FILE, *([WORDS_FILE] if header.family == SWEETTOK else [])]
+    card = folder / CARD_FILE
+    files: dict[str, Path | str] = {name: folder / name for name in names}
+    files[CARD_FILE] = card if card.is_file() else model_card(header, repository)
+    return Push(header, repository, revision or "main", files)
+
+
+def push_model(push: Push, *, private: bool = False, bars: bool = False) -> str:
+    """Send a model: the repository is made if it is missing, all files arrive in one commit.
+
+    Args:
+        push: from :func:`plan_push`.
+        private: make the repository private, if it is made now.
+        bars: let ``huggingface_hub`` draw its progress bars on stderr.
+
+    Returns:
+        The commit's id.
+
+    Raises:
+        SweettokError: not logged in, no right to write there, or the network failed.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi, get_token
+
+    if get_token() is None:
+        raise SweettokError(
+            f"You are not logged in to {endpoint()}; run `hf auth login`, or set HF_TOKEN to a token that "
+            "may write."
+        )
+    additions = [
+        CommitOperationAdd(name, content if isinstance(content, Path) else content.encode())
+        for name, content in push.files.items()
+    ]
+    api = HfApi()
+    try:
+        with one_sentence(push.repository, revision=push.revision), progress_bars(bars):
+            api.create_repo(push.repository, private=private or None, exist_ok=True)
+            if push.revision != "main":
+                api.create_branch(push.repository, branch=push.revision, exist_ok=True)
+            commit = api.create_commit(
+                push.repository,
+                additions,
+                commit_message=f"Upload {push.header.name}",
+                revision=push.revision,
+            )
+    except UnreachableError as error:
+        raise SweettokError(f"{error}; connect to the network, then push again.") from error
+    except ValueError as error:  # how huggingface_hub reports a refused file or an answer it does not know
+        raise SweettokError(f"{endpoint()} refuses the upload: {' '.join(str(error).split())}") from error
+    return str(commit.oid)

@@ -1,0 +1,79 @@
+"""Whether a model on this machine is whole: its files, their digests, their structure."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import sha256_file
+from sweettok_cli.models.sweettok.folder import FAMILY as SWEETTOK
+from sweettok_cli.models.sweettok.folder import read_words
+from sweettok_cli.storage.model_folder import CONFIG_FILE, WEIGHTS_FILE, ModelHeader, read_header
+
+_LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A model folder that was found whole.
+
+    Attributes:
+        header: what its ``config.json`` says.
+        tensors: how many its weights file holds.
+        bytes: of its files together.
+    """
+
+    header: ModelHeader
+    tensors: int
+    bytes: int
+
+
+def check_folder(folder: Path) -> Checked:
+    """Read a model folder through, without building the model.
+
+    Raises:
+        SweettokError: what is wrong with it; the sentence ends with what is known, not with a remedy.
+    """
+    header = read_header(folder)
+    try:
+        tensors = _tensors(header.weights)
+        digest = sha256_file(header.weights)
+        size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        raise SweettokError(f"{header.weights} cannot be read ({error.strerror or error})") from error
+    if digest != header.weights_sha256:
+        raise SweettokError(
+            f"{header.weights} is damaged or of another model: its SHA-256 is {digest[:16]}..., "
+            f"{CONFIG_FILE} names {header.weights_sha256[:16]}..."
+        )
+    if header.family == SWEETTOK:
+        read_words(folder)
+    return Checked(header, tensors, size)
+
+
+def _tensors(path: Path) -> int:
+    """The number of tensors in a safetensors file whose header is sound: it fills the file without gaps."""
+    total = path.stat().st_size
+    with open(path, "rb") as stream:
+        start = stream.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        if not 2 <= length <= min(total - 8, _LONGEST_HEADER):
+            raise SweettokError(f"{path} is no {WEIGHTS_FILE}: it has no header of that format")
+        text = stream.read(length)
+    try:
+        table = json.loads(text)
+        spans = sorted(
+            tuple(entry["data_offsets"]) for name, entry in table.items() if name != "__metadata__"
+        )
+        ends = [0, *(end for _, end in spans)]
+        starts = [*(begin for begin, _ in spans), total - 8 - length]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SweettokError(f"{path} has a header that cannot be read ({error})") from error
+    if ends != starts:
+        raise SweettokError(
+            f"{path} is cut off or has gaps: {total:,} bytes are not what its header describes"
+        )
+    return len(spans)

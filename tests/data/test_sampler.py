@@ -1,0 +1,153 @@
+"""Batches are a function of seed, number and rank, and bad clips do not stop a run until they are many."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sweettok_cli.data import sampler as data
+from sweettok_cli.data.clips import Entry, find_entries
+from sweettok_cli.data.sampler import Prefetcher, Sampler, declared_frames, hold_out
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.video.reader import read_clip
+
+
+@pytest.fixture
+def entries(clips: Path) -> list[Entry]:
+    return find_entries([clips])
+
+
+def test_index_finds_files_and_members_in_order(clips: Path, entries: list[Entry]) -> None:
+    assert [entry.name for entry in entries] == [
+        *(f"inner/loose{i}.mp4" for i in range(3)),
+        *(f"packed{i}.mp4" for i in range(3)),
+    ]
+    assert [declared_frames(entry) for entry in entries] == [24, 24, 24, 30, 30, 9]
+    alone = find_entries([clips / "shard.tar", clips / "inner" / "loose1.mp4"])
+    assert [entry.name for entry in alone] == ["packed0.mp4", "packed1.mp4", "packed2.mp4", "loose1.mp4"]
+
+
+def test_index_refuses_what_holds_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SweettokError, match="No clips found"):
+        find_entries([tmp_path])
+    with pytest.raises(SweettokError, match="do not exist"):
+        find_entries([tmp_path / "absent"])
+    (tmp_path / "text.tar").write_text("no archive " * 100)
+    with pytest.raises(SweettokError, match=r"text\.tar is not a readable tar"):
+        find_entries([tmp_path])
+
+
+def test_batch_depends_on_nothing_but_its_number(entries: list[Entry], tiny: Recipe) -> None:
+    one, two = Sampler(entries, tiny), Sampler(entries, tiny)
+    forward = [one.batch(n) for n in range(6)]
+    backward = [two.batch(n) for n in reversed(range(6))][::-1]
+    for a, b in zip(forward, backward, strict=True):
+        assert a.clips == b.clips and np.array_equal(a.frames, b.frames)
+        assert a.frames.dtype == np.uint8 and a.frames.shape[1:] == (17, 64, 64, 3)
+    assert {len(batch.frames) for batch in forward} == {2, 4}
+    with Prefetcher(Sampler(entries, dataclasses.replace(tiny, workers=3)), 2) as prefetcher:
+        ahead = [batch for (batch, _), _ in zip(prefetcher, range(3), strict=False)]
+    assert all(np.array_equal(a.frames, b.frames) for a, b in zip(ahead, forward[2:5], strict=True))
+
+
+def test_a_share_of_the_batches_is_pictures(entries: list[Entry], tiny: Recipe) -> None:
+    """Which ones depends on seed and number alone, on all ranks together, and nothing else changes."""
+    recipe = dataclasses.replace(tiny, pictures=0.3, frames=3, crop=[[16.0, 1.0, 1.0]], crops_per_clip=1)
+
+    def alone(recipe: Recipe, rank: int = 0) -> list[bool]:
+        sampler = Sampler(entries[:1], recipe, rank, 2)
+        read = sampler._read(0, np.random.default_rng(0))
+        sampler._read = lambda *_: read  # type: ignore[method-assign]
+        return [sampler.batch(n).frames.shape[1] == 1 for n in range(300)]
+
+    drawn = alone(recipe)
+    assert 0.2 < sum(drawn) / len(drawn) < 0.4
+    assert alone(recipe) == drawn == alone(recipe, rank=1)
+    assert alone(dataclasses.replace(recipe, seed=1)) != drawn
+    assert not any(alone(dataclasses.replace(recipe, pictures=0.0)))
+    assert all(alone(dataclasses.replace(recipe, pictures=1.0)))
+
+
+def test_pictures_are_the_first_frames_of_their_samples(entries: list[Entry], tiny: Recipe) -> None:
+    clips, pictures = (Sampler(entries, dataclasses.replace(tiny, pictures=p)).batch(0) for p in (0.0, 1.0))
+    assert clips.clips == pictures.clips
+    assert np.array_equal(pictures.frames, clips.frames[:, :1])
+
+
+def test_ranks_and_seeds_draw_differently(entries: list[Entry], tiny: Recipe) -> None:
+    first, second = (Sampler(entries, tiny, rank, 2).batch(0) for rank in (0, 1))
+    assert first.frames.shape == second.frames.shape
+    assert not set(first.clips) & set(second.clips)
+    other = Sampler(entries, dataclasses.replace(tiny, seed=1)).batch(0)
+    assert not np.array_equal(other.frames[:2], Sampler(entries, tiny).batch(0).frames[:2])
+
+
+def test_an_epoch_shows_every_clip_once(entries: list[Entry], tiny: Recipe) -> None:
+    recipe = dataclasses.replace(tiny, crop=[[64.0, 2.0, 1.0]], crops_per_clip=1)
+    seen = [name for n in range(3) for name in Sampler(entries, recipe).batch(n).clips]
+    assert sorted(seen) == sorted(entry.name for entry in entries)
+
+
+def test_samples_are_stretches_of_the_clip(clips: Path, tiny: Recipe) -> None:
+    entry = find_entries([clips / "inner" / "loose0.mp4"])
+    whole = read_clip(clips / "inner" / "loose0.mp4", 0, 24)
+    still = dataclasses.replace(tiny, flip=False, crop=[[64.0, 2.0, 1.0]])
+    for sample in Sampler(entry, still).batch(0).frames:
+        places = [
+            (t, y, x)
+            for t in range(8)
+            for y in range(17)
+            for x in range(33)
+            if np.array_equal(whole[t, y : y + 64, x : x + 64], sample[0])
+        ]
+        assert any(np.array_equal(whole[t : t + 17, y : y + 64, x : x + 64], sample) for t, y, x in places)
+    mirrored = Sampler(entry, dataclasses.replace(still, flip=True))
+    kinds = {
+        np.array_equal(mirrored.batch(n).frames, Sampler(entry, still).batch(n).frames) for n in range(4)
+    }
+    assert kinds == {True, False}
+
+
+def test_short_clips_repeat_their_last_frame_and_small_ones_their_edge(clips: Path, tiny: Recipe) -> None:
+    entry = [e for e in find_entries([clips / "shard.tar"]) if e.name == "packed2.mp4"]
+    recipe = dataclasses.replace(tiny, flip=False, crop=[[128.0, 2.0, 1.0]])
+    sample = Sampler(entry, recipe).batch(0).frames[0]
+    assert sample.shape == (17, 128, 128, 3)
+    assert np.array_equal(sample[8:], np.repeat(sample[8:9], 9, axis=0))
+    assert not np.array_equal(sample[7], sample[8])
+    assert np.array_equal(sample[:, 80:], np.repeat(sample[:, 79:80], 48, axis=1))
+
+
+def test_unreadable_clips_are_replaced_and_counted(
+    clips: Path, entries: list[Entry], tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(clips / "inner" / "loose0.mp4", tmp_path / "good.mp4")
+    (tmp_path / "bad.mp4").write_bytes(b"this is no video")
+    recipe = dataclasses.replace(tiny, crop=[[64.0, 4.0, 1.0]])
+    mixed = find_entries([tmp_path])
+    with pytest.raises(SweettokError, match=r"1 of 2 training clips cannot be read \(bad\.mp4\)"):
+        Sampler(mixed, recipe).batch(0)
+    monkeypatch.setattr(data, "UNREADABLE_SHARE", 0.6)
+    sampler = Sampler(mixed, recipe)
+    assert sampler.batch(0).clips == ("good.mp4", "good.mp4")
+    assert list(sampler.unreadable.values()) == ["bad.mp4"]
+
+
+def test_clip_shorter_than_declared_starts_at_its_beginning(entries: list[Entry], tiny: Recipe) -> None:
+    recipe = dataclasses.replace(tiny, crop=[[64.0, 2.0, 1.0]], flip=False)
+    sampler = Sampler(entries[:1], recipe)
+    sampler.lengths[0] = 100_000
+    assert sampler.batch(0).frames.shape == (2, 17, 64, 64, 3)
+    assert not sampler.unreadable
+
+
+def test_held_out_clips_are_not_trained_on(entries: list[Entry]) -> None:
+    many = [dataclasses.replace(entries[0], name=str(i)) for i in range(40)]
+    shown, trained = hold_out(many, 4, seed=0)
+    assert len(shown) == 4 and len(trained) == 36 and not {e.name for e in shown} & {e.name for e in trained}
+    assert hold_out(entries, 4, seed=0) == (entries[:4], entries)

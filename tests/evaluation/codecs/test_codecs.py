@@ -1,0 +1,259 @@
+"""x264, x265 and AV1 as contenders: what they cost, what they give back, and when they refuse."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.evaluation.codecs import settings as codec_settings
+from sweettok_cli.evaluation.codecs.coding import Codec, CodedClip, without_sei
+from sweettok_cli.evaluation.codecs.rate_search import TOLERANCE
+from sweettok_cli.evaluation.codecs.settings import ENCODERS
+from sweettok_cli.metrics.psnr import psnr
+from sweettok_cli.runtime import scheduling_kept
+from sweettok_cli.video import VideoReader
+
+RATE = Fraction(25)
+CLIP = "intel-iot-devkit+sample-videos__001.mp4"  # 20 frames of 454x256, 10 a second
+
+codecs = pytest.mark.parametrize("name", ENCODERS)
+
+
+@cache
+def moving(frames: int = 9, height: int = 96, width: int = 128) -> np.ndarray:
+    """A grey texture that drifts under coloured waves that stand: uint8 [frames, height, width, 3]."""
+    texture = np.random.default_rng(1).normal(0, 90, (height, width, 1))
+    for axis in (0, 0, 1, 1):
+        texture = (texture + np.roll(texture, 1, axis) + np.roll(texture, 2, axis)) / 3
+    drift = np.stack([np.roll(texture, (2 * time, -3 * time), (0, 1)) for time in range(frames)])
+    y, x = np.mgrid[:height, :width]
+    waves = np.stack([40 * np.sin((x + y) / 15 + phase) for phase in (0, 1, 2)], -1)
+    return (127 + drift * 2 + waves).clip(0, 255).astype(np.uint8)
+
+
+@cache
+def real(path: Path) -> np.ndarray:
+    with VideoReader(path) as reader:
+        return np.stack([frame.rgb for frame in reader])
+
+
+def quality(source: np.ndarray, decoded: np.ndarray) -> float:
+    assert decoded.shape == source.shape and decoded.dtype == np.uint8
+    return float(np.mean([psnr(a, b) for a, b in zip(source, decoded, strict=True)]))
+
+
+@codecs
+def test_bits_and_quality_fall_along_the_curve(name: str) -> None:
+    points = list(Codec(name).curve_points(moving(), RATE))
+    assert [point.crf for point in points] == sorted(point.crf for point in points)
+    bits = [point.bits for point in points]
+    scores = [quality(moving(), point.frames) for point in points]
+    assert bits == sorted(bits, reverse=True) and bits[0] > 3 * bits[-1]
+    assert scores == sorted(scores, reverse=True) and scores[0] > scores[-1] + 6
+
+
+@codecs
+def test_low_rate_factors_come_back_nearly_whole(name: str, examples: Path) -> None:
+    """All frames, in order, colour unharmed: grey levels and saturated edges, on a clip that is 4:2:0."""
+    frames = real(examples / CLIP)[:5]
+    (point,) = Codec(name).curve_points(frames, Fraction(10), [8])
+    assert quality(frames, point.frames) > 42
+    colors = np.empty((3, 64, 64, 3), np.uint8)
+    colors[:] = np.array([(200, 200, 90), (20, 20, 90), (110, 110, 90)], np.uint8)[:, None, None]
+    (point,) = Codec(name).curve_points(colors, RATE, [8])
+    assert np.abs(point.frames.astype(int) - colors).max() <= 4
+
+
+@codecs
+def test_a_real_clip_is_matched(name: str, examples: Path) -> None:
+    frames = real(examples / CLIP)[:12]
+    target = 0.0515 * frames[..., 0].size
+    outcome = Codec(name).match(frames, Fraction(10), target)
+    assert target * 0.92 < outcome.bits <= target * (1 + TOLERANCE)
+    assert not outcome.floor and not outcome.ceiling
+    assert quality(frames, outcome.frames) > 30
+
+
+@codecs
+def test_results_do_not_depend_on_what_was_coded_before(name: str) -> None:
+    fresh = Codec(name).match(moving(), RATE, 15_000)
+    assert fresh.bits == pytest.approx(15_000, rel=0.1)
+    used = Codec(name)
+    list(used.curve_points(moving(), RATE))
+    used.match(moving(5), RATE, 2_000)
+    again = used.match(moving(), RATE, 15_000)
+    assert (again.bits, again.crf) == (fresh.bits, fresh.crf)
+    assert np.array_equal(again.frames, fresh.frames)
+
+
+def test_a_clip_changed_in_place_is_another_clip() -> None:
+    codec, frames = Codec("x264"), moving().copy()
+    before = codec.match(frames, RATE, 15_000)
+    frames[:] = 255 - frames
+    after = codec.match(frames, RATE, 15_000)
+    assert quality(frames, after.frames) > 22 > quality(frames, before.frames)
+
+
+def test_a_clip_is_encoded_once_at_each_rate_factor(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[float] = []
+    encode = CodedClip._encode
+
+    def counted(self: CodedClip, crf: float) -> list[bytes]:
+        encoded.append(crf)
+        return encode(self, crf)
+
+    monkeypatch.setattr(CodedClip, "_encode", counted)
+    codec = Codec("x264")
+    for _ in range(2):
+        list(codec.curve_points(moving(), RATE))
+        codec.match(moving(), RATE, 15_000)
+    assert len(encoded) == len(set(encoded)) <= len(codec.curve) + 6
+
+
+@codecs
+@pytest.mark.parametrize("shape", [(3, 65, 99), (2, 17, 41), (1, 130, 67)])
+def test_odd_and_small_sizes_and_images(name: str, shape: tuple[int, int, int]) -> None:
+    frames = moving(*shape)
+    (point,) = Codec(name).curve_points(frames, RATE, [10])
+    assert quality(frames, point.frames) > 32
+    edge = np.abs(point.frames[:, -1].astype(int) - frames[:, -1]).mean()
+    assert edge < 8
+
+
+@codecs
+def test_an_image_is_matched_from_below(name: str) -> None:
+    image = moving(1, 128, 160)
+    outcome = Codec(name).match(image, Fraction(1), 9_000)
+    assert 9_000 * 0.8 < outcome.bits <= 9_000 * (1 + TOLERANCE)
+    assert quality(image, outcome.frames) > 20
+
+
+@codecs
+def test_noise_has_a_floor(name: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    outcome = Codec(name).match(noise, RATE, 50)
+    assert outcome.floor and not outcome.ceiling
+    assert outcome.bits > 50 and outcome.crf > 50
+    assert quality(noise, outcome.frames) < 20
+
+
+@codecs
+def test_a_still_clip_has_a_ceiling(name: str) -> None:
+    still = np.full((6, 64, 64, 3), 90, np.uint8)
+    outcome = Codec(name).match(still, RATE, 1e6)
+    assert outcome.ceiling and not outcome.floor
+    assert outcome.bits < 20_000 and outcome.crf == 1
+    assert quality(still, outcome.frames) > 45
+
+
+def test_all_bytes_a_decoder_needs_are_counted_and_no_more() -> None:
+    """Half of what the model spends on a short clip would be x264's own settings as text."""
+    clip = CodedClip(moving(2, 64, 64), RATE, Codec("x264").encoder)
+    data = b"".join(clip._encoded(30))
+    assert clip.bits(30) == 8 * len(data)
+    assert b"x264" not in data and b"crf" not in data
+    assert b"x265" not in b"".join(CodedClip(moving(2, 64, 64), RATE, Codec("x265").encoder)._encoded(30))
+
+
+def test_only_supplemental_information_is_cut() -> None:
+    sps, sei, slice_ = (
+        b"\0\0\0\1\x67\x64\x00\x1f",
+        b"\0\0\1\x06\x05\x01\x01",
+        b"\0\0\1\x65\x88\x00\x00\x03\x01",
+    )
+    assert without_sei(sps + sei + slice_) == sps + slice_
+    assert without_sei(sei) == b""
+    assert without_sei(slice_ + sps) == slice_ + sps
+
+
+@pytest.mark.parametrize(
+    "rate", [Fraction(1, 7), Fraction(30000, 1001), Fraction(123457, 4999), Fraction(1000)]
+)
+@codecs
+def test_any_rate_is_taken(name: str, rate: Fraction) -> None:
+    (point,) = Codec(name).curve_points(moving(3), Fraction(rate), [30])
+    assert quality(moving(3), point.frames) > 24
+
+
+@codecs
+def test_settings_are_said_in_full(name: str) -> None:
+    codec = Codec(name)
+    said = json.loads(json.dumps(codec.describe()))
+    assert codec.kind == "codec" and codec.name == name
+    assert said["encoder"] == codec.encoder.library
+    assert said["av"] == av.__version__
+    assert {"preset", "cpu-used"} & set(said["options"])
+    assert said["options"]["g"] == "250"
+    assert "4:2:0 BT.709" in said["definition"] and "within 1%" in said["definition"]
+
+
+def test_every_option_is_one_the_encoder_knows() -> None:
+    """Whatever libavcodec leaves over it has ignored."""
+    for name in ENCODERS:
+        context = Codec(name).encoder.open(64, 64, RATE, 30)
+        assert not context.options or set(context.options) == set(Codec(name).encoder.options_at(30))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="this system shows no scheduling")
+@codecs
+def test_no_thread_becomes_a_real_time_thread(name: str) -> None:
+    """SVT-AV1 would, run as root: what this process computes afterwards would take ten times as long."""
+    encoder = Codec(name).encoder.open(64, 64, RATE, 30)
+    threads = [int(thread.name) for thread in Path("/proc/self/task").iterdir()]
+    assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
+    assert encoder.is_open
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="this system shows no scheduling")
+def test_scheduling_is_put_back_for_the_caller_and_the_threads_it_started() -> None:
+    seen: list[int] = []
+    go = threading.Event()
+    with scheduling_kept():
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # which needs no rights
+        thread = threading.Thread(target=lambda: (go.wait(10), seen.append(os.sched_getscheduler(0))))
+        thread.start()
+        assert os.sched_getscheduler(thread.native_id) == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    go.set()
+    thread.join()
+    assert seen == [os.SCHED_OTHER]
+
+
+def test_a_missing_codec_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    present = set(av.codecs_available)
+    monkeypatch.setattr(codec_settings.av, "codecs_available", present - {"libsvtav1", "libaom-av1"})
+    with pytest.raises(
+        SweettokError, match=r"no encoder libsvtav1 or libaom-av1, so av1 cannot be measured;"
+    ):
+        Codec("av1")
+    Codec("x264")
+    monkeypatch.setattr(codec_settings.av, "codecs_available", present - {"h264"})
+    with pytest.raises(SweettokError, match="no encoder libx264"):
+        Codec("x264")
+
+
+def test_an_unknown_codec_is_one_sentence() -> None:
+    with pytest.raises(SweettokError, match=r"vp9 is no codec to compare with; choose from x264, x265, av1"):
+        Codec("vp9")
+
+
+def test_wrong_arrays_are_refused() -> None:
+    codec = Codec("x264")
+    for wrong in (moving()[0], moving().astype(np.float32), moving()[..., :1], moving()[:0]):
+        with pytest.raises(ValueError, match="uint8"):
+            codec.match(wrong, RATE, 1_000)
+
+
+def test_an_encoder_that_refuses_is_one_sentence() -> None:
+    clip = CodedClip(moving(1), RATE, Codec("x265").encoder)
+    with pytest.raises(SweettokError, match=r"libx265 cannot encode 128x96 pixels at crf 99 \(.*\); leave"):
+        clip.bits(99)

@@ -1,1 +1,0 @@
-"""Lets the folders below import ``measuring``."""

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor
+
+from sweettok_cli.models.sweettok.quantizer import (
+    Codebook,
+    LanguageQuantizer,
+    QuantizerConfig,
+    WordGraphTensors,
+    normalised_adjacency,
+)
+
+MODIFIERS, HEADS, WIDTH, CODE = 7, 5, 6, 8
+PUBLISHED = QuantizerConfig(code_dim=CODE)
+
+
+def rows(codebook: Codebook) -> Tensor:
+    """Both parts of a codebook of one width, modifiers first."""
+    return torch.cat([codebook.modifiers, codebook.heads])
+
+
+@pytest.fixture
+def words() -> WordGraphTensors:
+    edges = torch.tensor([[0, 1, 2, 2, 6, 6], [7, 8, 9, 9, 11, 10]])
+    return WordGraphTensors(torch.randn(MODIFIERS + HEADS, WIDTH), edges, MODIFIERS)
+
+
+@pytest.fixture
+def quantizer(words: WordGraphTensors) -> LanguageQuantizer:
+    return LanguageQuantizer(words, PUBLISHED).eval()
+
+
+def dense_adjacency(words: WordGraphTensors) -> Tensor:
+    n = len(words.vectors)
+    adjacency = torch.eye(n)
+    for a, b in words.edges.T.tolist():
+        adjacency[a, b] += 1
+        adjacency[b, a] += 1
+    scale = adjacency.sum(0).rsqrt()
+    return scale[:, None] * adjacency * scale[None]
+
+
+def test_adjacency_counts_both_directions_and_duplicates(words: WordGraphTensors) -> None:
+    n = len(words.vectors)
+    indices, values = normalised_adjacency(words.edges, n)
+    sparse = torch.sparse_coo_tensor(indices, values, (n, n), check_invariants=True).to_dense()
+    assert torch.allclose(sparse, dense_adjacency(words))
+
+
+def test_codebook_is_two_graph_convolutions(quantizer: LanguageQuantizer, words: WordGraphTensors) -> None:
+    a, first, second = dense_adjacency(words), quantizer.gcn.conv1, quantizer.gcn.conv2
+    hidden = torch.relu(a @ words.vectors @ first.lin.weight.T + first.bias)
+    expected = a @ hidden @ second.lin.weight.T + second.bias
+    assert torch.allclose(rows(quantizer.codebook()), expected, atol=1e-6)
+
+
+def test_nearest_two_modifiers_and_nearest_head(quantizer: LanguageQuantizer) -> None:
+    z = torch.randn(2, 9, 2 * CODE)
+    result = quantizer(z)
+    codes = rows(quantizer.codebook())
+    for b in range(2):
+        for i in range(9):
+            modifiers = (codes[:MODIFIERS] - z[b, i, :CODE]).norm(dim=-1).argsort()[:2]
+            head = (codes[MODIFIERS:] - z[b, i, CODE:]).norm(dim=-1).argmin()
+            assert result.ids[b, i].tolist() == [*modifiers.tolist(), head.item()]
+            vector = torch.cat([codes[modifiers].mean(0), codes[MODIFIERS + head]])
+            assert torch.allclose(result.vectors[b, i], vector, atol=1e-6)
+
+
+def test_ids_name_exactly_the_vectors(quantizer: LanguageQuantizer) -> None:
+    result = quantizer(torch.randn(3, 9, 2 * CODE))
+    assert quantizer.codes(result.ids).equal(result.vectors)
+    assert quantizer.codes(result.ids[1:2]).equal(result.vectors[1:2])
+    assert quantizer.codes(result.ids.to(torch.uint8)).equal(result.vectors)
+
+
+def test_losses_and_where_their_gradients_go(quantizer: LanguageQuantizer) -> None:
+    z = torch.randn(2, 4, 2 * CODE, requires_grad=True)
+    result = quantizer(z)
+    square = (result.vectors - z).detach().square()
+    expected = square[..., :CODE].mean() + square[..., CODE:].mean()
+    assert result.encoder_loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert result.codebook_loss.item() == pytest.approx(0.25 * expected.item(), rel=1e-5)
+
+    result.encoder_loss.backward(retain_graph=True)
+    assert z.grad is not None
+    assert z.grad.abs().sum() > 0
+    assert all(p.grad is None for p in quantizer.gcn.parameters())
+    z.grad = None
+    result.codebook_loss.backward(retain_graph=True)
+    assert z.grad is None
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in quantizer.gcn.parameters())
+
+    result.vectors.sum().backward()
+    assert z.grad is not None
+    assert z.grad.equal(torch.ones_like(z))
+
+
+def test_no_tokens_cost_nothing(quantizer: LanguageQuantizer) -> None:
+    result = quantizer(torch.zeros(2, 0, 2 * CODE))
+    assert result.ids.shape == (2, 0, 3)
+    assert result.loss.item() == 0
+
+
+def test_constant_codebook_is_projected_once(quantizer: LanguageQuantizer) -> None:
+    with torch.no_grad():
+        first = quantizer.codebook()
+        assert quantizer.codebook() is first
+        quantizer.gcn.conv2.bias.add_(1)
+        assert torch.allclose(rows(quantizer.codebook()), rows(first) + 1)
+
+
+def test_loaded_weights_replace_the_projection(quantizer: LanguageQuantizer, words: WordGraphTensors) -> None:
+    other = LanguageQuantizer(words, PUBLISHED).eval()
+    with torch.inference_mode():
+        expected, _ = other.codebook(), quantizer.codebook()
+        quantizer.load_state_dict(other.state_dict(), assign=True)
+        assert rows(quantizer.codebook()).equal(rows(expected))
+
+
+def test_projection_made_in_inference_serves_training(quantizer: LanguageQuantizer) -> None:
+    quantizer.freeze_codebook()
+    with torch.inference_mode():
+        quantizer.codebook()
+    assert not rows(quantizer.codebook()).is_inference()
+    z = torch.randn(1, 3, 2 * CODE, requires_grad=True)
+    quantizer(z).loss.backward()
+    assert z.grad is not None
+
+
+def test_training_drops_out_until_frozen(quantizer: LanguageQuantizer) -> None:
+    constant = rows(quantizer.codebook()).detach()
+    quantizer.train()
+    assert not torch.allclose(rows(quantizer.codebook()), rows(quantizer.codebook()))
+    quantizer.freeze_codebook()
+    quantizer.train()
+    assert rows(quantizer.codebook()).equal(constant)
+    assert quantizer.codebook() is quantizer.codebook()
+    assert not rows(quantizer.codebook()).requires_grad
+
+
+def test_narrow_types_leave_ids_alone(quantizer: LanguageQuantizer) -> None:
+    z = torch.randn(4, 50, 2 * CODE)
+    expected = quantizer(z).ids
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert quantizer(z).ids.equal(expected)
+    narrow = copy.deepcopy(quantizer).to(torch.bfloat16)
+    assert narrow.codebook().heads.dtype == torch.float32
+    assert narrow(z).ids.equal(expected)
+
+
+def test_blank_words_are_filled_by_a_state_dict(
+    quantizer: LanguageQuantizer, words: WordGraphTensors
+) -> None:
+    blank = LanguageQuantizer(
+        WordGraphTensors.blank(MODIFIERS, HEADS, WIDTH, words.edges.shape[1]), PUBLISHED
+    )
+    blank.load_state_dict(quantizer.state_dict())
+    assert rows(blank.eval().codebook()).equal(rows(quantizer.codebook()))
+    assert blank.sizes == (MODIFIERS, MODIFIERS, HEADS)

@@ -1,0 +1,137 @@
+"""A model's folder is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.storage.whole_folder import whole_folder
+
+
+def write(folder: Path, text: str, force: bool = False) -> None:
+    with whole_folder(folder, force) as part:
+        assert list(part.iterdir()) == []
+        (part / "model.safetensors").write_text(text)
+        (part / "config.json").write_text(text)
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def both(text: str) -> dict[str, str]:
+    return {"model.safetensors": text, "config.json": text}
+
+
+def test_a_folder_is_written_and_replaced(tmp_path: Path) -> None:
+    write(tmp_path / "m", "first")
+    assert content(tmp_path / "m") == both("first")
+    with pytest.raises(SweettokError, match=r"m exists; pass --force"):
+        write(tmp_path / "m", "second")
+    write(tmp_path / "m", "second", force=True)
+    assert content(tmp_path / "m") == both("second")
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+    assert (tmp_path / "m").stat().st_mode & 0o777 == 0o777 & ~umask()
+
+
+def umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_nothing_is_left_of_an_error(tmp_path: Path, there: bool) -> None:
+    if there:
+        write(tmp_path / "m", "first")
+    with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "m", force=True) as part:
+        (part / "model.safetensors").write_text("half")
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["m"] * there
+    if there:
+        assert content(tmp_path / "m") == both("first")
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    with pytest.raises(ValueError), whole_folder(tmp_path / "m") as part:
+        (part / "model.safetensors").write_text("half")
+        raise ValueError
+    assert content(tmp_path / "m") == {}
+    write(tmp_path / "m", "first")
+    assert content(tmp_path / "m") == both("first")
+
+
+def test_an_unfinished_folder_is_written_again(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "model.safetensors").write_text("half")
+    (tmp_path / "m" / ".model.x1y2.part.safetensors").write_text("less")
+    write(tmp_path / "m", "first")
+    assert content(tmp_path / "m") == both("first")
+
+
+def test_other_files_are_never_removed(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "thesis.tex").write_text("years of work")
+    with pytest.raises(SweettokError, match=r"holds thesis\.tex, which is no part of a model"):
+        write(tmp_path / "m", "first", force=True)
+    (tmp_path / "f").write_text("")
+    with pytest.raises(SweettokError, match="f is a file"):
+        write(tmp_path / "f", "first", force=True)
+    with pytest.raises(SweettokError, match="does not exist; create it"):
+        write(tmp_path / "a" / "b", "first")
+    assert content(tmp_path / "m") == {"thesis.tex": "years of work"}
+
+
+# Where the program is killed: while it writes, or between the two moves that replace an older model.
+PROGRAM = """
+import os, signal, sys
+from pathlib import Path
+from sweettok_cli.storage import whole_folder as module
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[2] == "between":
+    rename = Path.rename
+    Path.rename = lambda path, target: die() if path.suffix == ".part" else rename(path, target)
+with module.whole_folder(Path(sys.argv[1]), force=True) as part:
+    (part / "config.json").write_text("killed")
+    if sys.argv[2] == "writing":
+        die()
+"""
+
+
+@pytest.mark.parametrize("moment", ["writing", "between"])
+@pytest.mark.parametrize("there", [False, True])
+def test_killed_programs_leave_the_old_model(tmp_path: Path, moment: str, there: bool) -> None:
+    folder = tmp_path / "m"
+    if there:
+        write(folder, "first")
+    done = subprocess.run([sys.executable, "-c", PROGRAM, str(folder), moment], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) > there  # something is left behind
+    with pytest.raises(ValueError), whole_folder(folder, force=True):
+        raise ValueError  # the next call first puts back what was there
+    assert [path.name for path in tmp_path.iterdir()] == ["m"] * there
+    if there:
+        assert content(folder) == both("first")
+    write(folder, "second", force=True)
+    assert content(folder) == both("second")
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_what_a_living_program_writes_stays(tmp_path: Path) -> None:
+    with whole_folder(tmp_path / "m", force=True) as part:
+        (part / "config.json").write_text("slow")
+        program = "import sys; from pathlib import Path; from sweettok_cli.storage.whole_folder import *\n"
+        program += "with whole_folder(Path(sys.argv[1])) as p: (p / 'config.json').write_text('fast')"
+        subprocess.run([sys.executable, "-c", program, str(tmp_path / "m")], check=True)
+        assert part.is_dir()
+    assert content(tmp_path / "m") == {"config.json": "slow"}
