@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Torch and PyAV are imported by the functions that need them: some of this must happen before they load.
 
+__version__ = "0.1.0"
+
 DTYPES = ("float32", "bfloat16", "float16")
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import typer
 
-from sweettok_cli import __version__
 from sweettok_cli.cli.options import DEFAULT_MODEL, JsonOption, QuietOption
 from sweettok_cli.cli.output import Output
+from sweettok_cli.runtime import __version__
 
 #: Distribution, module to import, the extra that brings it ("" for what every installation has).
 _PACKAGES = (
