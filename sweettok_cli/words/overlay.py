@@ -48,7 +48,7 @@ class WordMap:
     Args:
         tokens: of the family sweettok.
         lists: the word behind each index, by part of speech, as long as the tokens' codebooks.
-        region: side in pixels. That of the model's tiles (64) is the smallest for which it is sure that
+        region: side in pixels. That of the model's tiles is the smallest for which it is sure that
             tokens speak of what lies in it.
     """
 
