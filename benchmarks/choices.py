@@ -42,12 +42,13 @@ from sweettok_cli.models.sweettok.folder import load_model_folder, read_network_
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.quantizer import best_pair, nearest
 from sweettok_cli.models.sweettok.tokenizer import SweetTokTokenizer
-from sweettok_cli.pipeline.video import iterate_reconstruction
+from sweettok_cli.pipeline.reconstruct import reconstruct_frames
 from sweettok_cli.storage.model_folder import read_header
 from sweettok_cli.training.network import PRESETS, language_prior, make_config
 from sweettok_cli.training.recipe import load_recipe
 from sweettok_cli.training.samples import validation_psnr
-from sweettok_cli.video import seams
+from sweettok_cli.video import VideoReader
+from sweettok_cli.video import clips as seams
 from sweettok_cli.zoo.load import load_tokenizer, resolve_model
 
 CPU = torch.device("cpu")
@@ -142,11 +143,13 @@ def reconstruct(folder: Path, model: str, tries: int | None = None, soft_seams: 
     found = Frames()
     for entry in find_entries([folder]):
         values, error = found.files.setdefault(entry.name, []), None
-        for number, pair in enumerate(iterate_reconstruction(entry.path, tokenizer)):
-            values.append(psnr(pair.source, pair.decoded))
-            change, error = error_change(pair.source, pair.decoded, error)
-            if change is not None:
-                found.flicker.add(change, tokenizer.spec.begins_clip(number))
+        with VideoReader(entry.path) as reader:
+            pairs = reconstruct_frames((frame.rgb for frame in reader), reader.info, tokenizer)
+            for number, (source, decoded) in enumerate(pairs):
+                values.append(psnr(source, decoded))
+                change, error = error_change(source, decoded, error)
+                if change is not None:
+                    found.flicker.add(change, tokenizer.spec.begins_clip(number))
     return found
 
 
@@ -194,12 +197,12 @@ def start_decibels(settings: list[str], words: WordPrior, options: argparse.Name
     network = SweetTok(make_config(recipe.model), language_prior(words))
     samples = Sampler(find_entries(options.train), recipe).first(recipe.init_samples)
     with torch.no_grad():
-        network.initialise(to_video(samples.frames, CPU))
+        network.initialise(to_video(torch.from_numpy(samples.frames)))
     network.eval()
 
     @torch.inference_mode()
     def shown(frames: np.ndarray) -> np.ndarray:
-        return to_frames(network(to_video(frames, CPU)).reconstruction)
+        return to_frames(network(to_video(torch.from_numpy(frames))).reconstruction).numpy()
 
     return validation_psnr(find_entries([options.val]), recipe.frames, shown)
 

@@ -85,7 +85,8 @@ def decode(
     check_target(target, force)
     if audio_from is not None:
         _check_audio(audio_from, target, meta.image, out)
-    from sweettok_cli.pipeline.video import check_match, decode_video
+    from sweettok_cli.pipeline.decode import decode_video
+    from sweettok_cli.tokens.description import check_match
     from sweettok_cli.video.writer import DEFAULT_CRF
     from sweettok_cli.zoo.load import load_tokenizer
 

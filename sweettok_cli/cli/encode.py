@@ -150,7 +150,7 @@ def _encode_one(
     force: bool,
     out: Output,
 ) -> dict[str, Any]:
-    from sweettok_cli.pipeline.video import encode_video
+    from sweettok_cli.pipeline.encode import encode_video
     from sweettok_cli.tokens import token_cost, write_tokens
 
     start = time.perf_counter()

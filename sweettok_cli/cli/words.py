@@ -143,7 +143,7 @@ class _Opener:
         return self._model or tokens.meta.model
 
     def _encode(self, file: Path) -> Tokens:
-        from sweettok_cli.pipeline.video import encode_video
+        from sweettok_cli.pipeline.encode import encode_video
         from sweettok_cli.zoo.load import load_tokenizer
 
         if self._tokenizer is None:

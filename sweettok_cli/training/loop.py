@@ -168,7 +168,7 @@ class Run:
             return
         self.say(f"initialising from {self.recipe.init_samples} samples")
         with torch.no_grad():
-            initialise(to_video(self.sampler.first(self.recipe.init_samples).frames, self.accelerator.device))
+            initialise(self._video(self.sampler.first(self.recipe.init_samples).frames))
 
     def train(self) -> dict[str, Any]:
         """Train until steps or minutes are used up, or a signal asks to stop; returns a summary.
@@ -232,7 +232,7 @@ class Run:
             batch, wait = next(batches)
             taken.append(batch)
             waited += wait
-            video = to_video(batch.frames, accelerator.device)
+            video = self._video(batch.frames)
             with accelerator.no_sync(state.trained) if left else nullcontext():
                 output = state.trained(video)
                 quantizer = quantizer_losses(output) if self.stage.with_quantizer else {}
@@ -327,8 +327,11 @@ class Run:
     def _reconstruct(self, frames: np.ndarray) -> np.ndarray:
         """uint8 [b, t, h, w, 3] through the averaged weights and back."""
         with self.accelerator.autocast():
-            output = self.state.averaged(to_video(frames, self.accelerator.device))
-        return to_frames(output.reconstruction)
+            output = self.state.averaged(self._video(frames))
+        return to_frames(output.reconstruction).cpu().numpy()
+
+    def _video(self, frames: np.ndarray) -> Tensor:
+        return to_video(torch.from_numpy(np.ascontiguousarray(frames)).to(self.accelerator.device))
 
     def _save(self) -> None:
         """Export the averaged weights, then write the checkpoint: where there is one, there is a model."""

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
 
-from sweettok_cli.pipeline.video import encode_video
+from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import Tokens, write_tokens
 from sweettok_cli.video import VideoReader, probe, write_image
 

@@ -20,7 +20,8 @@ from sweettok_cli.evaluation.protocol import Protocol, SpatialFit, find_protocol
 from sweettok_cli.metrics.codebook_use import CodeCounts
 from sweettok_cli.metrics.comparison import Comparison
 from sweettok_cli.metrics.psnr import Psnr, decibels
-from sweettok_cli.pipeline.video import decode_frames, encode_video
+from sweettok_cli.models.common.tokenizer import decode_frames
+from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens.layout import token_cost
 from sweettok_cli.video import VideoReader
 

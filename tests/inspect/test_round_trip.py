@@ -14,7 +14,7 @@ from PIL import Image
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
 from sweettok_cli.inspect.side_by_side import SideBySide
-from sweettok_cli.pipeline.video import decode_frames
+from sweettok_cli.models.common.tokenizer import decode_frames
 from sweettok_cli.tokens import read_tokens
 from sweettok_cli.video import VideoReader, probe, write_image
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,15 +38,14 @@ class SweetTokTokenizer(NetworkTokenizer):
         return self._words
 
     @torch.inference_mode()
-    def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
-        """As :meth:`Tokenizer.encode_clips`."""
+    def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
+        """As :meth:`Tokenizer.encode_batch`."""
         with self.autocast():
-            ids = self.network.encode(to_video(clips, self.device))
-        return {"spatial": _indices(ids.spatial), "temporal": _indices(ids.temporal)}
+            return self.network.encode(to_video(clips))._asdict()
 
     @torch.inference_mode()
-    def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
-        """As :meth:`Tokenizer.decode_clips`.
+    def decode_batch(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Tensor:
+        """As :meth:`Tokenizer.decode_batch`.
 
         Raises:
             SweettokError: the network ends before pixels, as the published first stage does.
@@ -57,14 +55,6 @@ class SweetTokTokenizer(NetworkTokenizer):
                 f"{self.spec.name} is a first-stage network, which encodes and has no pixel decoder; "
                 "decode with a model of a later stage."
             )
-        spatial, temporal = (
-            torch.from_numpy(arrays[half].astype(np.int64)).to(self.device)
-            for half in ("spatial", "temporal")
-        )
         with self.autocast():
-            video = self.network.decode(spatial, temporal, height, width)
+            video = self.network.decode(tokens["spatial"], tokens["temporal"], height, width)
         return to_frames(video, truncate=self.truncate)
-
-
-def _indices(ids: Tensor) -> np.ndarray:
-    return ids.cpu().numpy().astype(np.uint16)
