@@ -23,7 +23,7 @@ from sweettok_cli.cli.encode import encode
 from sweettok_cli.cli.evaluate import evaluate
 from sweettok_cli.cli.info import info
 from sweettok_cli.cli.models import models_app
-from sweettok_cli.cli.output import debugging, explain
+from sweettok_cli.cli.output import FAILED, INTERRUPTED, debugging, explain
 from sweettok_cli.cli.roundtrip import roundtrip
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
@@ -99,9 +99,9 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read our output has seen enough; what is left has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
+        raise SystemExit(FAILED) from None
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        raise SystemExit(INTERRUPTED) from None
     except Exception as error:
         _give_up(error)
 
@@ -114,4 +114,4 @@ def _give_up(error: Exception) -> NoReturn:
     if debugging():
         raise error
     print(f"error: {explain(error)}", file=sys.stderr)
-    raise SystemExit(1) from None
+    raise SystemExit(FAILED) from None

@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_MODEL = "sweettok-small"
-
 
 class Device(StrEnum):
     """Where the model runs."""

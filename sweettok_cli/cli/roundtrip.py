@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweettok_cli.cli.options import (
-    DEFAULT_MODEL,
     BatchClipsOption,
     Device,
     DeviceOption,
@@ -23,6 +22,7 @@ from sweettok_cli.cli.options import (
 )
 from sweettok_cli.cli.output import Output, count
 from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
+from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from sweettok_cli.inspect.round_trip import Roundtrip, RoundtripFiles

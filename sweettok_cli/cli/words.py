@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweettok_cli.cli.options import DEFAULT_MODEL, ForceOption, JsonOption, QuietOption
+from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
 from sweettok_cli.cli.output import Output, as_text, debugging, explain
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
