@@ -100,18 +100,11 @@ def _record(file: Path, files: RoundtripFiles, result: Roundtrip) -> dict[str, A
     cost = token_cost(meta)
     return {
         "file": str(file),
-        "model": meta.model,
-        "width": meta.width,
-        "height": meta.height,
-        "frames": meta.frames,
-        "clips": meta.clips,
+        **{name: getattr(meta, name) for name in ("model", "width", "height", "frames", "clips")},
         "psnr": sum(comparison.psnr) / comparison.frames,
         "ssim": sum(comparison.ssim) / comparison.frames,
         "seam_flicker": comparison.flicker.ratio,
-        "tokens": cost.tokens,
-        "indices": cost.indices,
-        "bits": cost.bits,
-        "bits_per_pixel": cost.bits_per_pixel,
+        **{name: getattr(cost, name) for name in ("tokens", "indices", "bits", "bits_per_pixel")},
         "seconds": {"encode": result.encode_seconds, "decode": result.decode_seconds},
         "files": {name: str(path) for name, path in files.paths().items()},
         "per_frame": [
