@@ -74,6 +74,7 @@ def encode(
     """
     use_one_heap()
     from sweettok_cli.pipeline.folder import encode_folder, is_batch
+    from sweettok_cli.tokens import token_cost
 
     if force and skip_existing:
         raise typer.BadParameter("it contradicts --force", param_hint="--skip-existing")
@@ -111,16 +112,17 @@ def encode(
             out.error(reason)
             continue
         record: dict[str, Any] = {"source": str(result.source), "output": str(result.output)}
-        if result.encoded is None:
-            summary["skipped"].append(record)
+        summary[result.status].append(record)
+        if result.meta is None:
             continue
-        encoded = result.encoded
+        meta, cost = result.meta, token_cost(result.meta)
         out.say(
-            f"{result.source} -> {result.output}: {count(encoded.frames, 'frame')}, "
-            f"{count(encoded.clips, 'clip')}, {encoded.tokens:,} tokens, "
-            f"{encoded.bits / 1000:.1f} kbit, {encoded.seconds:.1f} s"
+            f"{result.source} -> {result.output}: {count(meta.frames, 'frame')}, "
+            f"{count(meta.clips, 'clip')}, {cost.tokens:,} tokens, {cost.bits / 1000:.1f} kbit, {result.seconds:.1f} s"
         )
-        summary["encoded"].append({**record, **vars(encoded), "seconds": round(encoded.seconds, 3)})
+        record |= {name: getattr(meta, name) for name in ("model", "frames", "clips")}
+        record |= {name: getattr(cost, name) for name in ("tokens", "indices", "bits")}
+        record |= {"file_bytes": Path(record["output"]).stat().st_size, "seconds": round(result.seconds, 3)}
         if not as_json:
             print(result.output, flush=True)
     if batch or summary["skipped"]:

@@ -11,7 +11,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -22,7 +22,7 @@ from sweettok_cli.video.source import MEDIA, PICTURES, check_readable, find_file
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
-
+    from sweettok_cli.tokens import TokenMeta
 
 SUFFIX = ".npz"
 
@@ -36,31 +36,6 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A token file that was written.
-
-    Attributes:
-        model: name of the model.
-        frames: of the source.
-        clips: that they were cut into.
-        tokens: of all clips.
-        indices: codebook indices behind them.
-        bits: true bits, see :class:`~sweettok_cli.tokens.TokenCost`.
-        file_bytes: size of the token file.
-        seconds: that reading, encoding and writing took.
-    """
-
-    model: str
-    frames: int
-    clips: int
-    tokens: int
-    indices: int
-    bits: float
-    file_bytes: int
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Result:
     """What became of one source.
 
@@ -69,34 +44,17 @@ class Result:
         output: its token file; None if it was not told where to put one.
         status: ``encoded``; ``skipped``, because there is an output; ``refused``, before any model was asked,
             because it cannot be read or its output not be written; or ``failed``.
-        encoded: what was written, if something was.
         error: why it was refused or failed.
+        meta: of the tokens, if it was encoded; :func:`~sweettok_cli.tokens.token_cost` says what they cost.
+        seconds: that reading, encoding and writing took.
     """
 
     source: Path
     output: Path | None
     status: Literal["encoded", "skipped", "refused", "failed"]
-    encoded: Encoded | None = None
     error: Exception | None = None
-
-
-@dataclass
-class Plan:
-    """What is to be done.
-
-    Attributes:
-        jobs: in the order of what was given, folders sorted by name.
-        batch: more than one file, or a folder.
-        refused: sources that cannot even be tried.
-    """
-
-    jobs: list[Job] = field(default_factory=list)
-    batch: bool = False
-    refused: list[Result] = field(default_factory=list)
-
-    def refuse(self, source: Path, reason: str) -> None:
-        """Note why nothing can be made of a source."""
-        self.refused.append(Result(source, None, "refused", error=SweettokError(reason)))
+    meta: TokenMeta | None = None
+    seconds: float = 0.0
 
 
 def is_batch(inputs: Sequence[Path]) -> bool:
@@ -129,25 +87,26 @@ def encode_folder(
         force: replace outputs that exist; without it, and without ``skip_existing``, their sources are
             refused.
         skip_existing: leave out what has an output.
-        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
-        overlap: frames that each clip repeats of the one before.
+        batch_clips: as for :func:`encode_job`, like ``overlap``.
+        overlap: see there.
         watch: given each job's place, their number and the source's name; see
             :data:`~sweettok_cli.runtime.Watcher`.
 
     Raises:
         SweettokError: ``output`` has the wrong kind, there is nothing to encode, or there is no such model.
     """
-    plan = plan_jobs(inputs, output, to_folder)
-    yield from plan.refused
+    planned, refused = plan_jobs(inputs, output, to_folder)
+    yield from refused
+    make_folder = to_folder or is_batch(inputs)
     jobs = []
-    for job in plan.jobs:
+    for job in planned:
         if skip_existing and job.output.is_file():
             yield Result(job.source, job.output, "skipped")
             continue
         try:
-            _prepare(job, force, make_folder=plan.batch or to_folder)
+            _prepare(job, force, make_folder)
         except SweettokError as error:
-            yield Result(job.source, job.output, "refused", error=error)
+            yield Result(job.source, job.output, "refused", error)
         else:
             jobs.append(job)
     if not jobs:
@@ -182,7 +141,7 @@ def encode_job(
     """
     # The model's code takes seconds to import; what is wrong with a plan should be told at once.
     from sweettok_cli.pipeline.video import encode_video
-    from sweettok_cli.tokens import token_cost, write_tokens
+    from sweettok_cli.tokens import write_tokens
 
     start = time.perf_counter()
     try:
@@ -194,16 +153,11 @@ def encode_job(
             on_progress=None if on_progress is None else trimming(on_progress),
         )
         write_tokens(job.output, tokens, force)
-        seconds, size = time.perf_counter() - start, job.output.stat().st_size
     # Whatever is wrong with one file of many must not cost the others.
     except Exception as error:
         _forget_locals(error)
-        return Result(job.source, job.output, "failed", error=error)
-    meta, cost = tokens.meta, token_cost(tokens.meta)
-    encoded = Encoded(
-        meta.model, meta.frames, meta.clips, cost.tokens, cost.indices, cost.bits, size, seconds
-    )
-    return Result(job.source, job.output, "encoded", encoded)
+        return Result(job.source, job.output, "failed", error)
+    return Result(job.source, job.output, "encoded", meta=tokens.meta, seconds=time.perf_counter() - start)
 
 
 def _prepare(job: Job, force: bool, make_folder: bool) -> None:
@@ -226,8 +180,10 @@ def _forget_locals(error: BaseException | None) -> None:
         error = error.__cause__ or error.__context__
 
 
-def plan_jobs(inputs: Sequence[Path], output: Path | None, to_folder: bool = False) -> Plan:
-    """Lay out where the output of every input goes.
+def plan_jobs(
+    inputs: Sequence[Path], output: Path | None, to_folder: bool = False
+) -> tuple[list[Job], list[Result]]:
+    """Lay out where the output of every input goes; nothing is made or checked yet.
 
     One file becomes a file of the same name ending in .npz beside it, or ``output``, or a file in the folder
     ``output``. For several inputs or a folder, ``output`` is a folder that keeps the structure of the inputs.
@@ -238,31 +194,52 @@ def plan_jobs(inputs: Sequence[Path], output: Path | None, to_folder: bool = Fal
         output: a file or a folder; None for beside the sources.
         to_folder: ``output`` names a folder even if there is none.
 
+    Returns:
+        Jobs in the order of what was given, folders sorted by name; and what cannot even be tried.
+
     Raises:
         SweettokError: ``output`` has the wrong kind, or nothing is left to do.
     """
-    plan = Plan(batch=is_batch(inputs))
-    if not plan.batch:
-        plan.jobs.append(Job(inputs[0], _single(inputs[0], output, to_folder)))
-        return plan
+    if not is_batch(inputs):
+        return [Job(inputs[0], _single(inputs[0], output, to_folder))], []
     if output is not None and output.exists() and not output.is_dir():
         raise SweettokError(f"{output} is a file; give a folder with -o for the outputs of several inputs.")
-    placed: list[tuple[Path, Path]] = []  # a source, and where its output goes but for the ending
+    refused: list[Result] = []
+
+    def refuse(source: Path, reason: str) -> None:
+        refused.append(Result(source, None, "refused", SweettokError(reason)))
+
+    def unreadable(error: OSError) -> None:
+        name = Path(error.filename)
+        refuse(name, f"{name} cannot be read ({error.strerror}); check its permissions.")
+
+    places: list[tuple[Path, Path]] = []  # a source, and where its output goes but for the ending
     for given in inputs:
         if given.is_dir():
             # As cp -r does: the folder's own name appears only where there are several.
             inside = Path(given.resolve().name) if len(inputs) > 1 else Path()
-            for source in _media_in(given, plan):
+            for source in find_files(given, MEDIA, unreadable):
                 relative = source.relative_to(given)
-                placed.append((source, source if output is None else output / inside / relative))
+                places.append((source, source if output is None else output / inside / relative))
         elif given.exists():
-            placed.append((given, given if output is None else output / given.name))
+            places.append((given, given if output is None else output / given.name))
         else:
-            plan.refuse(given, f"{given} does not exist; check the name.")
-    _name(plan, placed)
-    if not plan.jobs and not plan.refused:
+            refuse(given, f"{given} does not exist; check the name.")
+    places = list(dict.fromkeys(places))
+    short = Counter(place.with_suffix(SUFFIX) for _, place in places)
+    taken: dict[Path, Path] = {}
+    for source, place in places:
+        target = place.with_suffix(SUFFIX)
+        if short[target] > 1:
+            target = place.with_name(place.name + SUFFIX)
+        if taken.setdefault(target, source) != source:
+            refuse(
+                source,
+                f"{source} would become {target} as {taken[target]} does; give another folder with -o.",
+            )
+    if not taken and not refused:
         raise SweettokError(f"{inputs[0]} holds no video or image; name files with other endings one by one.")
-    return plan
+    return [Job(source, target) for target, source in taken.items()], refused
 
 
 def _single(source: Path, output: Path | None, to_folder: bool) -> Path:
@@ -275,34 +252,6 @@ def _single(source: Path, output: Path | None, to_folder: bool) -> Path:
             f"{output} does not end in {SUFFIX}; name it so, or end it with / to make it a folder."
         )
     return output
-
-
-def _media_in(folder: Path, plan: Plan) -> list[Path]:
-    """What can be encoded; folders that cannot be read are noted."""
-
-    def note(error: OSError) -> None:
-        name = Path(error.filename or folder)
-        plan.refuse(name, f"{name} cannot be read ({error.strerror}); check its permissions.")
-
-    return find_files(folder, MEDIA, note)
-
-
-def _name(plan: Plan, placed: list[tuple[Path, Path]]) -> None:
-    placed = list(dict.fromkeys(placed))
-    short = Counter(place.with_suffix(SUFFIX) for _, place in placed)
-    taken: dict[Path, Path] = {}
-    for source, place in placed:
-        output = place.with_suffix(SUFFIX)
-        if short[output] > 1:
-            output = place.with_name(place.name + SUFFIX)
-        if output in taken:
-            plan.refuse(
-                source,
-                f"{source} would become {output} as {taken[output]} does; give another folder with -o.",
-            )
-            continue
-        taken[output] = source
-        plan.jobs.append(Job(source, output))
 
 
 def decoded_path(tokens_file: Path, output: Path | None, image: bool) -> Path:
