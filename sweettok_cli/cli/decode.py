@@ -8,16 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sweettok_cli.cli.options import (
-    BatchClipsOption,
-    Device,
-    DeviceOption,
-    Dtype,
-    DtypeOption,
-    ForceOption,
-    JsonOption,
-    QuietOption,
-)
+from sweettok_cli.cli import options
 from sweettok_cli.cli.output import Output, count
 from sweettok_cli.runtime import use_one_heap
 
@@ -33,7 +24,7 @@ def decode(
             show_default="NAME.decoded.mp4",
         ),
     ] = None,
-    force: ForceOption = False,
+    force: options.ForceOption = False,
     audio_from: Annotated[
         Path | None,
         typer.Option(
@@ -53,11 +44,11 @@ def decode(
             "--model", "-m", help="Name or folder of the model.", show_default="the one that encoded"
         ),
     ] = None,
-    device: DeviceOption = Device.auto,
-    dtype: DtypeOption = Dtype.auto,
-    batch_clips: BatchClipsOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    batch_clips: options.BatchClipsOption = None,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Decode a token file into a video or an image.
 

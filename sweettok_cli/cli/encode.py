@@ -9,25 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweettok_cli.cli.options import (
-    BatchClipsOption,
-    Device,
-    DeviceOption,
-    Dtype,
-    DtypeOption,
-    ForceOption,
-    JsonOption,
-    ModelOption,
-    OverlapOption,
-    QuietOption,
-    SampleOption,
-)
+from sweettok_cli.cli import options
 from sweettok_cli.cli.output import FAILED, Output, count, debugging, explain
 from sweettok_cli.runtime import OnProgress, use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
+    from sweettok_cli.pipeline.folder import Result
 
 
 def encode(
@@ -45,19 +34,19 @@ def encode(
             metavar="PATH",
         ),
     ] = None,
-    force: ForceOption = False,
+    force: options.ForceOption = False,
     skip_existing: Annotated[
         bool,
         typer.Option("--skip-existing", help="Leave out what has been encoded before: resume a long job."),
     ] = False,
-    model: ModelOption = DEFAULT_MODEL,
-    device: DeviceOption = Device.auto,
-    dtype: DtypeOption = Dtype.auto,
-    batch_clips: BatchClipsOption = None,
-    overlap: OverlapOption = 0,
-    sample: SampleOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    model: options.ModelOption = DEFAULT_MODEL,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    batch_clips: options.BatchClipsOption = None,
+    overlap: options.OverlapOption = 0,
+    sample: options.SampleOption = None,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Encode videos and images into token files (.npz).
 
@@ -74,7 +63,6 @@ def encode(
     """
     use_one_heap()
     from sweettok_cli.pipeline.folder import encode_folder, is_batch
-    from sweettok_cli.tokens import token_cost
 
     if force and skip_existing:
         raise typer.BadParameter("it contradicts --force", param_hint="--skip-existing")
@@ -111,22 +99,34 @@ def encode(
             summary["failed"].append({"source": str(result.source), "error": reason})
             out.error(reason)
             continue
-        record: dict[str, Any] = {"source": str(result.source), "output": str(result.output)}
+        record = _record(result)
         summary[result.status].append(record)
-        if result.meta is None:
-            continue
-        meta, cost = result.meta, token_cost(result.meta)
-        out.say(
-            f"{result.source} -> {result.output}: {count(meta.frames, 'frame')}, "
-            f"{count(meta.clips, 'clip')}, {cost.tokens:,} tokens, {cost.bits / 1000:.1f} kbit, {result.seconds:.1f} s"
-        )
-        record |= {name: getattr(meta, name) for name in ("model", "frames", "clips")}
-        record |= {name: getattr(cost, name) for name in ("tokens", "indices", "bits")}
-        record |= {"file_bytes": Path(record["output"]).stat().st_size, "seconds": round(result.seconds, 3)}
-        if not as_json:
-            print(result.output, flush=True)
+        if result.meta is not None:
+            out.say(
+                f"{result.source} -> {result.output}: {count(result.meta.frames, 'frame')}, "
+                f"{count(result.meta.clips, 'clip')}, {record['tokens']:,} tokens, "
+                f"{record['bits'] / 1000:.1f} kbit, {result.seconds:.1f} s"
+            )
+            if not as_json:
+                print(result.output, flush=True)
     if batch or summary["skipped"]:
         out.say(", ".join(f"{len(records)} {name}" for name, records in summary.items()))
     out.result(summary, None)
     if summary["failed"]:
         raise typer.Exit(FAILED)
+
+
+def _record(result: Result) -> dict[str, Any]:
+    from sweettok_cli.tokens import token_cost
+
+    record: dict[str, Any] = {"source": str(result.source), "output": str(result.output)}
+    if result.output is None or result.meta is None:
+        return record
+    meta, cost = result.meta, token_cost(result.meta)
+    return {
+        **record,
+        **{name: getattr(meta, name) for name in ("model", "frames", "clips")},
+        **{name: getattr(cost, name) for name in ("tokens", "indices", "bits")},
+        "file_bytes": result.output.stat().st_size,
+        "seconds": round(result.seconds, 3),
+    }

@@ -7,19 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweettok_cli.cli.options import (
-    BatchClipsOption,
-    Device,
-    DeviceOption,
-    Dtype,
-    DtypeOption,
-    ForceOption,
-    JsonOption,
-    ModelOption,
-    OverlapOption,
-    QuietOption,
-    SampleOption,
-)
+from sweettok_cli.cli import options
 from sweettok_cli.cli.output import Output, count
 from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
@@ -43,15 +31,15 @@ def roundtrip(
     gain: Annotated[
         float, typer.Option("--gain", min=0.1, help="How much larger the difference is shown.")
     ] = 4.0,
-    model: ModelOption = DEFAULT_MODEL,
-    overlap: OverlapOption = 0,
-    sample: SampleOption = None,
-    batch_clips: BatchClipsOption = None,
-    device: DeviceOption = Device.auto,
-    dtype: DtypeOption = Dtype.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    model: options.ModelOption = DEFAULT_MODEL,
+    overlap: options.OverlapOption = 0,
+    sample: options.SampleOption = None,
+    batch_clips: options.BatchClipsOption = None,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    force: options.ForceOption = False,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Encode a clip, decode it again, and show what became of it.
 
