@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from block_tokenizer import BlockTokenizer
 
 from sweettok_cli.tokens import read_tokens
 from sweettok_cli.video import probe, write_image
@@ -30,8 +29,8 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_clip_leaves_its_files_and_figures(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
-    ran = cli("roundtrip", clip)
+def test_a_clip_leaves_its_files_and_figures(cli: Cli, model_folder: Path, clip: Path) -> None:
+    ran = cli("roundtrip", clip, "--model", model_folder)
     assert ran.code == 0
     folder = clip.parent / "clip.roundtrip"
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -49,8 +48,19 @@ def test_a_clip_leaves_its_files_and_figures(cli: Cli, blocks: list[BlockTokeniz
     assert (decoded.width, decoded.height, decoded.frames, decoded.rate) == (454, 256, 20, 10)
 
 
-def test_json_names_files_and_scores_every_frame(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
-    ran = cli("roundtrip", clip, "-o", clip.parent / "out", "--gain", 8, "--json", "--quiet")
+def test_json_names_files_and_scores_every_frame(cli: Cli, model_folder: Path, clip: Path) -> None:
+    ran = cli(
+        "roundtrip",
+        clip,
+        "--model",
+        model_folder,
+        "-o",
+        clip.parent / "out",
+        "--gain",
+        8,
+        "--json",
+        "--quiet",
+    )
     assert ran.err == ""
     record = json.loads(ran.out)
     assert set(record["files"]) == KINDS
@@ -60,37 +70,34 @@ def test_json_names_files_and_scores_every_frame(cli: Cli, blocks: list[BlockTok
     assert record["seconds"]["encode"] > 0
 
 
-def test_a_picture_and_a_named_output(cli: Cli, blocks: list[BlockTokenizer], picture: Path) -> None:
+def test_a_picture_and_a_named_output(cli: Cli, model_folder: Path, picture: Path) -> None:
     target = picture.parent / "shown.png"
-    ran = cli("roundtrip", picture, "-o", target)
+    ran = cli("roundtrip", picture, "--model", model_folder, "-o", target)
     assert ran.code == 0
     assert target.is_file() and (picture.parent / "shown.decoded.png").is_file()
     assert "mean of 1 frame, 70x40, 1 clip\n" in ran.out
 
 
-def test_nothing_is_overwritten_unasked(cli: Cli, blocks: list[BlockTokenizer], picture: Path) -> None:
-    assert cli("roundtrip", picture).code == 0
-    blocks.clear()
-    ran = cli("roundtrip", picture)
+def test_nothing_is_overwritten_unasked(cli: Cli, model_folder: Path, picture: Path) -> None:
+    assert cli("roundtrip", picture, "--model", model_folder).code == 0
+    # No model is looked for where nothing can be written.
+    ran = cli("roundtrip", picture, "--model", "nosuch")
     assert ran.code == 1
     assert "--force" in ran.err
-    assert blocks == []
-    assert cli("roundtrip", picture, "--force").code == 0
+    assert cli("roundtrip", picture, "--model", model_folder, "--force").code == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"text, renamed"])
-def test_a_broken_source_leaves_nothing(
-    cli: Cli, blocks: list[BlockTokenizer], tmp_path: Path, content: bytes
-) -> None:
+def test_a_broken_source_leaves_nothing(cli: Cli, model_folder: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "broken.mp4").write_bytes(content)
-    ran = cli("roundtrip", tmp_path / "broken.mp4")
+    ran = cli("roundtrip", tmp_path / "broken.mp4", "--model", model_folder)
     assert ran.code == 1
     assert ran.err.startswith("error: ") and ran.err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]
     assert cli("roundtrip", tmp_path / "absent.mp4").code == 1
 
 
-def test_an_unknown_model_leaves_no_folder(cli: Cli, blocks: list[BlockTokenizer], picture: Path) -> None:
+def test_an_unknown_model_leaves_no_folder(cli: Cli, model_folder: Path, picture: Path) -> None:
     ran = cli("roundtrip", picture, "--model", "nosuch")
     assert ran.code == 1
     assert [path.name for path in picture.parent.iterdir()] == ["photo.png"]
