@@ -26,8 +26,8 @@ def tokenizer(model_folder: Path) -> Tokenizer:
 
 
 @pytest.fixture(scope="module")
-def encoded(examples: Path, tokenizer: Tokenizer) -> Tokens:
-    return encode_video(examples / CLIP, tokenizer)
+def encoded(small_clip: Path, tokenizer: Tokenizer) -> Tokens:
+    return encode_video(small_clip, tokenizer)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_tokens_become_the_video_they_were(cli: Cli, model_folder: Path, tokens:
     target = tokens.with_name("clip.decoded.mp4")
     assert (ran.code, ran.out) == (0, f"{target}\n")
     info = probe(target)
-    assert (info.width, info.height, info.frames, info.rate) == (454, 256, 20, Fraction(10))
+    assert (info.width, info.height, info.frames, info.rate) == (112, 64, 20, Fraction(10))
 
 
 def test_an_image_becomes_an_image(
@@ -148,7 +148,7 @@ def test_bare_pixels(
     settings = "--model", model_folder, "--device", "cpu"
     assert cli("decode", tokens, *settings, "-o", tokens.with_name("clip.npy")).code == 0
     video = np.load(tokens.with_name("clip.npy"))
-    assert (video.dtype, video.shape) == (np.uint8, (20, 256, 454, 3))
+    assert (video.dtype, video.shape) == (np.uint8, (20, 64, 112, 3))
     np.testing.assert_array_equal(video, np.stack(list(decode_frames(read_tokens(tokens), tokenizer))))
     assert cli("decode", image_tokens, *settings, "-o", tokens.with_name("photo.npy")).code == 0
     assert np.load(tokens.with_name("photo.npy")).shape == (40, 70, 3)

@@ -17,11 +17,6 @@ CLIP = "intel-iot-devkit+sample-videos__001.mp4"
 
 
 @pytest.fixture
-def clip(tmp_path: Path, examples: Path) -> Path:
-    return Path(shutil.copy(examples / CLIP, tmp_path / "clip.mp4"))
-
-
-@pytest.fixture
 def folder(tmp_path: Path, clip: Path) -> Path:
     """Two good files in a tree, a broken one between them."""
     root = tmp_path / "in"
@@ -39,15 +34,15 @@ def test_a_clip_becomes_a_token_file(cli: Cli, model_folder: Path, clip: Path) -
     assert ran.out == f"{target}\n"
     assert "20 frames, 2 clips" in ran.err
     tokens = read_tokens(target)
-    assert (tokens.meta.source, tokens.meta.frames, tokens.meta.width) == ("clip.mp4", 20, 454)
-    assert tokens.meta.padded_width == 512
+    assert (tokens.meta.source, tokens.meta.frames, tokens.meta.width) == ("clip.mp4", 20, 112)
+    assert tokens.meta.padded_width == 128
 
 
 def test_json_is_one_object(cli: Cli, model_folder: Path, clip: Path) -> None:
     ran = cli("encode", clip, "--model", model_folder, "-o", clip.parent / "t.npz", "--json", "--quiet")
     assert ran.err == ""
     (record,) = json.loads(ran.out)["encoded"]
-    assert record["tokens"] == 2 * 80 * 32
+    assert record["tokens"] == 2 * 80 * 2
     assert record["indices"] == 3 * record["tokens"]
     assert record["file_bytes"] == (clip.parent / "t.npz").stat().st_size
 
