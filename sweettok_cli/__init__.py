@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sweettok_cli.runtime import __version__
+
 if TYPE_CHECKING:
     from sweettok_cli.zoo.load import load_tokenizer as load_tokenizer
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "load_tokenizer"]
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # Torch and PyAV are imported by the functions that need them: some of this must happen before they load.
 
+__version__ = "0.1.0"
+
 #: Called with what is done so far and, where it is known, how much there is.
 OnProgress = Callable[[int, "int | None"], None]
 #: Opened around each of many jobs, with its place (from 0), the number of jobs and its name.

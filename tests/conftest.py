@@ -79,6 +79,16 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one clip of 64x48."""
+    from small_run import write_clip
+
+    folder = tmp_path_factory.mktemp("small")
+    write_clip(folder / "small.mp4", 5, width=64, height=48)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def prior(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A word prior of a few dozen words with random vectors."""
     from small_network import word_prior

@@ -15,7 +15,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from sweettok_cli import __version__
 from sweettok_cli.cli.codebook import codebook_app
 from sweettok_cli.cli.decode import decode
 from sweettok_cli.cli.doctor import doctor
@@ -27,7 +26,7 @@ from sweettok_cli.cli.output import FAILED, INTERRUPTED, debugging, explain
 from sweettok_cli.cli.roundtrip import roundtrip
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
-from sweettok_cli.runtime import let_waiting_threads_sleep
+from sweettok_cli.runtime import __version__, let_waiting_threads_sleep
 
 # Plain help: it keeps the layout of the examples, reads well in a pipe, and answers in a third of the time.
 app = typer.Typer(

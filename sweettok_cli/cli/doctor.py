@@ -13,9 +13,9 @@ from typing import Any
 
 import typer
 
-from sweettok_cli import __version__
 from sweettok_cli.cli.options import JsonOption, QuietOption
 from sweettok_cli.cli.output import FAILED, Output
+from sweettok_cli.runtime import __version__
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 #: Distribution, module to import, the extra that brings it ("" for what every installation has).

@@ -187,7 +187,7 @@ def _about(
 ) -> dict[str, Any]:
     from importlib.metadata import PackageNotFoundError, version
 
-    from sweettok_cli import __version__
+    from sweettok_cli.runtime import __version__
 
     versions = {"sweettok": __version__}
     for package in ("wordfreq", "transformers", "torch", "numpy"):

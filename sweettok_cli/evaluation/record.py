@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
-from sweettok_cli import __version__
 from sweettok_cli.data.datasets import DATA_SETS
 from sweettok_cli.evaluation.journal import Journal
 from sweettok_cli.evaluation.method import Contender
@@ -23,7 +22,7 @@ from sweettok_cli.evaluation.summary import (
 )
 from sweettok_cli.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
 from sweettok_cli.metrics.comparison import SeamFlicker
-from sweettok_cli.runtime import environment
+from sweettok_cli.runtime import __version__, environment
 
 Row = dict[str, Any]
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from sweettok_cli import __version__
 from sweettok_cli.data.datasets.dataset import DataSet, Item
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.clip import Clip
@@ -25,7 +24,7 @@ from sweettok_cli.metrics.frechet import SOURCE
 from sweettok_cli.metrics.metric import Metric
 from sweettok_cli.metrics.psnr import Psnr
 from sweettok_cli.metrics.ssim import Structure
-from sweettok_cli.runtime import OnProgress, Watcher, versions
+from sweettok_cli.runtime import OnProgress, Watcher, __version__, versions
 
 _LAYOUT = 2
 """Of rows and arrays; another number makes older journals those of another run."""

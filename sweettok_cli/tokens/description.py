@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from sweettok_cli import __version__
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.runtime import __version__
 from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.tokens.meta import TokenMeta
 from sweettok_cli.video import Fit, VideoInfo, variable_times

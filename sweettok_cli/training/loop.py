@@ -305,7 +305,8 @@ class Run:
         if not (self.main and recipe.sample_every and self.held_out):
             return None
         side = int(max(side for side, _, _ in recipe.crop))
-        return SampleGrid(self.held_out[: max(1, recipe.hold_out)], recipe.frames, side)
+        entries, multiple = self.held_out[: max(1, recipe.hold_out)], self.network.config.multiple
+        return SampleGrid(entries, recipe.frames, side, multiple)
 
     def _draw(self, grid: SampleGrid | None) -> None:
         if grid is not None:
@@ -316,7 +317,8 @@ class Run:
             return None
         step, psnr = self.validated
         if step != self.state.step:
-            psnr = validation_psnr(self.held_out, self.recipe.frames, self._reconstruct)
+            multiple = self.network.config.multiple
+            psnr = validation_psnr(self.held_out, self.recipe.frames, multiple, self._reconstruct)
             self.validated = (self.state.step, psnr)
             self.journal.write("validate", self.state.step, psnr=round(psnr, 3), clips=len(self.held_out))
         return psnr

@@ -11,10 +11,10 @@ from sweettok_cli.data.clips import Entry
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.metrics.psnr import psnr
+from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.reader import read_clip
 
 VALIDATION_SIDE = 256
-_GRID = 64
 
 
 def centre_clip(entry: Entry, count: int, side: int) -> np.ndarray:
@@ -32,17 +32,24 @@ def centre_clip(entry: Entry, count: int, side: int) -> np.ndarray:
     return np.concatenate([cut, np.repeat(cut[-1:], count - len(cut), axis=0)])
 
 
-def pad_to_grid(frames: np.ndarray) -> np.ndarray:
-    """Continue frames [t, h, w, 3] at the right and bottom edge up to the network's grid."""
-    lacks = [(-size) % _GRID for size in frames.shape[1:3]]
-    return np.pad(frames, ((0, 0), (0, lacks[0]), (0, lacks[1]), (0, 0)), mode="edge")
+def pad_to_multiple(frames: np.ndarray, multiple: int) -> np.ndarray:
+    """Continue frames [t, h, w, 3] at the right and bottom edge until their sides are multiples."""
+    height, width = frames.shape[1:3]
+    return Fit.to_multiple(width, height, multiple).pad(frames)
 
 
 class SampleGrid:
-    """Some clips drawn beside what the network makes of them: a row a clip, pairs of source | result."""
+    """Some clips drawn beside what the network makes of them: a row a clip, pairs of source | result.
 
-    def __init__(self, entries: Sequence[Entry], frames: int, side: int):
-        clips = [pad_to_grid(centre_clip(entry, frames, side)) for entry in entries]
+    Args:
+        entries: the clips.
+        frames: of each that the network is given.
+        side: most pixels of the middle that are taken, before padding.
+        multiple: the sides that the network is given are multiples of this many pixels.
+    """
+
+    def __init__(self, entries: Sequence[Entry], frames: int, side: int, multiple: int):
+        clips = [pad_to_multiple(centre_clip(entry, frames, side), multiple) for entry in entries]
         size = [max(clip.shape[axis] for clip in clips) for axis in (1, 2)]
         pads = [
             ((0, 0), (0, size[0] - clip.shape[1]), (0, size[1] - clip.shape[2]), (0, 0)) for clip in clips
@@ -65,12 +72,17 @@ class SampleGrid:
 
 
 def validation_psnr(
-    entries: Sequence[Entry], count: int, reconstruct: Callable[[np.ndarray], np.ndarray]
+    entries: Sequence[Entry], count: int, multiple: int, reconstruct: Callable[[np.ndarray], np.ndarray]
 ) -> float:
-    """Mean over clips of the mean PSNR in dB of their first ``count`` frames, centre 256x256, in 8 bit."""
+    """Mean over clips of the mean PSNR in dB of their first ``count`` frames, centre 256x256, in 8 bit.
+
+    ``reconstruct`` is given frames padded to multiples of ``multiple`` pixels; the padding does not count.
+    """
     figures = []
     for entry in entries:
         source = centre_clip(entry, count, VALIDATION_SIDE)
-        made = reconstruct(pad_to_grid(source)[None])[0, :, : source.shape[1], : source.shape[2]]
+        made = reconstruct(pad_to_multiple(source, multiple)[None])[
+            0, :, : source.shape[1], : source.shape[2]
+        ]
         figures.append(float(np.mean([psnr(a, b) for a, b in zip(source, made, strict=True)])))
     return float(np.mean(figures))

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-GRID = 64
-
 
 @dataclass(frozen=True)
 class Fit:
@@ -27,7 +25,7 @@ class Fit:
             )
 
     @classmethod
-    def to_multiple(cls, width: int, height: int, multiple: int = GRID) -> Fit:
+    def to_multiple(cls, width: int, height: int, multiple: int) -> Fit:
         """The smallest size that holds the picture and whose sides are multiples of ``multiple``."""
         if multiple < 1:
             raise ValueError(f"the grid must be at least 1 pixel, not {multiple}")

@@ -50,7 +50,7 @@ class WordMap:
     Args:
         tokens: of the family sweettok.
         counts: of all their words.
-        region: side in pixels. That of the model's tiles (64) is the smallest for which it is sure that
+        region: side in pixels. That of the model's tiles is the smallest for which it is sure that
             tokens speak of what lies in it.
     """
 

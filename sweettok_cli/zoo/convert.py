@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sweettok_cli import __version__
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import sha256_file
+from sweettok_cli.runtime import __version__
 from sweettok_cli.storage.checkpoint_file import (
     AVERAGED_FOLDER,
     FOLDER_FILES,

@@ -39,7 +39,7 @@ def model_card(header: ModelHeader, repository: str) -> str:
         **{title: str(header.source[key]) for key, title in _SAID.items() if header.source.get(key)},
     }
     table = "\n".join(f"| {title} | {value} |" for title, value in rows.items())
-    latents = FAMILIES.get(header.family) == ("latents",)
+    latents = "latents" in FAMILIES.get(header.family, {})
     kind = "Continuous latents" if latents else "Discrete tokens"
     return f"""---
 license: {"mit" if license_name.upper() == "MIT" else "other"}

@@ -38,7 +38,7 @@ def _sweettok(header: ModelHeader) -> TokenizerSpec:
     from sweettok_cli.models.sweettok.folder import HALVES, read_network_config, read_words
 
     config, words = read_network_config(header.folder), read_words(header.folder)
-    side = config.tile * config.patch
+    side = config.multiple
     tokens = dict(zip(HALVES, config.token_counts(side, side), strict=True))
     sizes = {half: [len(words[half][kind]) for kind in ("modifiers", "heads")] for half in HALVES}
     return TokenizerSpec(

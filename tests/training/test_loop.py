@@ -143,6 +143,20 @@ def test_everything_is_left_behind(tiny: Recipe, clips: Path, prior: Path, tmp_p
     assert not list(out.rglob(".*")), "temporary files stay"
 
 
+@pytest.mark.parametrize("look", ["validate_every", "sample_every"])
+def test_clips_smaller_than_a_tile_are_looked_at(
+    tiny: Recipe, clips: Path, small_clip: Path, prior: Path, tmp_path: Path, look: str
+) -> None:
+    out, tiles_of_128 = tmp_path / "run", {**tiny.model, "tile": 16}
+    recipe = dataclasses.replace(tiny, steps=1, model=tiles_of_128, crop=[[128, 1, 1.0]], **{look: 1})
+    run(recipe, clips, out, prior, val=small_clip)
+    if look == "validate_every":
+        assert [r["psnr"] > 0 for r in records(out, "validate")] == [True]
+    else:
+        with Image.open(out / "samples" / "00000001.png") as grid:
+            assert grid.size == (128 * 6, 128)
+
+
 def test_exported_model_is_the_average(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
     run(tiny, clips, tmp_path / "run", prior)
     averaged = {n.removeprefix("module."): v for n, v in final_state(tmp_path / "run")["averaged"].items()}

@@ -13,7 +13,10 @@ from sweettok_cli.training.samples import SampleGrid, centre_clip, validation_ps
 from sweettok_cli.video.reader import read_clip
 
 
-def test_figure_is_the_mean_over_frames_and_clips_without_padding(clips: Path) -> None:
+@pytest.mark.parametrize(("multiple", "padded"), [(64, (128, 128)), (24, (96, 96)), (256, (256, 256))])
+def test_figure_is_the_mean_over_frames_and_clips_without_padding(
+    clips: Path, multiple: int, padded: tuple[int, int]
+) -> None:
     entries = find_entries([clips / "inner"])
     shapes = []
 
@@ -24,8 +27,10 @@ def test_figure_is_the_mean_over_frames_and_clips_without_padding(clips: Path) -
         made[:, :, 80:] = 0  # only padding lies there: the clips are 96x80
         return made.astype(np.uint8)
 
-    assert validation_psnr(entries, 17, off_by_five) == pytest.approx(20 * np.log10(255 / 5), abs=1e-6)
-    assert shapes == [(1, 17, 128, 128, 3)] * 3
+    assert validation_psnr(entries, 17, multiple, off_by_five) == pytest.approx(
+        20 * np.log10(255 / 5), abs=1e-6
+    )
+    assert shapes == [(1, 17, *padded, 3)] * 3
 
 
 def test_centre_is_cut_and_short_clips_filled(clips: Path) -> None:
@@ -37,7 +42,7 @@ def test_centre_is_cut_and_short_clips_filled(clips: Path) -> None:
 
 
 def test_grid_shows_source_beside_result(clips: Path, tmp_path: Path) -> None:
-    grid = SampleGrid(find_entries([clips / "inner"])[:2], 17, 64)
+    grid = SampleGrid(find_entries([clips / "inner"])[:2], 17, 64, 64)
     grid.draw(lambda batch: 255 - batch, tmp_path / "samples" / "1.png")
     with Image.open(tmp_path / "samples" / "1.png") as picture:
         pixels = np.asarray(picture)

@@ -23,10 +23,10 @@ def test_crop_undoes_pad(width: int, height: int, multiple: int, batch: list[int
 
 
 def test_sizes_that_do_not_match_are_refused() -> None:
-    fit = Fit.to_multiple(60, 50)
+    fit = Fit.to_multiple(60, 50, 64)
     with pytest.raises(ValueError, match="expected 50 rows of 60"):
         fit.pad(np.zeros((60, 50, 3), np.uint8))
     with pytest.raises(ValueError, match="expected 64 rows of 64"):
         fit.crop(np.zeros((50, 60, 3), np.uint8))
     with pytest.raises(ValueError, match="empty"):
-        Fit.to_multiple(0, 5)
+        Fit.to_multiple(0, 5, 64)

@@ -13,7 +13,8 @@ import pytest
 from hub_server import TOKEN, HubServer
 from small_converter import model_files
 
-from sweettok_cli.storage.model_folder import read_header
+from sweettok_cli.storage.model_folder import ModelHeader, read_header
+from sweettok_cli.tokens.meta import FAMILIES
 from sweettok_cli.zoo.push import model_card
 
 SOURCE = {"repository": "microsoft/VidTok", "path": "checkpoints/a.ckpt", "weights_license": "MIT"}
@@ -139,3 +140,18 @@ def test_a_card_tells_what_is_known(folder: Path) -> None:
     assert read_header(folder).weights_sha256 in text
     assert "sweettok models pull me/trial" in text
     assert "Discrete tokens" in text and "None were measured" in text
+
+
+KINDS = {
+    "sweettok": "Discrete tokens",
+    "omnitokenizer": "Discrete tokens",
+    "vidtok-fsq": "Discrete tokens",
+    "vidtok-kl": "Continuous latents",
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_card_says_what_the_family_stores(family: str, tmp_path: Path) -> None:
+    text = model_card(ModelHeader(tmp_path, "trial", family, "0" * 64, {}), "me/trial")
+    assert f"of the family {family}, stored for sweettok. {KINDS[family]}.\n" in text
+    assert [kind for kind in sorted(set(KINDS.values())) if kind in text] == [KINDS[family]]

@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweettok_cli.models.common.linear import Linear
-from sweettok_cli.models.common.patches import PatchEmbedding, cut_first_frame, cut_later_frames
-from sweettok_cli.models.common.pixel_decoder import PixelDecoder
+from sweettok_cli.models.common.patches import PatchEmbedding, ToPixels, cut_first_frame, cut_later_frames
 from sweettok_cli.models.common.quantizing import Coded, NearestCode
 from sweettok_cli.models.common.tiles import TileGrid, TimeColumns
 from sweettok_cli.models.common.transformer import StackConfig, Transformer
@@ -115,6 +114,21 @@ class OmniEncoder(nn.Module):
         return torch.cat([first, later], dim=1)
 
 
+class PixelDecoder(nn.Module):
+    """Latent volume to video: temporal transformer first, then spatial, then pixels (OmniTokenizer)."""
+
+    def __init__(self, spatial: StackConfig, temporal: StackConfig, patch: int, temporal_patch: int) -> None:
+        super().__init__()
+        self.temporal = Transformer(temporal)
+        self.spatial = Transformer(spatial)
+        self.to_pixels = ToPixels(spatial.dim, patch, temporal_patch)
+
+    def forward(self, latents: Tensor, grid: TileGrid) -> Tensor:
+        """Latents [b, t, h, w, d] -> video [b, 3, 1 + (t-1)*temporal_patch, ...], not clamped."""
+        latents = self.temporal(latents, TimeColumns(grid.height, grid.width))
+        return self.to_pixels(self.spatial(latents, grid))
+
+
 class OmniTokenizer(nn.Module):
     """The tokenizer network.
 
@@ -145,7 +159,7 @@ class OmniTokenizer(nn.Module):
         self.config.latent_frames(video.shape[2])  # refuses what does not fit
         return F.normalize(self.pre_vq(self.encoder(video)).float(), dim=-1)
 
-    def quantise(self, latents: Tensor) -> Coded:
+    def quantize(self, latents: Tensor) -> Coded:
         """Latents [b, t', h', w', c] -> indices, code vectors, commitment loss."""
         return self.codebook(latents)
 

@@ -3,11 +3,14 @@
 Every volume is [b, t, h, w, d] with t latent frames (the first frame, then one per group of frames). Spatial
 queries read each layer of the feature stack, averaged over time; temporal queries, one per patch column, read
 what moves: the differences of neighbouring latent frames, or what appearance leaves over of each.
+
+The published network ends in codes of a proxy tokenizer, OmniTokenizer, whose decoder makes the pixels (3.3).
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweettok_cli.models.common.linear import Linear
@@ -19,6 +22,7 @@ from sweettok_cli.models.common.tiles import (
     volume_to_tokens,
 )
 from sweettok_cli.models.common.transformer import Transformer
+from sweettok_cli.models.omnitokenizer.network import PixelDecoder
 from sweettok_cli.models.sweettok.config import SweetTokConfig
 
 # Queries are few: where features attend in windows, queries see their whole tile.
@@ -183,3 +187,48 @@ class Decoder(nn.Module):
                 context = columns.fold(temporal_states[reader - 1])  # [(b h w), 1, d]
                 x = self.motion.layers[reader - 1](x, columns, context)
         return self.norm(self.features.norm_out(x))
+
+
+class ProxyHead(nn.Sequential):
+    """Features [..., d] -> one logit for each of the proxy tokenizer's codes [..., codes]."""
+
+    def __init__(self, dim: int, hidden: int, codes: int) -> None:
+        super().__init__()
+        self.add_module("hidden", Linear(dim, hidden))
+        self.add_module("activation", nn.Tanh())
+        self.add_module("logits", Linear(hidden, codes))
+
+
+class ProxyPixels(nn.Module):
+    """Proxy logits to video: the soft mixture of the proxy tokenizer's codes, decoded by its decoder."""
+
+    embeddings: Tensor
+
+    def __init__(self, config: SweetTokConfig) -> None:
+        super().__init__()
+        codes = F.normalize(torch.randn(config.proxy_codes, config.proxy_dim), dim=-1)
+        self.register_buffer("embeddings", codes)
+        self.project = Linear(config.proxy_dim, config.dim)
+        self.decoder = PixelDecoder(
+            config.stack(config.pixel_spatial, position_convolution=True, rotary=True),
+            config.stack(
+                config.pixel_temporal, position_convolution=True, scrambled=config.scrambled, causal=True
+            ),
+            config.patch,
+            config.temporal_patch,
+        )
+
+    def forward(self, logits: Tensor, grid: TileGrid) -> Tensor:
+        """Logits [b, t, h, w, codes] -> video [b, 3, frames, height, width]."""
+        return self.paint(self.mix(logits), grid)
+
+    def mix(self, logits: Tensor) -> Tensor:
+        """Logits [..., codes] -> mean of the codes, weighted by their probabilities [..., proxy_dim].
+
+        It is used in training and inference alike, and not of unit length, as a single code would be.
+        """
+        return logits.softmax(dim=-1) @ self.embeddings
+
+    def paint(self, mixture: Tensor, grid: TileGrid) -> Tensor:
+        """Mixed codes [b, t, h, w, proxy_dim] -> video [b, 3, frames, height, width]."""
+        return self.decoder(self.project(mixture), grid)

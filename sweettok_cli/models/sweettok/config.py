@@ -110,14 +110,18 @@ class SweetTokConfig:
             straight=self.straight,
         )
 
+    @property
+    def multiple(self) -> int:
+        """Frames must be a whole number of tiles: sides are multiples of this many pixels."""
+        return self.tile * self.patch
+
     def patch_grid(self, height: int, width: int) -> TileGrid:
         """The patches of a frame of ``height x width`` pixels, in tiles.
 
         Raises ValueError if the frame is not a whole number of tiles; pad it first.
         """
-        side = self.tile * self.patch
-        if height % side or width % side or not height or not width:
-            raise ValueError(f"frames of {width}x{height} are not a multiple of {side} pixels")
+        if height % self.multiple or width % self.multiple or not height or not width:
+            raise ValueError(f"frames of {width}x{height} are not a multiple of {self.multiple} pixels")
         return TileGrid(height // self.patch, width // self.patch, self.tile, self.tile)
 
     def query_grid(self, patches: TileGrid) -> TileGrid:

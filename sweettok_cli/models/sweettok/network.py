@@ -20,9 +20,8 @@ from torch import Tensor, nn
 
 from sweettok_cli.models.common.linear import Linear, by_rows
 from sweettok_cli.models.common.patches import ToPixels
-from sweettok_cli.models.common.pixel_decoder import ProxyHead, ProxyPixels
 from sweettok_cli.models.common.tiles import TileGrid, frame_differences
-from sweettok_cli.models.sweettok.autoencoder import Decoder, Encoder
+from sweettok_cli.models.sweettok.autoencoder import Decoder, Encoder, ProxyHead, ProxyPixels
 from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.initialise import start_linear
 from sweettok_cli.models.sweettok.quantizer import LanguagePrior, LanguageQuantizer, Quantized
@@ -161,7 +160,7 @@ class SweetTok(nn.Module):
         self.quantize_spatial.freeze_codebook()
         self.quantize_temporal.freeze_codebook()
 
-    def quantise(self, video: Tensor) -> tuple[Quantized, Quantized]:
+    def quantize(self, video: Tensor) -> tuple[Quantized, Quantized]:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] -> spatial and temporal tokens; no temporal ones if t is 1.
 
         Raises ValueError for a size or length that does not fit.
@@ -216,7 +215,7 @@ class SweetTok(nn.Module):
         A single frame has no temporal tokens (T = 0). Raises ValueError for a size or length that does not
         fit.
         """
-        spatial, temporal = self.quantise(video)
+        spatial, temporal = self.quantize(video)
         return TokenPair(spatial.ids, temporal.ids)
 
     def codes(self, spatial_ids: Tensor, temporal_ids: Tensor) -> TokenPair:
@@ -282,7 +281,7 @@ class SweetTok(nn.Module):
     def forward(self, video: Tensor) -> SweetTokOutput:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] through encoder, codebooks and decoder."""
         frames, height, width = video.shape[2:]
-        spatial, temporal = self.quantise(video)
+        spatial, temporal = self.quantize(video)
         features = self.features(spatial.vectors, temporal.vectors, height, width, frames)
         logits = reconstruction = None
         if self.to_pixels is not None:
