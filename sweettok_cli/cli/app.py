@@ -102,15 +102,11 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
-        _give_up(error)
+        if debugging():
+            raise
+        print(f"error: {explain(error)}", file=sys.stderr)
+        raise SystemExit(FAILED) from None
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
-
-
-def _give_up(error: Exception) -> NoReturn:
-    if debugging():
-        raise error
-    print(f"error: {explain(error)}", file=sys.stderr)
-    raise SystemExit(FAILED) from None

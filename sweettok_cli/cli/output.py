@@ -75,7 +75,7 @@ class Output:
     def progress(self, label: str, unit: str = "frames") -> Iterator[OnProgress]:
         """A bar on stderr, driven by the callback this yields; silent when quiet or when nobody watches."""
         if self.quiet or not sys.stderr.isatty():
-            yield _ignore
+            yield lambda done, total: None
             return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -94,10 +94,6 @@ class Output:
                 bar.update(task, completed=done, total=total, of="?" if total is None else str(total))
 
             yield update
-
-
-def _ignore(done: int, total: int | None) -> None:
-    """Progress nobody watches."""
 
 
 def count(number: int, noun: str) -> str:

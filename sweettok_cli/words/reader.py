@@ -14,7 +14,7 @@ from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.file import looks_like_tokens, read_tokens
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.source import MEDIA, find_files
-from sweettok_cli.words.counts import TellingWord, WordCounts, read_word_lists, telling_words
+from sweettok_cli.words.counts import WordCounts, read_word_lists
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -109,28 +109,3 @@ def find_readable(given: Iterable[Path]) -> list[Path]:
             raise SweettokError(f"{path} holds no token file, video or picture; name another folder.")
         found += taken
     return list(dict.fromkeys(found))
-
-
-def contrast(files: Iterable[FileWords], top: int) -> list[tuple[Path, dict[str, list[TellingWord]]]]:
-    """The words that tell each file from all together, by part of speech; see :func:`telling_words`.
-
-    Args:
-        files: gone through once; of each only the counts are kept.
-        top: at most so many words of each part of speech.
-
-    Raises:
-        SweettokError: files were encoded by different models.
-    """
-    counted: list[tuple[Path, WordCounts]] = []
-    weights = ""
-    for file in files:
-        found = file.tokens.meta.weights_sha256
-        if counted and found != weights:
-            raise SweettokError(
-                f"{counted[0][0]} and {file.file} were encoded by different models, whose words do not "
-                "compare; encode them with one."
-            )
-        weights = found
-        counted.append((file.file, file.counts))
-    telling = telling_words([counts for _, counts in counted], top)
-    return [(file, words) for (file, _), words in zip(counted, telling, strict=True)]

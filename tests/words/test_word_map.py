@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweettok_cli.tokens import TokenMeta, Tokens
-from sweettok_cli.words.counts import WordCounts, telling_words
+from sweettok_cli.words.counts import WordCounts
 from sweettok_cli.words.overlay import WordMap, clip_of
 
 CODEBOOKS = {"spatial": (6, 6, 6), "temporal": (3, 3, 4)}
@@ -100,18 +100,3 @@ def test_a_frame_belongs_to_the_first_clip_that_holds_it(overlap: int, frame: in
     meta = make_tokens(clips=9).meta
     changed = TokenMeta(**{**vars(meta), "overlap": overlap})
     assert clip_of(changed, frame) == clip
-
-
-def test_a_word_that_all_name_alike_tells_nothing() -> None:
-    files = []
-    for first, second in ((4, 0), (0, 4), (0, 0)):
-        counts = WordCounts(CODEBOOKS, LISTS)
-        counts.counts["nouns"][:3] = 8, first, second
-        files.append(counts)
-    one, two, three = telling_words(files, 2)
-    assert [(word.word, word.count) for word in one["nouns"]] == [("noun1", 4)]
-    assert one["nouns"][0].lift == pytest.approx((4 / 12) / (4 / 32))
-    assert [word.word for word in two["nouns"]] == ["noun2"]
-    assert [word.word for word in three["nouns"]] == ["noun0"]
-    assert one["verbs"] == []
-    assert telling_words([], 2) == []
