@@ -26,9 +26,7 @@ def words(
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Token files, videos or pictures, or folders of them.",
-            metavar="FILE|DIR",
-            readable=False,
+            help="Token files, videos or pictures, or folders of them.", metavar="FILE|DIR", readable=False
         ),
     ],
     top: Annotated[

@@ -171,9 +171,7 @@ def _moves(region: Region, change: np.ndarray) -> bool:
 
 
 def _write(
-    pen: ImageDraw.ImageDraw,
-    box: tuple[int, int, int, int],
-    lines: list[tuple[str, tuple[int, int, int]]],
+    pen: ImageDraw.ImageDraw, box: tuple[int, int, int, int], lines: list[tuple[str, tuple[int, int, int]]]
 ) -> None:
     """Lines at the bottom of a box, on a shade that keeps them legible."""
     left, top, right, bottom = box
