@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,9 +58,7 @@ class WordReader:
         watch: opened around the encoding of a file, given its name.
     """
 
-    def __init__(
-        self, model: str | None, watch: Callable[[str], AbstractContextManager[OnProgress]] | None = None
-    ) -> None:
+    def __init__(self, model: str | None, watch: Callable[[str], AbstractContextManager[OnProgress]]) -> None:
         self._model, self._watch = model, watch
         self._encoded = False
 
@@ -84,7 +82,7 @@ class WordReader:
         from sweettok_cli.pipeline.video import encode_video
 
         tokenizer, self._encoded = self._tokenizer, True
-        with self._watch(file.name) if self._watch else nullcontext() as on_progress:
+        with self._watch(file.name) as on_progress:
             return encode_video(file, tokenizer, on_progress=on_progress)
 
     @cached_property
