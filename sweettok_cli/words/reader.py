@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.file import looks_like_tokens, read_tokens
 from sweettok_cli.tokens.meta import Tokens
@@ -71,7 +72,7 @@ class WordReader:
         stored = file.suffix.lower() not in MEDIA or looks_like_tokens(file)
         tokens = read_tokens(file) if stored else self._encode(file)
         meta = tokens.meta
-        if meta.family != "sweettok":
+        if meta.codebooks.keys() != PARTS_OF_SPEECH.keys():
             raise SweettokError(f"{file} holds tokens of {meta.model}, whose codebook has no words.")
         model = self._model or (DEFAULT_MODEL if self._encoded else meta.model)
         counts = WordCounts(meta.codebooks, read_word_lists(model, meta.weights_sha256))
