@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
-from sweettok_cli.pipeline.encode import OnProgress
 from sweettok_cli.pipeline.threads import write_behind
+from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.description import check_match
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.images import write_image

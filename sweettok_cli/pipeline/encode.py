@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from sweettok_cli.models.common.tokenizer import Tokenizer, VideoEncoder
 from sweettok_cli.pipeline.threads import read_ahead
+from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.reader import VideoReader
 
-#: Called with frames done and, where it is known, frames in all.
-OnProgress = Callable[[int, "int | None"], None]
 #: Frames that are read before the model wants them.
 READ_AHEAD = 16
 

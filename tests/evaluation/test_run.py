@@ -14,6 +14,7 @@ import pytest
 from block_tokenizer import BlockTokenizer
 from measuring import colour_distance, fill, film, make_plan, measure
 from running_tokenizer import RunningTokenizer
+from torch import Tensor
 
 from sweettok_cli.evaluation.media import Media
 from sweettok_cli.evaluation.protocol import Protocol, SpatialFit, find_protocol
@@ -214,10 +215,10 @@ def test_a_failed_file_is_listed_and_the_others_are_measured(folder: Path, tmp_p
 
 def test_an_unforeseen_error_ends_everything_unless_it_is_explained(shared: Path, tmp_path: Path) -> None:
     class Failing(BlockTokenizer):
-        def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
+        def decode_batch(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Tensor:
             if width == 64:
                 raise MemoryError
-            return super().decode_clips(arrays, height, width)
+            return super().decode_batch(tokens, height, width)
 
     with pytest.raises(MemoryError):
         measure(make_plan(shared, Failing()), tmp_path)
