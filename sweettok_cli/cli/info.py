@@ -48,12 +48,13 @@ def info(
 
 
 def _model(name_or_path: str) -> dict[str, Any]:
-    from sweettok_cli.storage.model_folder import read_header
+    from sweettok_cli.models.registry import read_spec
+    from sweettok_cli.storage.model_folder import ModelFolder
     from sweettok_cli.zoo.local import find_model
-    from sweettok_cli.zoo.spec import read_spec
 
     folder = find_model(name_or_path)
-    header, spec = read_header(folder), read_spec(folder)
+    model = ModelFolder(folder)
+    spec = read_spec(model)
     side = 256
     return {
         "file": str(folder),
@@ -62,7 +63,7 @@ def _model(name_or_path: str) -> dict[str, Any]:
         "model": spec.name,
         "family": spec.family,
         "weights_sha256": spec.weights_sha256,
-        "source": header.source,
+        "source": model.header.source,
         "clip_frames": spec.clip_frames,
         "stream_frames": spec.stream_frames,
         "multiple": spec.multiple,
@@ -154,8 +155,9 @@ def _text(data: dict[str, Any]) -> str:
         if moving:
             rows["sound"] = "yes" if data["sound"] else "no"
         return _rows(rows)
-    shapes = " + ".join(f"{shape[0]} {name}" for name, shape in data["shapes"].items())
-    if data["family"] != "sweettok":
+    if _in_words(data):
+        shapes = " + ".join(f"{shape[0]} {name}" for name, shape in data["shapes"].items())
+    else:
         shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in data["shapes"].items())
     rate = data["kbit_per_second"]
     length = f"{data['clip_frames']:,} frames" if moving else "1 frame"
@@ -180,7 +182,7 @@ def _text(data: dict[str, Any]) -> str:
 
 def _model_text(data: dict[str, Any]) -> str:
     clip, books = data["clip_256"], data["codebooks"]
-    if data["family"] == "sweettok":
+    if _in_words(data):
         (adjectives, _, nouns), (adverbs, _, verbs) = books["spatial"], books["temporal"]
         codes = f"{adjectives} adjectives, {nouns} nouns; {adverbs} adverbs, {verbs} verbs"
     else:
@@ -189,7 +191,7 @@ def _model_text(data: dict[str, Any]) -> str:
     images = "" if data["images"] else "; no images"
     origin = data["source"].get("repository") or data["source"].get("file")
     shapes = "".join(f" ({'x'.join(map(str, shape))})" for shape in clip["shapes"].values())
-    if data["family"] == "sweettok":
+    if _in_words(data):
         shapes = ""
     return _rows(
         {
@@ -199,11 +201,16 @@ def _model_text(data: dict[str, Any]) -> str:
             "family": data["family"],
             "clips": f"{data['clip_frames']} frames, padded to multiples of {data['multiple']} pixels"
             f"{stream}{images}",
-            "words" if data["family"] == "sweettok" else "codes": codes,
+            "words" if _in_words(data) else "codes": codes,
             "at 256x256": f"{' + '.join(map(str, clip['tokens'].values()))} tokens{shapes}, "
             f"{clip['indices']} indices, {clip['bits']:,.0f} true bits a clip",
         }
     )
+
+
+def _in_words(data: dict[str, Any]) -> bool:
+    """Whether a token names several words: modifier, modifier, head."""
+    return any(len(sizes) > 1 for sizes in data["codebooks"].values())
 
 
 def _rows(rows: dict[str, str]) -> str:

@@ -123,6 +123,7 @@ class _Opener:
 
     def open(self, file: Path) -> tuple[Tokens, dict[str, list[str]]]:
         """Raises SweettokError: it cannot be read, or its tokens name no words."""
+        from sweettok_cli.models.registry import family_of_tokens
         from sweettok_cli.tokens.file import looks_like_tokens, read_tokens
         from sweettok_cli.video.source import MEDIA
         from sweettok_cli.words.counts import read_word_lists
@@ -132,7 +133,7 @@ class _Opener:
         else:
             tokens = read_tokens(file)
         meta = tokens.meta
-        if meta.family != "sweettok":
+        if family_of_tokens(meta, str(file)).words is None:
             raise SweettokError(f"{file} holds tokens of {meta.model}, whose codebook has no words.")
         return tokens, read_word_lists(self.model_of(tokens), meta.weights_sha256)
 
@@ -170,16 +171,17 @@ def _write_video(
     force: bool,
     output: Output,
 ) -> None:
+    from sweettok_cli.models.registry import read_spec
+    from sweettok_cli.storage.model_folder import ModelFolder
     from sweettok_cli.tokens.file import looks_like_tokens
     from sweettok_cli.words.overlay import WordMap, write_overlay
     from sweettok_cli.zoo.local import find_model
-    from sweettok_cli.zoo.spec import read_spec
 
     if source is None:
         source = file.with_name(tokens.meta.source) if looks_like_tokens(file) else file
     if not source.is_file():
         raise SweettokError(f"{source} is not there; name what the tokens were made from with --source.")
-    region = read_spec(find_model(opener.model_of(tokens))).multiple
+    region = read_spec(ModelFolder(find_model(opener.model_of(tokens)))).multiple
     with output.progress(video.name) as update:
         write_overlay(WordMap(tokens, lists, region), source, video, force=force, on_progress=update)
     output.say(f"{source} -> {video}: words of regions of {region}x{region} pixels")
