@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sweettok_cli.models.common.frames import to_frames, to_video
-from sweettok_cli.models.common.tokenizer import NetworkTokenizer, as_indices, filled
-from sweettok_cli.models.vidtok.config import VidTokConfig
+from sweettok_cli.models.common.tokenizer import NetworkTokenizer, as_indices
 from sweettok_cli.models.vidtok.network import VidTok
 from sweettok_cli.models.vidtok.regularizers import GaussianLatents
 from sweettok_cli.models.vidtok.stream import DecoderStream, EncoderStream
-from sweettok_cli.storage.model_folder import read_weights
-from sweettok_cli.zoo.spec import read_spec
+from sweettok_cli.tokens.layout import TokenizerSpec
 
 
 class VidTokTokenizer(NetworkTokenizer):
@@ -31,26 +28,25 @@ class VidTokTokenizer(NetworkTokenizer):
     network: VidTok
 
     def __init__(
-        self, folder: Path, device: torch.device, dtype: torch.dtype, sample: int | None = None
+        self,
+        spec: TokenizerSpec,
+        network: VidTok,
+        device: torch.device,
+        dtype: torch.dtype,
+        sample: int | None = None,
     ) -> None:
-        """Read a model folder.
+        """Move the network to the device and switch it to inference.
 
         Args:
-            folder: of the model.
+            spec: the facts about it.
+            network: with its weights.
             device: to compute on.
             dtype: of the arithmetic.
             sample: seed with which KL latents are drawn; None for their mean. What a clip gets depends on the
                 clips that were encoded before it.
-
-        Raises:
-            SweettokError: the folder is damaged or incomplete.
         """
-        self.spec = read_spec(folder)
-        header, state = read_weights(folder)
-        self.config = VidTokConfig(**header.config)
-        with torch.device("meta"):
-            network = VidTok(self.config)
-        super().__init__(filled(network, header, state), device, dtype)
+        super().__init__(spec, network, device, dtype)
+        self.config = network.config
         self.batch_clips = 1
         self._sample = sample
         self._generator: torch.Generator | None = None if sample is None else torch.Generator(device)
