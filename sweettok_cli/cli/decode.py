@@ -77,11 +77,13 @@ def decode(
     check_target(target, force)
     if audio_from is not None:
         _check_audio(audio_from, target, meta.image, out)
+    from sweettok_cli.models.registry import family_of_tokens
     from sweettok_cli.pipeline.decode import decode_video
     from sweettok_cli.tokens.description import check_match
     from sweettok_cli.video.writer import DEFAULT_CRF
     from sweettok_cli.zoo.load import load_tokenizer
 
+    family_of_tokens(meta, str(tokens_file))  # said before a model of that name is looked for
     tokenizer = load_tokenizer(
         model or meta.model, device.value, dtype.value, on_progress=out.say if quiet else None
     )

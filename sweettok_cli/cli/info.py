@@ -49,12 +49,13 @@ def info(
 
 
 def _model(name_or_path: str) -> dict[str, Any]:
-    from sweettok_cli.storage.model_folder import read_header
+    from sweettok_cli.models.registry import read_spec
+    from sweettok_cli.storage.model_folder import ModelFolder
     from sweettok_cli.zoo.local import find_model
-    from sweettok_cli.zoo.spec import read_spec
 
     folder = find_model(name_or_path)
-    spec = read_spec(folder)
+    model = ModelFolder(folder)
+    spec = read_spec(model)
     side = 256
     return {
         "file": str(folder),
@@ -63,7 +64,7 @@ def _model(name_or_path: str) -> dict[str, Any]:
         "model": spec.name,
         "family": spec.family,
         "weights_sha256": spec.weights_sha256,
-        "source": read_header(folder).source,
+        "source": model.header.source,
         **{name: getattr(spec, name) for name in ("clip_frames", "stream_frames", "multiple", "images")},
         "value_range": spec.value_range,
         "codebooks": spec.codebooks,

@@ -9,8 +9,8 @@ import numpy as np
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts
-from sweettok_cli.models.sweettok.folder import read_words
-from sweettok_cli.storage.model_folder import read_header
+from sweettok_cli.models.registry import family_of
+from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.zoo.local import find_model
 
 
@@ -26,14 +26,17 @@ def read_word_lists(model: str, weights_sha256: str) -> dict[str, list[str]]:
     Raises:
         SweettokError: there is no such model, its weights are others, or its words are missing or damaged.
     """
-    folder = find_model(model)
-    found = read_header(folder).weights_sha256
+    folder = ModelFolder(find_model(model))
+    found = folder.header.weights_sha256
     if found != weights_sha256:
         raise SweettokError(
             f"The tokens were made with weights {weights_sha256[:12]}, but {model} has {found[:12]}; pass "
             "the model that made them with --model, or encode the source again."
         )
-    words = read_words(folder)
+    family = family_of(folder)
+    if family.words is None:
+        raise SweettokError(f"{model} has codes that are no words; give a SweetTok model.")
+    words = family.words(folder)
     return {
         part: [str(word) for word in words[half][role]]
         for half, parts in PARTS_OF_SPEECH.items()

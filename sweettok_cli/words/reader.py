@@ -43,11 +43,12 @@ class FileWords:
 
     def map(self) -> WordMap:
         """Where in the frame they are named, in regions as small as the model allows."""
+        from sweettok_cli.models.registry import read_spec
+        from sweettok_cli.storage.model_folder import ModelFolder
         from sweettok_cli.words.overlay import WordMap
         from sweettok_cli.zoo.local import find_model
-        from sweettok_cli.zoo.spec import read_spec
 
-        return WordMap(self.tokens, self.counts, read_spec(find_model(self.model)).multiple)
+        return WordMap(self.tokens, self.counts, read_spec(ModelFolder(find_model(self.model))).multiple)
 
 
 class WordReader:

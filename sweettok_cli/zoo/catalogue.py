@@ -25,7 +25,7 @@ class NamedModel:
 
     Attributes:
         name: lower case, dashes, e.g. ``vidtok-fsq-causal-488-32768``.
-        family: a key of :data:`sweettok_cli.tokens.meta.FAMILIES`.
+        family: a key of :data:`sweettok_cli.models.registry.FAMILIES`.
         repository: where its weights are published on the Hub; empty for a model that is shipped.
         file: the published checkpoint in that repository.
         revision: a commit of that repository (40 digits), or a branch where no commit is known.

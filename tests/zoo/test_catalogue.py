@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from sweettok_cli.tokens.meta import FAMILIES
+from sweettok_cli.models.registry import FAMILIES
 from sweettok_cli.zoo import local
 from sweettok_cli.zoo.catalogue import CATALOGUE, DEFAULT_MODEL, name_of, named_model, suggestions
 from sweettok_cli.zoo.local import find_model, shipped_models

@@ -19,7 +19,6 @@ from sweettok_cli.models.common.streams import (
     EncoderStream,
     TokenBuffer,
 )
-from sweettok_cli.storage.model_folder import WRITE_AGAIN, ModelHeader
 from sweettok_cli.tokens.description import check_match, describe_tokens, fit_source, video_name
 from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, TokenFault, Tokens, clip_count
@@ -299,8 +298,11 @@ class NetworkTokenizer(Tokenizer):
     Weights and codes stay float32; a narrower ``dtype`` is used for the arithmetic in between (autocast).
     """
 
-    def __init__(self, network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, spec: TokenizerSpec, network: nn.Module, device: torch.device, dtype: torch.dtype
+    ) -> None:
         """Move the network to the device and switch it to inference."""
+        self.spec = spec
         self.network = network.to(device).eval()
         self.device, self.dtype = device, dtype
         self.batch_clips = 8 if device.type == "cuda" else 1
@@ -308,22 +310,3 @@ class NetworkTokenizer(Tokenizer):
     def autocast(self) -> torch.autocast:
         """The context in which the network is called."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
-
-
-def filled(network: nn.Module, header: ModelHeader, state: Mapping[str, Tensor]) -> nn.Module:
-    """A network that was laid out on the "meta" device, with stored weights in float32.
-
-    Raises:
-        SweettokError: the weights do not fit the configuration.
-    """
-    tensors = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
-    try:
-        network.load_state_dict(tensors, assign=True)
-    except RuntimeError as error:
-        raise bad_fit(header.folder) from error
-    return network
-
-
-def bad_fit(folder: Path) -> SweettokError:
-    """The error for weights and a configuration that do not belong together."""
-    return SweettokError(f"The weights of {folder} do not fit its configuration; {WRITE_AGAIN}.")

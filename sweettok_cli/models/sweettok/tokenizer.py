@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.common.tokenizer import NetworkTokenizer
-from sweettok_cli.models.sweettok.folder import load_model_folder
 from sweettok_cli.models.sweettok.network import SweetTok
-from sweettok_cli.zoo.spec import read_spec
+from sweettok_cli.tokens.layout import TokenizerSpec
 
 
 class SweetTokTokenizer(NetworkTokenizer):
@@ -21,17 +20,21 @@ class SweetTokTokenizer(NetworkTokenizer):
 
     network: SweetTok
 
-    def __init__(self, folder: Path, device: torch.device, dtype: torch.dtype) -> None:
-        """Read a model folder; raises SweettokError if it is damaged or incomplete."""
-        model = load_model_folder(folder)
-        words = model.words
-        super().__init__(model.network(), device, dtype)
-        self.network.freeze_codebook()
+    def __init__(
+        self,
+        spec: TokenizerSpec,
+        network: SweetTok,
+        words: WordPrior,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        """Move the network to the device, switch it to inference, and make its codebooks constants."""
+        super().__init__(spec, network, device, dtype)
+        network.freeze_codebook()
         self._words = {
             "spatial": (words.spatial.modifiers, words.spatial.heads),
             "temporal": (words.temporal.modifiers, words.temporal.heads),
         }
-        self.spec = read_spec(folder)
 
     def words(self) -> dict[str, tuple[list[str], list[str]]]:
         """The words behind the ids: ``{"spatial": (adjectives, nouns), "temporal": (adverbs, verbs)}``."""

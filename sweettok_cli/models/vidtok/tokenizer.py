@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.common.streams import DecoderStream, EncoderStream, PieceDecoder, PieceEncoder
-from sweettok_cli.models.common.tokenizer import NetworkTokenizer, filled
-from sweettok_cli.models.vidtok.config import VidTokConfig
+from sweettok_cli.models.common.tokenizer import NetworkTokenizer
 from sweettok_cli.models.vidtok.network import DecoderState, EncoderState, VidTok
-from sweettok_cli.storage.model_folder import read_weights
-from sweettok_cli.tokens.layout import GridTokens
+from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 from sweettok_cli.video.fit import Fit
-from sweettok_cli.zoo.spec import read_spec
 
 
 class VidTokTokenizer(NetworkTokenizer):
@@ -30,26 +26,25 @@ class VidTokTokenizer(NetworkTokenizer):
     network: VidTok
 
     def __init__(
-        self, folder: Path, device: torch.device, dtype: torch.dtype, sample: int | None = None
+        self,
+        spec: TokenizerSpec,
+        network: VidTok,
+        device: torch.device,
+        dtype: torch.dtype,
+        sample: int | None = None,
     ) -> None:
-        """Read a model folder.
+        """Move the network to the device and switch it to inference.
 
         Args:
-            folder: of the model.
+            spec: the facts about it.
+            network: with its weights.
             device: to compute on.
             dtype: of the arithmetic.
             sample: seed with which KL latents are drawn; None for their mean. What a clip gets depends on the
                 clips that were encoded before it.
-
-        Raises:
-            SweettokError: the folder is damaged or incomplete.
         """
-        self.spec = read_spec(folder)
-        header, state = read_weights(folder)
-        self.config = VidTokConfig(**header.config)
-        with torch.device("meta"):
-            network = VidTok(self.config)
-        super().__init__(filled(network, header, state), device, dtype)
+        super().__init__(spec, network, device, dtype)
+        self.config = network.config
         self.batch_clips = 1
         self._sample = sample
         self._generator: torch.Generator | None = None if sample is None else torch.Generator(device)
