@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
+from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.pipeline.folder import Job, Result, decoded_path, encode_folder, encode_job, plan_jobs
@@ -186,11 +187,11 @@ def test_what_fails_unforeseen_is_kept_without_its_pixels(pictures: Path) -> Non
     class Lost(BlockTokenizer):
         """A device that goes away in the middle of a clip."""
 
-        def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+        def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
             held.append(weakref.ref(clips))
             raise RuntimeError("device lost")
 
-    held: list[weakref.ref[np.ndarray]] = []
+    held: list[weakref.ref[Tensor]] = []
     result = encode_job(Job(pictures / "a.png", pictures / "a.npz"), Lost())
     gc.collect()
     assert (result.status, str(result.error)) == ("failed", "device lost")
