@@ -195,7 +195,7 @@ def start_decibels(settings: list[str], words: WordPrior, options: argparse.Name
     recipe = load_recipe(2, None, settings)
     torch.manual_seed(recipe.seed)
     network = SweetTok(make_config(recipe.model), language_prior(words))
-    samples = Sampler(find_entries(options.train), recipe).first(recipe.init_samples)
+    samples = Sampler(find_entries(options.train), recipe.sampling).first(recipe.init_samples)
     with torch.no_grad():
         network.initialise(to_video(torch.from_numpy(samples.frames)))
     network.eval()
@@ -204,7 +204,7 @@ def start_decibels(settings: list[str], words: WordPrior, options: argparse.Name
     def shown(frames: np.ndarray) -> np.ndarray:
         return to_frames(network(to_video(torch.from_numpy(frames))).reconstruction).numpy()
 
-    return validation_psnr(find_entries([options.val]), recipe.frames, shown)
+    return validation_psnr(find_entries([options.val]), recipe.frames, network.config.multiple, shown)
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], str]]] = {

@@ -29,6 +29,7 @@ from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.runtime import resolve_precision
 from sweettok_cli.training.checkpoint import CheckpointStore, State, set_random_state
 from sweettok_cli.training.codebook_use import CodebookUse
+from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.log import Journal
 from sweettok_cli.training.losses import mean_squared_error, training_losses
 from sweettok_cli.training.network import (
@@ -40,7 +41,7 @@ from sweettok_cli.training.network import (
     resume_network,
     token_ids,
 )
-from sweettok_cli.training.optimizer import AveragedWeights, learning_rate, make_optimizer, run_progress
+from sweettok_cli.training.optimizer import learning_rate, make_optimizer, run_progress
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.samples import SampleGrid, validation_psnr
 from sweettok_cli.training.stages import STAGES, Stage
@@ -108,8 +109,8 @@ class Run:
             self.held_out = find_entries([options.val])[: self.recipe.validate_clips]
         else:
             self.held_out, entries = hold_out(entries, self.recipe.hold_out, self.recipe.seed)
-        accelerator = self.accelerator
-        self.sampler = Sampler(entries, self.recipe, accelerator.process_index, accelerator.num_processes)
+        ranks = self.accelerator.process_index, self.accelerator.num_processes
+        self.sampler = Sampler(entries, self.recipe.sampling, *ranks)
         self.network, self.state = self._load(precision)
         self.validated = (-1, 0.0)
 
@@ -142,7 +143,7 @@ class Run:
         self.stage.prepare(model)
         self.stage.set_mode(model)
         optimizer = make_optimizer(model, recipe)
-        averaged = AveragedWeights(model, recipe.ema)
+        averaged = EMA(model, recipe.ema)
         use = CodebookUse(codebook_sizes(model), recipe.window, accelerator.device)
         if recipe.compile:
             model.compile()

@@ -141,8 +141,8 @@ def token_ids(output: SweetTokOutput) -> dict[str, Tensor]:
 def quantizer_losses(output: SweetTokOutput) -> dict[str, Tensor]:
     """The quantizers' weighted terms by name."""
     return {
-        "spatial_encoder": output.spatial.encoder_loss,
+        "spatial_encoder": output.spatial.commitment_loss,
         "spatial_codebook": output.spatial.codebook_loss,
-        "temporal_encoder": output.temporal.encoder_loss,
+        "temporal_encoder": output.temporal.commitment_loss,
         "temporal_codebook": output.temporal.codebook_loss,
     }
