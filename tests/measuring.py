@@ -15,8 +15,8 @@ from sweettok_cli.evaluation.codecs.method import CodecContender
 from sweettok_cli.evaluation.journal import Journal
 from sweettok_cli.evaluation.model_method import ModelContender
 from sweettok_cli.evaluation.protocol import Protocol
-from sweettok_cli.evaluation.record import make_record
 from sweettok_cli.evaluation.run import Measured, Plan, run
+from sweettok_cli.evaluation.summary import make_record
 from sweettok_cli.metrics.choice import choose
 from sweettok_cli.metrics.frechet import FeatureDistance
 from sweettok_cli.metrics.network_files import I3D_PORT

@@ -159,8 +159,8 @@ def evaluate(
             check_target(path, force)
     codecs = [CodecContender(name) for name in _names(baseline)]
 
-    from sweettok_cli.evaluation.record import make_record
     from sweettok_cli.evaluation.run import Plan, run
+    from sweettok_cli.evaluation.summary import make_record
     from sweettok_cli.evaluation.tables import write_csv, write_markdown
 
     names = list(dict.fromkeys([*([model] if model or not compare else []), *_names(compare)]))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sweettok_cli.evaluation.json_object import JsonObject
+
 
 @dataclass(frozen=True)
-class Published:
+class Published(JsonObject):
     """One figure of a paper.
 
     Attributes:

@@ -1,319 +1,191 @@
-"""From the rows of a run to its figures: means with intervals, definitions, costs, use of the codebooks."""
+"""The record of a run: what ``--json`` prints, and what tables and the report are made from."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from itertools import combinations
 from typing import Any
 
-import numpy as np
-
+from sweettok_cli.data.datasets import DATA_SETS
+from sweettok_cli.evaluation.figures import (
+    average_weights,
+    contender_record,
+    metric_facts,
+    row_pixels,
+    row_seconds,
+)
 from sweettok_cli.evaluation.journal import Journal
 from sweettok_cli.evaluation.method import Contender
-from sweettok_cli.evaluation.model_method import ModelContender, clip_cost
+from sweettok_cli.evaluation.published import published_for
 from sweettok_cli.evaluation.run import Measured, Plan
-from sweettok_cli.metrics.bootstrap import CONFIDENCE, RESAMPLES, Interval, mean_interval
-from sweettok_cli.metrics.codebook_use import CodeCounts, list_use
+from sweettok_cli.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
 from sweettok_cli.metrics.comparison import SeamFlicker
-from sweettok_cli.metrics.metric import Features, NotMeasured, SetMetric
-from sweettok_cli.metrics.psnr import GlobalPsnr, decibels
+from sweettok_cli.runtime import __version__, environment
 
 Row = dict[str, Any]
 
-_TOP_WORDS = 20
-
-BITS_PER_PIXEL = "True bits over the pixels of all frames at the size that is measured, padding not counted."
-KBIT_PER_SECOND = (
-    "Thousand true bits over the seconds that the frames of all videos last; still pictures left out."
-)
-FLICKER = (
-    "Mean change of the error (reconstruction minus source) from one frame to the next inside clips, over "
-    "pixels and RGB channels, in 8-bit steps."
-)
-SEAM_ENERGY = (
-    "The same change of the error at the frames with which a clip of the model begins, in 8-bit steps."
-)
-SEAM_FLICKER = "Seam energy over temporal flicker: 1 means that borders between clips do not show."
+FORMAT, VERSION = "sweettok-eval", 1
 
 
-def contender_record(plan: Plan, found: Measured, journal: Journal, contender: Contender) -> dict[str, Any]:
-    """All of one contender over the whole set."""
-    number = plan.contenders.index(contender)
+def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> dict[str, Any]:
+    """Everything as plain values; None, never 0, where nothing was measured.
+
+    Args:
+        plan: what was done.
+        found: what came of it.
+        journal: still open; it holds the arrays.
+        command: what was typed.
+    """
     rows = found.rows
-    summary, missing, warnings = _summary(plan, rows, contender.name)
-    for metric in plan.chosen.set_metrics:
-        if not isinstance(metric, GlobalPsnr):
-            _add_set_metric(metric, number, contender.name, found, journal, summary, missing, warnings)
-            if metric.name in summary and getattr(metric, "extractor", None) is not None:
-                summary[metric.name]["definition"] += _window(plan)
-    warnings += _limits(rows, contender.name)
-    facts = contender.describe()
-    record: dict[str, Any] = {
-        "name": contender.name,
-        "kind": contender.kind,
-        "family": facts.pop("family", None),
-        "weights_sha256": facts.pop("weights_sha256", None),
-        "settings": facts,
-        "summary": summary,
-        "not_measured": {**plan.chosen.not_measured, **missing},
-        "warnings": warnings,
-        "cost": _cost(rows, contender),
-        "codebooks": {},
-        "seconds": {
-            half: math.fsum(row["results"][contender.name]["seconds"][half] for row in rows)
-            for half in ("encode", "decode")
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "sweettok": __version__,
+        "command": command,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": environment(),
+        "protocol": {
+            **plan.protocol.record(),
+            "published_on": plan.protocol.data,
+            "interval": f"{CONFIDENCE:.0%} percentile bootstrap over clips, {RESAMPLES} resamples, seed 0",
+            "differs_from_paper": _differences(plan),
         },
-    }
-    if isinstance(contender, ModelContender):
-        record["codebooks"] = _codebooks(contender, number, found, journal)
-    return record
-
-
-def average_weights(plan: Plan, rows: Sequence[Row]) -> list[float] | None:
-    """How much each row counts in a mean: its frames, or (None) as much as any other."""
-    return [row["frames"] for row in rows] if plan.protocol.average == "frames" else None
-
-
-def metric_facts(plan: Plan) -> dict[str, dict[str, Any]]:
-    """Definition, unit and better direction of every metric of clips that is measured, by name."""
-    return {
-        name: _facts(metric.definitions[name], metric.unit, metric.higher_is_better)
-        for metric in plan.chosen.metrics
-        for name in metric.names
+        "data": {
+            "name": plan.data.name,
+            "split": plan.data.split,
+            "items": len(plan.data.items),
+            "clips": len(rows),
+            "frames": sum(row["frames"] for row in rows),
+            "notes": _notes(plan),
+        },
+        "contenders": [contender_record(plan, found, journal, c) for c in plan.contenders],
+        "clips": [_clip(row, plan.contenders) for row in rows],
+        "curves": {codec.name: _curve(plan, rows, codec.name) for codec in plan.codecs if plan.curves},
+        "comparisons": _comparisons(plan, rows),
+        "published": published_for(plan.data.name if plan.data.known else ""),
+        "failed": [{"name": name, "error": error} for name, error in found.failed],
     }
 
 
-def row_pixels(row: Row) -> int:
-    """Of all frames, at the size that was measured."""
-    return row["width"] * row["height"] * row["frames"]
+def _differences(plan: Plan) -> list[str]:
+    protocol = plan.protocol
+    differences = list(protocol.differs)
+    if protocol.name == "default":
+        return differences
+    name, split = plan.data.name, plan.data.split
+    if not plan.data.known or name not in protocol.data_sets:
+        differences.insert(0, f"The data are {name}; the paper reports on {protocol.data}.")
+    elif split != protocol.splits.get(name, DATA_SETS[name][0].splits[0]):
+        differences.insert(0, f"The split is {split}; the paper reports on {protocol.data}.")
+    if len(plan.items) < len(plan.data.items) and protocol.clips is None:
+        differences.insert(0, f"Only {len(plan.items)} of {len(plan.data.items)} items were measured.")
+    return differences
 
 
-def row_seconds(row: Row) -> float:
-    """How long the frames of a video last."""
-    return float(row["frames"] / Fraction(row["rate"]))
+def _notes(plan: Plan) -> list[str]:
+    notes = list(plan.data.notes)
+    if len(plan.items) < len(plan.data.items):
+        notes.append(f"{len(plan.items)} of {len(plan.data.items)} items were asked for.")
+    return notes
 
 
-def _facts(definition: str, unit: str, higher: bool) -> dict[str, Any]:
-    return {"definition": definition, "unit": unit, "better": "higher" if higher else "lower"}
+def _clip(row: Row, contenders: Sequence[Contender]) -> dict[str, Any]:
+    scores = {}
+    pixels = row_pixels(row)
+    for contender in contenders:
+        result = row["results"][contender.name]
+        flicker = SeamFlicker(**result["flicker"])
+        seconds = None if row["image"] else row_seconds(row)
+        scores[contender.name] = {
+            **result["values"],
+            "bits": result["bits"],
+            "bits_per_pixel": result["bits"] / pixels,
+            "kbit_per_second": None if seconds is None else result["bits"] / 1000 / seconds,
+            "tokens": result["tokens"],
+            "indices": result["indices"],
+            "temporal_flicker": flicker.inside / flicker.others if flicker.others else None,
+            "seam_energy": flicker.at_borders / flicker.borders if flicker.borders else None,
+            "seam_flicker": flicker.ratio,
+            "settings": result["settings"],
+            "seconds": result["seconds"]["encode"] + result["seconds"]["decode"],
+        }
+    kept = {
+        name: row[name] for name in ("name", "label", "width", "height", "frames", "rate", "start", "image")
+    }
+    return {**kept, "scores": scores}
 
 
-def _entry(interval: Interval, facts: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _mean(plan: Plan, rows: list[Row], value_of: Callable[[Row], float]) -> float:
+    weights = average_weights(plan, rows) or [1] * len(rows)
+    total = math.fsum(value_of(row) * weight for row, weight in zip(rows, weights, strict=True))
+    return total / math.fsum(weights)
+
+
+def _curve(plan: Plan, rows: list[Row], codec: str) -> list[dict[str, Any]]:
+    """Means over the set at each setting."""
+    points: list[dict[str, Any]] = []
+    if not rows:
+        return points
+    pixels = sum(map(row_pixels, rows))
+    moving = [row for row in rows if not row["image"]]
+    seconds = math.fsum(map(row_seconds, moving))
+    for place, first in enumerate(rows[0]["curves"][codec]):
+
+        def at(row: Row, place: int = place) -> Row:
+            return row["curves"][codec][place]
+
+        names = [name for name in first["values"] if all(name in at(row)["values"] for row in rows)]
+        bits = math.fsum(at(row)["bits"] for row in rows)
+        point = {
+            "setting": first["setting"],
+            "bits_per_pixel": bits / pixels,
+            "kbit_per_second": (
+                math.fsum(at(row)["bits"] for row in moving) / 1000 / seconds if moving else None
+            ),
+        }
+        points.append(
+            point | {name: _mean(plan, rows, lambda row, n=name: at(row)["values"][n]) for name in names}  # type: ignore[misc]
+        )
+    return points
+
+
+def _comparisons(plan: Plan, rows: list[Row]) -> list[dict[str, Any]]:
+    """Paired differences ``a - b``: every two models, and every model with every codec."""
+    models = [model.name for model in plan.models]
+    pairs = [*combinations(models, 2), *((m, codec.name) for m in models for codec in plan.codecs)]
+    found = []
+    for a, b in pairs:
+        for metric, facts in metric_facts(plan).items():
+            both = [
+                row
+                for row in rows
+                if metric in row["results"][a]["values"] and metric in row["results"][b]["values"]
+            ]
+            if both:
+                first, second = ([row["results"][name]["values"][metric] for row in both] for name in (a, b))
+                interval = difference_interval(first, second, average_weights(plan, both))
+                found.append(_comparison(a, b, metric, interval, facts["better"]))
+        if rows:
+            pixels = [row_pixels(row) for row in rows]
+            first, second = (
+                [row["results"][name]["bits"] / area for row, area in zip(rows, pixels, strict=True)]
+                for name in (a, b)
+            )
+            interval = difference_interval(first, second, pixels)
+            found.append(_comparison(a, b, "bits_per_pixel", interval, "lower"))
+    return found
+
+
+def _comparison(a: str, b: str, metric: str, interval: Any, better: str) -> dict[str, Any]:
     return {
-        "value": interval.value,
+        "a": a,
+        "b": b,
+        "metric": metric,
+        "difference": interval.value,
         "low": interval.low,
         "high": interval.high,
         "clips": interval.clips,
-        **facts,
-        **more,
+        "better": better,
     }
-
-
-def _summary(plan: Plan, rows: list[Row], name: str) -> tuple[dict[str, Any], dict[str, str], list[str]]:
-    summary: dict[str, Any] = {}
-    missing: dict[str, str] = {}
-    warnings: list[str] = []
-    for metric, facts in metric_facts(plan).items():
-        scored = [row for row in rows if metric in row["results"][name]["values"]]
-        reasons = {
-            row["results"][name]["not_measured"][metric]
-            for row in rows
-            if metric in row["results"][name]["not_measured"]
-        }
-        if not scored:
-            missing[metric] = min(reasons, default="no clip was measured.")
-            continue
-        if len(scored) < len(rows):
-            warnings.append(f"{metric} is that of {len(scored)} of {len(rows)} clips: {min(reasons)}")
-        values = [row["results"][name]["values"][metric] for row in scored]
-        weights = average_weights(plan, scored)
-        mean = math.fsum(values) / len(values)
-        averaged = facts["definition"].rstrip(".") + (
-            "; the mean over all frames of all clips." if weights else "; the mean over clips."
-        )
-        entry = _entry(mean_interval(values, weights), {**facts, "definition": averaged}, mean_of_clips=mean)
-        summary[metric] = entry
-    results = [row["results"][name] for row in rows]
-    if any(isinstance(metric, GlobalPsnr) for metric in plan.chosen.set_metrics):
-        _add_global_psnr(results, summary, missing)
-    pixels = [row_pixels(row) for row in rows]
-    _add_ratio(
-        "bits_per_pixel", [r["bits"] for r in results], pixels, BITS_PER_PIXEL, "bits", summary, missing
-    )
-    moving = [row for row in rows if not row["image"]]
-    seconds = [row_seconds(row) for row in moving]
-    kbit = [row["results"][name]["bits"] / 1000 for row in moving]
-    _add_ratio("kbit_per_second", kbit, seconds, KBIT_PER_SECOND, "kbit/s", summary, missing)
-    _add_flicker([SeamFlicker(**r["flicker"]) for r in results], summary, missing)
-    if name in (codec.name for codec in plan.codecs):  # their streams are not what seams are about
-        for each in ("seam_energy", "seam_flicker"):
-            missing.pop(each, None)
-            summary.pop(each, None)
-    return summary, missing, warnings
-
-
-def _add_global_psnr(results: list[Row], summary: dict[str, Any], missing: dict[str, str]) -> None:
-    metric = GlobalPsnr()
-    if not results:
-        missing[metric.name] = "no clip was measured."
-        return
-    numbers = [result["numbers"] for result in results]
-    errors = [result["square_error"] / result["numbers"] for result in results]
-    mean = mean_interval(errors, numbers)
-    # Decibels fall as the error rises, so the ends change places.
-    exact = decibels(sum(result["square_error"] for result in results) / sum(numbers))
-    ends = [None if end is None else decibels(end) for end in (mean.high, mean.low)]
-    interval = Interval(exact, ends[0], ends[1], mean.clips)
-    summary[metric.name] = _entry(interval, _facts(metric.definition, metric.unit, True))
-
-
-def _add_ratio(
-    name: str,
-    above: Sequence[float],
-    below: Sequence[float],
-    definition: str,
-    unit: str,
-    summary: dict[str, Any],
-    missing: dict[str, str],
-) -> None:
-    if not below:
-        missing[name] = "no clip was measured." if name == "bits_per_pixel" else "no video was measured."
-        return
-    ratios = [a / b for a, b in zip(above, below, strict=True)]
-    summary[name] = _entry(mean_interval(ratios, below), _facts(definition, unit, False))
-
-
-def _add_flicker(found: list[SeamFlicker], summary: dict[str, Any], missing: dict[str, str]) -> None:
-    """The error's motion. Each clip counts with its frames, so intervals come from sums over clips."""
-    inside = [(f.inside, f.others) for f in found if f.others]
-    seams = [(f.at_borders, f.borders) for f in found if f.borders]
-    for name, sums, definition, lack in (
-        ("temporal_flicker", inside, FLICKER, "no clip has two frames."),
-        ("seam_energy", seams, SEAM_ENERGY, "no video is longer than a clip of the model."),
-    ):
-        if sums:
-            interval = mean_interval([a / b for a, b in sums], [b for _, b in sums])
-            summary[name] = _entry(interval, _facts(definition, "8-bit steps", False))
-        else:
-            missing[name] = lack
-    together = SeamFlicker()
-    for flicker in found:
-        together.merge(flicker)
-    if together.ratio is None:
-        missing["seam_flicker"] = (
-            "no video is longer than a clip of the model." if not seams else "the error does not move."
-        )
-        return
-    low, high = _ratio_interval(found)
-    interval = Interval(together.ratio, low, high, len(found))
-    summary["seam_flicker"] = _entry(interval, _facts(SEAM_FLICKER, "", False))
-
-
-def _ratio_interval(found: list[SeamFlicker]) -> tuple[float | None, float | None]:
-    """Bootstrap over clips of the ratio of two means, each of which is a ratio of sums."""
-    if len(found) < 2:
-        return None, None
-    sums = np.array([(f.at_borders, f.borders, f.inside, f.others) for f in found], np.float64)
-    drawn = np.random.default_rng(0).integers(len(sums), size=(RESAMPLES, len(sums)))
-    at, borders, inside, others = sums[drawn].sum(axis=1).T
-    whole = (borders > 0) & (inside > 0)
-    ratios = (at[whole] / borders[whole]) / (inside[whole] / others[whole])
-    low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
-
-
-def _add_set_metric(
-    metric: SetMetric,
-    number: int,
-    name: str,
-    found: Measured,
-    journal: Journal,
-    summary: dict[str, Any],
-    missing: dict[str, str],
-    warnings: list[str],
-) -> None:
-    """Features are read again clip by clip, in the order of the items: memory stays flat, sums the same."""
-    prefix = f"{number}.{metric.name}."
-    clips = 0
-
-    def features() -> Iterator[Features]:
-        nonlocal clips
-        for key in found.keys:
-            stored = journal.arrays(key, prefix)
-            if stored:
-                clips += 1
-                yield {**journal.arrays(key, f"{metric.name}."), **stored}
-
-    reasons = {row["results"][name]["not_measured"].get(metric.name) for row in found.rows} - {None}
-    try:
-        value = metric.result(features())
-    except NotMeasured as error:
-        missing[metric.name] = min(reasons) if reasons and not clips else str(error)
-        return
-    facts = _facts(metric.definition, metric.unit, metric.higher_is_better)
-    summary[metric.name] = _entry(Interval(value, None, None, clips), facts)
-    warnings += metric.warnings(clips)
-    if clips < len(found.rows):
-        warnings.append(f"{metric.name} is that of {clips} of {len(found.rows)} clips: {min(reasons)}")
-
-
-def _window(plan: Plan) -> str:
-    if plan.protocol.frames is not None:
-        return ""
-    return f" Networks of video are given {plan.protocol.window} consecutive frames at once, one vector each."
-
-
-def _limits(rows: list[Row], name: str) -> list[str]:
-    words = {
-        "floor": "cannot go down to the model's bits, so it spends more",
-        "ceiling": "does not need as many bits as the model at its best quality",
-    }
-    counts = {limit: sum(limit in row["results"][name]["limits"] for row in rows) for limit in words}
-    return [
-        f"{name} {words[limit]}, on {count} of {len(rows)} clips." for limit, count in counts.items() if count
-    ]
-
-
-def _cost(rows: list[Row], contender: Contender) -> dict[str, Any]:
-    results = [row["results"][contender.name] for row in rows]
-    cost: dict[str, Any] = {
-        name: sum(result[name] for result in results) for name in ("clips", "tokens", "indices")
-    }
-    cost["bits"] = math.fsum(result["bits"] for result in results)
-    if isinstance(contender, ModelContender):
-        cost["clip_256"] = clip_cost(contender.spec)
-    return cost
-
-
-def _codebooks(model: ModelContender, number: int, found: Measured, journal: Journal) -> dict[str, Any]:
-    codes = CodeCounts(model.spec.codebooks)
-    for key in found.keys:
-        for part, counts in journal.arrays(key, f"{number}.codes.").items():
-            codes.counts[part] += counts
-    record: dict[str, Any] = {}
-    known = model.words()
-    for part, counts in codes.counts.items():
-        use = list_use(counts)
-        words = known.get(part)
-        order = np.argsort(-counts, kind="stable")[: min(_TOP_WORDS, use.used)]
-        record[part] = {
-            **vars(use),
-            "entropy_bits": math.log2(use.perplexity) if use.used else 0.0,
-            "occurrences": int(counts.sum()),
-            "histogram": _histogram(counts),
-            "top": [
-                {"index": int(i), "word": words[i] if words else None, "count": int(counts[i])} for i in order
-            ],
-        }
-    return record
-
-
-def _histogram(counts: np.ndarray) -> list[dict[str, int]]:
-    """How many codes occur never, once, 2 to 3 times, 4 to 7 times, and so on."""
-    bins = [(0, 0)]
-    while bins[-1][1] < int(counts.max(initial=0)):
-        bins.append((bins[-1][1] + 1, 2 * bins[-1][1] + 1))
-    return [
-        {"from": low, "to": high, "codes": int(((counts >= low) & (counts <= high)).sum())}
-        for low, high in bins
-    ]
