@@ -10,8 +10,8 @@ from measuring import make_plan, measure
 from numbered import Numbered
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.media import Media
 from sweettok_cli.evaluation.report import clip_table, make_page, write_report
+from sweettok_cli.evaluation.run import Media
 
 VOID = {"meta", "link", "input", "br"}
 
