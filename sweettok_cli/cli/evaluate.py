@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import tempfile
@@ -199,9 +200,11 @@ def evaluate(
             write_markdown(markdown, record, force)
         if report:
             from sweettok_cli.evaluation.media import Media
+            from sweettok_cli.evaluation.record import Record
             from sweettok_cli.evaluation.report import write_report
 
-            write_report(record, Media(plan, measured), report, force)
+            typed = Record.from_json(json.loads(json.dumps(record)))
+            write_report(typed, Media(plan, measured), report, force)
         if journal is None and not measured.failed:
             kept.discard()
     from sweettok_cli.cli.evaluation_text import as_words

@@ -11,9 +11,9 @@ from numbered import FRAMES, Numbered, Pair
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.evaluation.record import Record
 from sweettok_cli.evaluation.report import films as films_module
-from sweettok_cli.evaluation.report.film import Film, make_film
-from sweettok_cli.evaluation.report.films import chosen, make_films
+from sweettok_cli.evaluation.report.films import Film, chosen, make_film, make_films
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.metrics.psnr import psnr
 
@@ -71,7 +71,7 @@ def test_a_picture_is_exact_and_a_large_one_smaller() -> None:
     ],
 )
 def test_a_clip_is_chosen_once(ranked: list[int], titles: list[str]) -> None:
-    found = list(chosen(ranked))
+    found = chosen(ranked)
     assert [title for _, title in found] == titles
     assert [place for place, _ in found] == sorted({place for place, _ in found}, key=ranked.index)
 
@@ -79,7 +79,7 @@ def test_a_clip_is_chosen_once(ranked: list[int], titles: list[str]) -> None:
 def test_clips_that_are_gone_or_too_large_are_named(
     record: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    findings = Findings(record)
+    findings = Findings(Record.from_json(record))
     gone, small = (record["clips"][findings.ranked[place]]["name"] for place in (0, -1))
 
     class Media(Numbered):
@@ -90,7 +90,7 @@ def test_clips_that_are_gone_or_too_large_are_named(
 
     monkeypatch.setattr(films_module, "MOST_BYTES", 1)
     made = make_films(findings, Media())
-    assert made.titles == ["second worst"]
+    assert [title for title, _ in made.films.values()] == ["second worst"]
     assert any(gone in note and "is gone" in note for note in made.notes)
     assert any(small in note and "left out" in note for note in made.notes)
 
@@ -99,6 +99,7 @@ def test_only_so_many_frames_are_asked_for(record: dict[str, Any]) -> None:
     for clip in record["clips"]:
         clip["width"], clip["height"], clip["frames"] = 3840, 2160, 900
     media = Numbered()
-    made = make_films(Findings(record), media)
+    findings = Findings(Record.from_json(record))
+    made = make_films(findings, media)
     assert {frames for _, _, frames in media.asked} == {17}
-    assert "3840\u00d72160, 900 frames, the first 20 shown" in made.facts(Findings(record))[0]["note"]
+    assert "3840\u00d72160, 900 frames, the first 20 shown" in made.facts(findings)["films"][0]["note"]
