@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.media import Media
+from sweettok_cli.evaluation.media import Media, Shown
 from sweettok_cli.evaluation.record import ClipFacts
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.text import plural, printable
@@ -29,6 +29,7 @@ MOST_BYTES = 10 << 20
 _FRAME_BYTES = 64 << 20  # of one clip at full size, where that is more than the least frames
 _MOST_METHODS = 4
 _ORDER = ("worst", "second worst", "median", "best")
+_SIZES = ("width", "height", "column", "row", "frames", "kind")  # of a film, as the page's program needs them
 _GAIN = 4.0
 _LARGEST_SIDE = 640  # of a panel; larger frames are shown smaller
 _BLOCK = 16  # of the codec: panels that begin on one do not colour one another
@@ -97,20 +98,9 @@ class Films:
                 {"contender": printable(name), "psnr": [round(value, 3) for value in values]}
                 for name, values in film.psnr.items()
             ]
-            sizes = {
-                key: getattr(film, key) for key in ("width", "height", "column", "row", "frames", "kind")
-            }
-            films.append(
-                {
-                    "clip": place,
-                    "title": title,
-                    "name": printable(clip.name),
-                    **sizes,
-                    "rate": float(film.rate),
-                    "scores": scores,
-                    "note": _size_note(clip, film),
-                }
-            )
+            found = {key: getattr(film, key) for key in _SIZES} | {"clip": place, "title": title}
+            found |= {"name": printable(clip.name), "rate": float(film.rate), "scores": scores}
+            films.append(found | {"note": _size_note(clip, film)})
         return {"films": films, "contenders": [printable(name) for name in findings.names]}
 
 
@@ -157,13 +147,7 @@ def chosen(ranked: list[int]) -> list[tuple[int, str]]:
 def _film(clip: ClipFacts, names: list[str], media: Media) -> Film:
     room = _FRAME_BYTES // (3 * clip.width * clip.height)
     frames = min(MOST_FRAMES, max(LEAST_FRAMES, room))
-
-    def versions() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        for name in names:
-            shown = media.show(clip.name, name, frames)
-            yield name, shown.source, shown.reconstruction
-
-    return make_film(versions(), Fraction(clip.rate))
+    return make_film(((name, media.show(clip.name, name, frames)) for name in names), Fraction(clip.rate))
 
 
 def _size_note(clip: ClipFacts, film: Film) -> str:
@@ -175,22 +159,23 @@ def _size_note(clip: ClipFacts, film: Film) -> str:
     return f"{note}; difference amplified {_GAIN:g} times, grey where there is none"
 
 
-def make_film(versions: Iterable[tuple[str, np.ndarray, np.ndarray]], rate: Fraction) -> Film:
+def make_film(versions: Iterable[tuple[str, Shown]], rate: Fraction) -> Film:
     """Draw and encode.
 
     Args:
-        versions: of each method its name, the source and the reconstruction, uint8 ``[t, h, w, 3]``.
-            They are asked for one after the other, and only what is shown of them is kept.
+        versions: of each method its name and its frames. They are asked for one after the other, and only
+            what is shown of them is kept.
         rate: frames a second.
     """
     panels: list[np.ndarray] = []
     scores: dict[str, list[float]] = {}
-    for name, source, decoded in versions:
+    for name, shown in versions:
+        source, decoded = shown.source, shown.reconstruction
         if not panels:
-            panels.append(_shown(source))
+            panels.append(_panel(source))
         scores[name] = [psnr(before, after) for before, after in zip(source, decoded, strict=True)]
         errors = (difference(before, after, _GAIN) for before, after in zip(source, decoded, strict=True))
-        panels += [_shown(decoded), _shown(errors)]
+        panels += [_panel(decoded), _panel(errors)]
     frames, height, width = panels[0].shape[:3]
     column, row = (-(-side // _BLOCK) * _BLOCK for side in (width, height))
     # Panel 0 is alone in its row: the place beside the source stays grey.
@@ -211,7 +196,7 @@ def make_film(versions: Iterable[tuple[str, np.ndarray, np.ndarray]], rate: Frac
     return Film(width, height, column, row, rate, frames, kind, data, scores)
 
 
-def _shown(frames: Iterable[np.ndarray]) -> np.ndarray:
+def _panel(frames: Iterable[np.ndarray]) -> np.ndarray:
     """Frames in the size of a panel."""
     return np.stack([_smaller(frame) for frame in frames])
 
