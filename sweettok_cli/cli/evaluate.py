@@ -201,7 +201,7 @@ def evaluate(
         if report:
             from sweettok_cli.evaluation.report import write_report
 
-            write_report(record.to_json(), Media(plan, measured), report, force)
+            write_report(record, Media(plan, measured), report, force)
         if journal is None and not measured.failed:
             kept.discard()
     output.result(record.to_json(), None if as_json else as_words(record))
