@@ -18,7 +18,6 @@ from sweettok_cli.metrics.choice import Chosen, choose
 from sweettok_cli.metrics.network_files import SearchPath
 from sweettok_cli.runtime import versions
 from sweettok_cli.video.source import PICTURES
-from sweettok_cli.zoo.load import load_tokenizer
 
 _LAYOUT = 3
 """Of the journal's lines and arrays; another number makes older journals those of another run."""
@@ -142,6 +141,8 @@ def _load(
     batch_clips: int | None,
     overlap: int,
 ) -> ModelMethod:
+    from sweettok_cli.zoo.load import load_tokenizer
+
     tokenizer = load_tokenizer(name, device, dtype, sample=sample)
     settings = {
         key: str(getattr(tokenizer, key)).removeprefix("torch.")
