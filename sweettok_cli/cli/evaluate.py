@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sweettok_cli.cli.options import (
-    DEFAULT_MODEL,
     BatchClipsOption,
     Device,
     DeviceOption,
@@ -24,8 +22,9 @@ from sweettok_cli.cli.options import (
     QuietOption,
     SampleOption,
 )
-from sweettok_cli.cli.output import Output, ProgressCallback, debugging, explain
-from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
+from sweettok_cli.cli.output import FAILED, Output, debugging, explain
+from sweettok_cli.runtime import OnProgress, use_one_blas_thread, use_one_heap
+from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 
 def evaluate(
@@ -170,10 +169,8 @@ def evaluate(
         announce=output.say,
     )
 
-    @contextmanager
-    def watch(place: int, items: int, name: str) -> Iterator[ProgressCallback]:
-        with output.progress(f"{place + 1}/{items} {name}") as update:
-            yield update
+    def watch(place: int, items: int, name: str) -> AbstractContextManager[OnProgress]:
+        return output.progress(f"{place + 1}/{items} {name}")
 
     with open_journal(journal, plan.fingerprint, fresh, output.warn) as kept:
         known = sum(kept.get(item_key(item)) is not None for item in plan.items)
@@ -206,7 +203,7 @@ def evaluate(
             kept.discard()
     output.result(record.to_json(), None if as_json else as_words(record))
     if measured.failed:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _names(given: str | None) -> list[str]:

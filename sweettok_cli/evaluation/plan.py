@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweettok_cli import __version__
 from sweettok_cli.data.datasets import DataSet, Item, open_dataset
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.codecs.method import CodecMethod
@@ -16,7 +15,7 @@ from sweettok_cli.evaluation.model_method import ModelMethod
 from sweettok_cli.evaluation.protocol import Protocol, find_protocol
 from sweettok_cli.metrics.choice import Chosen, choose
 from sweettok_cli.metrics.network_files import SearchPath
-from sweettok_cli.runtime import versions
+from sweettok_cli.runtime import __version__, versions
 from sweettok_cli.video.source import PICTURES
 
 _LAYOUT = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
@@ -23,9 +23,7 @@ from sweettok_cli.metrics.frechet import SOURCE
 from sweettok_cli.metrics.metric import Metric
 from sweettok_cli.metrics.psnr import Psnr
 from sweettok_cli.metrics.ssim import Structure
-
-Progress = Callable[[int, "int | None"], None]
-Watcher = Callable[[int, int, str], AbstractContextManager[Progress]]
+from sweettok_cli.runtime import OnProgress, Watcher
 
 _ON_CURVES = ("psnr", "psnr_clip", "psnr_vidtok", "ssim", "ssim_vidtok")
 """Metrics of rate-distortion curves, where they are measured at all; others take too long."""
@@ -93,7 +91,7 @@ def _own_errors(error: Exception) -> str:
 
 
 def measure_item(
-    plan: Plan, item: Item, on_progress: Progress | None = None
+    plan: Plan, item: Item, on_progress: OnProgress | None = None
 ) -> tuple[ClipResult, dict[str, np.ndarray]]:
     """Everything about one item. It depends on nothing but the plan and the item.
 

@@ -7,7 +7,6 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from itertools import combinations
 
-from sweettok_cli import __version__
 from sweettok_cli.data.datasets import DATA_SETS
 from sweettok_cli.evaluation.figures import (
     BITS_PER_PIXEL,
@@ -33,7 +32,7 @@ from sweettok_cli.evaluation.record import (
 from sweettok_cli.evaluation.results import ClipResult, CurveResult, MethodResult
 from sweettok_cli.evaluation.run import Measured
 from sweettok_cli.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
-from sweettok_cli.runtime import environment
+from sweettok_cli.runtime import __version__, environment
 
 
 def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> Record:

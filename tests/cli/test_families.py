@@ -15,7 +15,6 @@ from sweettok_cli.tokens import read_tokens
 from sweettok_cli.video import probe
 
 Cli = Callable[..., Any]
-CLIP = "intel-iot-devkit+sample-videos__001.mp4"  # 20 frames of 454x256
 
 
 @pytest.fixture(scope="module")
@@ -24,22 +23,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, save in SAVE.items():
         save(root / name)
     return root
-
-
-@pytest.fixture
-def clip(examples: Path, tmp_path: Path) -> Path:
-    """The example, smaller: 20 frames of 112x64."""
-    from fractions import Fraction
-
-    from sweettok_cli.video import VideoReader, VideoWriter
-
-    with (
-        VideoReader(examples / CLIP) as reader,
-        VideoWriter(tmp_path / "clip.mp4", 112, 64, Fraction(10), crf=8) as writer,
-    ):
-        for frame in reader:
-            writer.write(np.ascontiguousarray(frame.rgb[::4, ::4][:64, :112]))
-    return tmp_path / "clip.mp4"
 
 
 @pytest.mark.parametrize("name", [name for name in SAVE if name != "sweettok"])
