@@ -15,6 +15,9 @@ SPREAD: Mapping[str, Any] = {"spread": True}
 OPTIONAL: Mapping[str, Any] = {"optional": True}
 """Metadata of a field that is left out where it is None."""
 
+APART: Mapping[str, Any] = {"apart": True}
+"""Metadata of a field that JSON does not hold; it has a default."""
+
 
 def key(name: str) -> Mapping[str, Any]:
     """Metadata of a field that JSON calls otherwise."""
@@ -22,17 +25,14 @@ def key(name: str) -> Mapping[str, Any]:
 
 
 class JsonObject:
-    """What a dataclass inherits to be written as JSON: an object of its fields, in their order."""
+    """What a dataclass inherits to be written as JSON: an object of its fields, in their order.
+
+    Dataclasses inside it need not inherit.
+    """
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
-        made: dict[str, Any] = {}
-        for field in dataclasses.fields(self):  # type: ignore[arg-type]
-            value = _plain(getattr(self, field.name))
-            if field.metadata.get("spread"):
-                made |= value
-            elif value is not None or not field.metadata.get("optional"):
-                made[key_of(field)] = value
+        made: dict[str, Any] = _plain(self)
         return made
 
     @classmethod
@@ -52,14 +52,21 @@ def key_of(field: dataclasses.Field[Any]) -> str:
 
 @functools.cache
 def typed_fields(kind: type) -> list[tuple[dataclasses.Field[Any], Any]]:
-    """The fields of a dataclass with their types."""
+    """The fields of a dataclass that JSON holds, with their types."""
     hints = get_type_hints(kind)
-    return [(field, hints[field.name]) for field in dataclasses.fields(kind)]
+    return [(f, hints[f.name]) for f in dataclasses.fields(kind) if not f.metadata.get("apart")]
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, JsonObject):
-        return value.to_json()
+    if dataclasses.is_dataclass(value):
+        made: dict[str, Any] = {}
+        for field, _ in typed_fields(value.__class__):
+            plain = _plain(getattr(value, field.name))
+            if field.metadata.get("spread"):
+                made |= plain
+            elif plain is not None or not field.metadata.get("optional"):
+                made[key_of(field)] = plain
+        return made
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

@@ -18,7 +18,6 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.json_object import JsonObject
 from sweettok_cli.metrics.choice import QUICK
 from sweettok_cli.metrics.frechet import FrechetRule
 
@@ -29,7 +28,7 @@ _SWSCALE = 0x4 | 0x40000 | 0x2000 | 0x4000
 
 
 @dataclass(frozen=True)
-class SpatialFit(JsonObject):
+class SpatialFit:
     """What becomes of a frame's size.
 
     Attributes:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from sweettok_cli.evaluation.json_object import JsonObject
 
 
 @dataclass(frozen=True)
-class Published(JsonObject):
+class Published:
     """One figure of a paper.
 
     Attributes:
@@ -69,7 +66,6 @@ PUBLISHED = (
 )
 
 
-def published_for(data: str) -> list[dict[str, Any]]:
+def published_for(data: str) -> tuple[Published, ...]:
     """The figures on a data set; for any other folder all of them, none of which compares with ours."""
-    figures = [figure for figure in PUBLISHED if figure.data == data] or list(PUBLISHED)
-    return [vars(figure) for figure in figures]
+    return tuple(figure for figure in PUBLISHED if figure.data == data) or PUBLISHED

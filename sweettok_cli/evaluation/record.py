@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Self
 
 from sweettok_cli.evaluation.json_object import OPTIONAL, SPREAD, JsonObject, key
-from sweettok_cli.evaluation.protocol import SpatialFit
+from sweettok_cli.evaluation.protocol import Protocol, SpatialFit
 from sweettok_cli.evaluation.published import Published
 
 Better = Literal["higher", "lower"]
+Kind = Literal["model", "codec"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,19 @@ class ProtocolFacts(JsonObject):
     published_on: str
     interval: str
     differs_from_paper: tuple[str, ...]
+
+    @classmethod
+    def of(cls, protocol: Protocol, interval: str = "", differs: Iterable[str] = ()) -> Self:
+        """The choices of a protocol, with what only a run knows."""
+        shared = {field.name for field in fields(Protocol)} & {field.name for field in fields(cls)}
+        rule = protocol.frechet
+        return cls(
+            **{name: getattr(protocol, name) for name in shared - {"frechet"}},
+            frechet=FrechetFacts(rule.unbiased, rule.root, rule.single, rule.words),
+            published_on=protocol.data,
+            interval=interval,
+            differs_from_paper=tuple(differs),
+        )
 
 
 @dataclass(frozen=True)
@@ -213,7 +227,7 @@ class MethodFacts(JsonObject):
     """
 
     name: str
-    kind: Literal["model", "codec"]
+    kind: Kind
     family: str | None
     weights_sha256: str | None
     settings: Mapping[str, Any]
@@ -257,8 +271,8 @@ class ClipScores(JsonObject):
 
 
 @dataclass(frozen=True)
-class ClipFacts(JsonObject):
-    """One clip that was measured.
+class ClipInfo(JsonObject):
+    """What is known of a clip by itself.
 
     Attributes:
         name: of the item.
@@ -269,7 +283,6 @@ class ClipFacts(JsonObject):
         rate: frames a second, a fraction such as ``30000/1001``.
         start: number of the first frame.
         image: a still picture.
-        scores: by method.
     """
 
     name: str
@@ -280,6 +293,12 @@ class ClipFacts(JsonObject):
     rate: str
     start: int
     image: bool
+
+
+@dataclass(frozen=True)
+class ClipFacts(ClipInfo):
+    """One clip that was measured, with its scores by method."""
+
     scores: Mapping[str, ClipScores]
 
 

@@ -1,36 +1,42 @@
-"""The record of a run: what ``--json`` prints, and what tables and the report are made from."""
+"""The record of a run, made from what was measured of its clips."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from itertools import combinations
-from typing import Any
 
+from sweettok_cli import __version__
 from sweettok_cli.data.datasets import DATA_SETS
 from sweettok_cli.evaluation.figures import (
+    BITS_PER_PIXEL,
     average_weights,
-    contender_record,
-    metric_facts,
-    row_pixels,
-    row_seconds,
+    definitions,
+    method_facts,
 )
 from sweettok_cli.evaluation.journal import Journal
-from sweettok_cli.evaluation.method import Contender
+from sweettok_cli.evaluation.plan import Plan
 from sweettok_cli.evaluation.published import published_for
-from sweettok_cli.evaluation.run import Measured, Plan
+from sweettok_cli.evaluation.record import (
+    ClipFacts,
+    ClipInfo,
+    ClipScores,
+    Comparison,
+    CurvePoint,
+    DataFacts,
+    Failure,
+    ProtocolFacts,
+    Record,
+)
+from sweettok_cli.evaluation.results import ClipResult, CurveResult, MethodResult
+from sweettok_cli.evaluation.run import Measured
 from sweettok_cli.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
-from sweettok_cli.metrics.comparison import SeamFlicker
-from sweettok_cli.runtime import __version__, environment
-
-Row = dict[str, Any]
-
-FORMAT, VERSION = "sweettok-eval", 1
+from sweettok_cli.runtime import environment
 
 
-def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> dict[str, Any]:
-    """Everything as plain values; None, never 0, where nothing was measured.
+def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> Record:
+    """Everything about a run.
 
     Args:
         plan: what was done.
@@ -38,35 +44,32 @@ def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> 
         journal: still open; it holds the arrays.
         command: what was typed.
     """
-    rows = found.rows
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "sweettok": __version__,
-        "command": command,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": environment(),
-        "protocol": {
-            **plan.protocol.record(),
-            "published_on": plan.protocol.data,
-            "interval": f"{CONFIDENCE:.0%} percentile bootstrap over clips, {RESAMPLES} resamples, seed 0",
-            "differs_from_paper": _differences(plan),
-        },
-        "data": {
-            "name": plan.data.name,
-            "split": plan.data.split,
-            "items": len(plan.data.items),
-            "clips": len(rows),
-            "frames": sum(row["frames"] for row in rows),
-            "notes": _notes(plan),
-        },
-        "contenders": [contender_record(plan, found, journal, c) for c in plan.contenders],
-        "clips": [_clip(row, plan.contenders) for row in rows],
-        "curves": {codec.name: _curve(plan, rows, codec.name) for codec in plan.codecs if plan.curves},
-        "comparisons": _comparisons(plan, rows),
-        "published": published_for(plan.data.name if plan.data.known else ""),
-        "failed": [{"name": name, "error": error} for name, error in found.failed],
-    }
+    clips = found.clips
+    return Record(
+        sweettok=__version__,
+        command=command,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=environment(),
+        protocol=ProtocolFacts.of(
+            plan.protocol,
+            f"{CONFIDENCE:.0%} percentile bootstrap over clips, {RESAMPLES} resamples, seed 0",
+            _differences(plan),
+        ),
+        data=DataFacts(
+            name=plan.data.name,
+            split=plan.data.split,
+            items=len(plan.data.items),
+            clips=len(clips),
+            frames=sum(clip.frames for clip in clips),
+            notes=tuple(_notes(plan)),
+        ),
+        methods=tuple(method_facts(plan, found, journal, method) for method in plan.methods),
+        clips=tuple(map(_clip, clips)),
+        curves={codec.name: tuple(_curve(plan, clips, codec.name)) for codec in plan.codecs if plan.curves},
+        comparisons=tuple(_comparisons(plan, clips)),
+        published=published_for(plan.data.name if plan.data.known else ""),
+        failed=tuple(Failure(name, error) for name, error in found.failed),
+    )
 
 
 def _differences(plan: Plan) -> list[str]:
@@ -91,101 +94,90 @@ def _notes(plan: Plan) -> list[str]:
     return notes
 
 
-def _clip(row: Row, contenders: Sequence[Contender]) -> dict[str, Any]:
-    scores = {}
-    pixels = row_pixels(row)
-    for contender in contenders:
-        result = row["results"][contender.name]
-        flicker = SeamFlicker(**result["flicker"])
-        seconds = None if row["image"] else row_seconds(row)
-        scores[contender.name] = {
-            **result["values"],
-            "bits": result["bits"],
-            "bits_per_pixel": result["bits"] / pixels,
-            "kbit_per_second": None if seconds is None else result["bits"] / 1000 / seconds,
-            "tokens": result["tokens"],
-            "indices": result["indices"],
-            "temporal_flicker": flicker.inside / flicker.others if flicker.others else None,
-            "seam_energy": flicker.at_borders / flicker.borders if flicker.borders else None,
-            "seam_flicker": flicker.ratio,
-            "settings": result["settings"],
-            "seconds": result["seconds"]["encode"] + result["seconds"]["decode"],
-        }
-    kept = {
-        name: row[name] for name in ("name", "label", "width", "height", "frames", "rate", "start", "image")
-    }
-    return {**kept, "scores": scores}
+def _clip(clip: ClipResult) -> ClipFacts:
+    known = {field.name: getattr(clip, field.name) for field in fields(ClipInfo)}
+    return ClipFacts(**known, scores={name: _scores(clip, result) for name, result in clip.methods.items()})
 
 
-def _mean(plan: Plan, rows: list[Row], value_of: Callable[[Row], float]) -> float:
-    weights = average_weights(plan, rows) or [1] * len(rows)
-    total = math.fsum(value_of(row) * weight for row, weight in zip(rows, weights, strict=True))
-    return total / math.fsum(weights)
+def _scores(clip: ClipResult, result: MethodResult) -> ClipScores:
+    cost, flicker = result.cost, result.scores.flicker
+    return ClipScores(
+        values=result.scores.values,
+        bits=cost.bits,
+        bits_per_pixel=cost.bits / clip.pixels,
+        kbit_per_second=None if clip.image else cost.bits / 1000 / clip.seconds,
+        tokens=cost.tokens,
+        indices=cost.indices,
+        temporal_flicker=flicker.inside / flicker.others if flicker.others else None,
+        seam_energy=flicker.at_borders / flicker.borders if flicker.borders else None,
+        seam_flicker=flicker.ratio,
+        settings=cost.settings,
+        seconds=cost.encode + cost.decode,
+    )
 
 
-def _curve(plan: Plan, rows: list[Row], codec: str) -> list[dict[str, Any]]:
+def _curve(plan: Plan, clips: list[ClipResult], codec: str) -> list[CurvePoint]:
     """Means over the set at each setting."""
-    points: list[dict[str, Any]] = []
-    if not rows:
-        return points
-    pixels = sum(map(row_pixels, rows))
-    moving = [row for row in rows if not row["image"]]
-    seconds = math.fsum(map(row_seconds, moving))
-    for place, first in enumerate(rows[0]["curves"][codec]):
+    if not clips:
+        return []
+    pixels = sum(clip.pixels for clip in clips)
+    moving = [clip for clip in clips if not clip.image]
+    seconds = math.fsum(clip.seconds for clip in moving)
+    weights = average_weights(plan, clips) or [1.0] * len(clips)
 
-        def at(row: Row, place: int = place) -> Row:
-            return row["curves"][codec][place]
+    def mean(values: list[float]) -> float:
+        return math.fsum(v * w for v, w in zip(values, weights, strict=True)) / math.fsum(weights)
 
-        names = [name for name in first["values"] if all(name in at(row)["values"] for row in rows)]
-        bits = math.fsum(at(row)["bits"] for row in rows)
-        point = {
-            "setting": first["setting"],
-            "bits_per_pixel": bits / pixels,
-            "kbit_per_second": (
-                math.fsum(at(row)["bits"] for row in moving) / 1000 / seconds if moving else None
-            ),
-        }
+    points = []
+    for place, first in enumerate(clips[0].curves[codec]):
+
+        def at(clip: ClipResult, place: int = place) -> CurveResult:
+            return clip.curves[codec][place]
+
+        names = [name for name in first.values if all(name in at(clip).values for clip in clips)]
         points.append(
-            point | {name: _mean(plan, rows, lambda row, n=name: at(row)["values"][n]) for name in names}  # type: ignore[misc]
+            CurvePoint(
+                setting=first.setting,
+                bits_per_pixel=math.fsum(at(clip).bits for clip in clips) / pixels,
+                kbit_per_second=(
+                    math.fsum(at(clip).bits for clip in moving) / 1000 / seconds if moving else None
+                ),
+                values={name: mean([at(clip).values[name] for clip in clips]) for name in names},
+            )
         )
     return points
 
 
-def _comparisons(plan: Plan, rows: list[Row]) -> list[dict[str, Any]]:
+def _comparisons(plan: Plan, clips: list[ClipResult]) -> list[Comparison]:
     """Paired differences ``a - b``: every two models, and every model with every codec."""
     models = [model.name for model in plan.models]
-    pairs = [*combinations(models, 2), *((m, codec.name) for m in models for codec in plan.codecs)]
-    found = []
-    for a, b in pairs:
-        for metric, facts in metric_facts(plan).items():
-            both = [
-                row
-                for row in rows
-                if metric in row["results"][a]["values"] and metric in row["results"][b]["values"]
-            ]
-            if both:
-                first, second = ([row["results"][name]["values"][metric] for row in both] for name in (a, b))
-                interval = difference_interval(first, second, average_weights(plan, both))
-                found.append(_comparison(a, b, metric, interval, facts["better"]))
-        if rows:
-            pixels = [row_pixels(row) for row in rows]
-            first, second = (
-                [row["results"][name]["bits"] / area for row, area in zip(rows, pixels, strict=True)]
-                for name in (a, b)
+    found: list[Comparison] = []
+    known = {**definitions(plan), "bits_per_pixel": BITS_PER_PIXEL}
+
+    def add(a: str, b: str, metric: str, of: list[tuple[float, float]], weights: list[float] | None) -> None:
+        first, second = zip(*of, strict=True)
+        interval = difference_interval(first, second, weights)
+        found.append(
+            Comparison(
+                a=a,
+                b=b,
+                metric=metric,
+                difference=interval.value,
+                low=interval.low,
+                high=interval.high,
+                clips=interval.clips,
+                better=known[metric].better,
             )
-            interval = difference_interval(first, second, pixels)
-            found.append(_comparison(a, b, "bits_per_pixel", interval, "lower"))
+        )
+
+    for a, b in [*combinations(models, 2), *((m, codec.name) for m in models for codec in plan.codecs)]:
+        pairs = [(clip, clip.methods[a], clip.methods[b]) for clip in clips]
+        for metric in definitions(plan):
+            both = [each for each in pairs if all(metric in m.scores.values for m in each[1:])]
+            if both:
+                values = [(one.scores.values[metric], two.scores.values[metric]) for _, one, two in both]
+                add(a, b, metric, values, average_weights(plan, [clip for clip, _, _ in both]))
+        if clips:
+            bits = [(one.cost.bits / clip.pixels, two.cost.bits / clip.pixels) for clip, one, two in pairs]
+            add(a, b, "bits_per_pixel", bits, [clip.pixels for clip in clips])
     return found
-
-
-def _comparison(a: str, b: str, metric: str, interval: Any, better: str) -> dict[str, Any]:
-    return {
-        "a": a,
-        "b": b,
-        "metric": metric,
-        "difference": interval.value,
-        "low": interval.low,
-        "high": interval.high,
-        "clips": interval.clips,
-        "better": better,
-    }

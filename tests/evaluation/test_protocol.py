@@ -15,7 +15,7 @@ from PIL import Image
 
 from sweettok_cli.data.datasets import Item
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.clip import Clip
+from sweettok_cli.evaluation.method import Clip
 from sweettok_cli.evaluation.protocol import PROTOCOLS, Protocol, SpatialFit, find_protocol
 from sweettok_cli.video import VideoReader, VideoWriter, write_image
 

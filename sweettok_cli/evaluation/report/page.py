@@ -10,13 +10,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from sweettok_cli.evaluation.media import Media
 from sweettok_cli.evaluation.record import Record
 from sweettok_cli.evaluation.report.charts import rank_plot, rate_plots, strip_plot
 from sweettok_cli.evaluation.report.films import make_films
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.tables import clip_columns, clip_places, papers, separations
 from sweettok_cli.evaluation.report.text import choices, in_words, number, plural, printable
+from sweettok_cli.evaluation.run import Media
 from sweettok_cli.evaluation.tables import digits_of
 from sweettok_cli.files import atomic_output, check_target
 

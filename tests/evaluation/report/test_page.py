@@ -11,9 +11,9 @@ from measuring import make_plan, measure
 from numbered import Numbered
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.media import Media
 from sweettok_cli.evaluation.record import Record
 from sweettok_cli.evaluation.report import make_page, tables, write_report
+from sweettok_cli.evaluation.run import Media
 
 HOSTILE = "</title></script><script>alert(1)</script>{{ 7 * 7 }}{% raise %}&lt;\"'><b \x00\udce9"
 SPELLED = HOSTILE.replace("\x00", "\\x00").replace("\udce9", "\\xe9")
@@ -178,7 +178,7 @@ def test_a_run_in_which_everything_failed_is_still_a_page(tmp_path: Path) -> Non
     (folder / "a.mp4").write_bytes(b"no video")
     plan = make_plan(folder)
     record, found = measure(plan, tmp_path / "journal")
-    text = Read(make_page(Record.from_json(json.loads(json.dumps(record))), Media(plan, found))).text
+    text = Read(make_page(Record.from_json(record), Media(plan, found))).text
     assert "Nothing could be measured: 1 file failed" in text and "No clip was measured" in text
 
 
