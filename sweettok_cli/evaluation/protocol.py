@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -147,12 +146,6 @@ class Protocol:
     def stride(self, rate: float) -> int:
         """Of how many frames one is taken."""
         return 1 if self.fps is None else max(1, round(rate / self.fps))
-
-    def record(self) -> dict[str, Any]:
-        """Every choice as plain values."""
-        record = dataclasses.asdict(dataclasses.replace(self, splits=dict(self.splits)))
-        del record["differs"], record["metrics"], record["picture_metrics"]
-        return {**record, "frechet": {**record["frechet"], "words": self.frechet.words}}
 
 
 def _generator(seed: int, name: str) -> random.Random:

@@ -121,11 +121,15 @@ def real_wordnet() -> WordNet:
 
 @pytest.fixture(scope="session")
 def language_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT with random weights that knows the letters and a few words, saved as transformers saves it."""
+    """A BERT with random weights, see :func:`save_language_model`."""
+    return save_language_model(tmp_path_factory.mktemp("model"))
+
+
+def save_language_model(folder: Path) -> Path:
+    """Save a BERT with random weights that knows the letters and a few words, as transformers saves it."""
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
     tokenizers = pytest.importorskip("tokenizers")
-    folder = tmp_path_factory.mktemp("model")
     letters = "abcdefghijklmnopqrstuvwxyz"
     vocabulary = [
         "[PAD]",

@@ -51,16 +51,18 @@ class Linear(nn.Linear):
         )
 
 
-def by_rows(function: Callable[[Tensor], Tensor], x: Tensor, width: int) -> Tensor:
+def by_rows(
+    function: Callable[[Tensor], Tensor], x: Tensor, width: int, most: int = _MOST_VALUES
+) -> Tensor:
     """``function``, which maps each row of x [..., d] by itself to [..., e], on some rows at a time.
 
     ``width`` is the number of values that it holds a row in between. So many rows are mapped at once that
-    these stay below the size from which the system's allocator fetches every block anew, page by page.
+    these stay below ``most``, the size from which the allocator fetches every block anew, page by page.
     """
     if not only_evaluates(x):
         return function(x)
     rows = x.reshape(-1, x.shape[-1])
-    count = max(1, math.ceil(len(rows) * width / _MOST_VALUES))
+    count = max(1, math.ceil(len(rows) * width / most))
     parts = [function(part) for part in rows.tensor_split(count)]
     out = parts[0] if count == 1 else torch.cat(parts)
     return out.view(*x.shape[:-1], out.shape[-1])

@@ -61,8 +61,7 @@ def test_training_narrow_types_and_few_rows_stay_with_torch(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(("at_once", "largest"), [(1, 1), (7, 7), (40, 30), (60, 60), (1000, 60)])
-def test_rows_are_mapped_in_even_parts(at_once: int, largest: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linear, "_MOST_VALUES", 10 * at_once)
+def test_rows_are_mapped_in_even_parts(at_once: int, largest: int) -> None:
     layer, x = Linear(6, 10), torch.randn(3, 4, 5, 6)
     sizes = []
 
@@ -71,10 +70,10 @@ def test_rows_are_mapped_in_even_parts(at_once: int, largest: int, monkeypatch: 
         return layer(part)
 
     with torch.no_grad():
-        assert torch.allclose(by_rows(mapped, x, 10), layer(x), atol=1e-6)
+        assert torch.allclose(by_rows(mapped, x, 10, 10 * at_once), layer(x), atol=1e-6)
         assert max(sizes) == largest
     sizes.clear()
-    by_rows(mapped, x, 10)
+    by_rows(mapped, x, 10, 10 * at_once)
     assert sizes == [60]  # a gradient would keep every part anyway
 
 

@@ -1,0 +1,179 @@
+"""Every command and every Python block of the README runs, in order, section by section.
+
+What a section needs lies in its working folder. Where a command would take minutes or a network, a small
+stand-in takes the place of what it works on (``STAND_INS``); `make` and `pip` lines are held against files
+that they name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+#: What is put behind a command that begins so: a smaller job of the same kind.
+STAND_INS = {
+    "sweettok codebook build": "--llm language-model --dim 4 --adjectives 4 --nouns 4 --adverbs 2 --verbs 4",
+    "sweettok train --stage 2 --data clips/ --prior": (
+        "--set steps=1 --set crop=[[64,2,1.0]] --set init_samples=0 --set model.search=0"
+    ),
+    "sweettok train --stage 2 --data clips/ --out": "--set steps=2",
+}
+
+
+def sections() -> dict[str, list[str]]:
+    """The indented command lines of each section, by its title."""
+    found: dict[str, list[str]] = {}
+    title = ""
+    for line in TEXT.splitlines():
+        if line.startswith("#"):
+            title = line.lstrip("# ")
+        elif re.match(r"    (sweettok|make|pip|accelerate)\b", line):
+            found.setdefault(title, []).append(line.strip())
+    return found
+
+
+SHELL = {title: lines for title, lines in sections().items() if any(x.startswith("sweettok") for x in lines)}
+PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the README's commands work on, under the names that it gives them."""
+    import torch
+    from codebook.conftest import save_language_model, write_wordnet
+    from published_files import omnitokenizer_settings, save_lightning
+    from small_models import save_vidtok
+    from small_network import small_network, word_prior
+    from small_run import write_clip
+
+    from sweettok_cli.models.sweettok.folder import save_model_folder
+    from sweettok_cli.video.images import write_image
+
+    folder = tmp_path_factory.mktemp("shelf")
+    for number, name in enumerate(("clip", "videos/a", "videos/b", "clips/c", "clips/d", "held-out/e")):
+        (folder / name).parent.mkdir(exist_ok=True)
+        write_clip(folder / f"{name}.mp4", number, frames=6 if "videos" in name else 20, width=96, height=64)
+    photo = np.random.default_rng(9).integers(0, 255, (64, 80, 3), dtype=np.uint8)
+    write_image(folder / "photo.jpg", photo)
+    ucf = folder / "UCF101"
+    (ucf / "UCF-101" / "YoYo").mkdir(parents=True)
+    shutil.copy(folder / "clip.mp4", ucf / "UCF-101" / "YoYo" / "v_YoYo_g01_c01.avi")
+    (ucf / "ucfTrainTestlist").mkdir()
+    (ucf / "ucfTrainTestlist" / "testlist01.txt").write_text("YoYo/v_YoYo_g01_c01.avi\n")
+    save_model_folder(folder / "runs" / "mine" / "model", small_network(), word_prior())
+    write_wordnet(folder / "DIR")
+    save_language_model(folder / "language-model")
+    keys = json.loads((ROOT / "tests" / "golden" / "omni" / "keys.json").read_text())
+    state = {name: torch.zeros(()).expand(spec["shape"]) for name, spec in keys.items()}
+    save_lightning(folder / "imagenet_ucf.ckpt", state, omnitokenizer_settings())
+    (folder / "weights").mkdir()  # of feature networks: none is there, and the figures say so
+    store = folder / "store"
+    store.mkdir()
+    save_vidtok(store / "vidtok-fsq-causal-488-32768", "vidtok-fsq-causal", "vidtok-fsq-causal-488-32768")
+    save_vidtok(store / "vidtok-kl-causal-488-16chn", "vidtok-kl-causal", "vidtok-kl-causal-488-16chn")
+    return folder
+
+
+@pytest.fixture
+def place(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder with all of it, and a Hub that holds what OWNER/REPO stands for."""
+    from small_network import small_network, word_prior
+    from zoo.hub_server import HubServer
+
+    from sweettok_cli.models.sweettok.folder import save_model_folder
+
+    shutil.copytree(shelf, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("SWEETTOK_HOME", str(tmp_path / "here" / "store"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    save_model_folder(tmp_path / "pushed", small_network(), word_prior())
+    with HubServer() as hub:
+        files = {file.name: file.read_bytes() for file in (tmp_path / "pushed").iterdir()}
+        hub.add("OWNER/REPO", files)
+        hub.repositories["OWNER/REPO"].commit(files, "revision")
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        yield tmp_path / "here"
+
+
+def run(line: str) -> None:
+    """One command line of the README, in this process; fails unless it ends well."""
+    from sweettok_cli.cli.app import main
+
+    behind = next((more for start, more in STAND_INS.items() if line.startswith(start)), "")
+    words = shlex.split(line, comments=True)
+    target = None
+    if ">" in words:
+        words, target = words[: words.index(">")], words[-1]
+    sys.argv = [*words, *shlex.split(behind)]
+    out = open(target, "w") if target else contextlib.nullcontext(sys.stdout)  # noqa: SIM115
+    with pytest.raises(SystemExit) as ended, out as stream, contextlib.redirect_stdout(stream):
+        main()
+    assert not ended.value.code, line
+
+
+@pytest.mark.parametrize("title", SHELL)
+def test_commands_run_as_written(title: str, place: Path) -> None:
+    for line in SHELL[title]:
+        if line.startswith("pip "):
+            check_install(line)
+        elif line.startswith("sweettok models pull OWNER"):  # the Hub's address is read when a process starts
+            done = subprocess.run(
+                [sys.executable, "-m", "sweettok_cli", *shlex.split(line, comments=True)[1:]],
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, done.stderr
+        else:
+            run(line)
+        assert_made(line)
+
+
+def assert_made(line: str) -> None:
+    """The README says behind some commands what they leave: it is there."""
+    for name in re.findall(r"# -> ([\w.]+\.\w+)", line) + re.findall(
+        r"(?:--report|--markdown|--csv|--video) (\S+)", line
+    ):
+        assert Path(name).stat().st_size, f"{line}: no {name}"
+
+
+def check_install(line: str) -> None:
+    """What `pip install` names exists: extras of this package, or a package the documentation names."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for name in re.findall(r"\.\[([\w,]+)\]", line):
+        assert set(name.split(",")) <= set(extras)
+
+
+def test_set_up_names_what_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    lines = sections()["Start"]
+    assert [line.split()[1] for line in lines if line.startswith("make")] == ["demo", "test"]
+    for line in lines:
+        if line.startswith("make"):
+            assert f"\n{line.split()[1]}:" in makefile
+        else:
+            check_install(line)
+    for path in re.findall(r"`(?:pip install -c )?([\w/]+\.(?:txt|py))[ `]", TEXT) + re.findall(
+        r"\]\(([\w/.-]+)\)", TEXT
+    ):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("block", PYTHON, ids=range(len(PYTHON)))
+def test_python_blocks_run(block: str, place: Path) -> None:
+    video = np.random.default_rng(0).integers(0, 255, (20, 64, 80, 3), dtype=np.uint8)
+    clips = np.random.default_rng(1).integers(0, 255, (2, 17, 64, 64, 3), dtype=np.uint8)
+    exec(compile(block, "README.md", "exec"), {"video": video, "clips": clips})
