@@ -104,7 +104,9 @@ def _object(kind: type, value: dict[str, Any], where: str) -> Any:
         if field.metadata.get("spread"):
             spread = field.name, hint
         elif key in left:
-            found[field.name] = _read(hint, left.pop(key), f"{where}/{key}")
+            read = _read(hint, left.pop(key), f"{where}/{key}")
+            if field.init:  # others follow from the rest
+                found[field.name] = read
         elif not field.metadata.get("optional"):
             raise ValueError(f"{where}/{key} is missing")
     if spread:

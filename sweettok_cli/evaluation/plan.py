@@ -14,7 +14,6 @@ from sweettok_cli.evaluation.journal import fingerprint
 from sweettok_cli.evaluation.method import Method
 from sweettok_cli.evaluation.model_method import ModelMethod
 from sweettok_cli.evaluation.protocol import Protocol, find_protocol
-from sweettok_cli.evaluation.record import ProtocolFacts
 from sweettok_cli.metrics.choice import Chosen, choose
 from sweettok_cli.metrics.network_files import SearchPath
 from sweettok_cli.runtime import versions
@@ -59,7 +58,7 @@ class Plan:
             {
                 "layout": _LAYOUT,
                 "versions": {"sweettok": __version__} | versions(),
-                "protocol": ProtocolFacts.of(self.protocol).to_json(),
+                "protocol": self.protocol.to_json(),
                 "methods": [[each.name, each.kind, each.describe()] for each in self.methods],
                 "metrics": [metric.definitions for metric in self.chosen.metrics],
                 "set_metrics": [[metric.name, metric.definition] for metric in self.chosen.set_metrics],

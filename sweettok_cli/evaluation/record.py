@@ -5,31 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from sweettok_cli.evaluation.json_object import OPTIONAL, SPREAD, JsonObject, key
-from sweettok_cli.evaluation.protocol import Protocol, SpatialFit
+from sweettok_cli.evaluation.protocol import Protocol
 from sweettok_cli.evaluation.published import Published
+from sweettok_cli.metrics.codebook_use import ListUse
 
 Better = Literal["higher", "lower"]
 Kind = Literal["model", "codec"]
 
 
-@dataclass(frozen=True)
-class FrechetFacts(JsonObject):
-    """How Fréchet distances are computed: :class:`sweettok_cli.metrics.frechet.FrechetRule`, and in words."""
-
-    unbiased: bool
-    root: str
-    single: bool
-    words: str
-
-
-@dataclass(frozen=True)
-class ProtocolFacts(JsonObject):
-    """Every choice that moves a figure: :class:`sweettok_cli.evaluation.protocol.Protocol`.
+@dataclass(frozen=True, kw_only=True)
+class ProtocolFacts(Protocol):
+    """Every choice that moves a figure, and what only a run knows.
 
     Attributes:
         published_on: the data that the protocol's figures were published on.
@@ -37,38 +28,9 @@ class ProtocolFacts(JsonObject):
         differs_from_paper: one sentence for each way in which this run is not what the paper did.
     """
 
-    name: str
-    source: str
-    data: str
-    data_sets: tuple[str, ...]
-    choice: Literal["all", "first", "centre", "random"]
-    frames: int | None
-    fps: float | None
-    fit: SpatialFit
-    picture_fit: SpatialFit
-    rounding: Literal["nearest", "down"]
-    window: int
-    average: Literal["frames", "clips"]
-    frechet: FrechetFacts
-    splits: Mapping[str, str]
-    clips: int | None
-    seed: int
     published_on: str
     interval: str
     differs_from_paper: tuple[str, ...]
-
-    @classmethod
-    def of(cls, protocol: Protocol, interval: str = "", differs: Iterable[str] = ()) -> Self:
-        """The choices of a protocol, with what only a run knows."""
-        shared = {field.name for field in fields(Protocol)} & {field.name for field in fields(cls)}
-        rule = protocol.frechet
-        return cls(
-            **{name: getattr(protocol, name) for name in shared - {"frechet"}},
-            frechet=FrechetFacts(rule.unbiased, rule.root, rule.single, rule.words),
-            published_on=protocol.data,
-            interval=interval,
-            differs_from_paper=tuple(differs),
-        )
 
 
 @dataclass(frozen=True)
@@ -176,24 +138,16 @@ class TopCode(JsonObject):
 
 
 @dataclass(frozen=True)
-class CodebookFacts(JsonObject):
+class CodebookFacts(ListUse, JsonObject):
     """What is used of one codebook or word list.
 
     Attributes:
-        size: codes in the list.
-        used: codes that occur at all.
-        use: ``used / size``.
-        perplexity: see :class:`sweettok_cli.metrics.codebook_use.ListUse`.
         entropy_bits: log2 of the perplexity.
         occurrences: of all codes together.
         histogram: of the codes by how often they occur, bins that double.
         top: the codes that occur most, at most 20.
     """
 
-    size: int
-    used: int
-    use: float
-    perplexity: float
     entropy_bits: float
     occurrences: int
     histogram: tuple[HistogramBin, ...]

@@ -17,6 +17,7 @@ from sweettok_cli.evaluation.figures import (
 )
 from sweettok_cli.evaluation.journal import Journal
 from sweettok_cli.evaluation.plan import Plan
+from sweettok_cli.evaluation.protocol import Protocol
 from sweettok_cli.evaluation.published import published_for
 from sweettok_cli.evaluation.record import (
     ClipFacts,
@@ -50,10 +51,11 @@ def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> 
         command=command,
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=environment(),
-        protocol=ProtocolFacts.of(
-            plan.protocol,
-            f"{CONFIDENCE:.0%} percentile bootstrap over clips, {RESAMPLES} resamples, seed 0",
-            _differences(plan),
+        protocol=ProtocolFacts(
+            **{field.name: getattr(plan.protocol, field.name) for field in fields(Protocol)},
+            published_on=plan.protocol.data,
+            interval=f"{CONFIDENCE:.0%} percentile bootstrap over clips, {RESAMPLES} resamples, seed 0",
+            differs_from_paper=tuple(_differences(plan)),
         ),
         data=DataFacts(
             name=plan.data.name,

@@ -73,10 +73,11 @@ def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
 
 def _words(kind: type) -> tuple[str, dict[str, str]]:
     """The first paragraph of a docstring, and what it says of each attribute."""
-    text = inspect.getdoc(kind) or ""
-    summary, _, attributes = text.partition("Attributes:")
-    found = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE)
-    return _plain(summary.split("\n\n")[0]), {name: _plain(words) for name, words in found}
+    found: dict[str, str] = {}
+    for each in reversed(kind.__mro__):
+        summary, _, attributes = (inspect.getdoc(each) or "").partition("Attributes:")
+        found |= dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE))
+    return _plain(summary.split("\n\n")[0]), {name: _plain(words) for name, words in found.items()}
 
 
 def _plain(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from sweettok_cli.evaluation.protocol import PROTOCOLS
-from sweettok_cli.evaluation.record import ProtocolFacts, Record
+from sweettok_cli.evaluation.record import Record
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.text import LABELS, in_words, number
 from sweettok_cli.evaluation.tables import TITLES
@@ -96,7 +96,7 @@ def separations(record: Record) -> list[tuple[str, list[str]]]:
 
 
 def _differences(record: Record, preset: str, on: set[str]) -> Iterator[str]:
-    ours, theirs, data = record.protocol, ProtocolFacts.of(PROTOCOLS[preset]), record.data
+    ours, theirs, data = record.protocol, PROTOCOLS[preset], record.data
     if data.name not in on:
         yield f"data: here {data.name}, {data.clips} clips; published on {', '.join(sorted(on))}"
     elif data.clips < data.items:

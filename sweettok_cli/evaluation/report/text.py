@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sweettok_cli.evaluation.protocol import SpatialFit
-from sweettok_cli.evaluation.record import FrechetFacts, ProtocolFacts
+from sweettok_cli.evaluation.record import ProtocolFacts
+from sweettok_cli.metrics.frechet import FrechetRule
 
 MINUS, DASH = "\u2212", "\u2013"
 
@@ -135,7 +136,7 @@ def in_words(choice: Any, key: str = "") -> str:
         return _NONE.get(key, "none")
     if key == "rounding":
         return _ROUNDING.get(choice, choice)
-    if isinstance(choice, FrechetFacts):
+    if isinstance(choice, FrechetRule):
         return choice.words
     if isinstance(choice, SpatialFit):
         return _fit(choice)
