@@ -17,7 +17,7 @@ _COSTS = (
     ("kbit_per_second", "kbit/s", 0),
     ("seam_flicker", "seams", 2),
 )
-_TOLD = ("name", "source", "published_on", "splits", "seed", "interval")  # choices that are not compared
+_NOT_COMPARED = ("name", "source", "published_on", "splits", "seed", "interval", "data_sets")
 
 
 class Column(NamedTuple):
@@ -96,13 +96,13 @@ def separations(record: Record) -> list[tuple[str, list[str]]]:
 
 
 def _differences(record: Record, preset: str, on: set[str]) -> Iterator[str]:
-    theirs, ours, data = PROTOCOLS[preset].to_json(), record.protocol.to_json(), record.data
+    ours, theirs, data = record.protocol, PROTOCOLS[preset], record.data
     if data.name not in on:
         yield f"data: here {data.name}, {data.clips} clips; published on {', '.join(sorted(on))}"
     elif data.clips < data.items:
         yield f"data: here {data.clips} of {data.items} clips"
-    for key in (key for key in LABELS if key not in _TOLD):
-        mine, other = (in_words(choices.get(key), key) for choices in (ours, theirs))
+    for key in (key for key in LABELS if key not in _NOT_COMPARED):
+        mine, other = (in_words(getattr(choices, key), key) for choices in (ours, theirs))
         if mine != other:
             yield f"{LABELS[key]}: here {mine}; published with {other}"
     if record.protocol.name == preset:

@@ -7,6 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sweettok_cli.evaluation.protocol import SpatialFit
+from sweettok_cli.evaluation.record import ProtocolFacts
+from sweettok_cli.metrics.frechet import FrechetRule
+
 MINUS, DASH = "\u2212", "\u2013"
 
 LABELS = {
@@ -26,8 +30,9 @@ LABELS = {
     "clips": "number of clips",
     "seed": "seed",
     "interval": "intervals",
+    "data_sets": "data sets",
 }
-"""Every choice that moves a figure; what a record holds beyond them is shown under its own name."""
+"""Every choice that moves a figure."""
 
 _NONE = {"frames": "all", "fps": "the video's own", "clips": "all"}
 _ROUNDING = {"nearest": "to the nearest value", "down": "cut off"}
@@ -118,13 +123,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
-def choices(protocol: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Label and words of every choice of a protocol as plain values."""
-    hidden = ("differs_from_paper", "data")
-    keys = [*(key for key in LABELS if key in protocol), *(k for k in protocol if k not in LABELS)]
-    for key in keys:
-        if key not in hidden and protocol[key] not in ("", {}, []):
-            yield LABELS.get(key, key.replace("_", " ")), in_words(protocol[key], key)
+def choices(protocol: ProtocolFacts) -> Iterator[tuple[str, str]]:
+    """Label and words of every choice of a protocol."""
+    for key, label in LABELS.items():
+        if getattr(protocol, key) not in ("", {}, ()):
+            yield label, in_words(getattr(protocol, key), key)
 
 
 def in_words(choice: Any, key: str = "") -> str:
@@ -133,19 +136,19 @@ def in_words(choice: Any, key: str = "") -> str:
         return _NONE.get(key, "none")
     if key == "rounding":
         return _ROUNDING.get(choice, choice)
+    if isinstance(choice, FrechetRule):
+        return choice.words
+    if isinstance(choice, SpatialFit):
+        return _fit(choice)
     if isinstance(choice, Mapping):
-        if "words" in choice:
-            return str(choice["words"])
-        if "side" in choice:
-            return _fit(choice)
         return ", ".join(f"{name} {in_words(value)}" for name, value in choice.items())
     if isinstance(choice, list | tuple):
         return ", ".join(map(str, choice))
     return str(choice)
 
 
-def _fit(fit: Mapping[str, Any]) -> str:
-    if fit["kind"] == "none":
+def _fit(fit: SpatialFit) -> str:
+    if fit.kind == "none":
         return "their own"
-    how = "squashed to" if fit["kind"] == "squash" else "shorter side resized, middle cut out:"
-    return f"{how} {fit['side']}\u00d7{fit['side']}, {fit['filter']}"
+    how = "squashed to" if fit.kind == "squash" else "shorter side resized, middle cut out:"
+    return f"{how} {fit.side}\u00d7{fit.side}, {fit.filter}"

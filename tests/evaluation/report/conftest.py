@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Record, Any
         film(folder / f"{seed}.mp4", FRAMES, 70, 50, seed).replace(folder / name)
     plan = make_plan(folder, codecs=["x264"])
     record, found = measure(plan, tmp_path_factory.mktemp("journal"))
-    return plan, Record.from_json(json.loads(json.dumps(record))), found
+    return plan, Record.from_json(record), found
 
 
 @pytest.fixture

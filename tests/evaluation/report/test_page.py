@@ -178,7 +178,7 @@ def test_a_run_in_which_everything_failed_is_still_a_page(tmp_path: Path) -> Non
     (folder / "a.mp4").write_bytes(b"no video")
     plan = make_plan(folder)
     record, found = measure(plan, tmp_path / "journal")
-    text = Read(make_page(Record.from_json(json.loads(json.dumps(record))), Media(plan, found))).text
+    text = Read(make_page(Record.from_json(record), Media(plan, found))).text
     assert "Nothing could be measured: 1 file failed" in text and "No clip was measured" in text
 
 
