@@ -1,4 +1,4 @@
-"""A tokenizer as a contender: whole videos through the streaming pipeline, memory flat in their length."""
+"""A tokenizer as a method: whole videos through the streaming pipeline, memory flat in their length."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from sweettok_cli.evaluation.clip import Clip
-from sweettok_cli.evaluation.method import Pairs, Spent
+from sweettok_cli.evaluation.method import Clip, Pairs
+from sweettok_cli.evaluation.record import ClipCost, Kind
+from sweettok_cli.evaluation.results import Cost
 from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.pipeline.reconstruct import Seconds, reconstruct_frames
 from sweettok_cli.tokens.layout import Price, TokenizerSpec
 
 
-class ModelContender:
+class ModelMethod:
     """A loaded tokenizer.
 
     Args:
@@ -29,7 +30,7 @@ class ModelContender:
         settings: what else its results depend on, e.g. the device.
     """
 
-    kind = "model"
+    kind: Kind = "model"
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class ModelContender:
         }
 
     def describe(self) -> dict[str, Any]:
-        """As :meth:`Contender.describe`."""
+        """As :meth:`Method.describe`."""
         return {
             "model": self.spec.name,
             "family": self.spec.family,
@@ -75,10 +76,10 @@ class ModelContender:
             **self._settings,
         }
 
-    def reconstruct(self, clip: Clip, spent: Spent, bits_per_frame: float | None = None) -> Pairs:
-        """As :meth:`Contender.reconstruct`."""
+    def reconstruct(self, clip: Clip, cost: Cost, bits_per_frame: float | None = None) -> Pairs:
+        """As :meth:`Method.reconstruct`."""
         price = Price(self.spec)
-        codes = spent.codes = CodeCounts(self.spec.codebooks)
+        codes = cost.codes = CodeCounts(self.spec.codebooks)
 
         def count(arrays: dict[str, np.ndarray]) -> None:
             price.add(arrays)
@@ -99,19 +100,19 @@ class ModelContender:
         with closing(pairs):
             for number, (source, decoded) in enumerate(pairs):
                 yield source, decoded, self.spec.begins_clip(number, self._overlap)
-        spent.bits, spent.tokens, spent.indices = price.bits, price.tokens, price.indices
-        spent.clips = price.clips
-        spent.encode, spent.decode = seconds.encode, seconds.decode
+        cost.bits, cost.tokens, cost.indices = price.bits, price.tokens, price.indices
+        cost.clips = price.clips
+        cost.encode, cost.decode = seconds.encode, seconds.decode
 
 
-def clip_cost(spec: TokenizerSpec, side: int = 256) -> dict[str, Any]:
+def clip_cost(spec: TokenizerSpec, side: int = 256) -> ClipCost:
     """What one full clip of ``side`` x ``side`` pixels costs: the figures that papers compare."""
     side = math.ceil(side / spec.multiple) * spec.multiple
-    return {
-        "frames": spec.clip_frames,
-        "width": side,
-        "height": side,
-        "tokens": spec.tokens_per_clip(side, side),
-        "indices": spec.indices_per_clip(side, side),
-        "kbit": spec.bits_per_clip(side, side) / 1000,
-    }
+    return ClipCost(
+        frames=spec.clip_frames,
+        width=side,
+        height=side,
+        tokens=spec.tokens_per_clip(side, side),
+        indices=spec.indices_per_clip(side, side),
+        kbit=spec.bits_per_clip(side, side) / 1000,
+    )

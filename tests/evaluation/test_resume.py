@@ -14,7 +14,7 @@ from measuring import colour_distance, fill, film, make_plan, measure, without_t
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.journal import Journal, item_key
-from sweettok_cli.evaluation.run import Plan
+from sweettok_cli.evaluation.plan import Plan
 
 HERE = Path(__file__).resolve().parent
 
