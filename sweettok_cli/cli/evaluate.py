@@ -5,15 +5,13 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sweettok_cli.cli.options import (
-    DEFAULT_MODEL,
     BatchClipsOption,
     Device,
     DeviceOption,
@@ -25,9 +23,10 @@ from sweettok_cli.cli.options import (
     QuietOption,
     SampleOption,
 )
-from sweettok_cli.cli.output import Output, ProgressCallback, debugging, explain
+from sweettok_cli.cli.output import FAILED, Output, debugging, explain
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
+from sweettok_cli.runtime import OnProgress, use_one_blas_thread, use_one_heap
+from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from sweettok_cli.evaluation.journal import Journal
@@ -179,10 +178,8 @@ def evaluate(
         curves=curves,
     )
 
-    @contextmanager
-    def watch(place: int, items: int, name: str) -> Iterator[ProgressCallback]:
-        with output.progress(f"{place + 1}/{items} {name}") as update:
-            yield update
+    def watch(place: int, items: int, name: str) -> AbstractContextManager[OnProgress]:
+        return output.progress(f"{place + 1}/{items} {name}")
 
     with ExitStack() as stack:
         kept = _open_journal(plan, journal, fresh, output, stack)
@@ -208,7 +205,7 @@ def evaluate(
 
     output.result(record, None if as_json else as_words(record))
     if measured.failed:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _names(given: str | None) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
-from sweettok_cli.cli.output import Output, count
+from sweettok_cli.cli.output import FAILED, Output, count
 
 if TYPE_CHECKING:
     from sweettok_cli.storage.model_folder import ModelHeader
@@ -299,7 +299,7 @@ def verify(
     out.result({"whole": not damaged, "models": found}, "\n".join(lines))
     if damaged:
         out.error(f"Damaged: {', '.join(damaged)}.")
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _remedy(name: str, folder: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,10 +24,7 @@ from sweettok_cli.metrics.frechet import SOURCE
 from sweettok_cli.metrics.metric import Metric
 from sweettok_cli.metrics.psnr import Psnr
 from sweettok_cli.metrics.ssim import Structure
-from sweettok_cli.runtime import __version__, versions
-
-Progress = Callable[[int, "int | None"], None]
-Watcher = Callable[[int, int, str], AbstractContextManager[Progress]]
+from sweettok_cli.runtime import OnProgress, Watcher, __version__, versions
 
 _LAYOUT = 2
 """Of rows and arrays; another number makes older journals those of another run."""
@@ -141,7 +138,7 @@ def _own_errors(error: Exception) -> str:
 
 
 def measure_item(
-    plan: Plan, item: Item, on_progress: Progress | None = None
+    plan: Plan, item: Item, on_progress: OnProgress | None = None
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Everything about one item, as plain values and arrays. It depends on nothing but the plan and the item.
 

@@ -13,6 +13,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+#: What commands use where no model is named; it is shipped.
+DEFAULT_MODEL = "sweettok-small"
+
 _MB = 1_000_000
 
 
@@ -160,7 +163,7 @@ def _omni(stem: str, megabytes: int, sha256: str | None) -> NamedModel:
 
 
 _SHIPPED = NamedModel(
-    name="sweettok-small",
+    name=DEFAULT_MODEL,
     family="sweettok",
     repository="",
     file="model.safetensors",

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.registry import family_of, read_spec
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
-from sweettok_cli.zoo.catalogue import named_model
-from sweettok_cli.zoo.local import DEFAULT_MODEL, find_local, find_model
+from sweettok_cli.zoo.catalogue import DEFAULT_MODEL, named_model
+from sweettok_cli.zoo.local import find_local, find_model
 from sweettok_cli.zoo.pull import pull_model
 
 if TYPE_CHECKING:
