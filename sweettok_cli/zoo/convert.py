@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import sha256_file
+from sweettok_cli.files import FolderKind, atomic_folder, check_folder_target, sha256_file
+from sweettok_cli.models.sweettok.folder import WORDS_FILE
 from sweettok_cli.runtime import __version__
 from sweettok_cli.storage.checkpoint_file import (
     AVERAGED_FOLDER,
@@ -18,12 +19,19 @@ from sweettok_cli.storage.checkpoint_file import (
     Checkpoint,
     read_checkpoint,
 )
-from sweettok_cli.storage.model_folder import ModelHeader, read_header
-from sweettok_cli.storage.whole_folder import check_folder_target, whole_folder
+from sweettok_cli.storage.model_folder import (
+    CARD_FILE,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    ModelHeader,
+    read_header,
+)
 from sweettok_cli.zoo.catalogue import named_model
 
 #: What ``--as`` takes beside the names of published models.
 FAMILIES = ("sweettok", "omnitokenizer", "vidtok", "vidtok-v1.1")
+
+_MODEL = FolderKind("model", frozenset({CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, WORDS_FILE}), CONFIG_FILE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,12 +82,12 @@ def convert_checkpoint(
             if words is None
             else f"{family_or_name} has no words; leave out --words-spatial and --words-temporal."
         )
-    check_folder_target(folder, force)
+    check_folder_target(folder, _MODEL, force)
     checkpoint = read_checkpoint(file, averaged)
     _check_average(checkpoint, averaged)
     known = dict(source or {})
     about = {**_origin(checkpoint, words, hashed="sha256" in known), **known}
-    with whole_folder(folder, force) as part:
+    with atomic_folder(folder, _MODEL, force) as part:
         _write(kind, checkpoint, part, name, words, averaged, about)
     return read_header(folder)
 
