@@ -13,7 +13,6 @@ from einops import rearrange
 from torch import Tensor
 
 from sweettok_cli.models.common.tiles import frame_differences
-from sweettok_cli.models.sweettok.flat_ids import from_flat, to_flat
 from sweettok_cli.models.sweettok.network import TokenPair
 from sweettok_cli.models.sweettok.published import our_name
 from sweettok_cli.models.sweettok.quantizer import Quantized
@@ -118,15 +117,6 @@ def test_every_id(run: Run, kind: str) -> None:
     # A tie between the first two modifiers swaps both of their ids.
     differs[..., 1] &= gaps[..., 0] > NEAR_TIE
     assert not differs.any(), f"{int(differs.sum())} of {differs.numel()} ids differ"
-
-
-def test_flat_layout(run: Run) -> None:
-    flat = run.case.data["indices_official"].long()
-    stored = [run.case.data[f"{kind}_indices"].long() for kind in TokenPair._fields]
-    assert to_flat(*stored).equal(flat)
-    spatial, temporal = from_flat(flat, spatial_tokens=stored[0].shape[1])
-    assert spatial.equal(stored[0])
-    assert temporal.equal(stored[1])
 
 
 def test_codes_of_the_stored_ids(run: Run) -> None:
