@@ -3,8 +3,8 @@
 from sweettok_cli.video.clips import Clip, count_clips, cut, cut_stream, join, soften_seams
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.images import write_image
-from sweettok_cli.video.info import variable_times
-from sweettok_cli.video.reader import Frame, VideoInfo, VideoReader, probe, read_clip
+from sweettok_cli.video.info import VideoInfo, probe, variable_times
+from sweettok_cli.video.reader import Frame, VideoReader, read_clip
 from sweettok_cli.video.writer import VideoWriter
 
 __all__ = [
