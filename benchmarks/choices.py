@@ -38,16 +38,17 @@ from sweettok_cli.metrics.bootstrap import difference_interval
 from sweettok_cli.metrics.comparison import SeamFlicker, error_change
 from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.models.common.frames import to_frames, to_video
-from sweettok_cli.models.sweettok.folder import load_model_folder, read_network_config
+from sweettok_cli.models.sweettok.folder import read_config, read_model
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.quantizer import best_pair, nearest
 from sweettok_cli.models.sweettok.tokenizer import SweetTokTokenizer
-from sweettok_cli.pipeline.video import iterate_reconstruction
-from sweettok_cli.storage.model_folder import read_header
+from sweettok_cli.pipeline.reconstruct import reconstruct_frames
+from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.training.network import PRESETS, language_prior, make_config
 from sweettok_cli.training.recipe import load_recipe
 from sweettok_cli.training.samples import validation_psnr
-from sweettok_cli.video import seams
+from sweettok_cli.video import VideoReader
+from sweettok_cli.video import clips as seams
 from sweettok_cli.zoo.load import load_tokenizer, resolve_model
 
 CPU = torch.device("cpu")
@@ -75,7 +76,7 @@ def main() -> None:
     if options.train is None and "start" in chosen:
         parser.error("start wants --train, clips or tar shards of which none is in VAL")
     torch.set_num_threads(options.threads)
-    weights = read_header(resolve_model(options.model)).weights_sha256
+    weights = ModelFolder(resolve_model(options.model)).header.weights_sha256
     subject = {"model": options.model, "weights_sha256": weights, "threads": options.threads}
     known = json.loads(options.output.read_text(encoding="utf-8")) if options.output.exists() else {}
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +91,7 @@ def main() -> None:
 
 def measure_pairs(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """Decibels of Gaussian vectors: variance over mean squared error."""
-    tries = read_network_config(resolve_model(options.model)).search
+    tries = read_config(ModelFolder(resolve_model(options.model))).search
     random = torch.Generator().manual_seed(0)
     codes = torch.randn(CODES, WIDTH, generator=random)
     vectors = torch.randn(VECTORS, WIDTH, generator=random)
@@ -142,11 +143,13 @@ def reconstruct(folder: Path, model: str, tries: int | None = None, soft_seams: 
     found = Frames()
     for entry in find_entries([folder]):
         values, error = found.files.setdefault(entry.name, []), None
-        for number, pair in enumerate(iterate_reconstruction(entry.path, tokenizer)):
-            values.append(psnr(pair.source, pair.decoded))
-            change, error = error_change(pair.source, pair.decoded, error)
-            if change is not None:
-                found.flicker.add(change, tokenizer.spec.begins_clip(number))
+        with VideoReader(entry.path) as reader:
+            pairs = reconstruct_frames((frame.rgb for frame in reader), reader.info, tokenizer)
+            for number, (source, decoded) in enumerate(pairs):
+                values.append(psnr(source, decoded))
+                change, error = error_change(source, decoded, error)
+                if change is not None:
+                    found.flicker.add(change, tokenizer.spec.begins_clip(number))
     return found
 
 
@@ -171,7 +174,7 @@ def measure_seams(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def measure_tries(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    many = read_network_config(resolve_model(options.model)).search
+    many = read_config(ModelFolder(resolve_model(options.model))).search
     few = PRESETS["sweettok-small"].search
     first = reconstruct(options.val, options.model)
     second = reconstruct(options.val, options.model, tries=few)
@@ -181,7 +184,7 @@ def measure_tries(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
 
 
 def measure_start(options: argparse.Namespace) -> tuple[dict[str, Any], str]:
-    words = load_model_folder(resolve_model(options.model)).words
+    words = read_model(ModelFolder(resolve_model(options.model))).words
     found = {motion: start_decibels(settings, words, options) for motion, settings in MOTIONS.items()}
     figures = {"recipe": "sweettok-small-stage2", "settings": MOTIONS, "psnr": found}
     return figures, ", ".join(f"{value:.2f} dB with motion = {motion!r}" for motion, value in found.items())
@@ -192,16 +195,16 @@ def start_decibels(settings: list[str], words: WordPrior, options: argparse.Name
     recipe = load_recipe(2, None, settings)
     torch.manual_seed(recipe.seed)
     network = SweetTok(make_config(recipe.model), language_prior(words))
-    samples = Sampler(find_entries(options.train), recipe).first(recipe.init_samples)
+    samples = Sampler(find_entries(options.train), recipe.sampling).first(recipe.init_samples)
     with torch.no_grad():
-        network.initialise(to_video(samples.frames, CPU))
+        network.initialise(to_video(torch.from_numpy(samples.frames)))
     network.eval()
 
     @torch.inference_mode()
     def shown(frames: np.ndarray) -> np.ndarray:
-        return to_frames(network(to_video(frames, CPU)).reconstruction)
+        return to_frames(network(to_video(torch.from_numpy(frames))).reconstruction).numpy()
 
-    return validation_psnr(find_entries([options.val]), recipe.frames, shown)
+    return validation_psnr(find_entries([options.val]), recipe.frames, network.config.multiple, shown)
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], tuple[dict[str, Any], str]]] = {

@@ -13,7 +13,8 @@ import numpy as np
 
 from sweettok_cli import load_tokenizer
 from sweettok_cli.metrics.psnr import psnr
-from sweettok_cli.pipeline.video import decode_video, encode_video
+from sweettok_cli.pipeline.decode import decode_video
+from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import read_tokens, write_tokens
 from sweettok_cli.video import Fit, read_clip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import metadata
 from itertools import count
 from pathlib import Path
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 # Torch and PyAV are imported by the functions that need them: some of this must happen before they load.
 
 __version__ = "0.1.0"
+
+#: Called with what is done so far and, where it is known, how much there is.
+OnProgress = Callable[[int, "int | None"], None]
+#: Opened around each of many jobs, with its place (from 0), the number of jobs and its name.
+Watcher = Callable[[int, int, str], AbstractContextManager[OnProgress]]
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -136,9 +141,7 @@ def use_one_heap() -> None:
         libc.mallopt(_TRIM_THRESHOLD, 512 << 20)
 
 
-def trimming(
-    on_progress: Callable[[int, int | None], None], every: int = 8
-) -> Callable[[int, int | None], None]:
+def trimming(on_progress: OnProgress, every: int = 8) -> OnProgress:
     """``on_progress``, and every so many calls holes in the heap are given back; only where libc is glibc.
 
     What a hole is too small for goes to the end of the heap: over thousands of clips the process would still

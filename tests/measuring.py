@@ -11,12 +11,13 @@ import numpy as np
 from block_tokenizer import BlockTokenizer
 
 from sweettok_cli.data.datasets import open_dataset
-from sweettok_cli.evaluation.codecs.method import CodecContender
+from sweettok_cli.evaluation.codecs.method import CodecMethod
 from sweettok_cli.evaluation.journal import Journal
-from sweettok_cli.evaluation.model_method import ModelContender
+from sweettok_cli.evaluation.model_method import ModelMethod
+from sweettok_cli.evaluation.plan import Plan
 from sweettok_cli.evaluation.protocol import Protocol
-from sweettok_cli.evaluation.record import make_record
-from sweettok_cli.evaluation.run import Measured, Plan, run
+from sweettok_cli.evaluation.run import Measured, run
+from sweettok_cli.evaluation.summary import make_record
 from sweettok_cli.metrics.choice import choose
 from sweettok_cli.metrics.frechet import FeatureDistance
 from sweettok_cli.metrics.network_files import I3D_PORT
@@ -66,10 +67,10 @@ def make_plan(folder: Path, *tokenizers: Tokenizer, **changes: Any) -> Plan:
     overlap = changes.pop("overlap", 0)
     names = changes.pop("names", None) or [None] * max(1, len(tokenizers))
     models = [
-        ModelContender(tokenizer, name, overlap=overlap)
+        ModelMethod(tokenizer, name, overlap=overlap)
         for tokenizer, name in zip(tokenizers or [BlockTokenizer()], names, strict=True)
     ]
-    codecs = [CodecContender(name) for name in changes.pop("codecs", ())]
+    codecs = [CodecMethod(name) for name in changes.pop("codecs", ())]
     return Plan(
         data, data.items, changes.pop("protocol", Protocol("default")), models, codecs, chosen, **changes
     )
@@ -78,10 +79,10 @@ def make_plan(folder: Path, *tokenizers: Tokenizer, **changes: Any) -> Plan:
 def measure(
     plan: Plan, journals: Path, *, explain: Callable[[Exception], str] | None = None, **options: Any
 ) -> tuple[dict[str, Any], Measured]:
-    """The record of a plan."""
+    """The record of a plan as JSON."""
     with Journal(journals, plan.fingerprint) as journal:
         found = run(plan, journal, explain=explain, **options)
-        return make_record(plan, found, journal, "sweettok eval"), found
+        return make_record(plan, found, journal, "sweettok eval").to_json(), found
 
 
 def colour_distance() -> FeatureDistance:

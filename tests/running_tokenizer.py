@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
+import torch
 from einops import reduce, repeat
+from torch import Tensor
 
+from sweettok_cli.models.common.streams import DecoderStream, EncoderStream, PieceDecoder, PieceEncoder
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
+from sweettok_cli.video.fit import Fit
 
 LEVELS = 511
 
@@ -31,15 +35,36 @@ class RunningTokenizer(Tokenizer):
             stream_frames=16,
         )
 
-    def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
-        return next(self.encode_stream([clips]))
+    def encoder(
+        self, fit: Fit, *, image: bool = False, overlap: int = 0, batch_clips: int | None = None
+    ) -> EncoderStream:
+        assert isinstance(self.spec.layout, GridTokens) and self.spec.stream_frames is not None
+        return PieceEncoder(self._encoding(), fit, self.spec.layout, self.spec.stream_frames)
 
-    def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
-        return next(self.decode_stream([arrays], height, width))
+    def decoder(
+        self,
+        fit: Fit,
+        *,
+        overlap: int = 0,
+        frames: int | None = None,
+        clips: int | None = None,
+        batch_clips: int | None = None,
+    ) -> DecoderStream:
+        assert isinstance(self.spec.layout, GridTokens) and self.spec.stream_frames is not None
+        decode = self._decoding(fit.padded_height, fit.padded_width)
+        return PieceDecoder(decode, self.spec.layout, self.spec.stream_frames, fit, frames)
 
-    def encode_stream(self, pieces: Iterable[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-        last: np.ndarray | float | None = None
-        for piece in pieces:
+    def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
+        return self._encoding()(clips.numpy())
+
+    def decode_batch(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Tensor:
+        return self._decoding(height, width)(tokens)
+
+    def _encoding(self) -> Callable[[np.ndarray], dict[str, Tensor]]:
+        last: np.ndarray | None = None
+
+        def encode(piece: np.ndarray) -> dict[str, Tensor]:
+            nonlocal last
             self.pieces.append(piece.shape[1])
             grey = reduce(piece.astype(float), "b t (h p) (w q) c -> b t h w", "mean", p=8, q=8)
             parts = [] if last is not None else [grey[:, :1]]
@@ -48,22 +73,25 @@ class RunningTokenizer(Tokenizer):
                 parts.append(reduce(rest, "b (t f) h w -> b t h w", "mean", f=4))
             cells = np.rint(np.concatenate(parts, axis=1))
             before = np.zeros_like(cells[:, :1]) if last is None else last
-            change = np.diff(cells, axis=1, prepend=before)
+            change = torch.from_numpy(np.diff(cells, axis=1, prepend=before))
             last = cells[:, -1:]
             if self.latents:
-                yield {"latents": change[:, None].astype(np.float16)}
-            else:
-                yield {"indices": (change + LEVELS // 2).astype(np.uint16)}
+                return {"latents": change[:, None].half()}
+            return {"indices": change.long() + LEVELS // 2}
 
-    def decode_stream(
-        self, arrays: Iterable[Mapping[str, np.ndarray]], height: int, width: int
-    ) -> Iterator[np.ndarray]:
+        return encode
+
+    def _decoding(self, height: int, width: int) -> Callable[[Mapping[str, Tensor] | None], Tensor]:
         last: np.ndarray | None = None
-        for piece in arrays:
+
+        def decode(tokens: Mapping[str, Tensor] | None) -> Tensor:
+            nonlocal last
+            if tokens is None:
+                return torch.empty(1, 0, height, width, 3, dtype=torch.uint8)
             change = (
-                piece["latents"][:, 0].astype(float)
+                tokens["latents"][:, 0].double().numpy()
                 if self.latents
-                else piece["indices"].astype(float) - LEVELS // 2
+                else tokens["indices"].double().numpy() - LEVELS // 2
             )
             cells = np.cumsum(change, axis=1) + (0 if last is None else last)
             times = [4] * cells.shape[1]
@@ -72,4 +100,6 @@ class RunningTokenizer(Tokenizer):
             last = cells[:, -1:]
             frames = repeat(np.repeat(cells, times, axis=1), "b t h w -> b t (h p) (w q) c", p=8, q=8, c=3)
             assert frames.shape[2:4] == (height, width)
-            yield frames.clip(0, 255).astype(np.uint8)
+            return torch.from_numpy(frames.clip(0, 255).astype(np.uint8))
+
+        return decode

@@ -22,7 +22,7 @@ from sweettok_cli.cli.encode import encode
 from sweettok_cli.cli.evaluate import evaluate
 from sweettok_cli.cli.info import info
 from sweettok_cli.cli.models import models_app
-from sweettok_cli.cli.output import debugging, explain
+from sweettok_cli.cli.output import FAILED, INTERRUPTED, debugging, explain
 from sweettok_cli.cli.roundtrip import roundtrip
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
@@ -98,19 +98,15 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read our output has seen enough; what is left has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(1) from None
+        raise SystemExit(FAILED) from None
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        raise SystemExit(INTERRUPTED) from None
     except Exception as error:
-        _give_up(error)
+        if debugging():
+            raise
+        print(f"error: {explain(error)}", file=sys.stderr)
+        raise SystemExit(FAILED) from None
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
-
-
-def _give_up(error: Exception) -> NoReturn:
-    if debugging():
-        raise error
-    print(f"error: {explain(error)}", file=sys.stderr)
-    raise SystemExit(1) from None

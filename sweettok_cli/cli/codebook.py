@@ -62,16 +62,14 @@ def build(
         typer.Option("--adjectives", min=2, help="Adjectives to keep.", show_default="5078, captions all"),
     ] = None,
     nouns: Annotated[
-        int | None,
-        typer.Option("--nouns", min=1, help="Nouns to keep.", show_default="5403, captions all"),
+        int | None, typer.Option("--nouns", min=1, help="Nouns to keep.", show_default="5403, captions all")
     ] = None,
     adverbs: Annotated[
         int | None,
         typer.Option("--adverbs", min=2, help="Adverbs to keep.", show_default="1872, captions all"),
     ] = None,
     verbs: Annotated[
-        int | None,
-        typer.Option("--verbs", min=1, help="Verbs to keep.", show_default="9267, captions all"),
+        int | None, typer.Option("--verbs", min=1, help="Verbs to keep.", show_default="9267, captions all")
     ] = None,
     min_count: Annotated[
         int,

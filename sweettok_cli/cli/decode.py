@@ -8,16 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sweettok_cli.cli.options import (
-    BatchClipsOption,
-    Device,
-    DeviceOption,
-    Dtype,
-    DtypeOption,
-    ForceOption,
-    JsonOption,
-    QuietOption,
-)
+from sweettok_cli.cli import options
 from sweettok_cli.cli.output import Output, count
 from sweettok_cli.runtime import use_one_heap
 
@@ -33,7 +24,7 @@ def decode(
             show_default="NAME.decoded.mp4",
         ),
     ] = None,
-    force: ForceOption = False,
+    force: options.ForceOption = False,
     audio_from: Annotated[
         Path | None,
         typer.Option(
@@ -53,11 +44,11 @@ def decode(
             "--model", "-m", help="Name or folder of the model.", show_default="the one that encoded"
         ),
     ] = None,
-    device: DeviceOption = Device.auto,
-    dtype: DtypeOption = Dtype.auto,
-    batch_clips: BatchClipsOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    batch_clips: options.BatchClipsOption = None,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Decode a token file into a video or an image.
 
@@ -76,19 +67,23 @@ def decode(
     """
     use_one_heap()
     from sweettok_cli.files import check_target
+    from sweettok_cli.pipeline.folder import decoded_path
     from sweettok_cli.tokens import read_tokens
 
     out = Output(json=as_json, quiet=quiet)
     tokens = read_tokens(tokens_file)
     meta = tokens.meta
-    target = _target(tokens_file, output, meta.image)
+    target = decoded_path(tokens_file, output, meta.image)
     check_target(target, force)
     if audio_from is not None:
         _check_audio(audio_from, target, meta.image, out)
-    from sweettok_cli.pipeline.video import check_match, decode_video
+    from sweettok_cli.models.registry import family_of_tokens
+    from sweettok_cli.pipeline.decode import decode_video
+    from sweettok_cli.tokens.description import check_match
     from sweettok_cli.video.writer import DEFAULT_CRF
     from sweettok_cli.zoo.load import load_tokenizer
 
+    family_of_tokens(meta, str(tokens_file))  # said before a model of that name is looked for
     tokenizer = load_tokenizer(
         model or meta.model, device.value, dtype.value, on_progress=out.say if quiet else None
     )
@@ -110,37 +105,9 @@ def decode(
         f"{tokens_file} -> {target}: {count(meta.frames, 'frame')} of {meta.width}x{meta.height}, "
         f"{seconds:.1f} s"
     )
-    data = {
-        "tokens": str(tokens_file),
-        "output": str(target),
-        "model": meta.model,
-        "width": meta.width,
-        "height": meta.height,
-        "frames": meta.frames,
-        "rate": str(meta.rate),
-        "seconds": round(seconds, 3),
-    }
-    out.result(data, str(target))
-
-
-def _target(tokens_file: Path, output: Path | None, image: bool) -> Path:
-    """Where to write. An ending that cannot be written must show before the model is loaded."""
-    from sweettok_cli.errors import SweettokError
-
-    name = f"{tokens_file.stem}.decoded{'.png' if image else '.mp4'}"
-    if output is None:
-        return tokens_file.with_name(name)
-    if output.is_dir():
-        return output / name
-    endings = (
-        (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff") if image else (".mp4", ".m4v", ".mov")
-    )
-    if output.suffix.lower() not in (*endings, ".npy"):
-        what = "an image" if image else "a video"
-        raise SweettokError(
-            f"{tokens_file} holds {what}, which is not written as {output.name}; name it {endings[0]}."
-        )
-    return output
+    data = {"tokens": str(tokens_file), "output": str(target)}
+    data |= {name: getattr(meta, name) for name in ("model", "width", "height", "frames")}
+    out.result({**data, "rate": str(meta.rate), "seconds": round(seconds, 3)}, str(target))
 
 
 def _check_audio(audio_from: Path, target: Path, image: bool, out: Output) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 
 import typer
 
-from sweettok_cli.cli.options import DEFAULT_MODEL, JsonOption, QuietOption
-from sweettok_cli.cli.output import Output
+from sweettok_cli.cli.options import JsonOption, QuietOption
+from sweettok_cli.cli.output import FAILED, Output
 from sweettok_cli.runtime import __version__
+from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 #: Distribution, module to import, the extra that brings it ("" for what every installation has).
 _PACKAGES = (
@@ -80,7 +81,7 @@ def doctor(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     out.result(data, text)
     if broken:
         out.error(f"Broken or missing: {', '.join(broken)}; install sweettok again to repair it.")
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _package(name: str, module: str, extra: str) -> Finding:

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import os
-import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweettok_cli.cli.options import (
-    DEFAULT_MODEL,
-    BatchClipsOption,
-    Device,
-    DeviceOption,
-    Dtype,
-    DtypeOption,
-    ForceOption,
-    JsonOption,
-    ModelOption,
-    OverlapOption,
-    QuietOption,
-    SampleOption,
-)
-from sweettok_cli.cli.output import Output, count, debugging, explain
-from sweettok_cli.runtime import trimming, use_one_heap
+from sweettok_cli.cli import options
+from sweettok_cli.cli.output import FAILED, Output, count, debugging, explain
+from sweettok_cli.runtime import OnProgress, use_one_heap
+from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
-    from sweettok_cli.pipeline.jobs import Job
+    from sweettok_cli.pipeline.folder import Result
 
 
 def encode(
@@ -46,19 +34,19 @@ def encode(
             metavar="PATH",
         ),
     ] = None,
-    force: ForceOption = False,
+    force: options.ForceOption = False,
     skip_existing: Annotated[
         bool,
         typer.Option("--skip-existing", help="Leave out what has been encoded before: resume a long job."),
     ] = False,
-    model: ModelOption = DEFAULT_MODEL,
-    device: DeviceOption = Device.auto,
-    dtype: DtypeOption = Dtype.auto,
-    batch_clips: BatchClipsOption = None,
-    overlap: OverlapOption = 0,
-    sample: SampleOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    model: options.ModelOption = DEFAULT_MODEL,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    batch_clips: options.BatchClipsOption = None,
+    overlap: options.OverlapOption = 0,
+    sample: options.SampleOption = None,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Encode videos and images into token files (.npz).
 
@@ -74,112 +62,71 @@ def encode(
         sweettok encode videos -o tokens --skip-existing --json > summary.json
     """
     use_one_heap()
-    from sweettok_cli.errors import SweettokError
-    from sweettok_cli.pipeline.jobs import plan_jobs
+    from sweettok_cli.pipeline.folder import encode_folder, is_batch
 
     if force and skip_existing:
         raise typer.BadParameter("it contradicts --force", param_hint="--skip-existing")
     out = Output(json=as_json, quiet=quiet)
-    to_folder = output is not None and output.endswith(("/", os.sep))
-    plan = plan_jobs(inputs, Path(output) if output is not None else None, to_folder)
-    summary: dict[str, list[dict[str, Any]]] = {"encoded": [], "skipped": [], "failed": []}
-    for source, reason in plan.failed:
-        _fail(summary, out, source, reason)
-    jobs: list[Job] = []
-    for job in plan.jobs:
-        try:
-            if skip_existing and job.output.is_file():
-                summary["skipped"].append({"source": str(job.source), "output": str(job.output)})
-            else:
-                _prepare(job, force, make_folder=plan.batch or to_folder)
-                jobs.append(job)
-        except SweettokError as error:
-            if not plan.batch:
-                raise
-            _fail(summary, out, job.source, str(error))
-    if jobs:
+    batch = is_batch(inputs)
+
+    def load() -> Tokenizer:
         from sweettok_cli.zoo.load import load_tokenizer
 
-        tokenizer = load_tokenizer(
+        return load_tokenizer(
             model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None
         )
-        for place, job in enumerate(jobs, 1):
-            label = f"{place}/{len(jobs)} {job.source.name}" if plan.batch else job.source.name
-            try:
-                record = _encode_one(job, tokenizer, label, batch_clips, overlap, force, out)
-            # Whatever is wrong with one file of many must not cost the others.
-            except Exception as error:
-                if not plan.batch or debugging():
-                    raise
-                _fail(summary, out, job.source, explain(error))
-                continue
-            summary["encoded"].append(record)
+
+    def watch(place: int, jobs: int, name: str) -> AbstractContextManager[OnProgress]:
+        return out.progress(f"{place + 1}/{jobs} {name}" if batch else name)
+
+    summary: dict[str, list[dict[str, Any]]] = {"encoded": [], "skipped": [], "failed": []}
+    for result in encode_folder(
+        inputs,
+        Path(output) if output is not None else None,
+        load,
+        to_folder=output is not None and output.endswith(("/", os.sep)),
+        force=force,
+        skip_existing=skip_existing,
+        batch_clips=batch_clips,
+        overlap=overlap,
+        watch=watch,
+    ):
+        if result.error is not None:
+            refused = result.status == "refused"
+            if not batch or (debugging() and not refused):
+                raise result.error
+            reason = str(result.error) if refused else explain(result.error)
+            summary["failed"].append({"source": str(result.source), "error": reason})
+            out.error(reason)
+            continue
+        record = _record(result)
+        summary[result.status].append(record)
+        if result.meta is not None:
+            out.say(
+                f"{result.source} -> {result.output}: {count(result.meta.frames, 'frame')}, "
+                f"{count(result.meta.clips, 'clip')}, {record['tokens']:,} tokens, "
+                f"{record['bits'] / 1000:.1f} kbit, {result.seconds:.1f} s"
+            )
             if not as_json:
-                print(record["output"], flush=True)
-    if plan.batch or summary["skipped"]:
-        counts = ", ".join(f"{len(records)} {name}" for name, records in summary.items())
-        out.say(counts)
+                print(result.output, flush=True)
+    if batch or summary["skipped"]:
+        out.say(", ".join(f"{len(records)} {name}" for name, records in summary.items()))
     out.result(summary, None)
     if summary["failed"]:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
-def _prepare(job: Job, force: bool, make_folder: bool) -> None:
-    """Find what would go wrong on writing before the model has run for hours."""
-    from sweettok_cli.errors import SweettokError
-    from sweettok_cli.files import check_target
-    from sweettok_cli.video.source import check_readable
+def _record(result: Result) -> dict[str, Any]:
+    from sweettok_cli.tokens import token_cost
 
-    check_readable(job.source)
-    if make_folder:
-        try:
-            job.output.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SweettokError(
-                f"The folder {job.output.parent} cannot be made ({error.strerror}); choose another with -o."
-            ) from error
-    check_target(job.output, force)
-
-
-def _encode_one(
-    job: Job,
-    tokenizer: Tokenizer,
-    label: str,
-    batch_clips: int | None,
-    overlap: int,
-    force: bool,
-    out: Output,
-) -> dict[str, Any]:
-    from sweettok_cli.pipeline.video import encode_video
-    from sweettok_cli.tokens import token_cost, write_tokens
-
-    start = time.perf_counter()
-    with out.progress(label) as update:
-        tokens = encode_video(
-            job.source, tokenizer, batch_clips=batch_clips, overlap=overlap, on_progress=trimming(update)
-        )
-    write_tokens(job.output, tokens, force)
-    seconds = time.perf_counter() - start
-    cost = token_cost(tokens.meta)
-    out.say(
-        f"{job.source} -> {job.output}: {count(tokens.meta.frames, 'frame')}, "
-        f"{count(tokens.meta.clips, 'clip')}, {cost.tokens:,} tokens, "
-        f"{cost.bits / 1000:.1f} kbit, {seconds:.1f} s"
-    )
+    record: dict[str, Any] = {"source": str(result.source), "output": str(result.output)}
+    if result.output is None or result.meta is None:
+        return record
+    meta, cost = result.meta, token_cost(result.meta)
     return {
-        "source": str(job.source),
-        "output": str(job.output),
-        "model": tokens.meta.model,
-        "frames": tokens.meta.frames,
-        "clips": tokens.meta.clips,
-        "tokens": cost.tokens,
-        "indices": cost.indices,
-        "bits": cost.bits,
-        "file_bytes": job.output.stat().st_size,
-        "seconds": round(seconds, 3),
+        **record,
+        **{name: getattr(meta, name) for name in ("model", "frames", "clips")},
+        **{name: getattr(cost, name) for name in ("tokens", "indices", "bits")},
+        "file_bytes": result.output.stat().st_size,
+        "seconds": round(result.seconds, 3),
     }
-
-
-def _fail(summary: dict[str, list[dict[str, Any]]], out: Output, source: Path, reason: str) -> None:
-    summary["failed"].append({"source": str(source), "error": reason})
-    out.error(reason)

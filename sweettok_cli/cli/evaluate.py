@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shlex
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sweettok_cli.cli.options import (
-    DEFAULT_MODEL,
     BatchClipsOption,
     Device,
     DeviceOption,
@@ -25,16 +22,9 @@ from sweettok_cli.cli.options import (
     QuietOption,
     SampleOption,
 )
-from sweettok_cli.cli.output import Output, ProgressCallback, debugging, explain
-from sweettok_cli.errors import SweettokError
-from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
-
-if TYPE_CHECKING:
-    from sweettok_cli.evaluation.journal import Journal
-    from sweettok_cli.evaluation.model_method import ModelContender
-    from sweettok_cli.evaluation.protocol import Protocol
-    from sweettok_cli.evaluation.run import Measured, Plan
-    from sweettok_cli.metrics.choice import Chosen
+from sweettok_cli.cli.output import FAILED, Output, debugging, explain
+from sweettok_cli.runtime import OnProgress, use_one_blas_thread, use_one_heap
+from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 
 def evaluate(
@@ -145,165 +135,79 @@ def evaluate(
     """
     use_one_heap()
     use_one_blas_thread()
-    from sweettok_cli.data.datasets import open_dataset
-    from sweettok_cli.evaluation.codecs.method import CodecContender
-    from sweettok_cli.evaluation.protocol import find_protocol
     from sweettok_cli.files import check_target
 
     output = Output(json=as_json, quiet=quiet)
-    # Everything that can be wrong is found before the model is loaded, which takes seconds.
-    rules = find_protocol(protocol)
-    found = open_dataset(target, data, split or rules.splits.get(target.lower()))
     for path in (table, markdown, report):
         if path:
             check_target(path, force)
-    codecs = [CodecContender(name) for name in _names(baseline)]
 
-    from sweettok_cli.evaluation.record import make_record
-    from sweettok_cli.evaluation.run import Plan, run
+    from sweettok_cli.cli.evaluation_text import as_words
+    from sweettok_cli.evaluation.journal import item_key, open_journal
+    from sweettok_cli.evaluation.plan import make_plan
+    from sweettok_cli.evaluation.run import Media, run
+    from sweettok_cli.evaluation.summary import make_record
     from sweettok_cli.evaluation.tables import write_csv, write_markdown
 
-    names = list(dict.fromkeys([*([model] if model or not compare else []), *_names(compare)]))
-    models = [
-        _load(name or DEFAULT_MODEL, rules, device.value, dtype.value, sample, batch_clips, overlap)
-        for name in names
-    ]
-    _name_apart(models, names)
-    plan = Plan(
-        data=found,
-        items=[found.items[place] for place in rules.drawn([item.name for item in found.items])][:limit],
-        protocol=rules,
-        models=models,
-        codecs=codecs,
-        chosen=_choose(metrics, rules, found.items, models, features, output),
+    compared = _names(compare)
+    plan = make_plan(
+        target,
+        list(dict.fromkeys([*([model or DEFAULT_MODEL] if model or not compare else []), *compared])),
+        data=data,
+        split=split,
+        protocol=protocol,
+        metrics=None if metrics is None else [name.replace("-", "_") for name in _names(metrics)],
+        codecs=_names(baseline),
         curves=curves,
+        limit=limit,
+        features=features,
+        overlap=overlap,
+        sample=sample,
+        batch_clips=batch_clips,
+        device=device.value,
+        dtype=dtype.value,
+        announce=output.say,
     )
 
-    @contextmanager
-    def watch(place: int, items: int, name: str) -> Iterator[ProgressCallback]:
-        with output.progress(f"{place + 1}/{items} {name}") as update:
-            yield update
+    def watch(place: int, items: int, name: str) -> AbstractContextManager[OnProgress]:
+        return output.progress(f"{place + 1}/{items} {name}")
 
-    with ExitStack() as stack:
-        kept = _open_journal(plan, journal, fresh, output, stack)
+    with open_journal(journal, plan.fingerprint, fresh, output.warn) as kept:
+        known = sum(kept.get(item_key(item)) is not None for item in plan.items)
+        if known:
+            output.say(
+                f"{known} of {len(plan.items)} clips were measured before ({kept.folder}); "
+                "--fresh starts over."
+            )
         try:
             measured = run(plan, kept, watch=watch, explain=_explain)
         except (KeyboardInterrupt, SystemExit):
             output.say(f"Interrupted; {len(kept)} clips are kept. The same command goes on from there.")
             raise
         record = make_record(plan, measured, kept, "sweettok " + shlex.join(sys.argv[1:]))
-        _tell(record, measured, output)
+        for _, error in measured.failed:
+            output.error(error)
+        for warning in (warning for method in record.methods for warning in method.warnings):
+            output.warn(warning)
+        for note in record.data.notes:
+            output.say(note)
         if table:
             write_csv(table, record, force)
         if markdown:
             write_markdown(markdown, record, force)
         if report:
-            from sweettok_cli.evaluation.media import Media
             from sweettok_cli.evaluation.report import write_report
 
             write_report(record, Media(plan, measured), report, force)
         if journal is None and not measured.failed:
             kept.discard()
-    from sweettok_cli.cli.evaluation_text import as_words
-
-    output.result(record, None if as_json else as_words(record))
+    output.result(record.to_json(), None if as_json else as_words(record))
     if measured.failed:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _names(given: str | None) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in (given or "").split(",") if name.strip()))
-
-
-def _load(
-    name: str,
-    protocol: Protocol,
-    device: str,
-    dtype: str,
-    sample: int | None,
-    batch_clips: int | None,
-    overlap: int,
-) -> ModelContender:
-    from sweettok_cli.evaluation.model_method import ModelContender
-    from sweettok_cli.zoo.load import load_tokenizer
-
-    tokenizer = load_tokenizer(name, device, dtype, sample=sample)
-    settings: dict[str, Any] = {
-        key: str(getattr(tokenizer, key)).removeprefix("torch.")
-        for key in ("device", "dtype")
-        if hasattr(tokenizer, key)
-    }
-    return ModelContender(
-        tokenizer,
-        batch_clips=batch_clips,
-        overlap=overlap,
-        truncate=protocol.rounding == "down",
-        settings={**settings, "sample": sample},
-    )
-
-
-def _name_apart(models: list[ModelContender], given: list[Any]) -> None:
-    """Models of one name are told apart by what was typed."""
-    names = [model.name for model in models]
-    for model, typed in zip(models, given, strict=True):
-        if names.count(model.name) > 1:
-            model.name = str(typed or DEFAULT_MODEL)
-
-
-def _choose(
-    metrics: str | None,
-    protocol: Protocol,
-    items: list[Any],
-    models: list[ModelContender],
-    features: Path | None,
-    output: Output,
-) -> Chosen:
-    from sweettok_cli.metrics.choice import choose
-    from sweettok_cli.metrics.network_files import Places
-    from sweettok_cli.video.source import PICTURES
-
-    names: list[str] | tuple[str, ...] = [name.replace("-", "_") for name in _names(metrics)]
-    if metrics is None:
-        pictures = all(item.path.suffix.lower() in PICTURES for item in items)
-        names = protocol.picture_metrics if pictures else protocol.metrics
-    if features is not None and not features.is_dir():
-        raise SweettokError(f"{features} is not a folder; give one with the weights that metrics need.")
-    return choose(
-        names,
-        places=Places(features, announce=output.say),
-        device=getattr(models[0].tokenizer, "device", "cpu"),
-        rule=protocol.frechet,
-    )
-
-
-def _open_journal(plan: Plan, folder: Path | None, fresh: bool, output: Output, stack: ExitStack) -> Journal:
-    from sweettok_cli.evaluation.journal import Journal, default_folder, item_key
-
-    try:
-        journal = stack.enter_context(Journal(folder or default_folder(), plan.fingerprint, fresh))
-    except SweettokError as error:
-        if folder is not None:
-            raise
-        output.warn(f"{error} If this run is interrupted, it starts over.")
-        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sweettok-eval-")))
-        return stack.enter_context(Journal(place, plan.fingerprint))
-    known = sum(journal.get(item_key(item)) is not None for item in plan.items)
-    if known:
-        output.say(
-            f"{known} of {len(plan.items)} clips were measured before ({journal.folder}); "
-            "--fresh starts over."
-        )
-    return journal
-
-
-def _tell(record: dict[str, Any], measured: Measured, output: Output) -> None:
-    for _, error in measured.failed:
-        output.error(error)
-    for contender in record["contenders"]:
-        for warning in contender["warnings"]:
-            output.warn(warning)
-    for note in record["data"]["notes"]:
-        output.say(note)
 
 
 def _explain(error: Exception) -> str:

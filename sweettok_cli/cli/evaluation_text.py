@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sweettok_cli.cli.output import as_text, count
+
+if TYPE_CHECKING:
+    from sweettok_cli.evaluation.record import Comparison, MethodFacts, Record
 
 _SHOWN = 40
 """Clips that are listed; of more only the worst are."""
 _WORST = 10
 
 
-def as_words(record: dict[str, Any]) -> str:
-    """Tables and sentences: clips, contenders, cost, codebooks, what is missing."""
+def as_words(record: Record) -> str:
+    """Tables and sentences: clips, methods, cost, codebooks, what is missing."""
     parts: list[Any] = []
-    if record["clips"]:
+    if record.clips:
         parts.append(_clips(record))
-        if len(record["contenders"]) > 1:
-            parts.append(_contenders(record))
+        if len(record.methods) > 1:
+            parts.append(_methods(record))
     return as_text(*parts, *_lines(record))
 
 
@@ -34,52 +37,49 @@ def _table(*headings: str) -> Any:
     return table
 
 
-def _clips(record: dict[str, Any]) -> Any:
-    """The clips as the first contender gives them back."""
+def _clips(record: Record) -> Any:
+    """The clips as the first method gives them back."""
     from sweettok_cli.evaluation.tables import COSTS, STEADINESS, TITLES, digits_of, figure
 
-    first = record["contenders"][0]
-    name = first["name"]
-    metrics = [metric for metric in TITLES if metric in first["summary"]]
-    metrics = [m for m in metrics if any(m in clip["scores"][name] for clip in record["clips"])]
+    first, clips = record.methods[0], record.clips
+    scores = {clip.name: clip.scores[first.name].to_json() for clip in clips}
+    metrics = [m for m in TITLES if m in first.summary and any(m in each for each in scores.values())]
     costs = (*COSTS, *STEADINESS)
     shown = [*[m for m in metrics if m not in costs][:4], "bits_per_pixel", "seam_flicker"]
-    clips = record["clips"]
+    heading = "file"
     if len(clips) > _SHOWN and shown[0] not in costs:
-        higher = first["summary"][shown[0]]["better"] == "higher"
-        scored = [clip for clip in clips if shown[0] in clip["scores"][name]]
-        clips = sorted(scored, key=lambda clip: clip["scores"][name][shown[0]], reverse=not higher)[:_WORST]
-    heading = (
-        "file" if len(clips) == len(record["clips"]) else f"worst {len(clips)} of {len(record['clips'])}"
-    )
+        higher = first.summary[shown[0]].better == "higher"
+        scored = [clip for clip in clips if shown[0] in scores[clip.name]]
+        worst = sorted(scored, key=lambda clip: scores[clip.name][shown[0]], reverse=not higher)[:_WORST]
+        heading, clips = f"worst {len(worst)} of {len(clips)}", tuple(worst)
     headings = {"psnr": "PSNR dB", "bits_per_pixel": "bits/pixel", "seam_flicker": "seams"}
     table = _table(heading, "size", "frames", *(headings.get(m, TITLES[m]) for m in shown), "seconds")
+    digits = [digits_of(m, first.summary[m].unit if m in first.summary else "") for m in shown]
     for clip in clips:
-        scores = clip["scores"][name]
-        units = {m: first["summary"].get(m, {}).get("unit", "") for m in shown}
+        each = scores[clip.name]
         table.add_row(
-            clip["name"],
-            f"{clip['width']}x{clip['height']}",
-            str(clip["frames"]),
-            *(figure(scores.get(m), digits_of(m, units[m])) for m in shown),
-            f"{scores['seconds']:.1f}",
+            clip.name,
+            f"{clip.width}x{clip.height}",
+            str(clip.frames),
+            *(figure(each.get(m), d) for m, d in zip(shown, digits, strict=True)),
+            f"{each['seconds']:.1f}",
         )
     return table
 
 
-def _contenders(record: dict[str, Any]) -> Any:
-    """One row a figure, one column a contender: intervals are wide."""
+def _methods(record: Record) -> Any:
+    """One row a figure, one column a method: intervals are wide."""
     from sweettok_cli.evaluation.tables import TITLES, with_interval
 
-    summaries = [each["summary"] for each in record["contenders"]]
-    table = _table("", *(each["name"] for each in record["contenders"]))
+    summaries = [each.summary for each in record.methods]
+    table = _table("", *(each.name for each in record.methods))
     for name in (name for name in TITLES if any(name in summary for summary in summaries)):
         cells = (with_interval(name, s[name]) if name in s else "-" for s in summaries)
         table.add_row(TITLES[name], *cells)
     return table
 
 
-def _lines(record: dict[str, Any]) -> list[str]:
+def _lines(record: Record) -> list[str]:
     from sweettok_cli.evaluation.tables import (
         COSTS,
         STEADINESS,
@@ -90,74 +90,60 @@ def _lines(record: dict[str, Any]) -> list[str]:
         with_interval,
     )
 
-    first, data, protocol = record["contenders"][0], record["data"], record["protocol"]
-    failed = f" ({len(record['failed'])} failed)" if record["failed"] else ""
-    seconds = sum(first["seconds"].values())
+    first, data, protocol = record.methods[0], record.data, record.protocol
+    failed = f" ({len(record.failed)} failed)" if record.failed else ""
     lines = [
-        f"{first['name']} on {data['name']}, {count(data['clips'], 'file')}{failed}, "
-        f"{count(data['frames'], 'frame')}, {seconds:.0f} s in the model; protocol {protocol['name']}, mean "
-        f"over {protocol['average']}, 95 % intervals over clips"
+        f"{first.name} on {data.name}, {count(data.clips, 'file')}{failed}, {count(data.frames, 'frame')}, "
+        f"{first.seconds.encode + first.seconds.decode:.0f} s in the model; protocol {protocol.name}, mean "
+        f"over {protocol.average}, 95 % intervals over clips"
     ]
-    alone = first["summary"].items() if len(record["contenders"]) == 1 else ()
-    for name, entry in alone:
+    for name, entry in first.summary.items() if len(record.methods) == 1 else ():
         if name in (*COSTS, *STEADINESS):
             continue
-        mean = entry.get("mean_of_clips")
         also = ""
-        if mean is not None and protocol["average"] == "frames" and data["clips"] > 1:
-            also = f", {figure(mean, digits_of(name, entry['unit']))} mean of files"
-        unit = f" {entry['unit']}" if entry["unit"] else ""
+        if entry.mean_of_clips is not None and protocol.average == "frames" and data.clips > 1:
+            also = f", {figure(entry.mean_of_clips, digits_of(name, entry.unit))} mean of files"
+        unit = f" {entry.unit}" if entry.unit else ""
         lines.append(f"{short_title(name):<5} {with_interval(name, entry)}{unit}{also}")
     lines.append(_cost(first))
-    if "seam_flicker" in first["summary"]:
+    if "seam_flicker" in first.summary:
         lines.append(
-            f"seams {with_interval('seam_flicker', first['summary']['seam_flicker'])} times the change that "
+            f"seams {with_interval('seam_flicker', first.summary['seam_flicker'])} times the change that "
             "the error makes inside clips (1: borders between clips do not show)"
         )
     lines += [
-        f"words {part}: {100 * use['use']:.0f} % of {use['size']} used, perplexity {use['perplexity']:.0f}, "
-        f"{use['entropy_bits']:.1f} bits a code"
-        for part, use in first["codebooks"].items()
+        f"words {part}: {100 * use.use:.0f} % of {use.size} used, perplexity {use.perplexity:.0f}, "
+        f"{use.entropy_bits:.1f} bits a code"
+        for part, use in first.codebooks.items()
     ]
-    for each in record["comparisons"]:
-        digits = digits_of(each["metric"], _unit(record, each["metric"]))
+    units = {name: entry.unit for each in reversed(record.methods) for name, entry in each.summary.items()}
+    for pair in record.comparisons:
+        digits = digits_of(pair.metric, units.get(pair.metric, ""))
         lines.append(
-            f"{each['a']} - {each['b']}: {TITLES[each['metric']]} {each['difference']:+.{digits}f}"
-            f"{_range(each, digits)}"
+            f"{pair.a} - {pair.b}: {TITLES[pair.metric]} {pair.difference:+.{digits}f}{_range(pair, digits)}"
         )
-    for contender in record["contenders"]:
+    for method in record.methods:
         lines += [
-            f"{TITLES.get(name, name)} of {contender['name']} was not measured: {reason}"
-            for name, reason in contender["not_measured"].items()
-            if name in ("psnr_global", *_metrics_of(record)) or contender is first
+            f"{TITLES.get(name, name)} of {method.name} was not measured: {reason}"
+            for name, reason in method.not_measured.items()
+            if name == "psnr_global" or name in units or method is first
         ]
-    lines += [f"differs from the paper: {each}" for each in protocol["differs_from_paper"]]
+    lines += [f"differs from the paper: {each}" for each in protocol.differs_from_paper]
     return lines
 
 
-def _cost(first: dict[str, Any]) -> str:
-    from sweettok_cli.evaluation.tables import figure
+def _cost(first: MethodFacts) -> str:
+    from sweettok_cli.evaluation.tables import COSTS, figure
 
-    price = first["cost"]["clip_256"]
-    spent = first["summary"].get("bits_per_pixel", {}).get("value")
-    rate = first["summary"].get("kbit_per_second", {}).get("value")
+    clip = first.cost.clip_256
+    assert clip is not None  # the first is a model
+    pixel, second = (first.summary[name].value if name in first.summary else None for name in COSTS)
     return (
-        f"cost  {' + '.join(str(number) for number in price['tokens'].values())} tokens "
-        f"({price['indices']} indices, {price['kbit']:.2f} kbit) for {price['frames']} frames of "
-        f"{price['width']}x{price['height']}; here {figure(spent, 4)} bits per pixel, "
-        f"{figure(rate, 1)} kbit/s"
+        f"cost  {' + '.join(str(number) for number in clip.tokens.values())} tokens "
+        f"({clip.indices} indices, {clip.kbit:.2f} kbit) for {clip.frames} frames of "
+        f"{clip.width}x{clip.height}; here {figure(pixel, 4)} bits per pixel, {figure(second, 1)} kbit/s"
     )
 
 
-def _metrics_of(record: dict[str, Any]) -> list[str]:
-    return [name for each in record["contenders"] for name in each["summary"]]
-
-
-def _unit(record: dict[str, Any], name: str) -> str:
-    return next((e["summary"][name]["unit"] for e in record["contenders"] if name in e["summary"]), "")
-
-
-def _range(each: dict[str, Any], digits: int) -> str:
-    if each["low"] is None:
-        return ""
-    return f" [{each['low']:+.{digits}f}, {each['high']:+.{digits}f}]"
+def _range(pair: Comparison, digits: int) -> str:
+    return "" if pair.low is None else f" [{pair.low:+.{digits}f}, {pair.high:+.{digits}f}]"

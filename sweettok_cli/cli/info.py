@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,12 +49,13 @@ def info(
 
 
 def _model(name_or_path: str) -> dict[str, Any]:
-    from sweettok_cli.storage.model_folder import read_header
+    from sweettok_cli.models.registry import read_spec
+    from sweettok_cli.storage.model_folder import ModelFolder
     from sweettok_cli.zoo.local import find_model
-    from sweettok_cli.zoo.spec import read_spec
 
     folder = find_model(name_or_path)
-    header, spec = read_header(folder), read_spec(folder)
+    model = ModelFolder(folder)
+    spec = read_spec(model)
     side = 256
     return {
         "file": str(folder),
@@ -62,15 +64,12 @@ def _model(name_or_path: str) -> dict[str, Any]:
         "model": spec.name,
         "family": spec.family,
         "weights_sha256": spec.weights_sha256,
-        "source": header.source,
-        "clip_frames": spec.clip_frames,
-        "stream_frames": spec.stream_frames,
-        "multiple": spec.multiple,
-        "images": spec.images,
-        "value_range": list(spec.value_range),
-        "codebooks": {name: list(sizes) for name, sizes in spec.codebooks.items()},
+        "source": model.header.source,
+        **{name: getattr(spec, name) for name in ("clip_frames", "stream_frames", "multiple", "images")},
+        "value_range": spec.value_range,
+        "codebooks": spec.codebooks,
         "clip_256": {
-            "shapes": {name: list(shape) for name, shape in spec.clip_shapes(side, side).items()},
+            "shapes": spec.clip_shapes(side, side),
             "tokens": spec.tokens_per_clip(side, side),
             "indices": spec.indices_per_clip(side, side),
             "bits": spec.bits_per_clip(side, side),
@@ -82,35 +81,20 @@ def _tokens(file: Path) -> dict[str, Any]:
     from sweettok_cli.tokens import read_tokens, token_cost
 
     meta = read_tokens(file).meta
-    cost = token_cost(meta)
     return {
         "file": str(file),
         "kind": "tokens",
         "file_bytes": file.stat().st_size,
-        "model": meta.model,
-        "family": meta.family,
-        "weights_sha256": meta.weights_sha256,
-        "source": meta.source,
-        "image": meta.image,
-        "width": meta.width,
-        "height": meta.height,
-        "padded_width": meta.padded_width,
-        "padded_height": meta.padded_height,
-        "frames": meta.frames,
+        **{name: getattr(meta, name) for name in ("model", "family", "weights_sha256", "source", "image")},
+        **{
+            name: getattr(meta, name)
+            for name in ("width", "height", "padded_width", "padded_height", "frames")
+        },
         "rate": str(meta.rate),
         "variable_rate": meta.times is not None,
         "seconds": None if meta.duration is None else float(meta.duration),
-        "clips": meta.clips,
-        "clip_frames": meta.clip_frames,
-        "overlap": meta.overlap,
-        "shapes": {name: list(shape) for name, shape in meta.shapes.items()},
-        "codebooks": {name: list(sizes) for name, sizes in meta.codebooks.items()},
-        "tokens": cost.tokens,
-        "indices": cost.indices,
-        "bits": cost.bits,
-        "bits_per_clip": cost.bits_per_clip,
-        "bits_per_pixel": cost.bits_per_pixel,
-        "kbit_per_second": cost.kbit_per_second,
+        **{name: getattr(meta, name) for name in ("clips", "clip_frames", "overlap", "shapes", "codebooks")},
+        **vars(token_cost(meta)),
         "writer": meta.writer,
     }
 
@@ -138,49 +122,61 @@ def _video(file: Path) -> dict[str, Any]:
 
 def _text(data: dict[str, Any]) -> str:
     if data["kind"] == "model":
-        return _model_text(data)
-    size = f"{data['width']}x{data['height']}"
-    frames = "unknown number of" if data["frames"] is None else data["frames"]
-    moving = data["kind"] == "video" or (data["kind"] == "tokens" and not data["image"])
-    if moving:
-        rate = f"{_fraction(data['rate']):.5g} fps"
-        varies = ", varying" if data["variable_rate"] else ""
-        lasts = "" if data["seconds"] is None else f", {data['seconds']:.2f} s"
-        picture = f"{size}, {frames} frames, {rate}{varies}{lasts}"
+        rows = _model_rows(data)
     else:
-        picture = f"{size}, one image"
-    if data["kind"] != "tokens":
-        rows = {"file": f"{data['file']} ({data['file_bytes']:,} bytes)", "picture": picture}
-        if moving:
+        rows = {"file": f"{data['file']} ({data['file_bytes']:,} bytes)"}
+        rows |= _token_rows(data) if data["kind"] == "tokens" else {"picture": _picture(data)}
+        if data["kind"] == "video":
             rows["sound"] = "yes" if data["sound"] else "no"
-        return _rows(rows)
-    shapes = " + ".join(f"{shape[0]} {name}" for name, shape in data["shapes"].items())
-    if data["family"] != "sweettok":
-        shapes = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in data["shapes"].items())
+    width = max(map(len, rows)) + 2
+    return "\n".join(f"{name:<{width}}{value}" for name, value in rows.items())
+
+
+def _moves(data: dict[str, Any]) -> bool:
+    return data["kind"] == "video" or (data["kind"] == "tokens" and not data["image"])
+
+
+def _picture(data: dict[str, Any]) -> str:
+    """Size, length and rate of a video, an image or what tokens were made from."""
+    from fractions import Fraction
+
+    size = f"{data['width']}x{data['height']}"
+    if not _moves(data):
+        return f"{size}, one image"
+    frames = "unknown number of" if data["frames"] is None else data["frames"]
+    rate = f"{float(Fraction(data['rate'])):.5g} fps"
+    varies = ", varying" if data["variable_rate"] else ""
+    lasts = "" if data["seconds"] is None else f", {data['seconds']:.2f} s"
+    return f"{size}, {frames} frames, {rate}{varies}{lasts}"
+
+
+def _token_rows(data: dict[str, Any]) -> dict[str, str]:
+    if _has_words(data["shapes"]):
+        shapes = " + ".join(f"{shape[0]} {name}" for name, shape in data["shapes"].items())
+    else:
+        shapes = ", ".join(f"{name} {_times(shape)}" for name, shape in data["shapes"].items())
     rate = data["kbit_per_second"]
-    length = f"{data['clip_frames']:,} frames" if moving else "1 frame"
-    inside = f"{data['padded_width']}x{data['padded_height']}"
-    padded = "" if inside == size else f", padded to {inside}"
+    length = f"{data['clip_frames']:,} frames" if _moves(data) else "1 frame"
+    inside = _times((data["padded_width"], data["padded_height"]))
+    padded = "" if inside == _times((data["width"], data["height"])) else f", padded to {inside}"
     overlap = f", overlapping by {data['overlap']}" if data["overlap"] else ""
-    return _rows(
-        {
-            "file": f"{data['file']} ({data['file_bytes']:,} bytes)",
-            "model": f"{data['model']} (weights {data['weights_sha256'][:12]})",
-            "source": f"{data['source']}: {picture}",
-            "clips": f"{data['clips']} of {length}{overlap}{padded}",
-            "tokens": f"{data['tokens']:,} ({shapes} a clip)",
-            "indices": f"{data['indices']:,}",
-            "true bits": f"{data['bits']:,.0f} ({data['bits_per_clip']:,.0f} a clip); "
-            f"{8 * data['file_bytes']:,} in this file, compressed",
-            "bits per pixel": f"{data['bits_per_pixel']:.4f}",
-            **({} if rate is None else {"kbit per second": f"{rate:.1f}"}),
-        }
-    )
+    return {
+        "model": f"{data['model']} (weights {data['weights_sha256'][:12]})",
+        "source": f"{data['source']}: {_picture(data)}",
+        "clips": f"{data['clips']} of {length}{overlap}{padded}",
+        "tokens": f"{data['tokens']:,} ({shapes} a clip)",
+        "indices": f"{data['indices']:,}",
+        "true bits": f"{data['bits']:,.0f} ({data['bits_per_clip']:,.0f} a clip); "
+        f"{8 * data['file_bytes']:,} in this file, compressed",
+        "bits per pixel": f"{data['bits_per_pixel']:.4f}",
+        **({} if rate is None else {"kbit per second": f"{rate:.1f}"}),
+    }
 
 
-def _model_text(data: dict[str, Any]) -> str:
+def _model_rows(data: dict[str, Any]) -> dict[str, str]:
     clip, books = data["clip_256"], data["codebooks"]
-    if data["family"] == "sweettok":
+    words = _has_words(clip["shapes"])
+    if words:
         (adjectives, _, nouns), (adverbs, _, verbs) = books["spatial"], books["temporal"]
         codes = f"{adjectives} adjectives, {nouns} nouns; {adverbs} adverbs, {verbs} verbs"
     else:
@@ -188,30 +184,24 @@ def _model_text(data: dict[str, Any]) -> str:
     stream = "" if data["stream_frames"] is None else "; longer videos as one stream"
     images = "" if data["images"] else "; no images"
     origin = data["source"].get("repository") or data["source"].get("file")
-    shapes = "".join(f" ({'x'.join(map(str, shape))})" for shape in clip["shapes"].values())
-    if data["family"] == "sweettok":
-        shapes = ""
-    return _rows(
-        {
-            "folder": f"{data['file']} ({data['file_bytes'] / 1e6:.1f} MB)",
-            "model": f"{data['model']} (weights {data['weights_sha256'][:12]})",
-            **({"made from": str(origin)} if origin else {}),
-            "family": data["family"],
-            "clips": f"{data['clip_frames']} frames, padded to multiples of {data['multiple']} pixels"
-            f"{stream}{images}",
-            "words" if data["family"] == "sweettok" else "codes": codes,
-            "at 256x256": f"{' + '.join(map(str, clip['tokens'].values()))} tokens{shapes}, "
-            f"{clip['indices']} indices, {clip['bits']:,.0f} true bits a clip",
-        }
-    )
+    shapes = "" if words else "".join(f" ({_times(shape)})" for shape in clip["shapes"].values())
+    return {
+        "folder": f"{data['file']} ({data['file_bytes'] / 1e6:.1f} MB)",
+        "model": f"{data['model']} (weights {data['weights_sha256'][:12]})",
+        **({"made from": str(origin)} if origin else {}),
+        "family": data["family"],
+        "clips": f"{data['clip_frames']} frames, padded to multiples of {data['multiple']} pixels"
+        f"{stream}{images}",
+        "words" if words else "codes": codes,
+        "at 256x256": f"{' + '.join(map(str, clip['tokens'].values()))} tokens{shapes}, "
+        f"{clip['indices']} indices, {clip['bits']:,.0f} true bits a clip",
+    }
 
 
-def _rows(rows: dict[str, str]) -> str:
-    width = max(map(len, rows)) + 2
-    return "\n".join(f"{name:<{width}}{value}" for name, value in rows.items())
+def _has_words(shapes: Mapping[str, Sequence[int]]) -> bool:
+    """Whether the arrays are rows of words, [tokens, columns], and no grids."""
+    return all(len(shape) == 2 for shape in shapes.values())
 
 
-def _fraction(text: str) -> float:
-    from fractions import Fraction
-
-    return float(Fraction(text))
+def _times(sides: Iterable[int]) -> str:
+    return "x".join(map(str, sides))

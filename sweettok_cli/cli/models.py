@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
-from sweettok_cli.cli.output import Output, count
+from sweettok_cli.cli.output import FAILED, Output, count
 
 if TYPE_CHECKING:
     from sweettok_cli.storage.model_folder import ModelHeader
@@ -299,7 +299,7 @@ def verify(
     out.result({"whole": not damaged, "models": found}, "\n".join(lines))
     if damaged:
         out.error(f"Damaged: {', '.join(damaged)}.")
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 def _remedy(name: str, folder: Path) -> str:
@@ -316,7 +316,7 @@ def _remedy(name: str, folder: Path) -> str:
 def _rows() -> list[dict[str, Any]]:
     """One row a model: those of the catalogue, then what else lies in the store."""
     from sweettok_cli.errors import SweettokError
-    from sweettok_cli.storage.model_folder import read_header
+    from sweettok_cli.storage.model_folder import ModelFolder
     from sweettok_cli.zoo.catalogue import CATALOGUE
     from sweettok_cli.zoo.local import local_models, shipped_models
 
@@ -337,7 +337,7 @@ def _rows() -> list[dict[str, Any]]:
     for name, folder in here.items():
         row = {"name": name, "folder": str(folder), "bytes": _bytes(folder)}
         try:
-            header = read_header(folder)
+            header = ModelFolder(folder).header
         except SweettokError as error:
             rows.append(
                 {**row, "family": "?", "weights_license": "?", "state": "damaged", "note": str(error)}

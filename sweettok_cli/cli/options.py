@@ -7,8 +7,6 @@ from typing import Annotated
 
 import typer
 
-DEFAULT_MODEL = "sweettok-small"
-
 
 class Device(StrEnum):
     """Where the model runs."""
@@ -29,8 +27,7 @@ class Dtype(StrEnum):
 
 
 ModelOption = Annotated[
-    str,
-    typer.Option("--model", "-m", help="Name of a model, or a folder that holds one.", show_default=True),
+    str, typer.Option("--model", "-m", help="Name of a model, or a folder that holds one.", show_default=True)
 ]
 DeviceOption = Annotated[
     Device, typer.Option("--device", help="Where to run; auto takes the fastest found.", show_default=True)

@@ -6,14 +6,19 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.runtime import OnProgress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+#: Exit codes beside 0 and Typer's 2 for wrong usage; 128 and a signal's number if one ended the command.
+FAILED, INTERRUPTED = 1, 130
 
 
 def debugging() -> bool:
@@ -31,10 +36,6 @@ def explain(error: Exception) -> str:
     first = (str(error).strip().splitlines() or [""])[0]
     what = f"{type(error).__name__}: {first}".rstrip(": ")
     return f"Something went wrong inside sweettok ({what}); run again with SWEETTOK_DEBUG=1 to see where."
-
-
-#: Called with what is done so far and, where it is known, how much there is.
-ProgressCallback = Callable[[int, "int | None"], None]
 
 
 class Output:
@@ -71,10 +72,10 @@ class Output:
             print(text)
 
     @contextmanager
-    def progress(self, label: str, unit: str = "frames") -> Iterator[ProgressCallback]:
+    def progress(self, label: str, unit: str = "frames") -> Iterator[OnProgress]:
         """A bar on stderr, driven by the callback this yields; silent when quiet or when nobody watches."""
         if self.quiet or not sys.stderr.isatty():
-            yield _ignore
+            yield lambda done, total: None
             return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -93,10 +94,6 @@ class Output:
                 bar.update(task, completed=done, total=total, of="?" if total is None else str(total))
 
             yield update
-
-
-def _ignore(done: int, total: int | None) -> None:
-    """Progress nobody watches."""
 
 
 def count(number: int, noun: str) -> str:

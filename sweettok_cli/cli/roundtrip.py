@@ -7,22 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sweettok_cli.cli.options import (
-    DEFAULT_MODEL,
-    BatchClipsOption,
-    Device,
-    DeviceOption,
-    Dtype,
-    DtypeOption,
-    ForceOption,
-    JsonOption,
-    ModelOption,
-    OverlapOption,
-    QuietOption,
-    SampleOption,
-)
+from sweettok_cli.cli import options
 from sweettok_cli.cli.output import Output, count
 from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
+from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from sweettok_cli.inspect.round_trip import Roundtrip, RoundtripFiles
@@ -43,15 +31,15 @@ def roundtrip(
     gain: Annotated[
         float, typer.Option("--gain", min=0.1, help="How much larger the difference is shown.")
     ] = 4.0,
-    model: ModelOption = DEFAULT_MODEL,
-    overlap: OverlapOption = 0,
-    sample: SampleOption = None,
-    batch_clips: BatchClipsOption = None,
-    device: DeviceOption = Device.auto,
-    dtype: DtypeOption = Dtype.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    model: options.ModelOption = DEFAULT_MODEL,
+    overlap: options.OverlapOption = 0,
+    sample: options.SampleOption = None,
+    batch_clips: options.BatchClipsOption = None,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    force: options.ForceOption = False,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Encode a clip, decode it again, and show what became of it.
 
@@ -100,18 +88,11 @@ def _record(file: Path, files: RoundtripFiles, result: Roundtrip) -> dict[str, A
     cost = token_cost(meta)
     return {
         "file": str(file),
-        "model": meta.model,
-        "width": meta.width,
-        "height": meta.height,
-        "frames": meta.frames,
-        "clips": meta.clips,
+        **{name: getattr(meta, name) for name in ("model", "width", "height", "frames", "clips")},
         "psnr": sum(comparison.psnr) / comparison.frames,
         "ssim": sum(comparison.ssim) / comparison.frames,
         "seam_flicker": comparison.flicker.ratio,
-        "tokens": cost.tokens,
-        "indices": cost.indices,
-        "bits": cost.bits,
-        "bits_per_pixel": cost.bits_per_pixel,
+        **{name: getattr(cost, name) for name in ("tokens", "indices", "bits", "bits_per_pixel")},
         "seconds": {"encode": result.encode_seconds, "decode": result.decode_seconds},
         "files": {name: str(path) for name, path in files.paths().items()},
         "per_frame": [

@@ -23,6 +23,7 @@ from sweettok_cli.codebook.vocabulary import (
 )
 from sweettok_cli.codebook.wordnet import DEFAULT_FOLDER, PARTS, WordNet
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.runtime import OnProgress
 
 # WordNet's own relations between a modifier and a head count as much as one co-occurrence.
 _RELATIONS = ("=", "+", "\\")
@@ -54,21 +55,17 @@ class BuildOptions:
     edges: int = 60_000
 
 
-# Called with the words embedded so far and how many there are.
-Progress = Callable[[int, int], None]
-
-
 def build_prior(
     options: BuildOptions,
     on_stage: Callable[[str], None] | None = None,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> WordPrior:
     """Build a prior in memory.
 
     Args:
         options: where words, edges and vectors come from.
         on_stage: called with one line on what begins.
-        on_progress: called after each batch of words that the language model has embedded.
+        on_progress: called with the words that the language model has embedded, after each batch.
 
     Raises:
         SweettokError: WordNet, the captions or the model cannot be read, or there are too few words for
@@ -163,7 +160,7 @@ def _graphs(
     spatial: Mapping[Pair, float],
     temporal: Mapping[Pair, float],
     options: BuildOptions,
-    on_progress: Progress | None,
+    on_progress: OnProgress | None,
 ) -> tuple[dict[str, WordGraph], dict[str, float]]:
     lists = {
         "spatial": (vocabulary.adj, vocabulary.noun, spatial),

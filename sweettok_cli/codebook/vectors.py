@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.runtime import OnProgress
 
 Pooling = Literal["input", "mean"]
 POOLINGS = ("input", "mean")
@@ -25,7 +26,7 @@ def embed_words(
     words: Sequence[str],
     model: str,
     pooling: Pooling = "mean",
-    on_progress: Callable[[int, int], None] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> np.ndarray:
     """Vectors of single words, float32 [len(words), hidden size].
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from av.video.frame import VideoFrame
 
-from sweettok_cli.data.datasets.dataset import Item
+from sweettok_cli.data.datasets import Item
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.color import ToRgb
 from sweettok_cli.video.decoding import Progress, decode, set_threads
@@ -23,7 +23,7 @@ from sweettok_cli.video.reader import VideoReader, read_clip
 from sweettok_cli.video.source import PICTURES, open_container, video_stream
 
 
-class Footage(ABC):
+class FrameSource(ABC):
     """Frames in order, read as they are asked for.
 
     Attributes:
@@ -41,7 +41,7 @@ class Footage(ABC):
         """Frames ``start`` to ``start + count`` (all that follow by default), uint8 RGB [h, w, 3]."""
 
 
-def open_footage(item: Item) -> Footage:
+def open_source(item: Item) -> FrameSource:
     """The frames of an item.
 
     Raises:
@@ -54,7 +54,7 @@ def open_footage(item: Item) -> Footage:
     return VideoFile(item.path)
 
 
-class VideoFile(Footage):
+class VideoFile(FrameSource):
     """A video or picture file."""
 
     def __init__(self, path: Path) -> None:
@@ -71,7 +71,7 @@ class VideoFile(Footage):
             return sum(1 for _ in decode(container, stream, Progress(str(self._path))))
 
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
-        """As :meth:`Footage.frames`."""
+        """As :meth:`FrameSource.frames`."""
         if count is not None:
             yield from read_clip(self._path, start, count, threads=0)
             return
@@ -80,7 +80,7 @@ class VideoFile(Footage):
                 yield frame.rgb
 
 
-class PictureFolder(Footage):
+class PictureFolder(FrameSource):
     """Pictures that are the frames of one video, in the order of their names."""
 
     def __init__(self, folder: Path, rate: Fraction) -> None:
@@ -106,7 +106,7 @@ class PictureFolder(Footage):
         return len(self._paths)
 
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
-        """As :meth:`Footage.frames`."""
+        """As :meth:`FrameSource.frames`."""
         size = self.info.height, self.info.width
         for path in self._paths[start : None if count is None else start + count]:
             with closing(read_pictures(path)) as pictures:  # type: ignore[type-var]
@@ -119,7 +119,7 @@ class PictureFolder(Footage):
             yield rgb
 
 
-class BarePlanes(Footage):
+class BarePlanes(FrameSource):
     """8-bit 4:2:0 planes without a header: ``NAME_WIDTHxHEIGHT_RATE.yuv``."""
 
     _NAME = re.compile(r".*_(\d+)x(\d+)_(\d+(?:\.\d+)?)(?:fps)?(?:_.*)?")
@@ -156,7 +156,7 @@ class BarePlanes(Footage):
         return self._path.stat().st_size // self._bytes
 
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
-        """As :meth:`Footage.frames`; colour as in any untagged video."""
+        """As :meth:`FrameSource.frames`; colour as in any untagged video."""
         end = self.count() if count is None else min(self.count(), start + count)
         shape = self.info.height * 3 // 2, self.info.width
         convert = ToRgb()

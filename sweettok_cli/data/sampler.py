@@ -14,7 +14,6 @@ import numpy as np
 
 from sweettok_cli.data.clips import Entry
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.video.reader import read_clip
 from sweettok_cli.video.source import open_container, video_stream
 
@@ -25,6 +24,29 @@ _ORDER, _SHAPE, _SAMPLE, _FIRST = range(4)
 
 # Above this share of unreadable clips the data are wrong, not unlucky.
 UNREADABLE_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What batches are cut and how they are read ahead."""
+
+    crop: Sequence[Sequence[float]]
+    """Choices ``[side in pixels, samples a batch, weight]``; each batch draws one by weight."""
+    crops_per_clip: int = 1
+    """Samples cut from one decoded stretch of a clip."""
+    pictures: float = 0.0
+    """Share of the batches that hold only the first frame of their samples."""
+    flip: bool = False
+    """Mirror half of the samples left to right."""
+    reverse: bool = False
+    """Play half of the samples backwards."""
+    frames: int = 17
+    """Frames of a sample."""
+    seed: int = 0
+    workers: int = 1
+    """Threads that decode ahead."""
+    prefetch: int = 6
+    """Batches kept ready."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +71,15 @@ class Sampler:
     """Cuts batches out of a list of clips. Any batch can be asked for at any time: no position needs saving.
 
     Every epoch walks through the clips in a new order, shared out among the ranks. The number of clips a
-    batch walks over is that of the largest batch of the recipe, whatever size the batch itself draws, so that
-    the place of a batch in the walk is its number times a constant.
+    batch walks over is that of the largest batch there is, whatever size the batch itself draws, so that the
+    place of a batch in the walk is its number times a constant.
     """
 
-    def __init__(self, entries: Sequence[Entry], recipe: Recipe, rank: int = 0, ranks: int = 1):
+    def __init__(self, entries: Sequence[Entry], settings: Sampling, rank: int = 0, ranks: int = 1):
         self.entries = list(entries)
-        self.recipe = recipe
+        self.settings = settings
         self.rank, self.ranks = rank, ranks
-        self.stride = max(self._clips(int(samples)) for _, samples, _ in recipe.crop)
+        self.stride = max(self._clips(int(samples)) for _, samples, _ in settings.crop)
         self.lengths: dict[int, int] = {}
         self.unreadable: dict[int, str] = {}
         self._order: dict[int, np.ndarray] = {}
@@ -69,26 +91,26 @@ class Sampler:
         Raises:
             SweettokError: more than 5 percent of the clips turned out to be unreadable.
         """
-        recipe = self.recipe
-        weights = np.array([weight for _, _, weight in recipe.crop])
+        settings = self.settings
+        weights = np.array([weight for _, _, weight in settings.crop])
         shape = self._random(_SHAPE, number)
         choice = shape.choice(len(weights), p=weights / weights.sum())
-        side, samples = int(recipe.crop[choice][0]), int(recipe.crop[choice][1])
+        side, samples = int(settings.crop[choice][0]), int(settings.crop[choice][1])
         start = (number * self.ranks + self.rank) * self.stride
         batch = self._cut(_SAMPLE, number, [start + i for i in range(self._clips(samples))], side, samples)
-        alone = shape.random() < recipe.pictures
+        alone = shape.random() < settings.pictures
         return replace(batch, frames=batch.frames[:, :1]) if alone else batch
 
     def first(self, samples: int) -> Batch:
         """A large batch of the smallest size for the network's initialisation: the same on every rank."""
-        side = int(min(side for side, _, _ in self.recipe.crop))
+        side = int(min(side for side, _, _ in self.settings.crop))
         return self._cut(_FIRST, 0, list(range(self._clips(samples))), side, samples)
 
     def _clips(self, samples: int) -> int:
-        return -(-samples // self.recipe.crops_per_clip)
+        return -(-samples // self.settings.crops_per_clip)
 
     def _random(self, *words: int) -> np.random.Generator:
-        return np.random.default_rng([self.recipe.seed, *words])
+        return np.random.default_rng([self.settings.seed, *words])
 
     def _cut(self, kind: int, number: int, places: Sequence[int], side: int, samples: int) -> Batch:
         cuts: list[np.ndarray] = []
@@ -97,7 +119,7 @@ class Sampler:
             random = self._random(kind, number, 0 if kind == _FIRST else self.rank, i)
             frames, name = self._read(place, random)
             names.append(name)
-            for _ in range(min(self.recipe.crops_per_clip, samples - len(cuts))):
+            for _ in range(min(self.settings.crops_per_clip, samples - len(cuts))):
                 cuts.append(self._crop(frames, side, random))
         return Batch(np.stack(cuts), tuple(names))
 
@@ -110,9 +132,9 @@ class Sampler:
         x = random.integers(frames.shape[2] - side + 1)
         mirrored, backwards = random.random(2) < 0.5
         cut = frames[:, y : y + side, x : x + side]
-        if self.recipe.flip and mirrored:
+        if self.settings.flip and mirrored:
             cut = cut[:, :, ::-1]
-        return cut[::-1] if self.recipe.reverse and backwards else cut
+        return cut[::-1] if self.settings.reverse and backwards else cut
 
     def _read(self, place: int, random: np.random.Generator) -> tuple[np.ndarray, str]:
         """Frames [t, h, w, 3] of the clip at ``place`` of the endless walk, or of the next readable one.
@@ -137,7 +159,7 @@ class Sampler:
             return int(self._order[epoch][within])
 
     def _stretch(self, chosen: int, position: float) -> np.ndarray:
-        entry, wanted = self.entries[chosen], self.recipe.frames
+        entry, wanted = self.entries[chosen], self.settings.frames
         if chosen not in self.lengths:
             self.lengths[chosen] = declared_frames(entry)
         start = int(position * (max(0, self.lengths[chosen] - wanted) + 1))
@@ -189,7 +211,7 @@ class Prefetcher:
     def __init__(self, sampler: Sampler, start: int):
         self.sampler = sampler
         self.next = start
-        self.pool = ThreadPoolExecutor(sampler.recipe.workers, thread_name_prefix="decode")
+        self.pool = ThreadPoolExecutor(sampler.settings.workers, thread_name_prefix="decode")
         self.ahead: deque[Future[Batch]] = deque()
 
     def __enter__(self) -> Prefetcher:
@@ -200,7 +222,7 @@ class Prefetcher:
 
     def __iter__(self) -> Iterator[tuple[Batch, float]]:
         while True:
-            while len(self.ahead) < self.sampler.recipe.prefetch:
+            while len(self.ahead) < self.sampler.settings.prefetch:
                 self.ahead.append(self.pool.submit(self.sampler.batch, self.next))
                 self.next += 1
             begin = time.perf_counter()

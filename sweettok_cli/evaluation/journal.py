@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,8 +16,9 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from sweettok_cli.data.datasets.dataset import Item
+from sweettok_cli.data.datasets import Item
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.evaluation.results import ClipResult
 from sweettok_cli.files import atomic_output
 
 _LINES = "items.jsonl"
@@ -27,13 +30,40 @@ def default_folder() -> Path:
     return Path(cache).expanduser() / "sweettok" / "eval"
 
 
+@contextmanager
+def open_journal(
+    folder: Path | None, fingerprint: str, fresh: bool, warn: Callable[[str], None]
+) -> Iterator[Journal]:
+    """The journal in ``folder``, or in the user's cache; where that cannot be written, one for this run only.
+
+    Args:
+        folder: of all journals; None for the cache.
+        fingerprint: as for :class:`Journal`.
+        fresh: as for :class:`Journal`.
+        warn: told where a run that is interrupted will start over.
+
+    Raises:
+        SweettokError: ``folder`` cannot be written, or another run is writing there.
+    """
+    with ExitStack() as stack:
+        try:
+            journal = stack.enter_context(Journal(folder or default_folder(), fingerprint, fresh))
+        except SweettokError as error:
+            if folder is not None:
+                raise
+            warn(f"{error} If this run is interrupted, it starts over.")
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sweettok-eval-")))
+            journal = stack.enter_context(Journal(place, fingerprint))
+        yield journal
+
+
 class Journal:
     """One JSON line for each item that was measured, and beside it the item's arrays (.npz).
 
     What a run depends on is its fingerprint, a part of the folder's name: a run with another model, protocol,
     metric or version never reads these lines. An item counts as measured if its file has not changed since.
     A line is written after the arrays, in one piece, and the next item begins only when it is on the disk; a
-    line that a kill has cut off is dropped.
+    line that a kill has cut off, or that is no :class:`ClipResult`, is dropped.
 
     Used as a context: one run at a time may write.
 
@@ -50,7 +80,7 @@ class Journal:
         self.folder = folder / fingerprint[:24]
         self._lock = FileLock(folder / f"{fingerprint[:24]}.lock")
         self._fresh = fresh
-        self._rows: dict[str, dict[str, Any]] = {}
+        self._clips: dict[str, ClipResult] = {}
 
     def __enter__(self) -> Journal:
         try:
@@ -59,7 +89,7 @@ class Journal:
             if self._fresh:
                 shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(exist_ok=True)
-            self._rows = self._read()
+            self._clips = self._read()
         except Timeout:
             raise SweettokError(
                 f"The same measurement is running already and keeps its journal in {self.folder}; wait for "
@@ -80,18 +110,18 @@ class Journal:
             Path(self._lock.lock_file).unlink(missing_ok=True)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._clips)
 
-    def get(self, key: str) -> dict[str, Any] | None:
+    def get(self, key: str) -> ClipResult | None:
         """What was measured of an item, or None."""
-        return self._rows.get(key)
+        return self._clips.get(key)
 
-    def write(self, key: str, row: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    def write(self, key: str, clip: ClipResult, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep what was measured of an item.
 
         Args:
             key: from :func:`item_key`.
-            row: plain values.
+            clip: all but the arrays.
             arrays: by name.
 
         Raises:
@@ -100,7 +130,7 @@ class Journal:
         with atomic_output(self._arrays(key), force=True) as part:
             np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
         # Floats come back from JSON as they were.
-        line = json.dumps({"key": key, **row}, ensure_ascii=False, allow_nan=False)
+        line = json.dumps({"key": key, **clip.to_json()}, ensure_ascii=False, allow_nan=False)
         try:
             with (self.folder / _LINES).open("ab") as stream:
                 stream.write(line.encode("utf-8", "surrogateescape") + b"\n")
@@ -111,7 +141,7 @@ class Journal:
                 f"The journal {self.folder} cannot be written ({error.strerror}); free some space and start "
                 "again: what was measured before is kept."
             ) from error
-        self._rows[key] = row
+        self._clips[key] = clip
 
     def arrays(self, key: str, prefix: str = "") -> dict[str, np.ndarray]:
         """The arrays of an item whose names begin with ``prefix``, by the rest of the name."""
@@ -125,26 +155,27 @@ class Journal:
     def _arrays(self, key: str) -> Path:
         return self.folder / f"{key}.npz"
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    def _read(self) -> dict[str, ClipResult]:
         path = self.folder / _LINES
         if not path.exists():
             return {}
-        whole, rows = [], {}
+        whole, clips = [], {}
         content = path.read_bytes()
         for line in content.splitlines(keepends=True):
             try:
                 row = json.loads(line.decode("utf-8", "surrogateescape"))
                 key = row.pop("key")
+                clip = ClipResult.from_json(row)
             except (ValueError, KeyError, AttributeError):
                 continue
             if line.endswith(b"\n") and self._arrays(key).exists():
                 whole.append(line)
-                rows[key] = row
+                clips[key] = clip
         if b"".join(whole) != content:
             # A line that a kill cut off must not run into the next one.
             with atomic_output(path, force=True) as part:
                 part.write_bytes(b"".join(whole))
-        return rows
+        return clips
 
 
 def fingerprint(facts: Mapping[str, Any]) -> str:

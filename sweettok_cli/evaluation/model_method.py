@@ -1,26 +1,24 @@
-"""A tokenizer as a contender: whole videos through the streaming pipeline, memory flat in their length."""
+"""A tokenizer as a method: whole videos through the streaming pipeline, memory flat in their length."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from sweettok_cli.evaluation.clip import Clip
-from sweettok_cli.evaluation.method import Pairs, Spent
+from sweettok_cli.evaluation.method import Clip, Pairs
+from sweettok_cli.evaluation.record import ClipCost, Kind
+from sweettok_cli.evaluation.results import Cost
 from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts
 from sweettok_cli.models.common.tokenizer import Tokenizer
-from sweettok_cli.pipeline.video import reconstruct_frames
+from sweettok_cli.pipeline.reconstruct import Seconds, reconstruct_frames
 from sweettok_cli.tokens.layout import Price, TokenizerSpec
 
-T = TypeVar("T")
 
-
-class ModelContender:
+class ModelMethod:
     """A loaded tokenizer.
 
     Args:
@@ -32,7 +30,7 @@ class ModelContender:
         settings: what else its results depend on, e.g. the device.
     """
 
-    kind = "model"
+    kind: Kind = "model"
 
     def __init__(
         self,
@@ -66,7 +64,7 @@ class ModelContender:
         }
 
     def describe(self) -> dict[str, Any]:
-        """As :meth:`Contender.describe`."""
+        """As :meth:`Method.describe`."""
         return {
             "model": self.spec.name,
             "family": self.spec.family,
@@ -78,85 +76,43 @@ class ModelContender:
             **self._settings,
         }
 
-    def reconstruct(self, clip: Clip, spent: Spent, bits_per_frame: float | None = None) -> Pairs:
-        """As :meth:`Contender.reconstruct`."""
+    def reconstruct(self, clip: Clip, cost: Cost, bits_per_frame: float | None = None) -> Pairs:
+        """As :meth:`Method.reconstruct`."""
         price = Price(self.spec)
-        codes = spent.codes = CodeCounts(self.spec.codebooks)
+        codes = cost.codes = CodeCounts(self.spec.codebooks)
 
         def count(arrays: dict[str, np.ndarray]) -> None:
             price.add(arrays)
             codes.add(arrays)
 
-        watched = _Watched(self.tokenizer, spent)
+        seconds = Seconds()
         self.tokenizer.truncate = self._truncate
         self.tokenizer.redraw()
         pairs = reconstruct_frames(
             clip.frames(),
             clip.info,
-            watched,
+            self.tokenizer,
             batch_clips=self._batch_clips,
             overlap=self._overlap,
             on_arrays=count,
+            seconds=seconds,
         )
         with closing(pairs):
             for number, (source, decoded) in enumerate(pairs):
                 yield source, decoded, self.spec.begins_clip(number, self._overlap)
-        spent.bits, spent.tokens, spent.indices = price.bits, price.tokens, price.indices
-        spent.clips = price.clips
+        cost.bits, cost.tokens, cost.indices = price.bits, price.tokens, price.indices
+        cost.clips = price.clips
+        cost.encode, cost.decode = seconds.encode, seconds.decode
 
 
-class _Watched(Tokenizer):
-    """A tokenizer whose time is taken."""
-
-    def __init__(self, tokenizer: Tokenizer, spent: Spent) -> None:
-        self._inner, self._spent = tokenizer, spent
-        self.spec, self.batch_clips = tokenizer.spec, tokenizer.batch_clips
-
-    def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
-        return self._timed("encode", lambda: self._inner.encode_clips(clips))
-
-    def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
-        return self._timed("decode", lambda: self._inner.decode_clips(arrays, height, width))
-
-    def encode_stream(self, pieces: Iterable[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-        return self._steps("encode", self._inner.encode_stream(pieces))
-
-    def decode_stream(
-        self, arrays: Iterable[Mapping[str, np.ndarray]], height: int, width: int
-    ) -> Iterator[np.ndarray]:
-        return self._steps("decode", self._inner.decode_stream(arrays, height, width))
-
-    def _steps(self, half: str, items: Iterator[T]) -> Iterator[T]:
-        end = object()
-        while True:
-            item = self._timed(half, lambda: next(items, end))
-            if item is end:
-                return
-            yield item
-
-    def _timed(self, half: str, call: Callable[[], Any]) -> Any:
-        """Add the seconds of ``call`` to one half.
-
-        A decoder that asks for arrays waits for the encoder, whose seconds are not its own.
-        """
-        before, start = self._spent.encode, time.perf_counter()
-        result = call()
-        seconds = time.perf_counter() - start
-        if half == "decode":
-            self._spent.decode += max(0.0, seconds - (self._spent.encode - before))
-        else:
-            self._spent.encode += seconds
-        return result
-
-
-def clip_cost(spec: TokenizerSpec, side: int = 256) -> dict[str, Any]:
+def clip_cost(spec: TokenizerSpec, side: int = 256) -> ClipCost:
     """What one full clip of ``side`` x ``side`` pixels costs: the figures that papers compare."""
     side = math.ceil(side / spec.multiple) * spec.multiple
-    return {
-        "frames": spec.clip_frames,
-        "width": side,
-        "height": side,
-        "tokens": spec.tokens_per_clip(side, side),
-        "indices": spec.indices_per_clip(side, side),
-        "kbit": spec.bits_per_clip(side, side) / 1000,
-    }
+    return ClipCost(
+        frames=spec.clip_frames,
+        width=side,
+        height=side,
+        tokens=spec.tokens_per_clip(side, side),
+        indices=spec.indices_per_clip(side, side),
+        kbit=spec.bits_per_clip(side, side) / 1000,
+    )

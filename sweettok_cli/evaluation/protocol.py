@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.evaluation.json_object import APART, JsonObject
 from sweettok_cli.metrics.choice import QUICK
 from sweettok_cli.metrics.frechet import FrechetRule
 
@@ -76,7 +76,7 @@ class SpatialFit:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class Protocol(JsonObject):
     """Every choice that moves a figure. The record of a run holds all of them.
 
     Attributes:
@@ -117,13 +117,13 @@ class Protocol:
     rounding: Literal["nearest", "down"] = "nearest"
     window: int = 17
     average: Literal["frames", "clips"] = "frames"
-    metrics: tuple[str, ...] = QUICK
-    picture_metrics: tuple[str, ...] = QUICK
+    metrics: tuple[str, ...] = field(default=QUICK, metadata=APART)
+    picture_metrics: tuple[str, ...] = field(default=QUICK, metadata=APART)
     frechet: FrechetRule = field(default_factory=FrechetRule)
     splits: Mapping[str, str] = field(default_factory=dict)
     clips: int | None = None
     seed: int = 0
-    differs: tuple[str, ...] = ()
+    differs: tuple[str, ...] = field(default=(), metadata=APART)
 
     def __post_init__(self) -> None:
         if (self.frames is None) != (self.choice == "all") or self.window < 1:
@@ -147,12 +147,6 @@ class Protocol:
     def stride(self, rate: float) -> int:
         """Of how many frames one is taken."""
         return 1 if self.fps is None else max(1, round(rate / self.fps))
-
-    def record(self) -> dict[str, Any]:
-        """Every choice as plain values."""
-        record = dataclasses.asdict(dataclasses.replace(self, splits=dict(self.splits)))
-        del record["differs"], record["metrics"], record["picture_metrics"]
-        return {**record, "frechet": {**record["frechet"], "words": self.frechet.words}}
 
 
 def _generator(seed: int, name: str) -> random.Random:

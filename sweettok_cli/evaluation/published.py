@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,6 @@ PUBLISHED = (
 )
 
 
-def published_for(data: str) -> list[dict[str, Any]]:
+def published_for(data: str) -> tuple[Published, ...]:
     """The figures on a data set; for any other folder all of them, none of which compares with ours."""
-    figures = [figure for figure in PUBLISHED if figure.data == data] or list(PUBLISHED)
-    return [vars(figure) for figure in figures]
+    return tuple(figure for figure in PUBLISHED if figure.data == data) or PUBLISHED

@@ -1,191 +1,343 @@
-"""The record of a run: what ``--json`` prints, and what tables and the report are made from."""
+"""The record of a run: what ``--json`` prints, and what tables and the report are made from.
+
+``docs/eval-record.schema.json`` is made from these classes. None, never 0, stands where nothing was measured.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from itertools import combinations
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from sweettok_cli.data.datasets import DATA_SETS
-from sweettok_cli.evaluation.journal import Journal
-from sweettok_cli.evaluation.method import Contender
-from sweettok_cli.evaluation.published import published_for
-from sweettok_cli.evaluation.run import Measured, Plan
-from sweettok_cli.evaluation.summary import (
-    average_weights,
-    contender_record,
-    metric_facts,
-    row_pixels,
-    row_seconds,
-)
-from sweettok_cli.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
-from sweettok_cli.metrics.comparison import SeamFlicker
-from sweettok_cli.runtime import __version__, environment
+from sweettok_cli.evaluation.json_object import OPTIONAL, SPREAD, JsonObject, key
+from sweettok_cli.evaluation.protocol import Protocol
+from sweettok_cli.evaluation.published import Published
+from sweettok_cli.metrics.codebook_use import ListUse
 
-Row = dict[str, Any]
-
-FORMAT, VERSION = "sweettok-eval", 1
+Better = Literal["higher", "lower"]
+Kind = Literal["model", "codec"]
 
 
-def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> dict[str, Any]:
-    """Everything as plain values; None, never 0, where nothing was measured.
+@dataclass(frozen=True, kw_only=True)
+class ProtocolFacts(Protocol):
+    """Every choice that moves a figure, and what only a run knows.
 
-    Args:
-        plan: what was done.
-        found: what came of it.
-        journal: still open; it holds the arrays.
-        command: what was typed.
+    Attributes:
+        published_on: the data that the protocol's figures were published on.
+        interval: what the intervals are.
+        differs_from_paper: one sentence for each way in which this run is not what the paper did.
     """
-    rows = found.rows
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "sweettok": __version__,
-        "command": command,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": environment(),
-        "protocol": {
-            **plan.protocol.record(),
-            "published_on": plan.protocol.data,
-            "interval": f"{CONFIDENCE:.0%} percentile bootstrap over clips, {RESAMPLES} resamples, seed 0",
-            "differs_from_paper": _differences(plan),
-        },
-        "data": {
-            "name": plan.data.name,
-            "split": plan.data.split,
-            "items": len(plan.data.items),
-            "clips": len(rows),
-            "frames": sum(row["frames"] for row in rows),
-            "notes": _notes(plan),
-        },
-        "contenders": [contender_record(plan, found, journal, c) for c in plan.contenders],
-        "clips": [_clip(row, plan.contenders) for row in rows],
-        "curves": {codec.name: _curve(plan, rows, codec.name) for codec in plan.codecs if plan.curves},
-        "comparisons": _comparisons(plan, rows),
-        "published": published_for(plan.data.name if plan.data.known else ""),
-        "failed": [{"name": name, "error": error} for name, error in found.failed],
-    }
+
+    published_on: str
+    interval: str
+    differs_from_paper: tuple[str, ...]
 
 
-def _differences(plan: Plan) -> list[str]:
-    protocol = plan.protocol
-    differences = list(protocol.differs)
-    if protocol.name == "default":
-        return differences
-    name, split = plan.data.name, plan.data.split
-    if not plan.data.known or name not in protocol.data_sets:
-        differences.insert(0, f"The data are {name}; the paper reports on {protocol.data}.")
-    elif split != protocol.splits.get(name, DATA_SETS[name][0].splits[0]):
-        differences.insert(0, f"The split is {split}; the paper reports on {protocol.data}.")
-    if len(plan.items) < len(plan.data.items) and protocol.clips is None:
-        differences.insert(0, f"Only {len(plan.items)} of {len(plan.data.items)} items were measured.")
-    return differences
+@dataclass(frozen=True)
+class DataFacts(JsonObject):
+    """What was measured.
+
+    Attributes:
+        name: of the data set, or of the folder.
+        split: part of the data set.
+        items: that the data set has.
+        clips: that were measured.
+        frames: of all clips.
+        notes: what is missing.
+    """
+
+    name: str
+    split: str | None
+    items: int
+    clips: int
+    frames: int
+    notes: tuple[str, ...]
 
 
-def _notes(plan: Plan) -> list[str]:
-    notes = list(plan.data.notes)
-    if len(plan.items) < len(plan.data.items):
-        notes.append(f"{len(plan.items)} of {len(plan.data.items)} items were asked for.")
-    return notes
+@dataclass(frozen=True)
+class Figure(JsonObject):
+    """One figure of one method over the whole set.
+
+    Attributes:
+        value: the mean, or of set metrics the score of all clips together.
+        low: lower end of the interval; None where there is none.
+        high: upper end.
+        clips: that it is of.
+        definition: one sentence that says exactly what is computed.
+        unit: may be empty.
+        better: whether a higher or a lower value is better.
+        mean_of_clips: the mean with each clip counted once; only for metrics of clips.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    clips: int
+    definition: str
+    unit: str
+    better: Better
+    mean_of_clips: float | None = field(default=None, metadata=OPTIONAL)
 
 
-def _clip(row: Row, contenders: Sequence[Contender]) -> dict[str, Any]:
-    scores = {}
-    pixels = row_pixels(row)
-    for contender in contenders:
-        result = row["results"][contender.name]
-        flicker = SeamFlicker(**result["flicker"])
-        seconds = None if row["image"] else row_seconds(row)
-        scores[contender.name] = {
-            **result["values"],
-            "bits": result["bits"],
-            "bits_per_pixel": result["bits"] / pixels,
-            "kbit_per_second": None if seconds is None else result["bits"] / 1000 / seconds,
-            "tokens": result["tokens"],
-            "indices": result["indices"],
-            "temporal_flicker": flicker.inside / flicker.others if flicker.others else None,
-            "seam_energy": flicker.at_borders / flicker.borders if flicker.borders else None,
-            "seam_flicker": flicker.ratio,
-            "settings": result["settings"],
-            "seconds": result["seconds"]["encode"] + result["seconds"]["decode"],
-        }
-    kept = {
-        name: row[name] for name in ("name", "label", "width", "height", "frames", "rate", "start", "image")
-    }
-    return {**kept, "scores": scores}
+@dataclass(frozen=True)
+class ClipCost(JsonObject):
+    """What one full clip of 256x256 pixels (or the next size that the model takes) costs.
+
+    Attributes:
+        frames: of the clip.
+        width: in pixels.
+        height: in pixels.
+        tokens: by array, as papers count them.
+        indices: codebook indices.
+        kbit: thousand true bits.
+    """
+
+    frames: int
+    width: int
+    height: int
+    tokens: Mapping[str, int]
+    indices: int
+    kbit: float
 
 
-def _mean(plan: Plan, rows: list[Row], value_of: Callable[[Row], float]) -> float:
-    weights = average_weights(plan, rows) or [1] * len(rows)
-    total = math.fsum(value_of(row) * weight for row, weight in zip(rows, weights, strict=True))
-    return total / math.fsum(weights)
+@dataclass(frozen=True)
+class SetCost(JsonObject):
+    """What all clips together cost.
+
+    Attributes:
+        clips: the model's clips, or the codec's streams.
+        tokens: as papers count them; 0 for codecs.
+        indices: codebook indices; 0 for codecs and for continuous latents.
+        bits: true bits.
+        clip_256: of one clip; only for models.
+    """
+
+    clips: int
+    tokens: int
+    indices: int
+    bits: float
+    clip_256: ClipCost | None = field(default=None, metadata=OPTIONAL)
 
 
-def _curve(plan: Plan, rows: list[Row], codec: str) -> list[dict[str, Any]]:
-    """Means over the set at each setting."""
-    points: list[dict[str, Any]] = []
-    if not rows:
-        return points
-    pixels = sum(map(row_pixels, rows))
-    moving = [row for row in rows if not row["image"]]
-    seconds = math.fsum(map(row_seconds, moving))
-    for place, first in enumerate(rows[0]["curves"][codec]):
+@dataclass(frozen=True)
+class HistogramBin(JsonObject):
+    """How many codes occur ``low`` to ``high`` times."""
 
-        def at(row: Row, place: int = place) -> Row:
-            return row["curves"][codec][place]
-
-        names = [name for name in first["values"] if all(name in at(row)["values"] for row in rows)]
-        bits = math.fsum(at(row)["bits"] for row in rows)
-        point = {
-            "setting": first["setting"],
-            "bits_per_pixel": bits / pixels,
-            "kbit_per_second": (
-                math.fsum(at(row)["bits"] for row in moving) / 1000 / seconds if moving else None
-            ),
-        }
-        points.append(
-            point | {name: _mean(plan, rows, lambda row, n=name: at(row)["values"][n]) for name in names}  # type: ignore[misc]
-        )
-    return points
+    low: int = field(metadata=key("from"))
+    high: int = field(metadata=key("to"))
+    codes: int
 
 
-def _comparisons(plan: Plan, rows: list[Row]) -> list[dict[str, Any]]:
-    """Paired differences ``a - b``: every two models, and every model with every codec."""
-    models = [model.name for model in plan.models]
-    pairs = [*combinations(models, 2), *((m, codec.name) for m in models for codec in plan.codecs)]
-    found = []
-    for a, b in pairs:
-        for metric, facts in metric_facts(plan).items():
-            both = [
-                row
-                for row in rows
-                if metric in row["results"][a]["values"] and metric in row["results"][b]["values"]
-            ]
-            if both:
-                first, second = ([row["results"][name]["values"][metric] for row in both] for name in (a, b))
-                interval = difference_interval(first, second, average_weights(plan, both))
-                found.append(_comparison(a, b, metric, interval, facts["better"]))
-        if rows:
-            pixels = [row_pixels(row) for row in rows]
-            first, second = (
-                [row["results"][name]["bits"] / area for row, area in zip(rows, pixels, strict=True)]
-                for name in (a, b)
-            )
-            interval = difference_interval(first, second, pixels)
-            found.append(_comparison(a, b, "bits_per_pixel", interval, "lower"))
-    return found
+@dataclass(frozen=True)
+class TopCode(JsonObject):
+    """A code that occurs often; ``word`` is None for models without words."""
+
+    index: int
+    word: str | None
+    count: int
 
 
-def _comparison(a: str, b: str, metric: str, interval: Any, better: str) -> dict[str, Any]:
-    return {
-        "a": a,
-        "b": b,
-        "metric": metric,
-        "difference": interval.value,
-        "low": interval.low,
-        "high": interval.high,
-        "clips": interval.clips,
-        "better": better,
-    }
+@dataclass(frozen=True)
+class CodebookFacts(ListUse, JsonObject):
+    """What is used of one codebook or word list.
+
+    Attributes:
+        entropy_bits: log2 of the perplexity.
+        occurrences: of all codes together.
+        histogram: of the codes by how often they occur, bins that double.
+        top: the codes that occur most, at most 20.
+    """
+
+    entropy_bits: float
+    occurrences: int
+    histogram: tuple[HistogramBin, ...]
+    top: tuple[TopCode, ...]
+
+
+@dataclass(frozen=True)
+class Seconds(JsonObject):
+    """Wall-clock time; of a codec the search and decoding count as encoding."""
+
+    encode: float
+    decode: float
+
+
+@dataclass(frozen=True)
+class MethodFacts(JsonObject):
+    """One model or codec over the whole set.
+
+    Attributes:
+        name: unique in the record.
+        kind: model or codec.
+        family: of a model.
+        weights_sha256: of a model's weights.
+        settings: everything else that its results depend on; what is there depends on kind and family.
+        summary: figures by name.
+        not_measured: reason by name of the figures that could not be had.
+        warnings: what must be known before the figures are trusted.
+        cost: of all clips.
+        codebooks: by list; empty for codecs and continuous latents.
+        seconds: over all clips.
+    """
+
+    name: str
+    kind: Kind
+    family: str | None
+    weights_sha256: str | None
+    settings: Mapping[str, Any]
+    summary: Mapping[str, Figure]
+    not_measured: Mapping[str, str]
+    warnings: tuple[str, ...]
+    cost: SetCost
+    codebooks: Mapping[str, CodebookFacts]
+    seconds: Seconds
+
+
+@dataclass(frozen=True)
+class ClipScores(JsonObject):
+    """One clip as one method gives it back.
+
+    Attributes:
+        values: metrics of clips by name.
+        bits: true bits.
+        bits_per_pixel: of all frames, padding not counted.
+        kbit_per_second: None for a still picture.
+        tokens: as papers count them.
+        indices: codebook indices.
+        temporal_flicker: mean change of the error inside clips, in 8-bit steps.
+        seam_energy: the same where a clip of the model begins.
+        seam_flicker: seam energy over temporal flicker.
+        settings: the rate factor of each stream of a codec.
+        seconds: to encode and to decode.
+    """
+
+    values: Mapping[str, float] = field(metadata=SPREAD)
+    bits: float
+    bits_per_pixel: float
+    kbit_per_second: float | None
+    tokens: int
+    indices: int
+    temporal_flicker: float | None
+    seam_energy: float | None
+    seam_flicker: float | None
+    settings: tuple[float, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ClipInfo(JsonObject):
+    """What is known of a clip by itself.
+
+    Attributes:
+        name: of the item.
+        label: its class in the data set.
+        width: in pixels, as measured.
+        height: in pixels.
+        frames: that were measured.
+        rate: frames a second, a fraction such as ``30000/1001``.
+        start: number of the first frame.
+        image: a still picture.
+    """
+
+    name: str
+    label: str | None
+    width: int
+    height: int
+    frames: int
+    rate: str
+    start: int
+    image: bool
+
+
+@dataclass(frozen=True)
+class ClipFacts(ClipInfo):
+    """One clip that was measured, with its scores by method."""
+
+    scores: Mapping[str, ClipScores]
+
+
+@dataclass(frozen=True)
+class CurvePoint(JsonObject):
+    """Means over the set at one setting of a codec.
+
+    Attributes:
+        setting: the rate factor.
+        bits_per_pixel: of all frames.
+        kbit_per_second: None where all items are still pictures.
+        values: metrics by name.
+    """
+
+    setting: float
+    bits_per_pixel: float
+    kbit_per_second: float | None
+    values: Mapping[str, float] = field(metadata=SPREAD)
+
+
+@dataclass(frozen=True)
+class Comparison(JsonObject):
+    """The paired difference of two methods on the same clips.
+
+    Attributes:
+        a: a method.
+        b: the method that is taken away from it.
+        metric: a metric of clips, or bits_per_pixel.
+        difference: mean of ``a - b``.
+        low: lower end of its interval; None for one clip.
+        high: upper end.
+        clips: that both were measured on.
+        better: whether a higher or a lower value of the metric is better.
+    """
+
+    a: str
+    b: str
+    metric: str
+    difference: float
+    low: float | None
+    high: float | None
+    clips: int
+    better: Better
+
+
+@dataclass(frozen=True)
+class Failure(JsonObject):
+    """An item that could not be measured."""
+
+    name: str
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(JsonObject):
+    """A run.
+
+    Attributes:
+        format: what this is.
+        version: of the format.
+        sweettok: version of the program.
+        command: what was typed.
+        date: of the end of the run, ISO 8601.
+        machine: that measured, and versions of the libraries.
+        protocol: how.
+        data: what.
+        methods: models first.
+        clips: in the order of the items.
+        curves: of each codec over its own rate factors; empty where none was asked for.
+        comparisons: every two models, and every model with every codec.
+        published: figures of papers.
+        failed: items that count in no figure.
+    """
+
+    format: Literal["sweettok-eval"] = "sweettok-eval"
+    version: Literal[1] = 1
+    sweettok: str
+    command: str
+    date: str
+    machine: Mapping[str, str]
+    protocol: ProtocolFacts
+    data: DataFacts
+    methods: tuple[MethodFacts, ...] = field(metadata=key("contenders"))
+    clips: tuple[ClipFacts, ...]
+    curves: Mapping[str, tuple[CurvePoint, ...]]
+    comparisons: tuple[Comparison, ...]
+    published: tuple[Published, ...]
+    failed: tuple[Failure, ...]

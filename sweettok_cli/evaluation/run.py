@@ -1,82 +1,32 @@
-"""The measurement itself: every item through every contender, journaled item by item."""
+"""The measurement itself: every item through every method, journaled item by item."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from fractions import Fraction
+from itertools import islice
 
 import numpy as np
 
-from sweettok_cli.data.datasets.dataset import DataSet, Item
+from sweettok_cli.data.datasets import Item
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.clip import Clip
-from sweettok_cli.evaluation.codecs.method import CodecContender
-from sweettok_cli.evaluation.journal import Journal, fingerprint, item_key
-from sweettok_cli.evaluation.method import Contender, Spent
-from sweettok_cli.evaluation.model_method import ModelContender
-from sweettok_cli.evaluation.protocol import Protocol
-from sweettok_cli.evaluation.scoring import ItemScores, Scorer, SourceFeatures
-from sweettok_cli.metrics.choice import Chosen
+from sweettok_cli.evaluation.codecs.method import CodecMethod
+from sweettok_cli.evaluation.journal import Journal, item_key
+from sweettok_cli.evaluation.method import Clip, Method
+from sweettok_cli.evaluation.plan import Plan
+from sweettok_cli.evaluation.results import ClipResult, Cost, CurveResult, MethodResult
+from sweettok_cli.evaluation.scoring import Scorer, SourceFeatures
 from sweettok_cli.metrics.frechet import SOURCE
 from sweettok_cli.metrics.metric import Metric
 from sweettok_cli.metrics.psnr import Psnr
 from sweettok_cli.metrics.ssim import Structure
-from sweettok_cli.runtime import __version__, versions
-
-Progress = Callable[[int, "int | None"], None]
-Watcher = Callable[[int, int, str], AbstractContextManager[Progress]]
-
-_LAYOUT = 2
-"""Of rows and arrays; another number makes older journals those of another run."""
+from sweettok_cli.runtime import OnProgress, Watcher
 
 _ON_CURVES = ("psnr", "psnr_clip", "psnr_vidtok", "ssim", "ssim_vidtok")
 """Metrics of rate-distortion curves, where they are measured at all; others take too long."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is measured on what, and how.
-
-    Attributes:
-        data: the data set.
-        items: those of its items that are measured.
-        protocol: how.
-        models: at least one; codecs are given the bits of the first.
-        codecs: to compare with.
-        chosen: the metrics.
-        curves: whether codecs are also measured at their own rate factors.
-    """
-
-    data: DataSet
-    items: list[Item]
-    protocol: Protocol
-    models: list[ModelContender]
-    codecs: list[CodecContender] = field(default_factory=list)
-    chosen: Chosen = field(default_factory=Chosen)
-    curves: bool = True
-
-    @property
-    def contenders(self) -> list[Contender]:
-        """Models, then codecs."""
-        return [*self.models, *self.codecs]
-
-    @property
-    def fingerprint(self) -> str:
-        """Of everything that the measurement of one item depends on, but the item."""
-        return fingerprint(
-            {
-                "layout": _LAYOUT,
-                "versions": {"sweettok": __version__} | versions(),
-                "protocol": self.protocol.record(),
-                "contenders": [[c.name, c.kind, c.describe()] for c in self.contenders],
-                "metrics": [metric.definitions for metric in self.chosen.metrics],
-                "set_metrics": [[metric.name, metric.definition] for metric in self.chosen.set_metrics],
-                "curves": self.curves,
-            }
-        )
 
 
 @dataclass
@@ -84,13 +34,13 @@ class Measured:
     """What a run has found.
 
     Attributes:
-        rows: of the items that could be measured, in their order; see :func:`measure_item`.
+        clips: the items that could be measured, in their order.
         keys: of their arrays in the journal.
         failed: name and reason of the others.
-        resumed: how many rows an earlier run had measured.
+        resumed: how many an earlier run had measured.
     """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    clips: list[ClipResult] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     resumed: int = 0
@@ -118,18 +68,18 @@ def run(
     found = Measured()
     for place, item in enumerate(plan.items):
         key = item_key(item)
-        row = journal.get(key)
-        if row is not None:
+        clip = journal.get(key)
+        if clip is not None:
             found.resumed += 1
         else:
             with watch(place, len(plan.items), item.name) if watch else nullcontext() as on_progress:
                 try:
-                    row, arrays = measure_item(plan, item, on_progress)
+                    clip, arrays = measure_item(plan, item, on_progress)
                 except Exception as error:
                     found.failed.append((item.name, (explain or _own_errors)(error)))
                     continue
-                journal.write(key, row, arrays)
-        found.rows.append(row)
+                journal.write(key, clip, arrays)
+        found.clips.append(clip)
         found.keys.append(key)
     return found
 
@@ -141,22 +91,21 @@ def _own_errors(error: Exception) -> str:
 
 
 def measure_item(
-    plan: Plan, item: Item, on_progress: Progress | None = None
-) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Everything about one item, as plain values and arrays. It depends on nothing but the plan and the item.
+    plan: Plan, item: Item, on_progress: OnProgress | None = None
+) -> tuple[ClipResult, dict[str, np.ndarray]]:
+    """Everything about one item. It depends on nothing but the plan and the item.
 
     Returns:
-        The row: name, label, size, rate, ``image``; by contender its scores (:meth:`ItemScores.record`) and
-        costs; by codec the points of its curve. And the arrays, named ``CONTENDER.codes.LIST`` and
-        ``CONTENDER.METRIC.ARRAY`` with the contenders' numbers, ``METRIC.source`` for all of them.
+        The result, and the arrays, named ``METHOD.codes.LIST`` and ``METHOD.METRIC.ARRAY`` with the methods'
+        numbers, ``METRIC.source`` for all of them.
 
     Raises:
-        SweettokError: the item cannot be read, or does not suit a contender.
+        SweettokError: the item cannot be read, or does not suit a method.
     """
     clip = Clip(item, plan.protocol)
     info = clip.info
     sources: SourceFeatures = {}
-    total = None if info.frames is None else info.frames * len(plan.contenders)
+    total = None if info.frames is None else info.frames * len(plan.methods)
     done = 0
 
     def note() -> None:
@@ -166,10 +115,10 @@ def measure_item(
             on_progress(done, total)
 
     results = [_measure(plan, clip, model, sources, None, note) for model in plan.models]
-    curves: dict[str, list[dict[str, Any]]] = {}
+    frames = results[0].scores.frames
+    curves: dict[str, tuple[CurveResult, ...]] = {}
     if plan.codecs:
-        spent, scores = results[0]
-        share = spent.bits / scores.frames
+        share = results[0].cost.bits / frames
         # Encoders run on one thread each, so that they always give the same bits.
         with ThreadPoolExecutor(len(plan.codecs)) as threads:
             runs = [threads.submit(_measure, plan, clip, c, sources, share, note) for c in plan.codecs]
@@ -178,43 +127,41 @@ def measure_item(
                 traced = [threads.submit(_curve, plan, clip, codec) for codec in plan.codecs]
                 curves = {codec.name: t.result() for codec, t in zip(plan.codecs, traced, strict=True)}
     arrays: dict[str, np.ndarray] = {}
-    row: dict[str, Any] = {
-        "name": item.name,
-        "label": item.label,
-        "width": info.width,
-        "height": info.height,
-        "frames": results[0][1].frames,
-        "image": info.is_image,
-        "rate": str(info.rate),
-        "start": clip.start,
-        "results": {},
-        "curves": curves,
-    }
-    for number, (contender, (spent, scores)) in enumerate(zip(plan.contenders, results, strict=True)):
-        row["results"][contender.name] = {**scores.record(), **_cost(spent)}
-        if spent.codes is not None:
-            for part, counts in spent.codes.counts.items():
-                arrays[f"{number}.codes.{part}"] = counts
-        for metric, kept in scores.features.items():
+    for number, result in enumerate(results):
+        codes, features = result.cost.codes, result.scores.features
+        for part, counts in codes.counts.items() if codes else ():
+            arrays[f"{number}.codes.{part}"] = counts
+        for metric, kept in features.items():
             for name, array in kept.items():
-                if name == SOURCE:  # the same for all
-                    arrays[f"{metric}.{name}"] = array
-                else:
-                    arrays[f"{number}.{metric}.{name}"] = array
-    return row, arrays
+                # That of the source is the same for all.
+                arrays[f"{metric}.{name}" if name == SOURCE else f"{number}.{metric}.{name}"] = array
+        result.cost.codes, result.scores.features = None, {}  # on the disk alone: memory stays flat
+    found = ClipResult(
+        name=item.name,
+        label=item.label,
+        width=info.width,
+        height=info.height,
+        frames=frames,
+        rate=str(info.rate),
+        start=clip.start,
+        image=info.is_image,
+        methods={method.name: result for method, result in zip(plan.methods, results, strict=True)},
+        curves=curves,
+    )
+    return found, arrays
 
 
 def _measure(
     plan: Plan,
     clip: Clip,
-    contender: Contender,
+    method: Method,
     sources: SourceFeatures,
     share: float | None,
     note: Callable[[], None],
-) -> tuple[Spent, ItemScores]:
-    spent = Spent()
+) -> MethodResult:
+    cost = Cost()
     scorer = Scorer(plan.chosen.metrics, plan.chosen.set_metrics, plan.protocol.window, sources)
-    with closing(contender.reconstruct(clip, spent, share)) as pairs:
+    with closing(method.reconstruct(clip, cost, share)) as pairs:
         for source, decoded, begins in pairs:
             scorer.add(source, decoded, begins)
             note()
@@ -223,33 +170,20 @@ def _measure(
         raise SweettokError(
             f"{clip.item.path} holds no frame that can be decoded; it is damaged, fetch it again."
         )
-    return spent, scores
+    return MethodResult(scores, cost)
 
 
-def _cost(spent: Spent) -> dict[str, Any]:
-    return {
-        "bits": spent.bits,
-        "tokens": spent.tokens,
-        "indices": spent.indices,
-        "clips": spent.clips,
-        "settings": spent.settings,
-        "limits": spent.limits,
-        "seconds": {"encode": spent.encode, "decode": spent.decode},
-    }
-
-
-def _curve(plan: Plan, clip: Clip, codec: CodecContender) -> list[dict[str, Any]]:
+def _curve(plan: Plan, clip: Clip, codec: CodecMethod) -> tuple[CurveResult, ...]:
     metrics = list(_curve_metrics(plan.chosen.metrics))
-    scorers: dict[float, tuple[Scorer, list[float]]] = {}
-    for frames, outcome in codec.curve(clip):
-        scorer, bits = scorers.setdefault(outcome.crf, (Scorer(metrics, [], plan.protocol.window), []))
-        bits.append(outcome.bits)
-        for number, (source, decoded) in enumerate(zip(frames, outcome.frames, strict=True)):
+    scorers: dict[float, tuple[Scorer, list[int]]] = {}
+    for frames, coded in codec.curve(clip):
+        scorer, bits = scorers.setdefault(coded.crf, (Scorer(metrics, [], plan.protocol.window), []))
+        bits.append(coded.bits)
+        for number, (source, decoded) in enumerate(zip(frames, coded.frames, strict=True)):
             scorer.add(source, decoded, number == 0)
-    return [
-        {"setting": crf, "bits": sum(bits), **scorer.finish().record()}
-        for crf, (scorer, bits) in scorers.items()
-    ]
+    return tuple(
+        CurveResult(crf, sum(bits), scorer.finish().values) for crf, (scorer, bits) in scorers.items()
+    )
 
 
 def _curve_metrics(metrics: list[Metric]) -> Iterator[Metric]:
@@ -257,3 +191,45 @@ def _curve_metrics(metrics: list[Metric]) -> Iterator[Metric]:
         names = tuple(name for name in metric.names if name in _ON_CURVES)
         if names and isinstance(metric, Psnr | Structure):
             yield type(metric)(names)
+
+
+@dataclass
+class Shown:
+    """Frames of one item before and after, uint8 ``[t, h, w, 3]`` each, and how many are shown a second."""
+
+    source: np.ndarray
+    reconstruction: np.ndarray
+    rate: Fraction
+
+
+class Media:
+    """Gives the frames of any item that was measured, as any method gives them back.
+
+    Nothing is kept from the measurement: the item is read and reconstructed again.
+    """
+
+    def __init__(self, plan: Plan, found: Measured) -> None:
+        self._plan = plan
+        self._items = {item.name: item for item in plan.items}
+        self._clips = {clip.name: clip for clip in found.clips}
+
+    def show(self, item: str, method: str, frames: int | None = None) -> Shown:
+        """The first ``frames`` frames (all by default) of an item.
+
+        Args:
+            item: its name in the record's ``clips``.
+            method: its name in the record.
+            frames: at most so many.
+
+        Raises:
+            KeyError: there is no such item or method.
+            SweettokError: the item can no longer be read.
+        """
+        found = self._clips[item]
+        clip = Clip(self._items[item], self._plan.protocol)
+        one = {each.name: each for each in self._plan.methods}[method]
+        share = found.methods[self._plan.models[0].name].cost.bits / found.frames
+        with closing(one.reconstruct(clip, Cost(), share)) as pairs:
+            taken = [(source, decoded) for source, decoded, _ in islice(pairs, frames)]
+        source, decoded = (np.stack(side) for side in zip(*taken, strict=True))
+        return Shown(source, decoded, clip.info.rate)

@@ -1,54 +1,19 @@
-"""All scores of one contender on one item, taken as the frames come."""
+"""All scores of one method on one clip, taken as the frames come."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from sweettok_cli.metrics.comparison import SeamFlicker, error_change
+from sweettok_cli.evaluation.results import Scores
+from sweettok_cli.metrics.comparison import error_change
 from sweettok_cli.metrics.frechet import RECONSTRUCTION, SOURCE, FeatureDistance
 from sweettok_cli.metrics.metric import Metric, SetMetric
 from sweettok_cli.metrics.psnr import GlobalPsnr, decibels
 
 SourceFeatures = dict[tuple[str, int], np.ndarray]
-"""Of the windows of one item, by set metric and window: the same for every contender."""
-
-
-@dataclass
-class ItemScores:
-    """What one contender got on one item.
-
-    Attributes:
-        frames: how many were compared.
-        values: scores by name, means over the frames.
-        not_measured: reason by name.
-        square_error: sum of the squared errors in 8-bit steps.
-        numbers: how many errors that is the sum of.
-        flicker: how the error moves from frame to frame.
-        features: what each set metric keeps of the item, arrays by name.
-    """
-
-    frames: int = 0
-    values: dict[str, float] = field(default_factory=dict)
-    not_measured: dict[str, str] = field(default_factory=dict)
-    square_error: int = 0
-    numbers: int = 0
-    flicker: SeamFlicker = field(default_factory=SeamFlicker)
-    features: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-
-    def record(self) -> dict[str, Any]:
-        """All but the features as plain values."""
-        return {
-            "frames": self.frames,
-            "values": self.values,
-            "not_measured": self.not_measured,
-            "square_error": self.square_error,
-            "numbers": self.numbers,
-            "flicker": vars(self.flicker),
-        }
+"""Of the windows of one item, by set metric and window: the same for every method."""
 
 
 class Scorer:
@@ -61,7 +26,7 @@ class Scorer:
         metrics: of clips.
         set_metrics: of the whole set; ``psnr_global`` comes from the sums of squared errors.
         window: frames.
-        sources: filled with the features of the source, and read by the scorers of other contenders.
+        sources: filled with the features of the source, and read by the scorers of other methods.
     """
 
     def __init__(
@@ -81,7 +46,8 @@ class Scorer:
         self._features: dict[str, dict[str, list[np.ndarray]]] = {}
         self._error: np.ndarray | None = None
         self._squares = GlobalPsnr()
-        self._scores = ItemScores()
+        self._not_measured: dict[str, str] = {}
+        self._scores = Scores()
 
     def add(self, source: np.ndarray, reconstruction: np.ndarray, begins_clip: bool) -> None:
         """Take the next pair of frames, uint8 ``[h, w, 3]``; ``begins_clip`` marks the first of a clip."""
@@ -93,21 +59,22 @@ class Scorer:
         if len(self._window) == self._size:
             self._measure()
 
-    def finish(self) -> ItemScores:
+    def finish(self) -> Scores:
         """The scores of everything that was added."""
         if self._window:
             self._measure()
         scores = self._scores
-        scores.values = {name: total / frames for name, (total, frames) in self._sums.items()}
-        if "psnr_clip" in scores.values:
-            scores.values["psnr_clip"] = decibels(scores.square_error / scores.numbers)
+        values = {name: total / frames for name, (total, frames) in self._sums.items()}
+        if "psnr_clip" in values:
+            values["psnr_clip"] = decibels(scores.square_error / scores.numbers)
+        scores.values = values
         scores.features = {
             metric: {name: np.concatenate(parts) for name, parts in arrays.items()}
             for metric, arrays in self._features.items()
         }
         # The last window of a long video may be too short for a metric that measured all others.
         measured = scores.values.keys() | scores.features.keys()
-        scores.not_measured = {n: why for n, why in scores.not_measured.items() if n not in measured}
+        scores.not_measured = {n: why for n, why in self._not_measured.items() if n not in measured}
         return scores
 
     def _measure(self) -> None:
@@ -117,7 +84,7 @@ class Scorer:
         self._scores.square_error += int(squares[0])
         self._scores.numbers += int(squares[1])
         for metric in self._metrics:
-            self._scores.not_measured |= metric.unsuited(source.shape)
+            self._not_measured |= metric.unsuited(source.shape)
             for name, value in metric.measure(source, reconstruction).items():
                 sums = self._sums.setdefault(name, [0.0, 0])
                 sums[0] += value * len(source)
@@ -125,7 +92,7 @@ class Scorer:
         for set_metric in self._set_metrics:
             reason = set_metric.unsuited(source.shape)
             if reason is not None:
-                self._scores.not_measured[set_metric.name] = reason
+                self._not_measured[set_metric.name] = reason
                 continue
             kept = self._features.setdefault(set_metric.name, {})
             for name, array in self._of_window(set_metric, source, reconstruction).items():

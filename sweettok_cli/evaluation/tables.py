@@ -1,11 +1,11 @@
-"""A record as files for other programs and papers: CSV by clip, Markdown by contender."""
+"""A record as files for other programs and papers: CSV by clip, Markdown by method."""
 
 from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
 
+from sweettok_cli.evaluation.record import Figure, Record
 from sweettok_cli.files import atomic_output
 
 TITLES = {
@@ -52,29 +52,29 @@ def figure(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def with_interval(name: str, entry: dict[str, Any]) -> str:
+def with_interval(name: str, entry: Figure) -> str:
     """``28.38 [27.10, 29.55]``, or the value alone where there is no interval."""
-    digits = digits_of(name, entry["unit"])
-    value = figure(entry["value"], digits)
-    if entry["low"] is None:
+    digits = digits_of(name, entry.unit)
+    value = figure(entry.value, digits)
+    if entry.low is None:
         return value
-    return f"{value} [{entry['low']:.{digits}f}, {entry['high']:.{digits}f}]"
+    return f"{value} [{entry.low:.{digits}f}, {entry.high:.{digits}f}]"
 
 
-def write_csv(path: Path, record: dict[str, Any], force: bool = False) -> None:
-    """One row for each clip and contender; empty where nothing was measured.
+def write_csv(path: Path, record: Record, force: bool = False) -> None:
+    """One row for each clip and method; empty where nothing was measured.
 
     Raises:
         SweettokError: the file exists without ``force``, or cannot be written.
     """
     rows = [
         {
-            "contender": contender,
-            **{key: clip[key] for key in ("name", "label", "width", "height", "frames")},
-            **{key: value for key, value in scores.items() if not isinstance(value, list)},
+            "contender": method,
+            **{key: getattr(clip, key) for key in ("name", "label", "width", "height", "frames")},
+            **{key: value for key, value in scores.to_json().items() if key != "settings"},
         }
-        for clip in record["clips"]
-        for contender, scores in clip["scores"].items()
+        for clip in record.clips
+        for method, scores in clip.scores.items()
     ]
     names = list(dict.fromkeys(name for row in rows for name in row)) or ["contender", "name"]
     with atomic_output(path, force) as part, part.open("w", newline="", encoding="utf-8") as stream:
@@ -83,7 +83,7 @@ def write_csv(path: Path, record: dict[str, Any], force: bool = False) -> None:
         writer.writerows(rows)
 
 
-def write_markdown(path: Path, record: dict[str, Any], force: bool = False) -> None:
+def write_markdown(path: Path, record: Record, force: bool = False) -> None:
     """The summary as a table for a paper, with the protocol, the definitions and what is missing below.
 
     Raises:
@@ -93,41 +93,35 @@ def write_markdown(path: Path, record: dict[str, Any], force: bool = False) -> N
         part.write_text(markdown(record), encoding="utf-8")
 
 
-def markdown(record: dict[str, Any]) -> str:
+def markdown(record: Record) -> str:
     """See :func:`write_markdown`."""
-    contenders = record["contenders"]
-    names = [name for name in TITLES if any(name in each["summary"] for each in contenders)]
-    arrows = {
-        name: next(each["summary"][name]["better"] for each in contenders if name in each["summary"])
-        for name in names
+    methods, data, protocol = record.methods, record.data, record.protocol
+    first = {  # of each figure, from the first method that has it
+        name: next(each.summary[name] for each in methods if name in each.summary)
+        for name in TITLES
+        if any(name in each.summary for each in methods)
     }
-    heads = [f"{TITLES[name]} {'↑' if arrows[name] == 'higher' else '↓'}" for name in names]
-    lines = [_line(["", *heads]), _line(["---", *["---:"] * len(names)])]
-    for each in contenders:
-        cells = [
-            with_interval(name, each["summary"][name]) if name in each["summary"] else "-" for name in names
-        ]
-        lines.append(_line([each["name"], *cells]))
-    data, protocol = record["data"], record["protocol"]
-    split = f" ({data['split']})" if data["split"] else ""
+    heads = [f"{TITLES[name]} {'↑' if first[name].better == 'higher' else '↓'}" for name in first]
+    lines = [_line(["", *heads]), _line(["---", *["---:"] * len(heads)])]
+    for each in methods:
+        cells = [with_interval(name, each.summary[name]) if name in each.summary else "-" for name in first]
+        lines.append(_line([each.name, *cells]))
+    split = f" ({data.split})" if data.split else ""
     lines += [
         "",
-        f"{data['name']}{split}: {data['clips']} clips, {data['frames']} frames; protocol "
-        f"{protocol['name']}. In brackets: {protocol['interval']}. Measured with sweettok "
-        f"{record['sweettok']}: `{record['command']}`.",
+        f"{data.name}{split}: {data.clips} clips, {data.frames} frames; protocol {protocol.name}. In "
+        f"brackets: {protocol.interval}. Measured with sweettok {record.sweettok}: `{record.command}`.",
         "",
+        *(f"- {TITLES[name]}: {entry.definition}" for name, entry in first.items()),
     ]
-    for name in names:
-        definition = next(e["summary"][name]["definition"] for e in contenders if name in e["summary"])
-        lines.append(f"- {TITLES[name]}: {definition}")
-    for each in contenders:
+    for each in methods:
         lines += [
-            f"- {TITLES.get(n, n)} of {each['name']}: not measured: {why}"
-            for n, why in each["not_measured"].items()
+            f"- {TITLES.get(n, n)} of {each.name}: not measured: {why}"
+            for n, why in each.not_measured.items()
         ]
-        lines += [f"- {warning}" for warning in each["warnings"]]
-    lines += [f"- Differs from the paper: {each}" for each in protocol["differs_from_paper"]]
-    lines += [f"- {note}" for note in data["notes"]]
+        lines += [f"- {warning}" for warning in each.warnings]
+    lines += [f"- Differs from the paper: {each}" for each in protocol.differs_from_paper]
+    lines += [f"- {note}" for note in data.notes]
     return "\n".join(lines) + "\n"
 
 

@@ -16,9 +16,11 @@ from sweettok_cli.files import atomic_output, check_target
 from sweettok_cli.inspect.plot import draw_scores
 from sweettok_cli.inspect.side_by_side import SideBySide
 from sweettok_cli.metrics.comparison import Comparison
-from sweettok_cli.models.common.tokenizer import Tokenizer
+from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
+from sweettok_cli.pipeline.decode import MAX_QUEUE
+from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.pipeline.threads import write_behind
-from sweettok_cli.pipeline.video import MAX_QUEUE, decode_frames, encode_video
+from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.file import write_tokens
 from sweettok_cli.tokens.meta import TokenMeta, Tokens
 from sweettok_cli.video.images import write_image
@@ -26,8 +28,6 @@ from sweettok_cli.video.info import probe
 from sweettok_cli.video.reader import VideoReader
 from sweettok_cli.video.source import MEDIA
 from sweettok_cli.video.writer import VideoWriter
-
-Progress = Callable[[int, "int | None"], None]
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def make_roundtrip(
     batch_clips: int | None = None,
     overlap: int = 0,
     force: bool = False,
-    on_progress: Progress | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Roundtrip:
     """Encode ``source``, decode the tokens, compare, and write all ``files``, each whole or not at all.
 

@@ -1,3 +1,3 @@
-from sweettok_cli.metrics.metric import Metric, NotMeasured, Scores, SetMetric, measure_clip
+from sweettok_cli.metrics.metric import Metric, NotMeasured, SetMetric
 
-__all__ = ["Metric", "NotMeasured", "Scores", "SetMetric", "measure_clip"]
+__all__ = ["Metric", "NotMeasured", "SetMetric"]

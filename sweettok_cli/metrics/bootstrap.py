@@ -82,10 +82,6 @@ def difference_interval(
     first: Sequence[float] | np.ndarray,
     second: Sequence[float] | np.ndarray,
     weights: Sequence[float] | np.ndarray | None = None,
-    *,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    seed: int = 0,
 ) -> Interval:
     """Mean of ``first - second`` on the same clips, paired: what both owe to the clip cancels out.
 
@@ -98,4 +94,4 @@ def difference_interval(
     one, two = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if one.shape != two.shape:
         raise ValueError(f"both must have the same clips, not {one.shape} and {two.shape}")
-    return mean_interval(one - two, weights, resamples=resamples, confidence=confidence, seed=seed)
+    return mean_interval(one - two, weights)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from sweettok_cli.metrics.lpips import Net
-    from sweettok_cli.metrics.network_files import Places
+    from sweettok_cli.metrics.network_files import SearchPath
 
 LPIPS: dict[str, Net] = {"lpips_vgg": "vgg", "lpips_alex": "alex"}
 
@@ -53,7 +53,7 @@ class Chosen:
 def choose(
     names: Iterable[str] = QUICK,
     *,
-    places: Places | None = None,
+    search: SearchPath | None = None,
     device: torch.device | str = "cpu",
     rule: FrechetRule | None = None,
 ) -> Chosen:
@@ -61,7 +61,7 @@ def choose(
 
     Args:
         names: among :data:`METRICS`.
-        places: where to look for weights; by default on this machine, then on the network.
+        search: where to look for weights; by default on this machine, then on the network.
         device: for the networks.
         rule: how Fréchet distances are computed.
 
@@ -80,28 +80,28 @@ def choose(
     for name in wanted:
         try:
             if name in LPIPS:
-                chosen.metrics.append(_lpips(name, places, device))
+                chosen.metrics.append(_lpips(name, search, device))
             elif name in DISTANCES:
-                chosen.set_metrics.append(_distance(name, places, device, rule))
+                chosen.set_metrics.append(_distance(name, search, device, rule))
         except NotMeasured as reason:
             chosen.not_measured[name] = str(reason)
     return chosen
 
 
-def _lpips(name: str, places: Places | None, device: torch.device | str) -> Metric:
+def _lpips(name: str, search: SearchPath | None, device: torch.device | str) -> Metric:
     from sweettok_cli.metrics.lpips import Lpips
-    from sweettok_cli.metrics.network_files import Places
+    from sweettok_cli.metrics.network_files import SearchPath
 
-    return Lpips(LPIPS[name], places or Places(), device)
+    return Lpips(LPIPS[name], search or SearchPath(), device)
 
 
 def _distance(
-    name: str, places: Places | None, device: torch.device | str, rule: FrechetRule | None
+    name: str, search: SearchPath | None, device: torch.device | str, rule: FrechetRule | None
 ) -> SetMetric:
     from sweettok_cli.metrics.extractors import Extractor, Inception, PortedI3D, ScriptedI3D
     from sweettok_cli.metrics.frechet import FeatureDistance
-    from sweettok_cli.metrics.network_files import Places
+    from sweettok_cli.metrics.network_files import SearchPath
 
     kinds: dict[str, type[Extractor]] = {"rfvd": ScriptedI3D, "rfvd_400": PortedI3D, "rfid": Inception}
-    extractor: Extractor = kinds[name](places or Places(), device)  # type: ignore[call-arg]
+    extractor: Extractor = kinds[name](search or SearchPath(), device)  # type: ignore[call-arg]
     return FeatureDistance(name, extractor, rule)

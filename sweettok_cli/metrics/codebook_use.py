@@ -19,8 +19,7 @@ class ListUse:
         size: codes in the list.
         used: codes that occur at all.
         use: ``used / size``.
-        perplexity: ``exp`` of the entropy (in nats) of the codes' frequencies: the number of equally
-            frequent codes that would be as varied. 0 where nothing was counted.
+        perplexity: the number of equally frequent codes that would be as varied; see :func:`perplexity`.
     """
 
     size: int
@@ -64,11 +63,6 @@ class CodeCounts:
     def _count(self, part: str, indices: np.ndarray) -> None:
         self.counts[part] += np.bincount(indices.ravel(), minlength=len(self.counts[part]))
 
-    def merge(self, other: CodeCounts) -> None:
-        """Take all that ``other`` has counted with the same codebooks."""
-        for part, counts in other.counts.items():
-            self.counts[part] += counts
-
     def use(self) -> dict[str, ListUse]:
         """Use and perplexity of each list."""
         return {part: list_use(counts) for part, counts in self.counts.items()}
@@ -77,8 +71,12 @@ class CodeCounts:
 def list_use(counts: np.ndarray) -> ListUse:
     """Use and perplexity of one list, from how often each of its codes occurs."""
     used = int(np.count_nonzero(counts))
-    if not used:
-        return ListUse(len(counts), 0, 0.0, 0.0)
+    return ListUse(len(counts), used, used / len(counts), perplexity(counts))
+
+
+def perplexity(counts: np.ndarray) -> float:
+    """``exp`` of the entropy (in nats) of the codes' frequencies; 0 where nothing was counted."""
+    if not counts.any():
+        return 0.0
     frequencies = counts[counts > 0] / counts.sum()
-    perplexity = float(np.exp(-(frequencies * np.log(frequencies)).sum()))
-    return ListUse(len(counts), used, used / len(counts), perplexity)
+    return float(np.exp(-(frequencies * np.log(frequencies)).sum()))

@@ -15,8 +15,8 @@ from sweettok_cli.metrics.network_files import (
     I3D_PORT,
     I3D_TORCHSCRIPT,
     INCEPTION_2015,
-    Places,
     Published,
+    SearchPath,
     find,
     load_state,
     read_state,
@@ -54,7 +54,7 @@ class ScriptedI3D:
     A TorchScript file is a program. It is loaded only after its SHA-256 has been found to be the pinned one.
 
     Args:
-        places: where to look for the file.
+        search: where to look for the file.
         device: to compute on.
 
     Raises:
@@ -69,8 +69,8 @@ class ScriptedI3D:
     size = i3d.CLASSES
     least_frames = LEAST_VIDEO_FRAMES
 
-    def __init__(self, places: Places, device: torch.device | str = "cpu") -> None:
-        path = find(self.file, places)
+    def __init__(self, search: SearchPath, device: torch.device | str = "cpu") -> None:
+        path = find(self.file, search)
         try:
             self._network: Any = torch.jit.load(path, map_location=device).eval()
         except (RuntimeError, AttributeError) as error:
@@ -88,7 +88,7 @@ class PortedI3D:
     """The I3D of ``i3d_pretrained_400.pt``, fed as in the FVD code of OmniTokenizer and SweetTok.
 
     Args:
-        places: where to look for the file.
+        search: where to look for the file.
         device: to compute on.
 
     Raises:
@@ -103,8 +103,8 @@ class PortedI3D:
     size = i3d.CLASSES
     least_frames = LEAST_VIDEO_FRAMES
 
-    def __init__(self, places: Places, device: torch.device | str = "cpu") -> None:
-        self._network = _network(i3d.I3D(), self.file, places).to(device)
+    def __init__(self, search: SearchPath, device: torch.device | str = "cpu") -> None:
+        self._network = _network(i3d.I3D(), self.file, search).to(device)
         self._device = device
 
     @torch.inference_mode()
@@ -118,7 +118,7 @@ class Inception:
     """Inception-2015 fed as pytorch-fid feeds it.
 
     Args:
-        places: where to look for the file.
+        search: where to look for the file.
         device: to compute on.
 
     Raises:
@@ -133,9 +133,9 @@ class Inception:
     size = inception.FEATURES
     least_frames = 1
 
-    def __init__(self, places: Places, device: torch.device | str = "cpu") -> None:
+    def __init__(self, search: SearchPath, device: torch.device | str = "cpu") -> None:
         network = inception.Inception2015()
-        self._network = _network(network, self.file, places, inception.UNUSED).to(device)
+        self._network = _network(network, self.file, search, inception.UNUSED).to(device)
         self._device = device
 
     @torch.inference_mode()
@@ -153,8 +153,10 @@ def resized(frames: Tensor, side: int) -> Tensor:
     return F.interpolate(frames, size=(side, side), mode="bilinear", align_corners=False)
 
 
-def _network(network: nn.Module, file: Published, places: Places, unused: tuple[str, ...] = ()) -> nn.Module:
-    path = find(file, places)
+def _network(
+    network: nn.Module, file: Published, search: SearchPath, unused: tuple[str, ...] = ()
+) -> nn.Module:
+    path = find(file, search)
     return load_state(network, read_state(path), path, unused)
 
 

@@ -20,7 +20,7 @@ from sweettok_cli.metrics.network_files import (
     LPIPS_ALEX,
     LPIPS_VGG,
     VGG16,
-    Places,
+    SearchPath,
     find,
     load_state,
     read_state,
@@ -130,7 +130,7 @@ class Lpips:
 
     Args:
         net: ``vgg`` or ``alex``.
-        places: where to look for the weights.
+        search: where to look for the weights.
         device: to compute on.
 
     Raises:
@@ -140,8 +140,8 @@ class Lpips:
     unit = ""
     higher_is_better = False
 
-    def __init__(self, net: Net, places: Places, device: torch.device | str = "cpu") -> None:
-        backbone, heads = (find(file, places) for file in _FILES[net])
+    def __init__(self, net: Net, search: SearchPath, device: torch.device | str = "cpu") -> None:
+        backbone, heads = (find(file, search) for file in _FILES[net])
         self._network = load_lpips(net, backbone, heads).to(device)
         self._net: Net = net
         self._device = device

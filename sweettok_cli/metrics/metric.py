@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -93,38 +92,6 @@ class SetMetric(Protocol):
     def warnings(self, clips: int) -> list[str]:
         """What a reader must know before trusting the score of so many clips."""
         ...
-
-
-@dataclass
-class Scores:
-    """What could be measured of one clip, and why the rest could not.
-
-    Attributes:
-        values: scores by name.
-        not_measured: reason by name.
-    """
-
-    values: dict[str, float] = field(default_factory=dict)
-    not_measured: dict[str, str] = field(default_factory=dict)
-
-
-def measure_clip(metrics: Sequence[Metric], source: np.ndarray, reconstruction: np.ndarray) -> Scores:
-    """All scores of one clip.
-
-    Args:
-        metrics: in the order in which the scores are wanted.
-        source: uint8 ``[t, h, w, 3]``.
-        reconstruction: uint8 of the same shape.
-
-    Raises:
-        ValueError: the shapes differ or the clips are not uint8.
-    """
-    check_clips(source, reconstruction)
-    scores = Scores()
-    for metric in metrics:
-        scores.not_measured |= metric.unsuited(source.shape)
-        scores.values |= metric.measure(source, reconstruction)
-    return scores
 
 
 def check_clips(source: np.ndarray, reconstruction: np.ndarray) -> None:

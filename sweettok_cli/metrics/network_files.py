@@ -134,7 +134,7 @@ _TIMEOUT = 30  # seconds without an answer
 
 
 @dataclass(frozen=True)
-class Places:
+class SearchPath:
     """Where to look for weights.
 
     Attributes:
@@ -148,20 +148,20 @@ class Places:
     announce: Callable[[str], None] | None = None
 
 
-def find(file: Published, places: Places) -> Path:
+def find(file: Published, search: SearchPath) -> Path:
     """The path of a published file whose content is the published one.
 
     Raises:
         NotMeasured: it cannot be had, or what lies under its name is another file.
     """
-    for path in _on_this_machine(file, places.folder):
+    for path in _on_this_machine(file, search.folder):
         if path.is_file():
             return _checked(path, file)
     remedy = f"fetch {file.url} ({_megabytes(file)}) and put it into a folder that you name with --features."
-    if not places.online or _offline():
+    if not search.online or _offline():
         raise NotMeasured(f"{file.name} is not on this machine and nothing may be fetched; {remedy}")
-    if places.announce:
-        places.announce(f"Fetching {file.name} ({_megabytes(file)}) from {file.url}.")
+    if search.announce:
+        search.announce(f"Fetching {file.name} ({_megabytes(file)}) from {file.url}.")
     try:
         path = _from_hub(*file.hub) if file.hub else _from_url(file)
     except NotMeasured:

@@ -1,27 +1,28 @@
 """The model folder of every family: what is in one, and how it is read and written whole.
 
 config.json        format, version, name, family, SHA-256 of the weights, the network's configuration and,
-where
-                   the weights were made elsewhere, what they were made from
+                   where the weights were made elsewhere, what they were made from
 model.safetensors  the weights
-words.json         SweetTok only: the words of both codebooks, in the order of their rows
 README.md          the model card
+and the further files that a family names.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output, sha256_file
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Read = TypeVar("Read")
 
 FORMAT = "sweettok-model"
 VERSION = 1
@@ -38,7 +39,7 @@ class ModelHeader:
     Attributes:
         folder: where it was read.
         name: the model's name, as written into token files.
-        family: a key of :data:`sweettok_cli.tokens.meta.FAMILIES`.
+        family: which family's network it is, a key of :data:`sweettok_cli.models.registry.FAMILIES`.
         weights_sha256: of the weights file, lower-case hex.
         config: the network's configuration, plain values.
         source: what converted weights were made from: ``repository``, ``revision``, ``file``, ``sha256``,
@@ -58,69 +59,90 @@ class ModelHeader:
         return self.folder / WEIGHTS_FILE
 
 
-class _MixedFilesError(SweettokError):
-    """Weights that are not those the configuration names."""
+class ReplacedError(SweettokError):
+    """Weights that are not those the configuration names: damaged, or of another export than it is."""
+
+
+class ModelFolder:
+    """A model folder that was opened. Each of its files is read when it is first asked for, and once.
+
+    A run that exports into the folder moves one file after the other: see :func:`read_folder`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read ``config.json``, and nothing else yet.
+
+        Raises:
+            SweettokError: missing, not JSON, incomplete, or of a format or version that is not known here.
+        """
+        self.path = path
+        self._tables: dict[str, dict[str, Any]] = {}
+        self.header = self._read_header()
+
+    def json(self, name: str) -> dict[str, Any]:
+        """The JSON object in one of the files; anything else is an error that says so."""
+        if name not in self._tables:
+            path = self.path / name
+            try:
+                table = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise SweettokError(f"Cannot read {path} ({error}); {WRITE_AGAIN}.") from error
+            if not isinstance(table, dict):
+                raise SweettokError(f"{path} holds no JSON object; {WRITE_AGAIN}.")
+            self._tables[name] = table
+        return self._tables[name]
+
+    def state(self) -> dict[str, Tensor]:
+        """The weights as they are stored, on the CPU. They are not kept here: ask once.
+
+        Raises:
+            SweettokError: they are missing, or their SHA-256 is not the recorded one.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        try:
+            content = self.header.weights.read_bytes()  # read once: what is checked is what is used
+            if hashlib.sha256(content).hexdigest() != self.header.weights_sha256:
+                raise ReplacedError(
+                    f"{self.header.weights} is not the file that {CONFIG_FILE} names; fetch or export it "
+                    "again."
+                )
+            return load(content)
+        except (OSError, SafetensorError) as error:
+            raise SweettokError(
+                f"Cannot read the weights {self.header.weights} ({error}); fetch or export them again."
+            ) from error
+
+    def _read_header(self) -> ModelHeader:
+        path, table = self.path / CONFIG_FILE, self.json(CONFIG_FILE)
+        if table.get("format") != FORMAT:
+            raise SweettokError(f"{path} does not describe a sweettok model; give --model another folder.")
+        if table.get("version") != VERSION:
+            raise SweettokError(
+                f"{path} has version {table.get('version')}, this sweettok reads {VERSION}; upgrade it."
+            )
+        config, source = table.get("config"), table.get("source", {})
+        family, digest = table.get("family"), table.get("weights_sha256")
+        if not (isinstance(config, dict) and isinstance(source, dict) and isinstance(family, str)):
+            raise SweettokError(f"{path} describes no network; {WRITE_AGAIN}.")
+        if not isinstance(digest, str):
+            raise SweettokError(f"{path} names no SHA-256 of its weights; {WRITE_AGAIN}.")
+        name = str(table.get("name") or self.path.name)
+        return ModelHeader(self.path, name, family, digest, config, source)
+
+
+def read_folder(folder: Path, read: Callable[[ModelFolder], Read]) -> Read:
+    """What ``read`` makes of a model folder; once more if a run replaces files while they are read."""
+    try:
+        return read(ModelFolder(folder))
+    except ReplacedError:
+        return read(ModelFolder(folder))
 
 
 def is_model_folder(folder: Path) -> bool:
     """Whether a folder says it holds a model; a folder that is being written does not."""
     return (folder / CONFIG_FILE).is_file()
-
-
-def read_header(folder: Path) -> ModelHeader:
-    """The checked content of a model's ``config.json``.
-
-    Raises:
-        SweettokError: missing, not JSON, incomplete, or of a format or version that is not known here.
-    """
-    path = folder / CONFIG_FILE
-    table = read_json(path)
-    if table.get("format") != FORMAT:
-        raise SweettokError(f"{path} does not describe a sweettok model; give --model another folder.")
-    if table.get("version") != VERSION:
-        raise SweettokError(
-            f"{path} has version {table.get('version')}, this sweettok reads {VERSION}; upgrade it."
-        )
-    config, source = table.get("config"), table.get("source", {})
-    family, digest = table.get("family"), table.get("weights_sha256")
-    if not (isinstance(config, dict) and isinstance(source, dict) and isinstance(family, str)):
-        raise SweettokError(f"{path} describes no network; {WRITE_AGAIN}.")
-    if not isinstance(digest, str):
-        raise SweettokError(f"{path} names no SHA-256 of its weights; {WRITE_AGAIN}.")
-    return ModelHeader(folder, str(table.get("name") or folder.name), family, digest, config, source)
-
-
-def read_weights(folder: Path) -> tuple[ModelHeader, dict[str, Tensor]]:
-    """A model's header and its weights as they are stored, on the CPU.
-
-    A run that exports into the folder moves one file after the other; a reader caught between two of them
-    reads again.
-
-    Raises:
-        SweettokError: a file is missing or damaged (its SHA-256 is not the recorded one).
-    """
-    try:
-        return _read_weights(folder)
-    except _MixedFilesError:
-        return _read_weights(folder)
-
-
-def _read_weights(folder: Path) -> tuple[ModelHeader, dict[str, Tensor]]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    header = read_header(folder)
-    try:
-        content = header.weights.read_bytes()  # read once: what is checked is what is used
-        if hashlib.sha256(content).hexdigest() != header.weights_sha256:
-            raise _MixedFilesError(
-                f"{header.weights} is not the file that {CONFIG_FILE} names; fetch or export it again."
-            )
-        return header, load(content)
-    except (OSError, SafetensorError) as error:
-        raise SweettokError(
-            f"Cannot read the weights {header.weights} ({error}); fetch or export them again."
-        ) from error
 
 
 def write_model(
@@ -141,7 +163,7 @@ def write_model(
     Args:
         folder: made if missing; files of a model in it are replaced.
         name: written into token files.
-        family: a key of :data:`sweettok_cli.tokens.meta.FAMILIES`.
+        family: a key of :data:`sweettok_cli.models.registry.FAMILIES`.
         config: the network's configuration, plain values.
         state: tensors in the formats they are to be stored in.
         source: what the weights were made from, if they were made elsewhere.
@@ -168,17 +190,6 @@ def write_model(
         table["source"] = dict(source)
     write_text(folder / CONFIG_FILE, as_json(table))
     return ModelHeader(folder, name, family, digest, dict(config), dict(source or {}))
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in one of a model's files; anything else is an error that says so."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SweettokError(f"Cannot read {path} ({error}); {WRITE_AGAIN}.") from error
-    if not isinstance(table, dict):
-        raise SweettokError(f"{path} holds no JSON object; {WRITE_AGAIN}.")
-    return table
 
 
 def as_json(table: Mapping[str, Any]) -> str:

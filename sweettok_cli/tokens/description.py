@@ -75,7 +75,7 @@ def check_match(meta: TokenMeta, spec: TokenizerSpec, name: str) -> None:
             "pass the model that encoded it with --model, or encode the source again."
         )
     clip_frames = spec.clip_frames
-    if is_stream(meta, spec) and not meta.image:
+    if spec.stream_frames is not None and meta.clips == 1 and not meta.image:
         clip_frames = spec.stream_length(meta.frames)
     try:
         shapes = spec.clip_shapes(meta.padded_height, meta.padded_width, meta.image, clip_frames)
@@ -89,6 +89,27 @@ def check_match(meta: TokenMeta, spec: TokenizerSpec, name: str) -> None:
         )
 
 
-def is_stream(meta: TokenMeta, spec: TokenizerSpec) -> bool:
-    """Whether the tokens are one stream, not clips that were encoded apart."""
-    return spec.stream_frames is not None and meta.clips == 1
+def fit_source(info: VideoInfo, spec: TokenizerSpec, overlap: int) -> Fit:
+    """How the frames of a source are padded for a tokenizer.
+
+    Raises:
+        SweettokError: the source or the overlap does not suit the tokenizer.
+    """
+    name = video_name(info)
+    if info.is_image and not spec.images:
+        raise SweettokError(f"{name} is an image, which {spec.name} cannot encode; choose another --model.")
+    if overlap and spec.stream_frames is not None:
+        raise SweettokError(
+            f"{spec.name} reads {name} as one stream, in which no clips overlap; leave out --overlap."
+        )
+    if overlap >= spec.clip_frames:
+        raise SweettokError(
+            f"{name} cannot be cut into clips of {spec.clip_frames} frames that overlap by {overlap}; "
+            f"pass --overlap {spec.clip_frames - 1} or less."
+        )
+    return Fit.to_multiple(info.width, info.height, spec.multiple)
+
+
+def video_name(info: VideoInfo) -> str:
+    """What to call a source in a message: its path, if it has one."""
+    return str(info.path) if info.path.name else "The video"

@@ -19,7 +19,7 @@ import numpy as np
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
-from sweettok_cli.tokens.meta import ENCODE_AGAIN, FAMILIES, MAX_META_CHARS, TokenFault, TokenMeta, Tokens
+from sweettok_cli.tokens.meta import ARRAYS, ENCODE_AGAIN, MAX_META_CHARS, TokenFault, TokenMeta, Tokens
 
 #: Bytes a ``.npy`` header may take; NumPy writes 128.
 _HEADER_BYTES = 1024
@@ -36,7 +36,6 @@ _DAMAGE = (
     TypeError,
     ValueError,
 )
-_ALL_ARRAYS = {name for arrays in FAMILIES.values() for name in arrays}
 
 
 def write_tokens(path: Path, tokens: Tokens, force: bool = False) -> None:
@@ -100,7 +99,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     found: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
-        if name == info.filename or name not in _ALL_ARRAYS | {"meta"} or name in found:
+        if name == info.filename or name not in {"meta", *ARRAYS} or name in found:
             raise TokenFault(f"holds an unexpected member {info.filename[:40]!r}")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise TokenFault(f"packs {name!r} in a way that NumPy does not")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sweettok_cli.tokens.meta import TokenMeta
+from sweettok_cli.tokens.meta import ARRAYS, TokenMeta
 
 #: Bits that a number of a continuous latent takes in a token file.
 LATENT_BITS = 16
@@ -100,7 +100,7 @@ class TokenizerSpec:
 
     Attributes:
         name: the model's name, as written into token files and given to ``--model``.
-        family: which arrays its tokens are made of; a key of :data:`sweettok_cli.tokens.meta.FAMILIES`.
+        family: of the model, as written into token files.
         clip_frames: frames in one clip.
         multiple: frame width and height must be multiples of this many pixels.
         codebooks: sizes of the codebook behind each index column, e.g. ``{"spatial": [n_adjectives,
@@ -226,9 +226,7 @@ def token_cost(meta: TokenMeta) -> TokenCost:
 def _index_count(meta: TokenMeta, name: str) -> int:
     """Tokens in one clip of an array: rows of a SweetTok array, cells of a grid."""
     shape = meta.shapes[name]
-    if meta.family == "sweettok":
-        return shape[0]
-    return math.prod(shape[-3:])
+    return shape[0] if ARRAYS[name].columns else math.prod(shape[-3:])
 
 
 def _bits_per_position(meta: TokenMeta, name: str) -> float:

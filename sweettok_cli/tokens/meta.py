@@ -32,12 +32,29 @@ MAX_ARRAY_BYTES = 4 << 30
 #: Characters of the JSON string: some fifteen hours of frame times, where the rate varies.
 MAX_META_CHARS = 16 << 20
 
-#: Array names of each family and how many axes one clip of each has.
-FAMILIES: dict[str, dict[str, int]] = {
-    "sweettok": {"spatial": 2, "temporal": 2},
-    "omnitokenizer": {"indices": 3},
-    "vidtok-fsq": {"indices": 3},
-    "vidtok-kl": {"latents": 4},
+
+@dataclass(frozen=True)
+class ArrayKind:
+    """What an array holds, told by its name.
+
+    Attributes:
+        axes: of one clip.
+        indices: codebook indices; else continuous latents.
+        columns: the last axis holds the indices of one token, each into a codebook of its own; else every
+            index is a token.
+    """
+
+    axes: int
+    indices: bool = True
+    columns: bool = False
+
+
+#: The arrays that a token file may hold. A family whose tokens are laid out in these needs nothing here.
+ARRAYS: dict[str, ArrayKind] = {
+    "spatial": ArrayKind(2, columns=True),
+    "temporal": ArrayKind(2, columns=True),
+    "indices": ArrayKind(3),
+    "latents": ArrayKind(4, indices=False),
 }
 
 ENCODE_AGAIN = "encode the source again"
@@ -64,7 +81,7 @@ class TokenMeta:
     """Everything about the tokens but the tokens. Checked when made; a bad value raises :class:`TokenFault`.
 
     Attributes:
-        family: a key of :data:`FAMILIES`.
+        family: of the model that encoded. Which families there are is known where models are opened.
         model: name of the model that encoded, and alone can decode.
         weights_sha256: of that model's weights, lower-case hex.
         codebooks: codebook size behind each index column of each array; empty for continuous latents.
@@ -105,8 +122,7 @@ class TokenMeta:
     writer: str = ""
 
     def __post_init__(self) -> None:
-        if self.family not in FAMILIES:
-            raise TokenFault(f"holds tokens of an unknown family {self.family!r}", UPDATE)
+        _text("family", self.family, least=1)
         _text("model", self.model, least=1)
         _text("source", self.source)
         _text("writer", self.writer)
@@ -142,22 +158,25 @@ class TokenMeta:
             previous = tick
 
     def _check_arrays(self) -> None:
-        axes = FAMILIES[self.family]
-        indexed = set() if self.family == "vidtok-kl" else set(axes)
-        if set(self.shapes) != set(axes) or set(self.codebooks) != indexed:
-            raise TokenFault(f"does not describe the arrays of the family {self.family!r}")
+        unknown = sorted(set(self.shapes) - set(ARRAYS))
+        if unknown:
+            raise TokenFault(f"holds an array of an unknown kind {unknown[0][:40]!r}", UPDATE)
+        if not self.shapes or ("spatial" in self.shapes) != ("temporal" in self.shapes):
+            raise TokenFault("does not describe all arrays of its tokens")
+        if set(self.codebooks) != {name for name in self.shapes if ARRAYS[name].indices}:
+            raise TokenFault("does not give the codebooks of its index arrays")
         for name, shape in self.shapes.items():
-            if len(shape) != axes[name]:
-                raise TokenFault(f"gives {name!r} {len(shape)} axes, not {axes[name]}")
+            if len(shape) != ARRAYS[name].axes:
+                raise TokenFault(f"gives {name!r} {len(shape)} axes, not {ARRAYS[name].axes}")
             for length in shape:
                 _whole(f"the shape of {name}", length, 0, 1 << 31)
         for name, sizes in self.codebooks.items():
-            columns = self.shapes[name][-1] if self.family == "sweettok" else 1
+            columns = self.shapes[name][-1] if ARRAYS[name].columns else 1
             if len(sizes) != columns:
                 raise TokenFault(f"gives {len(sizes)} codebook sizes for {columns} index columns of {name!r}")
             for size in sizes:
                 _whole(f"a codebook size of {name}", size, 1, 1 << 32)
-        if self.image and self.family == "sweettok" and self.shapes["temporal"][0]:
+        if self.image and self.shapes.get("temporal", (0,))[0]:
             raise TokenFault("has temporal tokens for a single image")
         if self.array_bytes > MAX_ARRAY_BYTES:
             raise TokenFault(
@@ -255,8 +274,6 @@ class TokenMeta:
         missing = [name for name in names if name not in record]
         if missing:
             raise TokenFault(f"does not say its {', '.join(missing)}")
-        if not isinstance(record["family"], str):
-            raise TokenFault("does not name its family")
         values = {name: record[name] for name in names}
         values["codebooks"] = _table("codebooks", record["codebooks"])
         values["shapes"] = _table("shapes", record["shapes"])
@@ -294,7 +311,7 @@ class Tokens:
                 raise TokenFault(f"holds values in {name!r} that are not finite numbers")
             return
         sizes = self.meta.codebooks[name]
-        columns = np.moveaxis(array, -1, 0) if self.meta.family == "sweettok" else array[None]
+        columns = np.moveaxis(array, -1, 0) if ARRAYS[name].columns else array[None]
         for size, column in zip(sizes, columns, strict=True):
             if column.size and int(column.max()) >= size:
                 raise TokenFault(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.codebook_use import CodebookUse
-from sweettok_cli.training.optimizer import AveragedWeights
+from sweettok_cli.training.ema import EMA
 
 
 @dataclass
@@ -27,7 +27,7 @@ class State:
     """The network itself; ``trained`` is the same one as Accelerate wraps it."""
     trained: nn.Module
     optimizer: Any
-    averaged: AveragedWeights
+    averaged: EMA
     use: CodebookUse
     step: int = 0
     seconds: float = 0.0

@@ -29,6 +29,7 @@ from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.runtime import resolve_precision
 from sweettok_cli.training.checkpoint import CheckpointStore, State, set_random_state
 from sweettok_cli.training.codebook_use import CodebookUse
+from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.log import Journal
 from sweettok_cli.training.losses import mean_squared_error, training_losses
 from sweettok_cli.training.network import (
@@ -40,7 +41,7 @@ from sweettok_cli.training.network import (
     resume_network,
     token_ids,
 )
-from sweettok_cli.training.optimizer import AveragedWeights, learning_rate, make_optimizer, run_progress
+from sweettok_cli.training.optimizer import learning_rate, make_optimizer, run_progress
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.samples import SampleGrid, validation_psnr
 from sweettok_cli.training.stages import STAGES, Stage
@@ -108,8 +109,8 @@ class Run:
             self.held_out = find_entries([options.val])[: self.recipe.validate_clips]
         else:
             self.held_out, entries = hold_out(entries, self.recipe.hold_out, self.recipe.seed)
-        accelerator = self.accelerator
-        self.sampler = Sampler(entries, self.recipe, accelerator.process_index, accelerator.num_processes)
+        ranks = self.accelerator.process_index, self.accelerator.num_processes
+        self.sampler = Sampler(entries, self.recipe.sampling, *ranks)
         self.network, self.state = self._load(precision)
         self.validated = (-1, 0.0)
 
@@ -142,7 +143,7 @@ class Run:
         self.stage.prepare(model)
         self.stage.set_mode(model)
         optimizer = make_optimizer(model, recipe)
-        averaged = AveragedWeights(model, recipe.ema)
+        averaged = EMA(model, recipe.ema)
         use = CodebookUse(codebook_sizes(model), recipe.window, accelerator.device)
         if recipe.compile:
             model.compile()
@@ -168,7 +169,7 @@ class Run:
             return
         self.say(f"initialising from {self.recipe.init_samples} samples")
         with torch.no_grad():
-            initialise(to_video(self.sampler.first(self.recipe.init_samples).frames, self.accelerator.device))
+            initialise(self._video(self.sampler.first(self.recipe.init_samples).frames))
 
     def train(self) -> dict[str, Any]:
         """Train until steps or minutes are used up, or a signal asks to stop; returns a summary.
@@ -232,7 +233,7 @@ class Run:
             batch, wait = next(batches)
             taken.append(batch)
             waited += wait
-            video = to_video(batch.frames, accelerator.device)
+            video = self._video(batch.frames)
             with accelerator.no_sync(state.trained) if left else nullcontext():
                 output = state.trained(video)
                 quantizer = quantizer_losses(output) if self.stage.with_quantizer else {}
@@ -327,8 +328,11 @@ class Run:
     def _reconstruct(self, frames: np.ndarray) -> np.ndarray:
         """uint8 [b, t, h, w, 3] through the averaged weights and back."""
         with self.accelerator.autocast():
-            output = self.state.averaged(to_video(frames, self.accelerator.device))
-        return to_frames(output.reconstruction)
+            output = self.state.averaged(self._video(frames))
+        return to_frames(output.reconstruction).cpu().numpy()
+
+    def _video(self, frames: np.ndarray) -> Tensor:
+        return to_video(torch.from_numpy(np.ascontiguousarray(frames)).to(self.accelerator.device))
 
     def _save(self) -> None:
         """Export the averaged weights, then write the checkpoint: where there is one, there is a model."""

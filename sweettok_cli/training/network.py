@@ -17,13 +17,14 @@ from sweettok_cli.codebook.prior import WordPrior, load_prior
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.sweettok.config import SMALL, SweetTokConfig
 from sweettok_cli.models.sweettok.folder import (
-    load_model_folder,
-    read_network_config,
+    read_config,
+    read_model,
     read_prior,
     save_model_folder,
 )
 from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
 from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
+from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.training.recipe import Recipe
 
 PRESETS: dict[str, SweetTokConfig] = {"compact": SweetTokConfig(), "sweettok-small": SMALL}
@@ -50,8 +51,8 @@ def make_network(recipe: Recipe, init: Path | None, prior: Path | None) -> Netwo
         SweettokError: no words are given for a new network, or the recipe names no known network.
     """
     if init is not None:
-        stored = load_model_folder(init)
-        return Network(stored.network(), stored.config, stored.words)
+        stored = read_folder(init, read_model)
+        return Network(stored.network, stored.config, stored.words)
     if prior is None:
         raise SweettokError(
             "A new network needs words: give --prior FOLDER (sweettok codebook build), or --init MODEL."
@@ -69,7 +70,8 @@ def resume_network(folder: Path, state: Mapping[str, Tensor]) -> Network:
     Raises:
         SweettokError: the description is missing or damaged.
     """
-    config, words = read_network_config(folder), read_prior(folder, state)
+    model = ModelFolder(folder)
+    config, words = read_config(model), read_prior(model, state)
     return Network(SweetTok(config, language_prior(words)), config, words)
 
 
@@ -139,8 +141,8 @@ def token_ids(output: SweetTokOutput) -> dict[str, Tensor]:
 def quantizer_losses(output: SweetTokOutput) -> dict[str, Tensor]:
     """The quantizers' weighted terms by name."""
     return {
-        "spatial_encoder": output.spatial.encoder_loss,
+        "spatial_encoder": output.spatial.commitment_loss,
         "spatial_codebook": output.spatial.codebook_loss,
-        "temporal_encoder": output.temporal.encoder_loss,
+        "temporal_encoder": output.temporal.commitment_loss,
         "temporal_codebook": output.temporal.codebook_loss,
     }

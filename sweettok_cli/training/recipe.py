@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from sweettok_cli.data.sampler import Sampling
 from sweettok_cli.errors import SweettokError
 
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -121,6 +122,11 @@ class Recipe:
     """Steps between two measurements on the validation folder; 0 measures none."""
     validate_clips: int = 24
     """Clips of the validation folder that are measured."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """What the batches of this run are."""
+        return Sampling(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Sampling)})
 
     def as_toml(self) -> str:
         """The recipe as a TOML file that :func:`load_recipe` reads back to an equal one."""

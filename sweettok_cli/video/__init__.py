@@ -1,6 +1,5 @@
 """Pixels in and out: read and write video, cut it into clips and join them, fit it to the model's grid."""
 
-from sweettok_cli.video.clips import Clip, count_clips, cut, cut_stream, join, soften_seams
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.info import VideoInfo, probe, variable_times
@@ -8,19 +7,13 @@ from sweettok_cli.video.reader import Frame, VideoReader, read_clip
 from sweettok_cli.video.writer import VideoWriter
 
 __all__ = [
-    "Clip",
     "Fit",
     "Frame",
     "VideoInfo",
     "VideoReader",
     "VideoWriter",
-    "count_clips",
-    "cut",
-    "cut_stream",
-    "join",
     "probe",
     "read_clip",
-    "soften_seams",
     "variable_times",
     "write_image",
 ]

@@ -1,135 +1,8 @@
-"""Frames to clips of a fixed length and back, streaming in both directions."""
+"""Decoded clips back to the frames of one video: cross-faded where they overlap, else with soft seams."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-
 import numpy as np
-
-CLIP_FRAMES = 17
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A run of consecutive frames.
-
-    Attributes:
-        frames: uint8 RGB [length, h, w, 3].
-        valid: how many of them no earlier clip holds and the source really has: the overlap at the front and
-            the repeated frames at the end are not counted.
-    """
-
-    frames: np.ndarray
-    valid: int
-
-
-def _check(length: int, overlap: int) -> None:
-    if length < 1 or not 0 <= overlap < length:
-        raise ValueError(f"clips of {length} frames cannot overlap by {overlap}")
-
-
-def count_clips(total: int, length: int = CLIP_FRAMES, overlap: int = 0) -> int:
-    """How many clips :func:`cut` makes of ``total`` frames."""
-    _check(length, overlap)
-    if total <= 0:
-        return 0
-    return 1 + max(0, -(-(total - length) // (length - overlap)))
-
-
-def cut(frames: Iterable[np.ndarray], length: int = CLIP_FRAMES, overlap: int = 0) -> Iterator[Clip]:
-    """Cut frames into clips of ``length``; each starts with the last ``overlap`` frames of the one before.
-
-    The last clip is filled up by repeating the last frame. Memory holds one clip, however long the video.
-
-    Args:
-        frames: uint8 RGB [h, w, 3], all of one size.
-        length: frames in a clip.
-        overlap: frames shared by neighbouring clips, 0 to ``length - 1``.
-    """
-    _check(length, overlap)
-    held: list[np.ndarray] = []
-    fresh = 0
-    for frame in frames:
-        held.append(frame)
-        fresh += 1
-        if len(held) == length:
-            yield Clip(np.stack(held), fresh)
-            held = held[length - overlap :]
-            fresh = 0
-    if fresh:
-        held.extend([held[-1]] * (length - len(held)))
-        yield Clip(np.stack(held), fresh)
-
-
-def cut_stream(frames: Iterable[np.ndarray], length: int, multiple: int) -> Iterator[Clip]:
-    """Cut frames into the pieces of one stream: the first frame alone, then ``length`` frames each.
-
-    The last piece is filled up to a multiple of ``multiple`` frames by repeating the last frame. Memory holds
-    one piece.
-
-    Args:
-        frames: uint8 RGB [h, w, 3], all of one size.
-        length: frames in a piece, a multiple of ``multiple``.
-        multiple: frames that one step of the model covers.
-    """
-    if multiple < 1 or length < 1 or length % multiple:
-        raise ValueError(f"pieces of {length} frames are not whole multiples of {multiple}")
-    held: list[np.ndarray] = []
-    first = True
-    for frame in frames:
-        held.append(frame)
-        if first or len(held) == length:
-            yield Clip(np.stack(held), len(held))
-            held, first = [], False
-    if held:
-        valid = len(held)
-        held.extend([held[-1]] * (-valid % multiple))
-        yield Clip(np.stack(held), valid)
-
-
-def join(clips: Iterable[np.ndarray], overlap: int, total: int | None = None) -> Iterator[np.ndarray]:
-    """Undo :func:`cut`: the ``total`` first frames of the joined clips.
-
-    Where two clips overlap, the later one is faded in linearly, which hides the seam that two separately
-    decoded clips would show. Clips that agree on the shared frames come back exactly.
-
-    Args:
-        clips: uint8 RGB [t, h, w, 3], in order.
-        overlap: frames shared by neighbouring clips, as given to :func:`cut`.
-        total: frames to give back; None for all, with those that fill up the last clip.
-
-    Raises:
-        ValueError: the clips hold fewer than ``total`` frames.
-    """
-    given = 0
-    tail: list[np.ndarray] = []
-    for clip in clips:
-        _check(len(clip), overlap)
-        faded = [
-            _fade(old, new, (i + 1) / (overlap + 1))
-            for i, (old, new) in enumerate(zip(tail, clip, strict=False))
-        ]
-        joined = faded + list(clip[len(tail) :])
-        tail = joined[len(joined) - overlap :]
-        for frame in joined[: len(joined) - overlap]:
-            if given == total:
-                return
-            given += 1
-            yield frame
-    for frame in tail:
-        if given == total:
-            return
-        given += 1
-        yield frame
-    if total is not None and given < total:
-        raise ValueError(f"the clips hold {given} frames, {total} are wanted")
-
-
-def _fade(old: np.ndarray, new: np.ndarray, weight: float) -> np.ndarray:
-    mixed = old.astype(np.float32) * (1 - weight) + new.astype(np.float32) * weight
-    return np.rint(mixed).astype(np.uint8)
-
 
 REACH = 6
 """Frames on each side of a seam that change, less and less with their distance."""
@@ -138,21 +11,70 @@ STRENGTH = 30.0
 _RADIUS = 2  # pixels around each over which a jump is judged
 
 
-def soften_seams(clips: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Clips [t, h, w, 3] uint8 as they come, with the seams between neighbours softened, one clip late.
+class ClipJoiner:
+    """Clips in, the frames of the video out.
 
-    For clips that do not overlap. At least two frames a clip are needed on both sides; others stay as they
-    are.
+    Where two clips overlap, the later one is faded in linearly, which hides the seam that two separately
+    decoded clips would show. Clips that agree on the shared frames come back exactly.
+
+    Args:
+        overlap: frames that neighbouring clips share.
+        total: frames to give back; None for all, with those that fill up the last clip.
+        soften: even out the jump between clips that do not overlap (:func:`soften_seam`); each is then given
+            back one clip late. At least two frames a clip are needed on both sides; others stay as they are.
     """
-    before: np.ndarray | None = None
-    for clip in clips:
-        if before is not None:
-            if min(len(before), len(clip)) > 1:
-                before, clip = soften_seam(before, clip)
-            yield before
-        before = clip
-    if before is not None:
-        yield before
+
+    def __init__(self, overlap: int = 0, total: int | None = None, *, soften: bool = False) -> None:
+        self._overlap, self._total, self._soften = overlap, total, soften
+        self._given = 0
+        self._tail: list[np.ndarray] = []
+        self._before: np.ndarray | None = None
+
+    def push(self, clip: np.ndarray) -> list[np.ndarray]:
+        """Take the next clip, uint8 RGB [t, h, w, 3]; give back the frames [h, w, 3] that are settled."""
+        if not self._soften:
+            return self._join(clip)
+        before, self._before = self._before, clip
+        if before is None:
+            return []
+        if min(len(before), len(clip)) > 1:
+            before, self._before = soften_seam(before, clip)
+        return self._join(before)
+
+    def finish(self) -> list[np.ndarray]:
+        """The frames that were held back.
+
+        Raises:
+            ValueError: the clips hold fewer than ``total`` frames.
+        """
+        last = [] if self._before is None else self._join(self._before)
+        frames = last + self._limited(self._tail)
+        if self._total is not None and self._given < self._total:
+            raise ValueError(f"the clips hold {self._given} frames, {self._total} are wanted")
+        return frames
+
+    def _join(self, clip: np.ndarray) -> list[np.ndarray]:
+        if not 0 <= self._overlap < len(clip):
+            raise ValueError(f"clips of {len(clip)} frames cannot overlap by {self._overlap}")
+        faded = [
+            _fade(old, new, (i + 1) / (self._overlap + 1))
+            for i, (old, new) in enumerate(zip(self._tail, clip, strict=False))
+        ]
+        joined = faded + list(clip[len(self._tail) :])
+        settled = len(joined) - self._overlap
+        self._tail = joined[settled:]
+        return self._limited(joined[:settled])
+
+    def _limited(self, frames: list[np.ndarray]) -> list[np.ndarray]:
+        if self._total is not None:
+            frames = frames[: self._total - self._given]
+        self._given += len(frames)
+        return frames
+
+
+def _fade(old: np.ndarray, new: np.ndarray, weight: float) -> np.ndarray:
+    mixed = old.astype(np.float32) * (1 - weight) + new.astype(np.float32) * weight
+    return np.rint(mixed).astype(np.uint8)
 
 
 def soften_seam(before: np.ndarray, after: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

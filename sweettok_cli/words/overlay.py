@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -13,10 +13,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH
+from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.meta import TokenMeta, Tokens
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.reader import VideoReader
 from sweettok_cli.video.writer import VideoWriter
+from sweettok_cli.words.counts import WordCounts
 
 
 @dataclass(frozen=True)
@@ -47,19 +49,14 @@ class WordMap:
 
     Args:
         tokens: of the family sweettok.
-        lists: the word behind each index, by part of speech, as long as the tokens' codebooks.
+        counts: of all their words.
         region: side in pixels. That of the model's tiles is the smallest for which it is sure that
             tokens speak of what lies in it.
     """
 
-    def __init__(self, tokens: Tokens, lists: Mapping[str, Sequence[str]], region: int) -> None:
+    def __init__(self, tokens: Tokens, counts: WordCounts, region: int) -> None:
         self.meta, self.region = tokens.meta, region
-        self._arrays, self._lists = tokens.arrays, lists
-        self._counts = {
-            part: np.bincount(columns.ravel(), minlength=len(lists[part]))
-            for half in PARTS_OF_SPEECH
-            for part, columns in _columns(half, tokens.arrays[half]).items()
-        }
+        self._arrays, self._counts = tokens.arrays, counts
 
     def regions(self, clip: int) -> list[Region]:
         """Every region of a clip that lies at least partly inside the frame, row by row."""
@@ -75,8 +72,9 @@ class WordMap:
                         slice(start // side, max(start // side + 1, (start + self.region) // side))
                         for start in (top, left)
                     )
-                    for part, indices in _columns(half, grid[rows, columns]).items():
-                        words[part] = self._leading(part, indices)
+                    modifiers, heads = PARTS_OF_SPEECH[half]
+                    words[modifiers] = self._leading(modifiers, grid[rows, columns, :-1])
+                    words[heads] = self._leading(heads, grid[rows, columns, -1])
                 size = min(self.region, meta.width - left), min(self.region, meta.height - top)
                 found.append(Region(left, top, *size, words))
         return found
@@ -89,14 +87,8 @@ class WordMap:
 
     def _leading(self, part: str, indices: np.ndarray) -> str:
         named, counts = np.unique(indices, return_counts=True)
-        order = np.lexsort((named, self._counts[part][named], -counts))
-        return self._lists[part][int(named[order[0]])]
-
-
-def _columns(half: str, tokens: np.ndarray) -> dict[str, np.ndarray]:
-    """The index columns of each part of speech of tokens ``[..., 3]``."""
-    modifiers, heads = PARTS_OF_SPEECH[half]
-    return {modifiers: tokens[..., :-1], heads: tokens[..., -1]}
+        order = np.lexsort((named, self._counts.counts[part][named], -counts))
+        return self._counts.words[part][int(named[order[0]])]
 
 
 def clip_of(meta: TokenMeta, frame: int) -> int:
@@ -111,8 +103,6 @@ _LARGEST_SIDE = 1920
 _LARGEST_FONT, _SMALLEST_FONT = 17, 9
 _LEAST_VISIBLE = 0.4  # of a region; words of less have no room
 _LEAST_CHANGE = 2.0  # of a pixel from frame to frame, in 8-bit steps: about what noise reaches
-
-Progress = Callable[[int, "int | None"], None]
 
 
 class WordOverlay:
@@ -181,9 +171,7 @@ def _moves(region: Region, change: np.ndarray) -> bool:
 
 
 def _write(
-    pen: ImageDraw.ImageDraw,
-    box: tuple[int, int, int, int],
-    lines: list[tuple[str, tuple[int, int, int]]],
+    pen: ImageDraw.ImageDraw, box: tuple[int, int, int, int], lines: list[tuple[str, tuple[int, int, int]]]
 ) -> None:
     """Lines at the bottom of a box, on a shade that keeps them legible."""
     left, top, right, bottom = box
@@ -213,7 +201,7 @@ def _shortened(text: str, font: ImageFont.FreeTypeFont, room: int) -> str:
 
 
 def write_overlay(
-    words: WordMap, source: Path, out: Path, *, force: bool = False, on_progress: Progress | None = None
+    words: WordMap, source: Path, out: Path, *, force: bool = False, on_progress: OnProgress | None = None
 ) -> None:
     """Write the source with its words as a video, or as a picture where it is one.
 
@@ -245,7 +233,7 @@ def write_overlay(
 
 
 def _drawn(
-    overlay: WordOverlay, frames: Iterator[np.ndarray], source: Path, on_progress: Progress | None
+    overlay: WordOverlay, frames: Iterator[np.ndarray], source: Path, on_progress: OnProgress | None
 ) -> Iterator[np.ndarray]:
     meta = overlay.words.meta
     done = 0

@@ -13,6 +13,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+#: What commands use where no model is named; it is shipped.
+DEFAULT_MODEL = "sweettok-small"
+
 _MB = 1_000_000
 
 
@@ -22,7 +25,7 @@ class NamedModel:
 
     Attributes:
         name: lower case, dashes, e.g. ``vidtok-fsq-causal-488-32768``.
-        family: a key of :data:`sweettok_cli.tokens.meta.FAMILIES`.
+        family: a key of :data:`sweettok_cli.models.registry.FAMILIES`.
         repository: where its weights are published on the Hub; empty for a model that is shipped.
         file: the published checkpoint in that repository.
         revision: a commit of that repository (40 digits), or a branch where no commit is known.
@@ -160,7 +163,7 @@ def _omni(stem: str, megabytes: int, sha256: str | None) -> NamedModel:
 
 
 _SHIPPED = NamedModel(
-    name="sweettok-small",
+    name=DEFAULT_MODEL,
     family="sweettok",
     repository="",
     file="model.safetensors",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import FolderKind, atomic_folder, check_folder_target, sha256_file
-from sweettok_cli.models.sweettok.folder import WORDS_FILE
+from sweettok_cli.models.common.family import Conversion, Family
+from sweettok_cli.models.registry import ROWS
 from sweettok_cli.runtime import __version__
 from sweettok_cli.storage.checkpoint_file import (
     AVERAGED_FOLDER,
@@ -19,27 +19,14 @@ from sweettok_cli.storage.checkpoint_file import (
     Checkpoint,
     read_checkpoint,
 )
-from sweettok_cli.storage.model_folder import (
-    CARD_FILE,
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    ModelHeader,
-    read_header,
-)
+from sweettok_cli.storage.model_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelFolder, ModelHeader
 from sweettok_cli.zoo.catalogue import named_model
 
 #: What ``--as`` takes beside the names of published models.
-FAMILIES = ("sweettok", "omnitokenizer", "vidtok", "vidtok-v1.1")
+KINDS = tuple(kind for family in ROWS for kind in family.kinds)
 
-_MODEL = FolderKind("model", frozenset({CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, WORDS_FILE}), CONFIG_FILE)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Kind:
-    """What a checkpoint is said to be: its family, and its published name if it has one."""
-
-    family: str  # of FAMILIES
-    published_as: str | None = None
+_EXTRA_FILES = {file for family in ROWS for file in family.extra_files}
+_MODEL = FolderKind("model", frozenset({CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, *_EXTRA_FILES}), CONFIG_FILE)
 
 
 def convert_checkpoint(
@@ -57,7 +44,7 @@ def convert_checkpoint(
 
     Args:
         file: a checkpoint file, or a folder of Accelerate.
-        family_or_name: of :data:`FAMILIES`, or a published name such as ``vidtok-fsq-causal-488-32768``.
+        family_or_name: of :data:`KINDS`, or a published name such as ``vidtok-fsq-causal-488-32768``.
         name: of the model, as token files will name it; by default told from ``family_or_name`` and the file.
         folder: where to write. Its parent must exist.
         source: what is known of where the file comes from. The file's name, its SHA-256 (unless it is given)
@@ -73,9 +60,9 @@ def convert_checkpoint(
         SweettokError: the checkpoint cannot be read safely or is not what it is said to be; the folder exists
             or cannot be written; words are missing.
     """
-    kind = _kind(family_or_name)
+    family, kind, published_as = _said_to_be(family_or_name)
     name = model_name(file, family_or_name) if name is None else _checked_name(name)
-    if (words is None) == (kind.family == "sweettok"):
+    if (words is None) == (family.words is not None):
         raise SweettokError(
             "The words of a SweetTok checkpoint are not in it; give both pickles with --words-spatial and "
             "--words-temporal."
@@ -84,64 +71,39 @@ def convert_checkpoint(
         )
     check_folder_target(folder, _MODEL, force)
     checkpoint = read_checkpoint(file, averaged)
-    _check_average(checkpoint, averaged)
+    among_weights = family.average is not None and any(
+        key.startswith(family.average) for key in checkpoint.state
+    )
+    if averaged and not checkpoint.averaged and not among_weights:
+        raise SweettokError(f"{checkpoint.path} holds no moving average of its weights; leave out --ema.")
     known = dict(source or {})
     about = {**_origin(checkpoint, words, hashed="sha256" in known), **known}
+    file_name = _published_name(checkpoint.path)
     with atomic_folder(folder, _MODEL, force) as part:
-        _write(kind, checkpoint, part, name, words, averaged, about)
-    return read_header(folder)
-
-
-def _write(
-    kind: _Kind,
-    checkpoint: Checkpoint,
-    folder: Path,
-    name: str,
-    words: tuple[Path, Path] | None,
-    averaged: bool,
-    source: Mapping[str, Any],
-) -> None:
-    # Each family's networks are imported only when they are asked for.
-    if kind.family == "sweettok":
-        from sweettok_cli.models.sweettok.published import convert_sweettok
-
-        assert words is not None
-        convert_sweettok(checkpoint, folder, name=name, words=words, source=source)
-    elif kind.family == "omnitokenizer":
-        from sweettok_cli.models.omnitokenizer.published import convert_omnitokenizer
-
-        published = kind.published_as is not None
-        convert_omnitokenizer(checkpoint, folder, name=name, published=published, source=source)
-    else:
-        from sweettok_cli.models.vidtok.published import convert_vidtok
-
-        newer = kind.family == "vidtok-v1.1" or _published_name(checkpoint.path).endswith("-v1.1")
-        convert_vidtok(
-            checkpoint,
-            folder,
-            name=name,
-            published_as=kind.published_as,
-            version="1.1" if newer else "1.0",
-            averaged=averaged,
-            source=source,
+        family.convert(
+            checkpoint, part, Conversion(kind, published_as, name, file_name, averaged, words, about)
         )
+    return ModelFolder(folder).header
 
 
-def _kind(family_or_name: str) -> _Kind:
-    from sweettok_cli.models.vidtok.config import VidTokConfig
-
-    if family_or_name in FAMILIES:
-        return _Kind(family_or_name)
-    if family_or_name.startswith("omnitokenizer-") and named_model(family_or_name):
-        return _Kind("omnitokenizer", family_or_name)
-    if family_or_name.startswith("vidtok-"):
-        try:
-            VidTokConfig.from_name(family_or_name)
-        except ValueError as error:
-            raise SweettokError(f"{error}; `sweettok models list` has the names.") from error
-        return _Kind("vidtok", family_or_name)
+def _said_to_be(family_or_name: str) -> tuple[Family, str, str | None]:
+    """Family, kind of checkpoint, and published name if it has one."""
+    for family in ROWS:
+        if family_or_name in family.kinds:
+            return family, family_or_name, None
+    model = named_model(family_or_name)
+    for family in ROWS:
+        kind = family.kinds[0]
+        if model is not None and not model.shipped and model.family in family.names:
+            return family, kind, family_or_name
+        if family.settings is not None and family_or_name.startswith(f"{kind}-"):
+            try:
+                family.settings(family_or_name)
+            except ValueError as error:
+                raise SweettokError(f"{error}; `sweettok models list` has the names.") from error
+            return family, kind, family_or_name
     raise SweettokError(
-        f"There is no family {family_or_name!r}; --as takes {', '.join(FAMILIES)}, or a published "
+        f"There is no family {family_or_name!r}; --as takes {', '.join(KINDS)}, or a published "
         "model's name (`sweettok models list`)."
     )
 
@@ -152,12 +114,11 @@ def model_name(file: Path, family_or_name: str) -> str:
     A published name stays. Otherwise it is the file's, in lower case with dashes, after the family's; for
     files that every checkpoint calls the same, the folder's.
     """
-    kind = _kind(family_or_name)
-    if kind.published_as is not None:
-        return kind.published_as
-    family = kind.family.removesuffix("-v1.1")
-    name = _published_name(file)
-    return name if name.startswith(family) else f"{family}-{name}" if name else family
+    family, _, published_as = _said_to_be(family_or_name)
+    if published_as is not None:
+        return published_as
+    start, name = family.kinds[0], _published_name(file)
+    return name if name.startswith(start) else f"{start}-{name}" if name else start
 
 
 def _published_name(file: Path) -> str:
@@ -178,14 +139,6 @@ def _checked_name(name: str) -> str:
             f"{name!r} cannot name a model; use letters, digits, dashes, dots and underscores, 96 at most."
         )
     return name
-
-
-def _check_average(checkpoint: Checkpoint, averaged: bool) -> None:
-    from sweettok_cli.models.vidtok.published import AVERAGE
-
-    among_weights = any(key.startswith(AVERAGE) for key in checkpoint.state)
-    if averaged and not checkpoint.averaged and not among_weights:
-        raise SweettokError(f"{checkpoint.path} holds no moving average of its weights; leave out --ema.")
 
 
 def _origin(checkpoint: Checkpoint, words: tuple[Path, Path] | None, hashed: bool) -> dict[str, Any]:

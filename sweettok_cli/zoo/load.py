@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.common.tokenizer import Tokenizer
-from sweettok_cli.storage.model_folder import read_header
-from sweettok_cli.zoo.catalogue import named_model
-from sweettok_cli.zoo.local import DEFAULT_MODEL, find_local, find_model
+from sweettok_cli.models.registry import family_of, read_spec
+from sweettok_cli.storage.model_folder import ModelFolder, read_folder
+from sweettok_cli.zoo.catalogue import DEFAULT_MODEL, named_model
+from sweettok_cli.zoo.local import find_local, find_model
 from sweettok_cli.zoo.pull import pull_model
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    import torch
+    from sweettok_cli.models.common.tokenizer import Tokenizer
 
 
 def resolve_model(name_or_path: str, on_progress: Callable[[str], None] | None = None) -> Path:
@@ -71,32 +69,18 @@ def load_tokenizer(
             damaged, or it has nothing to draw.
     """
     folder = resolve_model(name_or_path, on_progress)
-    header = read_header(folder)
-    if sample is not None and header.family != "vidtok-kl":
-        raise SweettokError(
-            f"{header.name} has discrete codes, of which none is drawn; "
-            "leave out --sample, or use a VidTok KL model."
-        )
-    # Torch takes seconds to import; an unknown name should be told at once.
-    from sweettok_cli.runtime import pick_device, pick_dtype
 
-    where = pick_device(device)
-    return _load(folder, header.family, where, pick_dtype(dtype, where), sample)
+    def load(model: ModelFolder) -> Tokenizer:
+        family, spec = family_of(model), read_spec(model)
+        if sample is not None and spec.codebooks:
+            raise SweettokError(
+                f"{spec.name} has discrete codes, of which none is drawn; "
+                "leave out --sample, or use a VidTok KL model."
+            )
+        # Torch takes seconds to import; an unknown name should be told at once.
+        from sweettok_cli.runtime import pick_device, pick_dtype
 
+        where = pick_device(device)
+        return family.load(model, spec, where, pick_dtype(dtype, where), sample)
 
-def _load(
-    folder: Path, family: str, device: torch.device, dtype: torch.dtype, sample: int | None
-) -> Tokenizer:
-    if family == "sweettok":
-        from sweettok_cli.models.sweettok.tokenizer import SweetTokTokenizer
-
-        return SweetTokTokenizer(folder, device, dtype)
-    if family == "omnitokenizer":
-        from sweettok_cli.models.omnitokenizer.tokenizer import OmniTokenizerTokenizer
-
-        return OmniTokenizerTokenizer(folder, device, dtype)
-    if family in ("vidtok-fsq", "vidtok-kl"):
-        from sweettok_cli.models.vidtok.tokenizer import VidTokTokenizer
-
-        return VidTokTokenizer(folder, device, dtype, sample)
-    raise SweettokError(f"{folder} holds a model of an unknown family {family!r}; update sweettok.")
+    return read_folder(folder, load)

@@ -9,8 +9,6 @@ from sweettok_cli.storage.model_folder import CONFIG_FILE, is_model_folder
 from sweettok_cli.zoo.catalogue import named_model, suggestions
 from sweettok_cli.zoo.store import find_stored, split_repository, stored_models
 
-DEFAULT_MODEL = "sweettok-small"
-
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 

@@ -6,12 +6,10 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import sha256_file
-from sweettok_cli.models.sweettok.folder import FAMILY as SWEETTOK
-from sweettok_cli.models.sweettok.folder import WORDS_FILE
+from sweettok_cli.models.registry import FAMILIES
 from sweettok_cli.storage.hub import (
     HubFile,
     NoSuchFileError,
@@ -24,11 +22,10 @@ from sweettok_cli.storage.model_folder import (
     CARD_FILE,
     CONFIG_FILE,
     WEIGHTS_FILE,
+    ModelFolder,
     ModelHeader,
     as_json,
     is_model_folder,
-    read_header,
-    read_json,
     write_text,
 )
 from sweettok_cli.zoo.catalogue import NamedModel, named_model
@@ -38,16 +35,6 @@ from sweettok_cli.zoo.verify import check_folder
 
 #: Told in one line what is going on.
 Say = Callable[[str], None]
-
-
-class Converter(Protocol):
-    """Makes a model folder of a published checkpoint."""
-
-    def __call__(
-        self, file: Path, family_or_name: str, *, name: str, folder: Path, source: dict[str, Any]
-    ) -> ModelHeader:
-        """Read ``file``, write ``folder``."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -78,7 +65,6 @@ def pull_model(
     keep_download: bool = False,
     say: Say = silent,
     bars: bool = False,
-    converter: Converter | None = None,
 ) -> Pulled:
     """Bring a model into the store, unless it is there and whole.
 
@@ -92,7 +78,6 @@ def pull_model(
             kept. What was in that cache before stays there in any case.
         say: told what is done.
         bars: let ``huggingface_hub`` draw its progress bars on stderr.
-        converter: reads published checkpoints; by default that of this program.
 
     Raises:
         SweettokError: no such model; it cannot be fetched, is not what the Hub announced, or cannot be read;
@@ -101,15 +86,15 @@ def pull_model(
     model, repository = named_model(name), split_repository(name)
     if model is not None and model.shipped:
         folder = find_model(name)
-        return Pulled(name, folder, read_header(folder), False)
+        return Pulled(name, folder, ModelFolder(folder).header, False)
     if model is None and repository is None:
         raise unknown_model(name)
     with building(name, say) as part:
         if not force and is_model_folder(stored_folder(name)) and _whole(stored_folder(name), say):
-            return Pulled(name, stored_folder(name), read_header(stored_folder(name)), False)
+            return Pulled(name, stored_folder(name), ModelFolder(stored_folder(name)).header, False)
         try:
             if model is not None:
-                _convert(model, part, keep_download, say, bars, converter)
+                _convert(model, part, keep_download, say, bars)
             elif repository is not None:
                 _copy(*repository, part, keep_download, say, bars)
         except UnreachableError as error:
@@ -127,7 +112,7 @@ def pull_model(
             ) from error
         folder = install(part)
     say(f"{name} is in {folder}")
-    return Pulled(name, folder, read_header(folder), True)
+    return Pulled(name, folder, ModelFolder(folder).header, True)
 
 
 def megabytes(size: int) -> str:
@@ -155,9 +140,9 @@ def _say_fetching(name: str, file: HubFile, say: Say) -> None:
     say(f"Fetching {name} from {where} ({file.name}{size})")
 
 
-def _convert(
-    model: NamedModel, part: Part, keep: bool, say: Say, bars: bool, converter: Converter | None
-) -> None:
+def _convert(model: NamedModel, part: Part, keep: bool, say: Say, bars: bool) -> None:
+    from sweettok_cli.zoo.convert import convert_checkpoint
+
     file = look_up(model.repository, model.file, model.revision)
     _say_fetching(model.name, file, say)
     path = download(file, None if keep else part.download, bars=bars)
@@ -177,11 +162,7 @@ def _convert(
         "paper": model.paper,
     }
     say(f"Converting {model.name} to safetensors")
-    if converter is None:
-        from sweettok_cli.zoo.convert import convert_checkpoint
-
-        converter = convert_checkpoint
-    converter(path, model.name, name=model.name, folder=part.model, source=source)
+    convert_checkpoint(path, model.name, name=model.name, folder=part.model, source=source)
 
 
 def _copy(repository: str, revision: str | None, part: Part, keep: bool, say: Say, bars: bool) -> None:
@@ -199,7 +180,7 @@ def _copy(repository: str, revision: str | None, part: Part, keep: bool, say: Sa
     try:
         config = look_up(repository, CONFIG_FILE, revision or "main")
         fetch(config)
-        header = read_header(part.model)
+        model = ModelFolder(part.model)
         weights = look_up(repository, WEIGHTS_FILE, config.commit)
     except NoSuchFileError as error:
         raise SweettokError(
@@ -216,12 +197,12 @@ def _copy(repository: str, revision: str | None, part: Part, keep: bool, say: Sa
         ) from error
     _say_fetching(part.name, weights, say)
     fetch(weights)
-    if header.family == SWEETTOK:
-        fetch(look_up(repository, WORDS_FILE, config.commit))
+    family = FAMILIES.get(model.header.family)
+    for name in () if family is None else family.extra_files:
+        fetch(look_up(repository, name, config.commit))
     try:
         fetch(look_up(repository, CARD_FILE, config.commit))
     except NoSuchFileError:
         say(f"{repository} has no model card")
-    table = read_json(part.model / CONFIG_FILE)
-    table["source"] = {**header.source, "pulled": {"repository": repository, "revision": config.commit}}
-    write_text(part.model / CONFIG_FILE, as_json(table))
+    source = {**model.header.source, "pulled": {"repository": repository, "revision": config.commit}}
+    write_text(part.model / CONFIG_FILE, as_json({**model.json(CONFIG_FILE), "source": source}))

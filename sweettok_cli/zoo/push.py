@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.sweettok.folder import FAMILY as SWEETTOK
-from sweettok_cli.models.sweettok.folder import WORDS_FILE
+from sweettok_cli.models.registry import family_of, read_spec
 from sweettok_cli.storage.hub import UnreachableError, endpoint, one_sentence, progress_bars
-from sweettok_cli.storage.model_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelHeader
-from sweettok_cli.tokens.meta import FAMILIES
+from sweettok_cli.storage.model_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelFolder, ModelHeader
 from sweettok_cli.zoo.store import split_repository
 from sweettok_cli.zoo.verify import check_folder
 
@@ -25,13 +23,14 @@ _SAID = {
 }
 
 
-def model_card(header: ModelHeader, repository: str) -> str:
+def model_card(model: ModelFolder, repository: str) -> str:
     """The text of a README.md for the Hub.
 
     Args:
-        header: of the model.
+        model: its folder.
         repository: ``OWNER/REPO`` under which it can be pulled.
     """
+    header = model.header
     license_name = str(header.source.get("weights_license", ""))
     rows = {
         "family": f"{header.family}",
@@ -39,8 +38,7 @@ def model_card(header: ModelHeader, repository: str) -> str:
         **{title: str(header.source[key]) for key, title in _SAID.items() if header.source.get(key)},
     }
     table = "\n".join(f"| {title} | {value} |" for title, value in rows.items())
-    latents = "latents" in FAMILIES.get(header.family, {})
-    kind = "Continuous latents" if latents else "Discrete tokens"
+    kind = "Discrete tokens" if read_spec(model).codebooks else "Continuous latents"
     return f"""---
 license: {"mit" if license_name.upper() == "MIT" else "other"}
 library_name: sweettok
@@ -115,14 +113,15 @@ def plan_push(folder: Path, repository: str, revision: str | None = None) -> Pus
             f"{repository!r} is no name of a repository; give OWNER/REPO, and a branch with --revision."
         )
     try:
-        header = check_folder(folder).header
+        check_folder(folder)
     except SweettokError as error:
         raise SweettokError(f"{str(error).rstrip('.')}; a damaged model is not sent.") from error
-    names = [CONFIG_FILE, WEIGHTS_FILE, *([WORDS_FILE] if header.family == SWEETTOK else [])]
+    model = ModelFolder(folder)
+    names = [CONFIG_FILE, WEIGHTS_FILE, *family_of(model).extra_files]
     card = folder / CARD_FILE
     files: dict[str, Path | str] = {name: folder / name for name in names}
-    files[CARD_FILE] = card if card.is_file() else model_card(header, repository)
-    return Push(header, repository, revision or "main", files)
+    files[CARD_FILE] = card if card.is_file() else model_card(model, repository)
+    return Push(model.header, repository, revision or "main", files)
 
 
 def push_model(push: Push, *, private: bool = False, bars: bool = False) -> str:

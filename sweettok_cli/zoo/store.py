@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import restore_folder, swap_folder
-from sweettok_cli.storage.model_folder import CONFIG_FILE, is_model_folder, read_header
+from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder, is_model_folder
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -81,7 +81,7 @@ def find_stored(name: str) -> Path | None:
         return folder
     for path in stored_models().values():
         try:
-            if read_header(path).name == name:
+            if ModelFolder(path).header.name == name:
                 return path
         except SweettokError:  # a damaged one is no reason not to look at the others; `verify` names it
             continue

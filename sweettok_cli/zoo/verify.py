@@ -9,9 +9,8 @@ from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import sha256_file
-from sweettok_cli.models.sweettok.folder import FAMILY as SWEETTOK
-from sweettok_cli.models.sweettok.folder import read_words
-from sweettok_cli.storage.model_folder import CONFIG_FILE, WEIGHTS_FILE, ModelHeader, read_header
+from sweettok_cli.models.registry import FAMILIES
+from sweettok_cli.storage.model_folder import CONFIG_FILE, WEIGHTS_FILE, ModelFolder, ModelHeader
 
 _LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
 
@@ -37,7 +36,8 @@ def check_folder(folder: Path) -> Checked:
     Raises:
         SweettokError: what is wrong with it; the sentence ends with what is known, not with a remedy.
     """
-    header = read_header(folder)
+    model = ModelFolder(folder)
+    header = model.header
     try:
         tensors = _tensors(header.weights)
         digest = sha256_file(header.weights)
@@ -49,8 +49,9 @@ def check_folder(folder: Path) -> Checked:
             f"{header.weights} is damaged or of another model: its SHA-256 is {digest[:16]}..., "
             f"{CONFIG_FILE} names {header.weights_sha256[:16]}..."
         )
-    if header.family == SWEETTOK:
-        read_words(folder)
+    family = FAMILIES.get(header.family)
+    if family is not None and family.words is not None:
+        family.words(model)
     return Checked(header, tensors, size)
 
 

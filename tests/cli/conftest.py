@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.video import VideoReader, VideoWriter
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,25 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return Ran(int(exit_info.value.code or 0), captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def small_clip(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An example, smaller: 20 frames of 112x64, ten a second."""
+    path = tmp_path_factory.mktemp("small") / "clip.mp4"
+    with (
+        VideoReader(examples / "intel-iot-devkit+sample-videos__001.mp4") as reader,
+        VideoWriter(path, 112, 64, Fraction(10), crf=8) as writer,
+    ):
+        for frame in reader:
+            writer.write(np.ascontiguousarray(frame.rgb[::4, ::4][:64, :112]))
+    return path
+
+
+@pytest.fixture
+def clip(small_clip: Path, tmp_path: Path) -> Path:
+    """A copy of it that outputs may lie beside."""
+    return Path(shutil.copy(small_clip, tmp_path / "clip.mp4"))
 
 
 @pytest.fixture

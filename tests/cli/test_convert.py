@@ -18,10 +18,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from sweettok_cli.models.registry import read_spec
+from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.tokens import TokenMeta, Tokens
 from sweettok_cli.tokens.file import write_tokens
 from sweettok_cli.zoo.load import load_tokenizer
-from sweettok_cli.zoo.spec import read_spec
 from tests.parity.rule import Case, case_folder, integers
 from tests.published_files import (
     omnitokenizer_settings,
@@ -45,7 +46,7 @@ def save_tokens(
     path: Path, folder: Path, arrays: dict[str, Tensor], height: int, width: int, frames: int
 ) -> None:
     """A token file of one clip, as if the model in ``folder`` had encoded it."""
-    spec = read_spec(folder)
+    spec = read_spec(ModelFolder(folder))
     one_stream = spec.stream_frames is not None and frames > 1
     meta = TokenMeta(
         family=spec.family,
@@ -117,7 +118,7 @@ def test_omnitokenizer_clip(cli: Callable[..., Any], convert: Callable[..., Path
     case = golden("omni")
     file = save_lightning(tmp_path / "imagenet_ucf.ckpt", omnitokenizer_state(case), omnitokenizer_settings())
     folder = convert(file, "omnitokenizer-imagenet-ucf")
-    assert read_spec(folder).name == "omnitokenizer-imagenet-ucf"
+    assert read_spec(ModelFolder(folder)).name == "omnitokenizer-imagenet-ucf"
     indices = integers(case.salt, "omni_idx", 8192, case.manifest["inputs"]["omni_idx"]["shape"])
     save_tokens(tmp_path / "clip.npz", folder, {"indices": indices}, 256, 256, 17)
     check_pixels(case, "video:recon_from_random_idx", decode(cli, tmp_path / "clip.npz", folder), reach=0.5)
@@ -149,7 +150,7 @@ VIDTOK = {
 def test_vidtok(cli: Callable[..., Any], convert: Callable[..., Path], tmp_path: Path, name: str) -> None:
     case, kind = golden(name), VIDTOK[name]
     folder = convert(save_lightning(tmp_path / f"{name}.ckpt", vidtok_state(case)), "vidtok")
-    spec = read_spec(folder)
+    spec = read_spec(ModelFolder(folder))
     assert spec.name == name.replace("_", "-").replace("-v1-1", "-v1.1")
     output = f"{kind}:forward" if f"{kind}:forward" in case.data else f"{kind}:recon"
     *_, frames, height, width = case.manifest["outputs"][output]["shape"]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
+from torch import Tensor
 
 from sweettok_cli.video import write_image
 
@@ -168,14 +169,14 @@ def test_an_interrupted_run_goes_on(
 ) -> None:
     whole = json.loads(cli("eval", folder, "--json").out)
 
-    def interrupted(self: BlockTokenizer, clips: np.ndarray) -> dict[str, np.ndarray]:
+    def interrupted(self: BlockTokenizer, clips: Tensor) -> dict[str, Tensor]:
         if clips.shape[1] == 1:
             raise KeyboardInterrupt
         return encode(self, clips)
 
-    encode = BlockTokenizer.encode_clips
+    encode = BlockTokenizer.encode_batch
     with monkeypatch.context() as patch:
-        patch.setattr(BlockTokenizer, "encode_clips", interrupted)
+        patch.setattr(BlockTokenizer, "encode_batch", interrupted)
         ran = cli("eval", folder)
     assert ran.code == 130 and "Interrupted; 1 clips are kept" in ran.err
     ran = cli("eval", folder, "--json")

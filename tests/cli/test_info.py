@@ -12,7 +12,7 @@ from block_tokenizer import LEVELS, BlockTokenizer
 from small_network import small_network, word_prior
 
 from sweettok_cli.models.sweettok.folder import save_model_folder
-from sweettok_cli.pipeline.video import encode_video
+from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import Tokens, write_tokens
 from sweettok_cli.video import write_image
 

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from block_tokenizer import BlockTokenizer
 
 from sweettok_cli.tokens import read_tokens
 from sweettok_cli.video import probe, write_image
@@ -19,19 +17,14 @@ KINDS = {"tokens", "decoded", "side_by_side", "scores", "plot"}
 
 
 @pytest.fixture
-def clip(tmp_path: Path, examples: Path) -> Path:
-    return Path(shutil.copy(examples / CLIP, tmp_path / "clip.mp4"))
-
-
-@pytest.fixture
 def picture(tmp_path: Path) -> Path:
     path = tmp_path / "photo.png"
     write_image(path, np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8))
     return path
 
 
-def test_a_clip_leaves_its_files_and_figures(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
-    ran = cli("roundtrip", clip)
+def test_a_clip_leaves_its_files_and_figures(cli: Cli, model_folder: Path, clip: Path) -> None:
+    ran = cli("roundtrip", clip, "--model", model_folder)
     assert ran.code == 0
     folder = clip.parent / "clip.roundtrip"
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -41,16 +34,27 @@ def test_a_clip_leaves_its_files_and_figures(cli: Cli, blocks: list[BlockTokeniz
         "clip.scores.png",
         "clip.side-by-side.mp4",
     ]
-    assert "dB PSNR" in ran.out and "20 frames, 454x256, 2 clips" in ran.out
+    assert "dB PSNR" in ran.out and "20 frames, 112x64, 2 clips" in ran.out
     for path in folder.iterdir():
         assert str(path) in ran.out
     assert read_tokens(folder / "clip.npz").meta.source == "clip.mp4"
     decoded = probe(folder / "clip.decoded.mp4")
-    assert (decoded.width, decoded.height, decoded.frames, decoded.rate) == (454, 256, 20, 10)
+    assert (decoded.width, decoded.height, decoded.frames, decoded.rate) == (112, 64, 20, 10)
 
 
-def test_json_names_files_and_scores_every_frame(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
-    ran = cli("roundtrip", clip, "-o", clip.parent / "out", "--gain", 8, "--json", "--quiet")
+def test_json_names_files_and_scores_every_frame(cli: Cli, model_folder: Path, clip: Path) -> None:
+    ran = cli(
+        "roundtrip",
+        clip,
+        "--model",
+        model_folder,
+        "-o",
+        clip.parent / "out",
+        "--gain",
+        8,
+        "--json",
+        "--quiet",
+    )
     assert ran.err == ""
     record = json.loads(ran.out)
     assert set(record["files"]) == KINDS
@@ -60,37 +64,34 @@ def test_json_names_files_and_scores_every_frame(cli: Cli, blocks: list[BlockTok
     assert record["seconds"]["encode"] > 0
 
 
-def test_a_picture_and_a_named_output(cli: Cli, blocks: list[BlockTokenizer], picture: Path) -> None:
+def test_a_picture_and_a_named_output(cli: Cli, model_folder: Path, picture: Path) -> None:
     target = picture.parent / "shown.png"
-    ran = cli("roundtrip", picture, "-o", target)
+    ran = cli("roundtrip", picture, "--model", model_folder, "-o", target)
     assert ran.code == 0
     assert target.is_file() and (picture.parent / "shown.decoded.png").is_file()
     assert "mean of 1 frame, 70x40, 1 clip\n" in ran.out
 
 
-def test_nothing_is_overwritten_unasked(cli: Cli, blocks: list[BlockTokenizer], picture: Path) -> None:
-    assert cli("roundtrip", picture).code == 0
-    blocks.clear()
-    ran = cli("roundtrip", picture)
+def test_nothing_is_overwritten_unasked(cli: Cli, model_folder: Path, picture: Path) -> None:
+    assert cli("roundtrip", picture, "--model", model_folder).code == 0
+    # No model is looked for where nothing can be written.
+    ran = cli("roundtrip", picture, "--model", "nosuch")
     assert ran.code == 1
     assert "--force" in ran.err
-    assert blocks == []
-    assert cli("roundtrip", picture, "--force").code == 0
+    assert cli("roundtrip", picture, "--model", model_folder, "--force").code == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"text, renamed"])
-def test_a_broken_source_leaves_nothing(
-    cli: Cli, blocks: list[BlockTokenizer], tmp_path: Path, content: bytes
-) -> None:
+def test_a_broken_source_leaves_nothing(cli: Cli, model_folder: Path, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "broken.mp4").write_bytes(content)
-    ran = cli("roundtrip", tmp_path / "broken.mp4")
+    ran = cli("roundtrip", tmp_path / "broken.mp4", "--model", model_folder)
     assert ran.code == 1
     assert ran.err.startswith("error: ") and ran.err.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["broken.mp4"]
     assert cli("roundtrip", tmp_path / "absent.mp4").code == 1
 
 
-def test_an_unknown_model_leaves_no_folder(cli: Cli, blocks: list[BlockTokenizer], picture: Path) -> None:
+def test_an_unknown_model_leaves_no_folder(cli: Cli, model_folder: Path, picture: Path) -> None:
     ran = cli("roundtrip", picture, "--model", "nosuch")
     assert ran.code == 1
     assert [path.name for path in picture.parent.iterdir()] == ["photo.png"]
@@ -102,11 +103,11 @@ def test_wrong_usage_is_two(cli: Cli, picture: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_shipped_model_gives_a_real_clip_back(process: Cli, clip: Path) -> None:
-    ran = process("roundtrip", "clip.mp4", "-o", "out", "--json", check_code=0)
+def test_the_shipped_model_gives_a_real_clip_back(process: Cli, examples: Path, tmp_path: Path) -> None:
+    ran = process("roundtrip", examples / CLIP, "-o", "out", "--json", check_code=0)
     record = json.loads(ran.out)
     assert record["model"] == "sweettok-small"
     assert record["frames"] == 20 and record["clips"] == 2
     assert record["tokens"] == 2 * (512 + 2048)
-    assert (clip.parent / record["files"]["side_by_side"]).is_file()
+    assert (tmp_path / record["files"]["side_by_side"]).is_file()
     assert record["psnr"] > 18

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweettok_cli.data.datasets import DATA_SETS, open_dataset
-from sweettok_cli.data.datasets.davis import RATE
-from sweettok_cli.data.frames import open_footage
+from sweettok_cli.data.datasets import DATA_SETS, DAVIS_RATE, open_dataset
+from sweettok_cli.data.frames import open_source
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import write_image
 
@@ -86,16 +85,16 @@ def test_mcl_jcv_compressed_or_bare(tmp_path: Path) -> None:
     bare.write_bytes(planes.tobytes() + np.full(192, 128, np.uint8).tobytes())
     found = open_dataset("mcl-jcv", tmp_path)
     assert [item.name for item in found.items] == ["videoSRC01", "videoSRC02", "videoSRC30"]
-    footage = open_footage(found.items[1])
-    assert (footage.info.width, footage.info.height, footage.info.rate, footage.count()) == (16, 8, 30, 2)
-    frames = list(footage.frames())
+    source = open_source(found.items[1])
+    assert (source.info.width, source.info.height, source.info.rate, source.count()) == (16, 8, 30, 2)
+    frames = list(source.frames())
     assert [frame.shape for frame in frames] == [(8, 16, 3)] * 2
     # Grey of limited range: (200 - 16) * 255 / 219.
     assert abs(int(frames[0][4, 8, 1]) - 214) <= 1 and abs(int(frames[1][4, 8, 1]) - 130) <= 1
-    assert np.array_equal(next(footage.frames(1, 1)), frames[1])
+    assert np.array_equal(next(source.frames(1, 1)), frames[1])
     bare.write_bytes(bare.read_bytes()[:-1])
     with pytest.raises(SweettokError, match="does not hold whole 8-bit 4:2:0 frames of 16x8"):
-        open_footage(found.items[1])
+        open_source(found.items[1])
 
 
 def test_davis_sequences_are_folders_of_frames(tmp_path: Path) -> None:
@@ -107,13 +106,13 @@ def test_davis_sequences_are_folders_of_frames(tmp_path: Path) -> None:
     (lists / "val.txt").write_text("bear\nblackswan\n")
     found = open_dataset("davis", tmp_path)
     assert [item.name for item in found.items] == ["bear"] and "1 of 2 sequences" in found.notes[0]
-    footage = open_footage(found.items[0])
-    assert (footage.info.frames, footage.count(), footage.info.rate) == (3, 3, RATE)
-    assert not footage.info.is_image
-    assert [int(frame.mean().round()) for frame in footage.frames(1)] == [90, 170]
+    source = open_source(found.items[0])
+    assert (source.info.frames, source.count(), source.info.rate) == (3, 3, DAVIS_RATE)
+    assert not source.info.is_image
+    assert [int(frame.mean().round()) for frame in source.frames(1)] == [90, 170]
     picture(root / "JPEGImages" / "480p" / "bear" / "00002.jpg", 0, (12, 24))
     with pytest.raises(SweettokError, match="24x12, but the first frame of its video 20x12"):
-        list(footage.frames())
+        list(source.frames())
 
 
 @pytest.mark.parametrize("name", DATA_SETS)

@@ -11,10 +11,16 @@ import pytest
 
 from sweettok_cli.data import sampler as data
 from sweettok_cli.data.clips import Entry, find_entries
-from sweettok_cli.data.sampler import Prefetcher, Sampler, declared_frames, hold_out
+from sweettok_cli.data.sampler import Prefetcher, Sampler, Sampling, declared_frames, hold_out
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.video.reader import read_clip
+
+
+@pytest.fixture
+def tiny() -> Sampling:
+    """Two sizes of batches on 64-pixel crops."""
+    crop = [[64.0, 2.0, 1.0], [64.0, 4.0, 0.5]]
+    return Sampling(crop, crops_per_clip=2, flip=True, prefetch=2)
 
 
 @pytest.fixture
@@ -42,7 +48,7 @@ def test_index_refuses_what_holds_nothing(tmp_path: Path) -> None:
         find_entries([tmp_path])
 
 
-def test_batch_depends_on_nothing_but_its_number(entries: list[Entry], tiny: Recipe) -> None:
+def test_batch_depends_on_nothing_but_its_number(entries: list[Entry], tiny: Sampling) -> None:
     one, two = Sampler(entries, tiny), Sampler(entries, tiny)
     forward = [one.batch(n) for n in range(6)]
     backward = [two.batch(n) for n in reversed(range(6))][::-1]
@@ -55,31 +61,31 @@ def test_batch_depends_on_nothing_but_its_number(entries: list[Entry], tiny: Rec
     assert all(np.array_equal(a.frames, b.frames) for a, b in zip(ahead, forward[2:5], strict=True))
 
 
-def test_a_share_of_the_batches_is_pictures(entries: list[Entry], tiny: Recipe) -> None:
+def test_a_share_of_the_batches_is_pictures(entries: list[Entry], tiny: Sampling) -> None:
     """Which ones depends on seed and number alone, on all ranks together, and nothing else changes."""
-    recipe = dataclasses.replace(tiny, pictures=0.3, frames=3, crop=[[16.0, 1.0, 1.0]], crops_per_clip=1)
+    settings = dataclasses.replace(tiny, pictures=0.3, frames=3, crop=[[16.0, 1.0, 1.0]], crops_per_clip=1)
 
-    def alone(recipe: Recipe, rank: int = 0) -> list[bool]:
-        sampler = Sampler(entries[:1], recipe, rank, 2)
+    def alone(settings: Sampling, rank: int = 0) -> list[bool]:
+        sampler = Sampler(entries[:1], settings, rank, 2)
         read = sampler._read(0, np.random.default_rng(0))
         sampler._read = lambda *_: read  # type: ignore[method-assign]
         return [sampler.batch(n).frames.shape[1] == 1 for n in range(300)]
 
-    drawn = alone(recipe)
+    drawn = alone(settings)
     assert 0.2 < sum(drawn) / len(drawn) < 0.4
-    assert alone(recipe) == drawn == alone(recipe, rank=1)
-    assert alone(dataclasses.replace(recipe, seed=1)) != drawn
-    assert not any(alone(dataclasses.replace(recipe, pictures=0.0)))
-    assert all(alone(dataclasses.replace(recipe, pictures=1.0)))
+    assert alone(settings) == drawn == alone(settings, rank=1)
+    assert alone(dataclasses.replace(settings, seed=1)) != drawn
+    assert not any(alone(dataclasses.replace(settings, pictures=0.0)))
+    assert all(alone(dataclasses.replace(settings, pictures=1.0)))
 
 
-def test_pictures_are_the_first_frames_of_their_samples(entries: list[Entry], tiny: Recipe) -> None:
+def test_pictures_are_the_first_frames_of_their_samples(entries: list[Entry], tiny: Sampling) -> None:
     clips, pictures = (Sampler(entries, dataclasses.replace(tiny, pictures=p)).batch(0) for p in (0.0, 1.0))
     assert clips.clips == pictures.clips
     assert np.array_equal(pictures.frames, clips.frames[:, :1])
 
 
-def test_ranks_and_seeds_draw_differently(entries: list[Entry], tiny: Recipe) -> None:
+def test_ranks_and_seeds_draw_differently(entries: list[Entry], tiny: Sampling) -> None:
     first, second = (Sampler(entries, tiny, rank, 2).batch(0) for rank in (0, 1))
     assert first.frames.shape == second.frames.shape
     assert not set(first.clips) & set(second.clips)
@@ -87,13 +93,13 @@ def test_ranks_and_seeds_draw_differently(entries: list[Entry], tiny: Recipe) ->
     assert not np.array_equal(other.frames[:2], Sampler(entries, tiny).batch(0).frames[:2])
 
 
-def test_an_epoch_shows_every_clip_once(entries: list[Entry], tiny: Recipe) -> None:
-    recipe = dataclasses.replace(tiny, crop=[[64.0, 2.0, 1.0]], crops_per_clip=1)
-    seen = [name for n in range(3) for name in Sampler(entries, recipe).batch(n).clips]
+def test_an_epoch_shows_every_clip_once(entries: list[Entry], tiny: Sampling) -> None:
+    settings = dataclasses.replace(tiny, crop=[[64.0, 2.0, 1.0]], crops_per_clip=1)
+    seen = [name for n in range(3) for name in Sampler(entries, settings).batch(n).clips]
     assert sorted(seen) == sorted(entry.name for entry in entries)
 
 
-def test_samples_are_stretches_of_the_clip(clips: Path, tiny: Recipe) -> None:
+def test_samples_are_stretches_of_the_clip(clips: Path, tiny: Sampling) -> None:
     entry = find_entries([clips / "inner" / "loose0.mp4"])
     whole = read_clip(clips / "inner" / "loose0.mp4", 0, 24)
     still = dataclasses.replace(tiny, flip=False, crop=[[64.0, 2.0, 1.0]])
@@ -113,10 +119,10 @@ def test_samples_are_stretches_of_the_clip(clips: Path, tiny: Recipe) -> None:
     assert kinds == {True, False}
 
 
-def test_short_clips_repeat_their_last_frame_and_small_ones_their_edge(clips: Path, tiny: Recipe) -> None:
+def test_short_clips_repeat_their_last_frame_and_small_ones_their_edge(clips: Path, tiny: Sampling) -> None:
     entry = [e for e in find_entries([clips / "shard.tar"]) if e.name == "packed2.mp4"]
-    recipe = dataclasses.replace(tiny, flip=False, crop=[[128.0, 2.0, 1.0]])
-    sample = Sampler(entry, recipe).batch(0).frames[0]
+    settings = dataclasses.replace(tiny, flip=False, crop=[[128.0, 2.0, 1.0]])
+    sample = Sampler(entry, settings).batch(0).frames[0]
     assert sample.shape == (17, 128, 128, 3)
     assert np.array_equal(sample[8:], np.repeat(sample[8:9], 9, axis=0))
     assert not np.array_equal(sample[7], sample[8])
@@ -124,23 +130,23 @@ def test_short_clips_repeat_their_last_frame_and_small_ones_their_edge(clips: Pa
 
 
 def test_unreadable_clips_are_replaced_and_counted(
-    clips: Path, entries: list[Entry], tiny: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clips: Path, entries: list[Entry], tiny: Sampling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(clips / "inner" / "loose0.mp4", tmp_path / "good.mp4")
     (tmp_path / "bad.mp4").write_bytes(b"this is no video")
-    recipe = dataclasses.replace(tiny, crop=[[64.0, 4.0, 1.0]])
+    settings = dataclasses.replace(tiny, crop=[[64.0, 4.0, 1.0]])
     mixed = find_entries([tmp_path])
     with pytest.raises(SweettokError, match=r"1 of 2 training clips cannot be read \(bad\.mp4\)"):
-        Sampler(mixed, recipe).batch(0)
+        Sampler(mixed, settings).batch(0)
     monkeypatch.setattr(data, "UNREADABLE_SHARE", 0.6)
-    sampler = Sampler(mixed, recipe)
+    sampler = Sampler(mixed, settings)
     assert sampler.batch(0).clips == ("good.mp4", "good.mp4")
     assert list(sampler.unreadable.values()) == ["bad.mp4"]
 
 
-def test_clip_shorter_than_declared_starts_at_its_beginning(entries: list[Entry], tiny: Recipe) -> None:
-    recipe = dataclasses.replace(tiny, crop=[[64.0, 2.0, 1.0]], flip=False)
-    sampler = Sampler(entries[:1], recipe)
+def test_clip_shorter_than_declared_starts_at_its_beginning(entries: list[Entry], tiny: Sampling) -> None:
+    settings = dataclasses.replace(tiny, crop=[[64.0, 2.0, 1.0]], flip=False)
+    sampler = Sampler(entries[:1], settings)
     sampler.lengths[0] = 100_000
     assert sampler.batch(0).frames.shape == (2, 17, 64, 64, 3)
     assert not sampler.unreadable

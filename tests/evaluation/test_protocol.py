@@ -15,7 +15,7 @@ from PIL import Image
 
 from sweettok_cli.data.datasets import Item
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.clip import Clip
+from sweettok_cli.evaluation.method import Clip
 from sweettok_cli.evaluation.protocol import PROTOCOLS, Protocol, SpatialFit, find_protocol
 from sweettok_cli.video import VideoReader, VideoWriter, write_image
 
@@ -97,10 +97,10 @@ def test_a_picture_has_its_own_fit(tmp_path: Path) -> None:
 def test_presets_say_everything() -> None:
     assert list(PROTOCOLS) == ["default", "sweettok", "omnitokenizer", "larp", "vidtok", "stylegan-v"]
     for name, preset in PROTOCOLS.items():
-        record = json.loads(json.dumps(preset.record()))
+        record = json.loads(json.dumps(preset.to_json()))
         assert record["name"] == name and record["source"] and "choice" in record and "frechet" in record
         assert bool(preset.differs) == (name != "default")
-    assert PROTOCOLS["sweettok"].record()["fit"] == {
+    assert PROTOCOLS["sweettok"].to_json()["fit"] == {
         "kind": "squash",
         "side": 256,
         "filter": "swscale bicubic",

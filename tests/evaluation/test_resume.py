@@ -14,7 +14,7 @@ from measuring import colour_distance, fill, film, make_plan, measure, without_t
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.journal import Journal, item_key
-from sweettok_cli.evaluation.run import Plan
+from sweettok_cli.evaluation.plan import Plan
 
 HERE = Path(__file__).resolve().parent
 
@@ -25,10 +25,10 @@ from block_tokenizer import BlockTokenizer
 from measuring import colour_distance, make_plan, measure
 
 class Dying(BlockTokenizer):
-    def decode_clips(self, arrays, height, width):
-        if (height, width) == (64, 128) and arrays["temporal"].shape[1] == 0:  # the third of four
+    def decode_batch(self, tokens, height, width):
+        if (height, width) == (64, 128) and tokens["temporal"].shape[1] == 0:  # the third of four
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().decode_clips(arrays, height, width)
+        return super().decode_batch(tokens, height, width)
 
 plan = make_plan(Path(sys.argv[1]), Dying(), set_metrics=[colour_distance()], codecs=["x264"])
 measure(plan, Path(sys.argv[2]))

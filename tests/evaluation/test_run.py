@@ -14,13 +14,15 @@ import pytest
 from block_tokenizer import BlockTokenizer
 from measuring import colour_distance, fill, film, make_plan, measure
 from running_tokenizer import RunningTokenizer
+from torch import Tensor
 
-from sweettok_cli.evaluation.media import Media
 from sweettok_cli.evaluation.protocol import Protocol, SpatialFit, find_protocol
+from sweettok_cli.evaluation.run import Media
 from sweettok_cli.metrics.codebook_use import CodeCounts
 from sweettok_cli.metrics.comparison import Comparison
 from sweettok_cli.metrics.psnr import Psnr, decibels
-from sweettok_cli.pipeline.video import decode_frames, encode_video
+from sweettok_cli.models.common.tokenizer import decode_frames
+from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens.layout import token_cost
 from sweettok_cli.video import VideoReader
 
@@ -80,7 +82,7 @@ def test_the_set_is_the_mean_of_all_frames_or_of_all_clips(shared: Path, tmp_pat
         assert summary[name]["low"] <= summary[name]["value"] <= summary[name]["high"]
     by_clips, _ = measure(make_plan(shared, protocol=Protocol("x", average="clips")), tmp_path)
     assert by_clips["contenders"][0]["summary"]["psnr"]["value"] == summary["psnr"]["mean_of_clips"]
-    errors = sum(row["results"]["blocks"]["square_error"] for row in found.rows)
+    errors = sum(clip.methods["blocks"].scores.square_error for clip in found.clips)
     values = 3 * (20 * 70 * 50 + 3 * 64 * 64 + 30 * 90)
     assert summary["psnr_global"]["value"] == decibels(errors / values)
     assert summary["psnr_global"]["low"] < summary["psnr_global"]["value"] < summary["psnr_global"]["high"]
@@ -128,7 +130,7 @@ def test_a_stream_is_measured_as_one_clip(shared: Path, tmp_path: Path) -> None:
     record, found = measure(make_plan(shared / "b.mp4", RunningTokenizer()), tmp_path)
     assert record["contenders"][0]["cost"]["clips"] == 1
     assert set(record["contenders"][0]["codebooks"]) == {"codes"}
-    assert found.rows[0]["results"]["running"]["flicker"]["borders"] == 2  # pieces begin at 1 and 17
+    assert found.clips[0].methods["running"].scores.flicker.borders == 2  # pieces begin at 1 and 17
 
 
 def test_a_protocol_changes_what_the_model_is_given(shared: Path, tmp_path: Path) -> None:
@@ -167,7 +169,7 @@ def test_set_metrics_see_windows_and_the_source_once(shared: Path, tmp_path: Pat
         shared, BlockTokenizer(), BlockTokenizer(), names=["one", "two"], set_metrics=[distance], metrics=()
     )
     record, _ = measure(plan, tmp_path)
-    # b.mp4 has windows of 17 and 3 frames, a.MOV of 3, the picture is too short: 3 windows, two contenders.
+    # b.mp4 has windows of 17 and 3 frames, a.MOV of 3, the picture is too short: 3 windows, two methods.
     assert distance.extractor.calls == 3 + 2 * 3  # type: ignore[attr-defined]
     one, two = (each["summary"]["rfvd"] for each in record["contenders"])
     assert one["value"] == two["value"] > 0 and one["clips"] == 2
@@ -213,10 +215,10 @@ def test_a_failed_file_is_listed_and_the_others_are_measured(folder: Path, tmp_p
 
 def test_an_unforeseen_error_ends_everything_unless_it_is_explained(shared: Path, tmp_path: Path) -> None:
     class Failing(BlockTokenizer):
-        def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
+        def decode_batch(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Tensor:
             if width == 64:
                 raise MemoryError
-            return super().decode_clips(arrays, height, width)
+            return super().decode_batch(tokens, height, width)
 
     with pytest.raises(MemoryError):
         measure(make_plan(shared, Failing()), tmp_path)
@@ -245,7 +247,7 @@ def test_a_set_of_failures_has_no_means(tmp_path: Path) -> None:
     json.dumps(record, allow_nan=False)
 
 
-def test_progress_counts_the_frames_of_all_contenders(shared: Path, tmp_path: Path) -> None:
+def test_progress_counts_the_frames_of_all_methods(shared: Path, tmp_path: Path) -> None:
     seen: list[tuple[int, int, str]] = []
     frames: list[tuple[int, int | None]] = []
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
 from PIL import Image
+from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
 from sweettok_cli.inspect.side_by_side import SideBySide
-from sweettok_cli.pipeline.video import decode_frames
+from sweettok_cli.models.common.tokenizer import decode_frames
 from sweettok_cli.tokens import read_tokens
 from sweettok_cli.video import VideoReader, probe, write_image
 
@@ -123,11 +124,11 @@ def test_a_failure_half_way_leaves_no_half_written_video(tmp_path: Path, example
     class Failing(BlockTokenizer):
         decoded = 0
 
-        def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
+        def decode_batch(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Tensor:
             self.decoded += 1
             if self.decoded == 2:
                 raise RuntimeError("out of memory")
-            return super().decode_clips(arrays, height, width)
+            return super().decode_batch(tokens, height, width)
 
     files = RoundtripFiles.named(examples / CLIP, tmp_path)
     with pytest.raises(RuntimeError, match="out of memory"):

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.metrics import measure_clip
 from sweettok_cli.metrics.choice import CLIP_METRICS, METRICS, QUICK, SET_METRICS, choose
-from sweettok_cli.metrics.network_files import Places
+from sweettok_cli.metrics.network_files import SearchPath
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +23,7 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_metric_is_measured_or_has_a_reason(tmp_path: Path) -> None:
-    chosen = choose(METRICS, places=Places(tmp_path, online=False))
+    chosen = choose(METRICS, search=SearchPath(tmp_path, online=False))
     made = [name for metric in chosen.metrics for name in metric.names]
     made += [metric.name for metric in chosen.set_metrics]
     assert sorted([*made, *chosen.not_measured]) == sorted(METRICS)
@@ -36,22 +35,22 @@ def test_every_metric_is_measured_or_has_a_reason(tmp_path: Path) -> None:
 
 
 def test_the_quick_ones_need_nothing(tmp_path: Path) -> None:
-    chosen = choose(places=Places(tmp_path, online=False))
+    chosen = choose(search=SearchPath(tmp_path, online=False))
     assert not chosen.not_measured
     clip = np.random.default_rng(0).integers(0, 256, (2, 170, 164, 3), dtype=np.uint8)
-    scores = measure_clip(chosen.metrics, clip, clip)
-    assert {*scores.values, *(metric.name for metric in chosen.set_metrics)} == set(QUICK)
-    assert not scores.not_measured
+    scores = {name for metric in chosen.metrics for name in metric.measure(clip, clip)}
+    assert {*scores, *(metric.name for metric in chosen.set_metrics)} == set(QUICK)
+    assert not any(metric.unsuited(clip.shape) for metric in chosen.metrics)
 
 
 def test_what_a_clip_does_not_allow_is_said(tmp_path: Path) -> None:
     chosen = choose(("ssim", "ms_ssim", "psnr"))
     clip = np.zeros((1, 64, 80, 3), np.uint8)
-    scores = measure_clip(chosen.metrics, clip, clip)
-    assert set(scores.values) == {"psnr", "ssim"}
-    assert list(scores.not_measured) == ["ms_ssim"]
-    with pytest.raises(ValueError, match="clips must be"):
-        measure_clip(chosen.metrics, clip, clip[0])
+    assert {name for metric in chosen.metrics for name in metric.measure(clip, clip)} == {"psnr", "ssim"}
+    assert [name for metric in chosen.metrics for name in metric.unsuited(clip.shape)] == ["ms_ssim"]
+    for metric in chosen.metrics:
+        with pytest.raises(ValueError, match="clips must be"):
+            metric.measure(clip, clip[0])
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_known() -> None:

@@ -19,7 +19,7 @@ from sweettok_cli.metrics.extractors import Inception, PortedI3D, ScriptedI3D
 from sweettok_cli.metrics.frechet import FeatureDistance
 from sweettok_cli.metrics.i3d import I3D
 from sweettok_cli.metrics.inception import Inception2015
-from sweettok_cli.metrics.network_files import Places
+from sweettok_cli.metrics.network_files import SearchPath
 
 
 def clip(frames: int, height: int = 20, width: int = 30) -> np.ndarray:
@@ -35,12 +35,12 @@ def alive(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-def publish(kind: type, state: object, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+def publish(kind: type, state: object, folder: Path, monkeypatch: pytest.MonkeyPatch) -> SearchPath:
     """The state under the extractor's file name, taken for the published one."""
     path = folder / kind.file.name
     torch.save(state, path)
     monkeypatch.setattr(kind, "file", replace(kind.file, sha256=sha256_file(path)))
-    return Places(folder, online=False)
+    return SearchPath(folder, online=False)
 
 
 class Script(nn.Module):
@@ -57,7 +57,7 @@ def test_the_script_gets_all_values_and_flags(tmp_path: Path, monkeypatch: pytes
     torch.jit.script(Script()).save(str(path))
     monkeypatch.setattr(ScriptedI3D, "file", replace(ScriptedI3D.file, sha256=sha256_file(path)))
     source = clip(12)
-    found = ScriptedI3D(Places(tmp_path, online=False)).features(source)
+    found = ScriptedI3D(SearchPath(tmp_path, online=False)).features(source)
     assert found.dtype == np.float32
     assert found.tolist() == [[*source[0, 0, 0].astype(float), 12.0, 1.0, 1.0, 1.0]]
 
@@ -69,7 +69,7 @@ def test_a_script_that_is_not_pinned_is_never_loaded(tmp_path: Path, monkeypatch
     (tmp_path / "i3d_torchscript.pt").write_bytes(b"a program")
     monkeypatch.setattr(torch.jit, "load", load)
     with pytest.raises(NotMeasured, match=r"is not the published i3d_torchscript\.pt"):
-        ScriptedI3D(Places(tmp_path, online=False))
+        ScriptedI3D(SearchPath(tmp_path, online=False))
 
 
 @torch.inference_mode()
@@ -106,7 +106,7 @@ def test_without_weights_the_reason_names_the_file(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(kind, "file", replace(kind.file, sha256="0" * 64, hub=None))
     with pytest.raises(NotMeasured, match=f"^{kind.file.name} is not on this machine"):
-        kind(Places(tmp_path, online=False))
+        kind(SearchPath(tmp_path, online=False))
 
 
 @pytest.mark.slow
@@ -115,7 +115,7 @@ def test_black_against_white_has_the_published_distance(kind: type, tolerance: f
     """The example of JunyaoHu/common_metrics_on_video_quality: 8 clips of 30 frames of 64x64 each."""
     folder = os.environ.get("SWEETTOK_FEATURES")
     try:
-        extractor = kind(Places(Path(folder) if folder else None, online=False))
+        extractor = kind(SearchPath(Path(folder) if folder else None, online=False))
     except NotMeasured as reason:
         pytest.skip(str(reason))
     black, white = np.zeros((30, 64, 64, 3), np.uint8), np.full((30, 64, 64, 3), 255, np.uint8)

@@ -14,7 +14,7 @@ from torch import Tensor
 from sweettok_cli.files import sha256_file
 from sweettok_cli.metrics import NotMeasured, lpips
 from sweettok_cli.metrics.lpips import SMALLEST, Backbone, Lpips, Net, load_lpips
-from sweettok_cli.metrics.network_files import Places
+from sweettok_cli.metrics.network_files import SearchPath
 
 #: Convolutions by their numbers in torchvision's stacks: outputs, kernel, stride, padding; P is a pooling.
 CONVOLUTIONS = {
@@ -90,7 +90,7 @@ def save(net: str, folder: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchPath:
     """Made-up weights of AlexNet, taken for the published ones."""
     paths = save("alex", tmp_path)
     files = [
@@ -98,7 +98,7 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
         for file, path in zip(lpips._FILES["alex"], paths, strict=True)
     ]
     monkeypatch.setitem(lpips._FILES, "alex", tuple(files))
-    return Places(tmp_path, online=False)
+    return SearchPath(tmp_path, online=False)
 
 
 def noisy_clip(frames: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +119,7 @@ def test_it_equals_the_plain_computation(net: Net, height: int, width: int, tmp_
     )
 
 
-def test_a_clip_scores_the_mean_of_its_frames(publish: Places) -> None:
+def test_a_clip_scores_the_mean_of_its_frames(publish: SearchPath) -> None:
     metric = Lpips("alex", publish)
     source, other = noisy_clip(6, 40, 48)  # more than go through at once
     expected = np.mean([plain_lpips("alex", *pair) for pair in zip(source, other, strict=True)])
@@ -137,7 +137,7 @@ def test_the_smallest_frames_have_something_left(net: Net) -> None:
         backbone(torch.zeros(1, 3, least - 1, least - 1))
 
 
-def test_smaller_frames_are_reported_and_left_out(publish: Places) -> None:
+def test_smaller_frames_are_reported_and_left_out(publish: SearchPath) -> None:
     metric = Lpips("alex", publish)
     small = np.zeros((1, 30, 64, 3), np.uint8)
     assert metric.measure(small, small) == {}

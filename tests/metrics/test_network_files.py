@@ -12,7 +12,7 @@ import pytest
 
 from sweettok_cli.metrics import NotMeasured
 from sweettok_cli.metrics import network_files as finding
-from sweettok_cli.metrics.network_files import PUBLISHED, Places, Published, find
+from sweettok_cli.metrics.network_files import PUBLISHED, Published, SearchPath, find
 
 CONTENT = b"weights" * 1000
 COMMIT = "a" * 40
@@ -75,19 +75,19 @@ def test_the_users_folder_comes_first_under_any_known_name(tmp_path: Path, cache
     (caches / "net.pth").write_bytes(CONTENT)
     for name in ("other-net.pth", "net.pth"):
         (tmp_path / name).write_bytes(CONTENT)
-        assert find(published(), Places(tmp_path, online=False)) == tmp_path / name
+        assert find(published(), SearchPath(tmp_path, online=False)) == tmp_path / name
 
 
 def test_then_what_other_programs_fetched_before(tmp_path: Path, caches: Path) -> None:
     caches.mkdir(parents=True)
     (caches / "net.pth").write_bytes(CONTENT)
-    assert find(published(), Places(tmp_path, online=False)) == caches / "net.pth"
+    assert find(published(), SearchPath(tmp_path, online=False)) == caches / "net.pth"
 
 
 def test_another_file_of_that_name_is_refused(tmp_path: Path) -> None:
     (tmp_path / "net.pth").write_bytes(CONTENT + b"!")
     with pytest.raises(NotMeasured, match=r"net\.pth is not the published net\.pth \(its SHA-256 begins"):
-        find(published(), Places(tmp_path))
+        find(published(), SearchPath(tmp_path))
 
 
 def test_python_packages_that_contain_it_are_not_imported(
@@ -101,29 +101,29 @@ def test_python_packages_that_contain_it_are_not_imported(
     (tmp_path / "heads-1.0.dist-info" / "METADATA").write_text("Name: heads\nVersion: 1.0\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     file = published(shipped_in=(("no-such-package", "net.pth"), ("heads", "heads/net.pth")))
-    assert find(file, Places(online=False)) == package / "net.pth"
+    assert find(file, SearchPath(online=False)) == package / "net.pth"
 
 
 def test_what_is_fetched_is_kept_and_said(server: str, caches: Path) -> None:
     said: list[str] = []
     file = published(f"{server}/net.pth")
-    assert find(file, Places(announce=said.append)) == caches / "net.pth"
+    assert find(file, SearchPath(announce=said.append)) == caches / "net.pth"
     assert (caches / "net.pth").read_bytes() == CONTENT
     assert said == [f"Fetching net.pth (7000 bytes) from {server}/net.pth."]
-    find(file, Places(online=False))
+    find(file, SearchPath(online=False))
 
 
 @pytest.mark.parametrize("path", ["/none", "/cut"])
 def test_what_cannot_be_fetched_is_not_measured(server: str, caches: Path, path: str) -> None:
     with pytest.raises(NotMeasured, match=rf"{path}.*--features"):
-        find(published(server + path), Places())
+        find(published(server + path), SearchPath())
     assert not list(caches.glob("*"))
 
 
 def test_a_changed_file_on_the_network_is_not_kept(server: str, caches: Path) -> None:
     file = Published(("net.pth",), "0" * 64, 7000, "MIT", f"{server}/net.pth")
     with pytest.raises(NotMeasured, match=r"does not give the published net\.pth"):
-        find(file, Places())
+        find(file, SearchPath())
     assert not list(caches.glob("*"))
 
 
@@ -135,11 +135,11 @@ def test_offline_says_what_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
         "(7000 bytes) and put it into a folder that you name with --features."
     )
     with pytest.raises(NotMeasured) as error:
-        find(published(), Places(online=False))
+        find(published(), SearchPath(online=False))
     assert str(error.value) == expected
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(NotMeasured) as error:
-        find(published(), Places())
+        find(published(), SearchPath())
     assert str(error.value) == expected
 
 
@@ -149,18 +149,18 @@ def test_the_hub_gives_it_at_the_pinned_commit(
 ) -> None:
     monkeypatch.setattr(finding, "endpoint", lambda: server)
     file = published(hub=(kind, f"owner/a-{kind}", COMMIT, "folder/net.pth"))
-    path = find(file, Places())
+    path = find(file, SearchPath())
     assert path.read_bytes() == CONTENT
     assert path.name == "net.pth"
     assert COMMIT in path.parts
-    assert find(file, Places(online=False)) == path
+    assert find(file, SearchPath(online=False)) == path
 
 
 def test_a_hub_out_of_reach_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "endpoint", lambda: "http://127.0.0.1:9")
     file = published(hub=("model", "owner/repository", COMMIT, "net.pth"))
     with pytest.raises(NotMeasured, match=r"^net\.pth cannot be fetched: .* cannot be reached .*; fetch"):
-        find(file, Places())
+        find(file, SearchPath())
 
 
 def test_every_published_file_is_pinned() -> None:

@@ -133,7 +133,7 @@ def test_quantizer_losses(run: Run) -> None:
     assert sum(q.codebook_loss.item() for q in parts) == pytest.approx(
         scalars["stage1:commitment_loss"], abs=1e-6
     )
-    assert sum(q.encoder_loss.item() for q in parts) == pytest.approx(
+    assert sum(q.commitment_loss.item() for q in parts) == pytest.approx(
         scalars["stage1:codebook_loss"], abs=1e-6
     )
 

@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
+from reconstruction import reconstructed
+from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.pipeline import video as pipeline
-from sweettok_cli.pipeline.video import check_match, decode_video, encode_video, iterate_reconstruction
+from sweettok_cli.pipeline.decode import decode_video
+from sweettok_cli.pipeline.encode import encode_video
+from sweettok_cli.pipeline.reconstruct import reconstruct_frames
 from sweettok_cli.tokens import read_tokens, write_tokens
+from sweettok_cli.tokens.description import check_match
 from sweettok_cli.video import VideoReader, VideoWriter, probe, write_image
 
 CLIP = "intel-iot-devkit+sample-videos__001.mp4"
@@ -54,7 +58,7 @@ def test_the_real_clip_comes_back_as_the_model_decodes_it(tmp_path: Path, exampl
     decode_video(encode_video(examples / CLIP, tokenizer), tokenizer, tmp_path / "b.mp4", crf=0)
     source, decoded = frames_of(examples / CLIP), frames_of(tmp_path / "b.mp4")
     assert source.shape == decoded.shape
-    expected = np.stack([pair.decoded for pair in iterate_reconstruction(examples / CLIP, tokenizer)])
+    expected = np.stack([decoded for _, decoded in reconstructed(examples / CLIP, tokenizer)])
     assert np.abs(decoded.astype(int) - expected).mean() < 2
     # The blocks are coarse, but they are of this clip.
     assert np.abs(decoded.astype(int) - source).mean() < 20
@@ -74,7 +78,7 @@ def test_clips_go_through_the_model_in_batches(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.arrays[name], two.arrays[name])
 
 
-def test_overlapping_clips_cross_fade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overlapping_clips_cross_fade(tmp_path: Path) -> None:
     tokenizer = BlockTokenizer()
     source = film(tmp_path / "a.mp4", 43)
     tokens = encode_video(source, tokenizer, overlap=4)
@@ -82,16 +86,14 @@ def test_overlapping_clips_cross_fade(tmp_path: Path, monkeypatch: pytest.Monkey
     decode_video(tokens, tokenizer, tmp_path / "b.mp4", crf=0)
     decoded = frames_of(tmp_path / "b.mp4")
     assert len(decoded) == 43
-    pairs = list(iterate_reconstruction(source, tokenizer, overlap=4))
+    pairs = reconstructed(source, tokenizer, overlap=4)
     assert len(pairs) == 43
-    np.testing.assert_array_equal(np.stack([pair.source for pair in pairs]), frames_of(source))
-    assert np.abs(decoded.astype(int) - np.stack([pair.decoded for pair in pairs])).mean() < 2
+    np.testing.assert_array_equal(np.stack([before for before, _ in pairs]), frames_of(source))
+    assert np.abs(decoded.astype(int) - np.stack([after for _, after in pairs])).mean() < 2
     # Frames 13 to 16 are in two clips: the grey of the first, constant by then, fades into the second's.
-    grey = np.stack([pair.decoded for pair in pairs])[:, 60, 80, 0].astype(int)
+    grey = np.stack([after for _, after in pairs])[:, 60, 80, 0].astype(int)
     assert grey[12] < grey[14] < grey[16]
-    monkeypatch.setattr(pipeline, "soften_seams", lambda clips: clips)
-    hard = np.stack([pair.decoded for pair in iterate_reconstruction(source, tokenizer)])
-    hard = hard[:, 60, 80, 0]
+    hard = np.stack([after for _, after in reconstructed(source, tokenizer)])[:, 60, 80, 0]
     assert hard[12] == hard[14] == hard[16]
 
 
@@ -103,14 +105,11 @@ def test_an_overlap_as_long_as_a_clip_is_refused(tmp_path: Path) -> None:
 def test_reconstruction_pairs_every_frame(tmp_path: Path) -> None:
     source = film(tmp_path / "a.mp4", 20)
     counted: list[int] = []
-    pairs = list(
-        iterate_reconstruction(
-            source, BlockTokenizer(1), on_arrays=lambda arrays: counted.append(arrays["spatial"].shape[1])
-        )
+    pairs = reconstructed(
+        source, BlockTokenizer(1), on_arrays=lambda arrays: counted.append(arrays["spatial"].shape[1])
     )
     assert counted == [64, 64]
-    np.testing.assert_array_equal(np.stack([pair.source for pair in pairs]), frames_of(source))
-    assert pairs[3].time == Fraction(3 * 1001, 30000)
+    np.testing.assert_array_equal(np.stack([before for before, _ in pairs]), frames_of(source))
 
 
 def test_an_image_goes_through_the_spatial_half(tmp_path: Path) -> None:
@@ -125,8 +124,8 @@ def test_an_image_goes_through_the_spatial_half(tmp_path: Path) -> None:
     write_tokens(tmp_path / "a.npz", tokens)
     decode_video(read_tokens(tmp_path / "a.npz"), tokenizer, tmp_path / "b.png")
     np.testing.assert_array_equal(frames_of(tmp_path / "b.png")[0], rgb)
-    (pair,) = iterate_reconstruction(tmp_path / "a.png", tokenizer)
-    np.testing.assert_array_equal(pair.decoded, rgb)
+    ((_, decoded),) = reconstructed(tmp_path / "a.png", tokenizer)
+    np.testing.assert_array_equal(decoded, rgb)
 
 
 def test_times_of_a_varying_rate_come_back(tmp_path: Path) -> None:
@@ -153,16 +152,16 @@ def test_other_weights_and_other_layouts_are_refused(tmp_path: Path) -> None:
 class Failing(BlockTokenizer):
     """Breaks on the second batch."""
 
-    def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+    def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
         if self.batches:
             raise RuntimeError("device lost")
-        return super().encode_clips(clips)
+        return super().encode_batch(clips)
 
-    def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
+    def decode_batch(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Tensor:
         if self.batches:
             raise RuntimeError("device lost")
         self.batches.append(())
-        return super().decode_clips(arrays, height, width)
+        return super().decode_batch(tokens, height, width)
 
 
 def test_errors_leave_no_file_and_no_thread(tmp_path: Path) -> None:
@@ -170,7 +169,7 @@ def test_errors_leave_no_file_and_no_thread(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="device lost"):
         encode_video(source, Failing(1))
     with pytest.raises(RuntimeError, match="device lost"):
-        list(iterate_reconstruction(source, Failing(1)))
+        reconstructed(source, Failing(1))
     with pytest.raises(RuntimeError, match="device lost"):
         decode_video(encode_video(source, BlockTokenizer()), Failing(1), tmp_path / "b.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
@@ -178,9 +177,10 @@ def test_errors_leave_no_file_and_no_thread(tmp_path: Path) -> None:
 
 
 def test_a_reconstruction_may_be_left_early(tmp_path: Path) -> None:
-    pairs = iterate_reconstruction(film(tmp_path / "a.mp4", 17 * 6), BlockTokenizer(1))
-    next(iter(pairs))
-    pairs.close()  # type: ignore[attr-defined]
+    with VideoReader(film(tmp_path / "a.mp4", 17 * 6)) as reader:
+        pairs = reconstruct_frames((frame.rgb for frame in reader), reader.info, BlockTokenizer(1))
+        next(pairs)
+        pairs.close()
     assert "read-ahead" not in {thread.name for thread in threading.enumerate()}
 
 

@@ -8,16 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reconstruction import reconstructed
 from running_tokenizer import RunningTokenizer
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.pipeline.video import (
-    decode_frames,
-    decode_video,
-    encode_array,
-    encode_video,
-    iterate_reconstruction,
-)
+from sweettok_cli.models.common.tokenizer import decode_frames
+from sweettok_cli.pipeline.decode import decode_video
+from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import read_tokens, token_cost, write_tokens
 from sweettok_cli.video import VideoWriter, probe
 
@@ -47,7 +44,7 @@ def grey_video(frames: int, height: int = 20, width: int = 24) -> np.ndarray:
 )
 def test_any_length_comes_back_exactly(frames: int, pieces: list[int], latents: bool) -> None:
     tokenizer, video = RunningTokenizer(latents), grey_video(frames)
-    tokens = encode_array(video, tokenizer, rate=Fraction(24))
+    tokens = tokenizer.encode(video)
     tokens.check()
     steps = 1 + -(-(frames - 1) // 4)
     (array,) = tokens.arrays.values()
@@ -85,17 +82,16 @@ def test_files_go_through(tmp_path: Path) -> None:
     assert probe(tmp_path / "b.mp4").frames == 41
     decode_video(stored, tokenizer, tmp_path / "b.npy")
     exact = np.load(tmp_path / "b.npy")
-    pairs = list(iterate_reconstruction(tmp_path / "a.mp4", tokenizer))
-    assert np.array_equal(exact, np.stack([pair.decoded for pair in pairs]))
+    pairs = reconstructed(tmp_path / "a.mp4", tokenizer)
+    assert np.array_equal(exact, np.stack([decoded for _, decoded in pairs]))
     assert np.abs(exact.astype(int) - video).max() <= 3  # what H.264's colours cost
-    assert [pair.time for pair in pairs] == [Fraction(n, 25) for n in range(41)]
-    assert np.abs(np.stack([pair.source for pair in pairs]).astype(int) - video).max() <= 3
+    assert np.abs(np.stack([source for source, _ in pairs]).astype(int) - video).max() <= 3
 
 
 def test_two_streams_at_once_do_not_meet() -> None:
     tokenizer = RunningTokenizer()
     one, two = grey_video(40), 255 - grey_video(40)
-    first, second = (encode_array(video, tokenizer, rate=Fraction(24)) for video in (one, two))
+    first, second = (tokenizer.encode(video) for video in (one, two))
     mixed = list(zip(decode_frames(first, tokenizer), decode_frames(second, tokenizer), strict=True))
     assert np.array_equal([a for a, _ in mixed], one)
     assert np.array_equal([b for _, b in mixed], two)
@@ -103,7 +99,7 @@ def test_two_streams_at_once_do_not_meet() -> None:
 
 def test_streams_do_not_overlap() -> None:
     with pytest.raises(SweettokError, match=r"reads The video as one stream, .*; leave out --overlap"):
-        encode_array(grey_video(40), RunningTokenizer(), rate=Fraction(24), overlap=2)
+        RunningTokenizer().encode(grey_video(40), overlap=2)
 
 
 def test_a_stream_of_another_length_is_refused() -> None:
@@ -119,7 +115,7 @@ def test_memory_does_not_grow_with_the_length() -> None:
 
     def peak(frames: int) -> int:
         frame = np.zeros((256, 256, 3), np.uint8)
-        tokens = encode_array(np.broadcast_to(frame, (frames, *frame.shape)), tokenizer, rate=Fraction(24))
+        tokens = tokenizer.encode(np.broadcast_to(frame, (frames, *frame.shape)))
         tracemalloc.start()
         for _ in decode_frames(tokens, tokenizer):
             pass

@@ -14,10 +14,9 @@ from small_network import small_config, small_network, word_prior
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import sha256_file
-from sweettok_cli.models.sweettok.folder import load_model_folder, read_words, save_model_folder
+from sweettok_cli.models.sweettok.folder import StoredModel, read_model, read_words, save_model_folder
 from sweettok_cli.models.sweettok.network import SweetTok
-from sweettok_cli.storage import model_folder
-from sweettok_cli.storage.model_folder import ModelHeader, read_header
+from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.training.network import Network, export_model
 from sweettok_cli.zoo import local
 from sweettok_cli.zoo.local import find_model, shipped_models
@@ -34,18 +33,22 @@ def folder(network: SweetTok, tmp_path: Path) -> Path:
     return tmp_path / "trial"
 
 
+def load(folder: Path) -> StoredModel:
+    return read_folder(folder, read_model)
+
+
 def change_config(folder: Path, **changes: object) -> None:
     path = folder / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 def test_what_is_saved_is_loaded(folder: Path, network: SweetTok) -> None:
-    stored = load_model_folder(folder)
-    assert (stored.header.name, stored.config) == ("trial", small_config())
-    assert stored.header.weights_sha256 == sha256_file(folder / "model.safetensors")
-    state = network.state_dict()
-    assert stored.state.keys() == state.keys()
-    for name, value in stored.state.items():
+    stored, header = load(folder), ModelFolder(folder).header
+    assert (header.name, stored.config) == ("trial", small_config())
+    assert header.weights_sha256 == sha256_file(folder / "model.safetensors")
+    state, found = network.state_dict(), stored.network.state_dict()
+    assert found.keys() == state.keys()
+    for name, value in found.items():
         rounded = state[name].half().float() if state[name].is_floating_point() else state[name]
         assert value.equal(rounded) and value.dtype == state[name].dtype, name
     words = word_prior()
@@ -54,7 +57,7 @@ def test_what_is_saved_is_loaded(folder: Path, network: SweetTok) -> None:
         assert (ours.modifiers, ours.heads) == (theirs.modifiers, theirs.heads)
         assert (ours.edges == theirs.edges).all()
         assert abs(ours.vectors - theirs.vectors).max() < 2e-3
-    assert stored.network().state_dict().keys() == state.keys()
+    assert all(not t.is_meta for t in (*stored.network.parameters(), *stored.network.buffers()))
 
 
 def test_weights_are_stored_in_half_precision(folder: Path, network: SweetTok) -> None:
@@ -72,14 +75,14 @@ def test_files_are_what_the_format_says(folder: Path) -> None:
     ]
     config = json.loads((folder / "config.json").read_text())
     assert config["format"] == "sweettok-model" and config["version"] == 1 and "source" not in config
-    header = read_header(folder)
+    header = ModelFolder(folder).header
     assert (header.family, header.name) == ("sweettok", "trial") and header.config == config["config"]
-    assert read_words(folder)["temporal"]["heads"][2] == "motion-head-2"
+    assert read_words(ModelFolder(folder))["temporal"]["heads"][2] == "motion-head-2"
 
 
 def test_saving_again_replaces(folder: Path, network: SweetTok) -> None:
     save_model_folder(folder, network, word_prior(), name="other")
-    assert load_model_folder(folder).header.name == "other"
+    assert ModelFolder(folder).header.name == "other"
     assert len(list(folder.iterdir())) == 3
 
 
@@ -125,7 +128,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
 def test_damage_is_one_sentence(folder: Path, damage: Callable[[Path], None], words: str) -> None:
     damage(folder)
     with pytest.raises(SweettokError, match=words) as caught:
-        load_model_folder(folder)
+        load(folder)
     assert re.search(r"(again|upgrade it|another folder)\.$", str(caught.value))
 
 
@@ -135,37 +138,31 @@ def test_weights_of_another_network_are_refused(folder: Path) -> None:
     save_file(state, folder / "model.safetensors")
     change_config(folder, weights_sha256=sha256_file(folder / "model.safetensors"))
     with pytest.raises(SweettokError, match="do not fit its configuration"):
-        load_model_folder(folder).network()
+        load(folder)
 
 
-def test_reader_caught_while_files_are_replaced_reads_again(
-    folder: Path, network: SweetTok, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A new configuration beside the old weights, until the reader has failed once."""
+def test_reader_caught_while_files_are_replaced_reads_again(folder: Path, network: SweetTok) -> None:
+    """New weights beside the configuration that was read, until the reader has failed once."""
     later = small_network()
     with torch.no_grad():
         later.post_vq_spatial.bias.fill_(7.0)
-    newer = folder.parent / "newer"
-    save_model_folder(newer, later, word_prior())
-    (newer / "config.json").replace(folder / "config.json")
-    original, tries = model_folder._read_weights, []
+    opened = []
 
-    def load(path: Path) -> tuple[ModelHeader, dict[str, torch.Tensor]]:
-        tries.append(path)
-        if len(tries) == 2:
-            (newer / "model.safetensors").replace(folder / "model.safetensors")
-        return original(path)
+    def read(model: ModelFolder) -> StoredModel:
+        opened.append(model)
+        if len(opened) == 1:
+            save_model_folder(folder, later, word_prior())
+        return read_model(model)
 
-    monkeypatch.setattr(model_folder, "_read_weights", load)
-    stored = load_model_folder(folder)
-    assert len(tries) == 2
-    assert stored.state["post_vq_spatial.bias"][0] == 7.0
-    assert stored.header.weights_sha256 == sha256_file(folder / "model.safetensors")
+    stored = read_folder(folder, read)
+    assert len(opened) == 2
+    assert stored.network.post_vq_spatial.bias[0] == 7.0
+    assert opened[1].header.weights_sha256 == sha256_file(folder / "model.safetensors")
 
 
 def test_exported_model_is_found_again(network: SweetTok, tmp_path: Path) -> None:
     export_model(tmp_path / "run" / "model", Network(network, small_config(), word_prior()), network, "first")
-    assert load_model_folder(tmp_path / "run" / "model").header.name == "first"
+    assert ModelFolder(tmp_path / "run" / "model").header.name == "first"
 
 
 def test_shipped_models_go_by_name(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
-from sweettok_cli.video.clips import cut, cut_stream
 
 WORDS = {"spatial": [1024, 1024, 4096], "temporal": [256, 256, 8]}
 
@@ -58,22 +57,3 @@ def test_sizes_off_the_grid_are_refused() -> None:
 def test_a_clip_begins_with_its_first_frame_that_is_new(overlap: int, expected: list[int]) -> None:
     spec = TokenizerSpec("short", clip_frames=5)
     assert [frame for frame in range(18) if spec.begins_clip(frame, overlap)] == expected
-    fresh = [clip.valid for clip in cut(frames(18), 5, overlap)]
-    assert [int(start) for start in np.cumsum([0, *fresh[:-1]])] == expected
-
-
-@pytest.mark.parametrize(("count", "padded"), [(1, 1), (2, 5), (5, 5), (9, 9), (10, 13), (17, 17), (18, 21)])
-def test_pieces_of_a_stream_are_whole_steps(count: int, padded: int) -> None:
-    spec = TokenizerSpec("v1.1", layout=GridTokens(4, 8), stream_frames=8)
-    pieces = list(cut_stream(frames(count), 8, 4))
-    assert sum(len(piece.frames) for piece in pieces) == padded == spec.stream_length(count)
-    assert [len(piece.frames) for piece in pieces[:2]] == [1, min(8, padded - 1)][: len(pieces)]
-    shown = [int(value) for piece in pieces for value in piece.frames[: piece.valid, 0, 0, 0]]
-    assert shown == list(range(count))
-    assert (pieces[-1].frames[pieces[-1].valid :] == count - 1).all()
-    assert [frame for frame in range(count) if spec.begins_clip(frame)] == [0, *range(1, count, 8)]
-
-
-def test_pieces_that_are_not_whole_steps_are_refused() -> None:
-    with pytest.raises(ValueError, match="not whole multiples of 4"):
-        next(cut_stream(frames(3), 10, 4))

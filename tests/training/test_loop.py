@@ -16,7 +16,8 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.sweettok.folder import load_model_folder
+from sweettok_cli.models.sweettok.folder import read_model
+from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.training import checkpoint, loop
 from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.network import make_network
@@ -247,10 +248,10 @@ def test_resume_needs_no_exported_weights(tiny: Recipe, clips: Path, prior: Path
     (model / "model.safetensors").write_bytes(b"of another step")
     (out / ".model.partial").mkdir()
     with pytest.raises(SweettokError, match="not the file"):
-        load_model_folder(model)
+        read_model(ModelFolder(model))
     recipe = dataclasses.replace(tiny, steps=4)
     assert run(recipe, clips, out, None, resume=True)["step"] == 4
-    load_model_folder(model)
+    read_model(ModelFolder(model))
     assert not (out / ".model.partial").exists()
 
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.training.optimizer import AveragedWeights, learning_rate, make_optimizer, run_progress
+from sweettok_cli.training.ema import EMA
+from sweettok_cli.training.optimizer import learning_rate, make_optimizer, run_progress
 from sweettok_cli.training.recipe import Recipe
 
 
@@ -58,7 +59,7 @@ def test_factors_follow_the_longest_start_of_a_name() -> None:
 def test_average_follows_the_published_decay() -> None:
     net = nn.Linear(1, 1, bias=False)
     nn.init.constant_(net.weight, 1.0)
-    averaged, expected = AveragedWeights(net, 0.5), 1.0
+    averaged, expected = EMA(net, 0.5), 1.0
     for step in range(12):
         nn.init.constant_(net.weight, float(step))
         averaged.update(net, step)

@@ -9,10 +9,16 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.words.counts import RankedWord, WordCounts
 
 CODEBOOKS = {"spatial": [4, 4, 3], "temporal": [2, 2, 5]}
+WORDS = {
+    "adjectives": ["red", "old", "wet", "big"],
+    "nouns": ["cat", "sea", "sky"],
+    "adverbs": ["up", "fast"],
+    "verbs": ["a", "b", "c", "d", "run"],
+}
 
 
 def counted() -> WordCounts:
-    counts = WordCounts(CODEBOOKS)
+    counts = WordCounts(CODEBOOKS, WORDS)
     counts.add(
         {
             "spatial": np.array([[[0, 1, 2], [0, 3, 2]], [[0, 1, 2], [1, 0, 1]]], np.uint16),
@@ -43,24 +49,18 @@ def test_use_and_perplexity() -> None:
     shares = np.array([4, 3, 1]) / 8
     assert use["adjectives"].perplexity == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))
     assert use["verbs"].perplexity == pytest.approx(1)
-    even = WordCounts({"spatial": [6, 6, 1]})
+    even = WordCounts({"spatial": [6, 6, 1]}, {"adjectives": list("abcdef"), "nouns": ["g"]})
     even.add({"spatial": np.stack([np.arange(6), np.arange(6), np.zeros(6, int)], axis=1)})
     assert even.use()["adjectives"].perplexity == pytest.approx(6)
 
 
 def test_nothing_counted_is_no_use() -> None:
-    use = WordCounts(CODEBOOKS).use()["nouns"]
+    use = WordCounts(CODEBOOKS, WORDS).use()["nouns"]
     assert (use.used, use.use, use.perplexity) == (0, 0.0, 0.0)
 
 
 def test_ranking_is_by_count_then_list_order_and_leaves_out_absent_words() -> None:
-    words = {
-        "adjectives": ["red", "old", "wet", "big"],
-        "nouns": ["cat", "sea", "sky"],
-        "adverbs": ["up", "fast"],
-    }
-    words["verbs"] = ["a", "b", "c", "d", "run"]
-    ranking = counted().ranking(words)
+    ranking = counted().ranking()
     assert ranking["adjectives"] == [
         RankedWord("red", 4, 0.5),
         RankedWord("old", 3, 0.375),
@@ -68,33 +68,27 @@ def test_ranking_is_by_count_then_list_order_and_leaves_out_absent_words() -> No
     ]
     assert [word.word for word in ranking["nouns"]] == ["sky", "sea"]
     assert ranking["verbs"] == [RankedWord("run", 1, 1.0)]
-    assert [len(part) for part in counted().ranking(words, top=1).values()] == [1, 1, 1, 1]
+    assert [len(part) for part in counted().ranking(top=1).values()] == [1, 1, 1, 1]
 
 
 def test_ties_keep_the_order_of_the_list() -> None:
-    counts = WordCounts({"spatial": [1, 1, 200]})
+    names = [f"w{number}" for number in range(200)]
+    counts = WordCounts({"spatial": [1, 1, 200]}, {"adjectives": ["plain"], "nouns": names})
     heads = np.concatenate([np.arange(200), np.arange(0, 200, 3), np.arange(0, 200, 5)])
     counts.add({"spatial": np.stack([0 * heads, 0 * heads, heads], 1)})
-    names = [f"w{number}" for number in range(200)]
-    ranking = counts.ranking({"adjectives": ["plain"], "nouns": names})
+    ranking = counts.ranking()
     expected = sorted(range(200), key=lambda number: (-(number % 3 == 0) - (number % 5 == 0), number))
     assert [word.word for word in ranking["nouns"]] == [names[number] for number in expected]
 
 
 def test_word_lists_of_another_model_are_refused() -> None:
-    words = {
-        "adjectives": ["red"],
-        "nouns": ["cat", "sea", "sky"],
-        "adverbs": ["up", "fast"],
-        "verbs": ["a"] * 5,
-    }
     with pytest.raises(SweettokError, match="1 adjectives, the tokens were made with 4"):
-        counted().ranking(words)
+        WordCounts(CODEBOOKS, {**WORDS, "adjectives": ["red"]})
     with pytest.raises(SweettokError, match="0 adjectives"):
-        counted().ranking({})
+        WordCounts(CODEBOOKS, {})
 
 
 @pytest.mark.parametrize("codebooks", [{"indices": [8192]}, {"spatial": [4, 5, 3]}, {"spatial": [4]}])
 def test_only_language_codebooks_have_words(codebooks: dict[str, list[int]]) -> None:
     with pytest.raises(SweettokError, match="name no words"):
-        WordCounts(codebooks)
+        WordCounts(codebooks, WORDS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sweettok_cli.tokens import TokenMeta, Tokens
-from sweettok_cli.words.counts import WordCounts, telling_words
+from sweettok_cli.words.counts import WordCounts
 from sweettok_cli.words.overlay import WordMap, clip_of
 
 CODEBOOKS = {"spatial": (6, 6, 6), "temporal": (3, 3, 4)}
@@ -41,6 +41,12 @@ def make_tokens(width: int = 150, height: int = 100, clips: int = 2, image: bool
     return Tokens(arrays, meta)
 
 
+def word_map(tokens: Tokens, region: int = 64) -> WordMap:
+    counts = WordCounts(CODEBOOKS, LISTS)
+    counts.add(tokens.arrays)
+    return WordMap(tokens, counts, region)
+
+
 def grid(tokens: Tokens, half: str, clip: int) -> np.ndarray:
     """A view of one clip's tokens as rows and columns."""
     side = 16 if half == "spatial" else 8
@@ -54,11 +60,11 @@ def test_every_tile_has_the_words_of_its_own_tokens() -> None:
             number = 3 * row + column
             grid(tokens, "spatial", 1)[4 * row : 4 * row + 4, 4 * column : 4 * column + 4] = number
             grid(tokens, "temporal", 1)[8 * row : 8 * row + 8, 8 * column : 8 * column + 8, :2] = number % 3
-    regions = WordMap(tokens, LISTS, 64).regions(1)
+    regions = word_map(tokens).regions(1)
     assert [region.words["nouns"] for region in regions] == [f"noun{number}" for number in range(6)]
     assert [region.words["adjectives"] for region in regions] == [f"adjective{n}" for n in range(6)]
     assert [region.words["adverbs"] for region in regions] == [f"adverb{n % 3}" for n in range(6)]
-    assert {region.words["nouns"] for region in WordMap(tokens, LISTS, 64).regions(0)} == {"noun0"}
+    assert {region.words["nouns"] for region in word_map(tokens).regions(0)} == {"noun0"}
     boxes = [(region.left, region.top, region.width, region.height) for region in regions]
     assert boxes[0] == (0, 0, 64, 64) and boxes[-1] == (128, 64, 22, 36)
 
@@ -68,21 +74,21 @@ def test_of_equally_frequent_words_the_rarer_one_leads() -> None:
     tile = grid(tokens, "spatial", 0)[:4, :4]
     tile[:2, :, 2], tile[2:, :, 2] = 3, 5
     grid(tokens, "spatial", 0)[4:, :, 2] = 3
-    regions = WordMap(tokens, LISTS, 64).regions(0)
+    regions = word_map(tokens).regions(0)
     assert [region.words["nouns"] for region in regions[:2]] == ["noun5", "noun0"]
     tile[3, 3, 2] = 3
-    assert WordMap(tokens, LISTS, 64).regions(0)[0].words["nouns"] == "noun3"
+    assert word_map(tokens).regions(0)[0].words["nouns"] == "noun3"
 
 
 def test_regions_outside_the_frame_are_left_out_and_one_may_hold_it_all() -> None:
-    regions = WordMap(make_tokens(width=64, height=64), LISTS, 64).regions(0)
+    regions = word_map(make_tokens(width=64, height=64)).regions(0)
     assert len(regions) == 1
-    whole = WordMap(make_tokens(), LISTS, 256).regions(0)
+    whole = word_map(make_tokens(), 256).regions(0)
     assert [(region.width, region.height) for region in whole] == [(150, 100)]
 
 
 def test_a_picture_has_no_words_of_motion() -> None:
-    regions = WordMap(make_tokens(image=True), LISTS, 64).regions(0)
+    regions = word_map(make_tokens(image=True)).regions(0)
     assert set(regions[0].words) == {"adjectives", "nouns"}
 
 
@@ -94,18 +100,3 @@ def test_a_frame_belongs_to_the_first_clip_that_holds_it(overlap: int, frame: in
     meta = make_tokens(clips=9).meta
     changed = TokenMeta(**{**vars(meta), "overlap": overlap})
     assert clip_of(changed, frame) == clip
-
-
-def test_a_word_that_all_name_alike_tells_nothing() -> None:
-    files = []
-    for first, second in ((4, 0), (0, 4), (0, 0)):
-        counts = WordCounts(CODEBOOKS)
-        counts.counts["nouns"][:3] = 8, first, second
-        files.append(counts)
-    one, two, three = telling_words(files, LISTS, 2)
-    assert [(word.word, word.count) for word in one["nouns"]] == [("noun1", 4)]
-    assert one["nouns"][0].lift == pytest.approx((4 / 12) / (4 / 32))
-    assert [word.word for word in two["nouns"]] == ["noun2"]
-    assert [word.word for word in three["nouns"]] == ["noun0"]
-    assert one["verbs"] == []
-    assert telling_words([], LISTS, 2) == []

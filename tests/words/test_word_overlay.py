@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_word_map import LISTS, make_tokens
+from test_word_map import make_tokens, word_map
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader, VideoWriter, write_image
-from sweettok_cli.words.overlay import MOVING, WordMap, WordOverlay, write_overlay
+from sweettok_cli.words.overlay import MOVING, WordOverlay, write_overlay
 
 GREY = 100
 
@@ -35,7 +35,7 @@ def film(path: Path, frames: list[np.ndarray]) -> Path:
 
 
 def test_words_lie_in_their_regions_and_motion_only_where_it_moves() -> None:
-    overlay = WordOverlay(WordMap(make_tokens(), LISTS, 64))
+    overlay = WordOverlay(word_map(make_tokens()))
     assert (overlay.width, overlay.height) == (412, 276)
     (picture,) = list(overlay.draw(0, still(1)))
     assert picture.shape == (276, 412, 3)
@@ -62,7 +62,7 @@ def test_a_large_frame_is_not_enlarged_beyond_what_players_take() -> None:
     large = type(meta)(
         **{**vars(meta), "width": 1900, "height": 1000, "padded_width": 1920, "padded_height": 1024}
     )
-    overlay = WordOverlay(WordMap(type(make_tokens())(make_tokens().arrays, large), LISTS, 64))
+    overlay = WordOverlay(word_map(type(make_tokens())(make_tokens().arrays, large)))
     assert max(overlay.width, overlay.height) <= 1920
 
 
@@ -70,7 +70,7 @@ def test_the_video_has_the_length_and_rate_of_the_source(tmp_path: Path) -> None
     source = film(tmp_path / "clip.mp4", still(34, moving=True))
     seen: list[tuple[int, int | None]] = []
     write_overlay(
-        WordMap(make_tokens(), LISTS, 64),
+        word_map(make_tokens()),
         source,
         tmp_path / "words.mp4",
         on_progress=lambda done, of: seen.append((done, of)),
@@ -85,13 +85,13 @@ def test_the_video_has_the_length_and_rate_of_the_source(tmp_path: Path) -> None
 def test_a_source_of_another_length_leaves_nothing(tmp_path: Path, count: int) -> None:
     source = film(tmp_path / "clip.mp4", still(count))
     with pytest.raises(SweettokError, match="is not what these tokens were made from"):
-        write_overlay(WordMap(make_tokens(), LISTS, 64), source, tmp_path / "words.mp4")
+        write_overlay(word_map(make_tokens()), source, tmp_path / "words.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
 def test_a_picture_becomes_a_picture_and_no_video_fits_it(tmp_path: Path) -> None:
     write_image(tmp_path / "clip.png", still(1)[0])
-    words = WordMap(make_tokens(image=True), LISTS, 64)
+    words = word_map(make_tokens(image=True))
     write_overlay(words, tmp_path / "clip.png", tmp_path / "words.png")
     with VideoReader(tmp_path / "words.png") as reader:
         assert (reader.info.width, reader.info.height) == (412, 276)

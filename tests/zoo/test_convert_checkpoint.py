@@ -26,7 +26,7 @@ from sweettok_cli.models.vidtok import published as convert_vidtok
 from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.network import VidTok
 from sweettok_cli.storage.checkpoint_file import Checkpoint
-from sweettok_cli.storage.model_folder import read_header, read_weights
+from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.zoo.convert import convert_checkpoint, model_name
 from tests.parity.rule import Case, case_folder
 from tests.published_files import (
@@ -67,7 +67,8 @@ def test_vidtok_settings_are_told_from_the_tensors(tmp_path: Path, kind: str) ->
     header = convert_checkpoint(file, family, folder=tmp_path / "model")
     assert VidTokConfig(**header.config) == config
     assert (header.name, header.family) == ("vidtok-trial", f"vidtok-{config.regularizer}")
-    stored_header, stored = read_weights(tmp_path / "model")
+    model = ModelFolder(tmp_path / "model")
+    stored_header, stored = model.header, model.state()
     assert stored_header == header
     assert stored.keys() == given.keys() and all(stored[name].equal(given[name]) for name in given)
     assert {tensor.dtype for tensor in stored.values()} == {torch.float32}
@@ -96,7 +97,7 @@ def test_the_source_is_recorded(tmp_path: Path, state: dict[str, Tensor]) -> Non
     file = save_lightning(tmp_path / "trial.ckpt", {f"module.{n}": t for n, t in {**state, **extra}.items()})
     origin = {"repository": "someone/models", "file": "checkpoints/trial.ckpt"}
     convert_checkpoint(file, "vidtok", name="mine", folder=tmp_path / "model", source=origin)
-    header = read_header(tmp_path / "model")
+    header = ModelFolder(tmp_path / "model").header
     assert header.name == "mine"
     source = dict(header.source)
     assert source.pop("converter").startswith("sweettok ")
@@ -297,6 +298,11 @@ def test_the_average_takes_the_proxy_codebook_of_the_weights() -> None:
     assert state["a"].item() == 1 and state["pixel_codebook.embeddings"].equal(torch.ones(3, 2))
 
 
+def name_of_a_whole_model(model: ModelFolder) -> str:
+    assert model.state()
+    return model.header.name
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("there", [False, True])
 def test_killed_at_any_moment_the_same_command_succeeds(tmp_path: Path, there: bool) -> None:
@@ -320,8 +326,8 @@ def test_killed_at_any_moment_the_same_command_succeeds(tmp_path: Path, there: b
             time.sleep(0.0005)
         assert process.wait() in (0, -signal.SIGKILL)
         if folder.exists():
-            assert read_weights(folder)[0].name in ("before", "omnitokenizer-imagenet-ucf")
+            assert read_folder(folder, name_of_a_whole_model) in ("before", "omnitokenizer-imagenet-ucf")
     subprocess.run(command, check=True, capture_output=True)
     assert [path.name for path in folder.parent.iterdir()] == ["omni"]
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
-    assert read_weights(folder)[0].name == "omnitokenizer-imagenet-ucf"
+    assert read_folder(folder, name_of_a_whole_model) == "omnitokenizer-imagenet-ucf"

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from hub_server import TOKEN, HubServer
 from small_converter import model_files
+from small_models import SAVE
 
-from sweettok_cli.storage.model_folder import ModelHeader, read_header
-from sweettok_cli.tokens.meta import FAMILIES
+from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.zoo.push import model_card
 
 SOURCE = {"repository": "microsoft/VidTok", "path": "checkpoints/a.ckpt", "weights_license": "MIT"}
@@ -61,15 +61,15 @@ def test_what_is_pushed_is_pulled(hub: HubServer, folder: Path, tmp_path: Path) 
     assert files["model.safetensors"] == (folder / "model.safetensors").read_bytes()
     assert files["config.json"] == (folder / "config.json").read_bytes()
     assert sent["made"] == ["README.md"] and not (folder / "README.md").exists()
-    assert files["README.md"].decode() == model_card(read_header(folder), "me/trial")
+    assert files["README.md"].decode() == model_card(ModelFolder(folder), "me/trial")
     # Weights go the way of large files, once, and without the key.
     assert [key for method, path, key in hub.requests if method == "PUT"] == [None]
 
     run(hub, "pull", "me/trial", **home)
     pulled = tmp_path / "home" / "sweettok" / "me--trial"
-    assert read_header(pulled).weights_sha256 == read_header(folder).weights_sha256
-    assert read_header(pulled).source["pulled"]["revision"] == sent["commit"]
-    assert read_header(pulled).source["repository"] == "microsoft/VidTok"
+    assert ModelFolder(pulled).header.weights_sha256 == ModelFolder(folder).header.weights_sha256
+    assert ModelFolder(pulled).header.source["pulled"]["revision"] == sent["commit"]
+    assert ModelFolder(pulled).header.source["repository"] == "microsoft/VidTok"
 
 
 def test_a_branch_and_a_card_of_ones_own(hub: HubServer, folder: Path) -> None:
@@ -134,24 +134,19 @@ def test_without_a_network_it_says_so(hub: HubServer, folder: Path) -> None:
 
 
 def test_a_card_tells_what_is_known(folder: Path) -> None:
-    text = model_card(read_header(folder), "me/trial")
+    text = model_card(ModelFolder(folder), "me/trial")
     assert text.startswith("---\nlicense: mit\nlibrary_name: sweettok\n")
     assert "| converted from | microsoft/VidTok |" in text
-    assert read_header(folder).weights_sha256 in text
+    assert ModelFolder(folder).header.weights_sha256 in text
     assert "sweettok models pull me/trial" in text
     assert "Discrete tokens" in text and "None were measured" in text
 
 
-KINDS = {
-    "sweettok": "Discrete tokens",
-    "omnitokenizer": "Discrete tokens",
-    "vidtok-fsq": "Discrete tokens",
-    "vidtok-kl": "Continuous latents",
-}
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_card_says_what_the_family_stores(family: str, tmp_path: Path) -> None:
-    text = model_card(ModelHeader(tmp_path, "trial", family, "0" * 64, {}), "me/trial")
-    assert f"of the family {family}, stored for sweettok. {KINDS[family]}.\n" in text
-    assert [kind for kind in sorted(set(KINDS.values())) if kind in text] == [KINDS[family]]
+@pytest.mark.parametrize("kind", SAVE)
+def test_a_card_says_what_the_family_stores(kind: str, tmp_path: Path) -> None:
+    SAVE[kind](tmp_path / "trial")
+    model = ModelFolder(tmp_path / "trial")
+    stored = "Continuous latents" if "-kl-" in kind else "Discrete tokens"
+    assert f"of the family {model.header.family}, stored for sweettok. {stored}.\n" in model_card(
+        model, "me/a"
+    )

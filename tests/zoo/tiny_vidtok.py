@@ -15,14 +15,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from small_models import save_vidtok
 
-from sweettok_cli.storage.model_folder import ModelHeader, read_header
+from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
 
 
 def convert_checkpoint(
     file: Path, family_or_name: str, *, name: str, folder: Path, source: dict[str, Any]
 ) -> ModelHeader:
     save_vidtok(folder, "vidtok-fsq-causal", name, source)
-    return read_header(folder)
+    return ModelFolder(folder).header
 
 
 if __name__ == "__main__":

@@ -1,61 +1,172 @@
-"""A video codec as a contender: as many bits as the first model spent on the same frames."""
+"""A video codec as a method: as many bits as the first model spent on the same frames."""
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal
 
+import av
 import numpy as np
 
-from sweettok_cli.evaluation.clip import Clip
-from sweettok_cli.evaluation.codecs.coding import Codec, CodecOutcome
-from sweettok_cli.evaluation.method import Pairs, Spent
+from sweettok_cli.evaluation.codecs.coding import CodedClip
+from sweettok_cli.evaluation.codecs.rate_search import TOLERANCE, Found, find_setting
+from sweettok_cli.evaluation.codecs.settings import PIXEL_FORMAT, SMALLEST_SIDE, choose_encoder
+from sweettok_cli.evaluation.method import Clip, Pairs
+from sweettok_cli.evaluation.record import Kind
+from sweettok_cli.evaluation.results import Cost
 
 _FRAMES = 250  # in one stream: what encoders put between key frames by themselves
 _BYTES = 1 << 29  # of RGB in one stream, so that memory does not grow with the video
 
+_DEFINITION = (
+    "The whole clip as one stream of {library}, on one thread. The rate factor is searched for each clip, "
+    "from the same start, until the bits are within {tolerance:.0%} of the target, else the most bits that "
+    "are not above. Bits are all bytes of the elementary stream, parameter sets and start codes included; no "
+    "container, and not the encoder's description of itself. Colour is 8-bit 4:2:0 BT.709: the loss of "
+    "chroma resolution is part of the result. Sides are padded to even numbers, at least {smallest}, and cut "
+    "back."
+)
 
-class CodecContender:
-    """One codec.
 
-    Long videos are encoded as several streams, each of which is given its share of the bits.
+@dataclass(frozen=True)
+class Coded:
+    """What a codec made of a run of frames.
+
+    Attributes:
+        frames: uint8 RGB ``[t, h, w, 3]``, of the shape of the source.
+        bits: true bits that they cost.
+        crf: the rate factor.
+        limit: "floor" where the codec cannot go down to the target (these are the fewest bits it has),
+            "ceiling" where it does not need as many bits as the target at its best quality.
+    """
+
+    frames: np.ndarray
+    bits: int
+    crf: float
+    limit: Literal["floor", "ceiling"] | None = None
+
+
+class CodecMethod:
+    """A video codec, to be given the bits that a model spends on the same clip.
+
+    ::
+
+        coded = CodecMethod("x264").match(frames, Fraction(25), bits=45_000)
+        coded.frames, coded.bits
+
+    Results depend on the frames and the target alone, never on what was encoded before. Encodings of the
+    frames given last are kept, so a curve and a match share what they have in common. Long videos are encoded
+    as several streams, each of which is given its share of the bits. An object serves one thread at a time;
+    libavcodec leaves others free to run, with another codec say.
+
+    Args:
+        name: one of :data:`sweettok_cli.evaluation.codecs.settings.ENCODERS`.
 
     Raises:
         SweettokError: an unknown name, or PyAV was built without the encoder.
     """
 
-    kind = "codec"
+    kind: Kind = "codec"
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._codec = Codec(name)
+        self.encoder = choose_encoder(name)
+        self._held: tuple[bytes, CodedClip] | None = None
 
     def describe(self) -> dict[str, Any]:
-        """As :meth:`Contender.describe`."""
-        return {**self._codec.describe(), "stream_frames": _FRAMES, "stream_bytes": _BYTES}
+        """As :meth:`Method.describe`."""
+        encoder = self.encoder
+        options = encoder.options_at(encoder.scale.start)
+        return {
+            "encoder": encoder.library,
+            "decoder": encoder.decoder,
+            "av": av.__version__,
+            "libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
+            "options": {key: value for key, value in options.items() if key not in ("crf", "err_detect")},
+            "crf_start": encoder.scale.start,
+            "crf_range": [encoder.scale.low, encoder.scale.high],
+            "crf_step": encoder.scale.step,
+            "curve": list(encoder.curve),
+            "pixel_format": PIXEL_FORMAT,
+            "threads": 1,
+            "tolerance": TOLERANCE,
+            "definition": _DEFINITION.format(
+                library=encoder.library, tolerance=TOLERANCE, smallest=SMALLEST_SIDE
+            ),
+            "stream_frames": _FRAMES,
+            "stream_bytes": _BYTES,
+        }
 
-    def reconstruct(self, clip: Clip, spent: Spent, bits_per_frame: float | None = None) -> Pairs:
-        """As :meth:`Contender.reconstruct`."""
+    def reconstruct(self, clip: Clip, cost: Cost, bits_per_frame: float | None = None) -> Pairs:
+        """As :meth:`Method.reconstruct`."""
         if bits_per_frame is None:
             raise ValueError("a codec needs to be told what it may spend")
         for frames in _streams(clip):
             start = time.perf_counter()
-            outcome = self._codec.match(frames, clip.info.rate, bits_per_frame * len(frames))
-            spent.encode += time.perf_counter() - start  # the search and decoding included
-            spent.bits += outcome.bits
-            spent.clips += 1
-            spent.settings.append(outcome.crf)
-            if outcome.floor or outcome.ceiling:
-                spent.limits.append("floor" if outcome.floor else "ceiling")
-            for number, (source, decoded) in enumerate(zip(frames, outcome.frames, strict=True)):
+            coded = self.match(frames, clip.info.rate, bits_per_frame * len(frames))
+            cost.encode += time.perf_counter() - start
+            cost.bits += coded.bits
+            cost.clips += 1
+            cost.settings = (*cost.settings, coded.crf)
+            if coded.limit:
+                cost.limits = (*cost.limits, coded.limit)
+            for number, (source, decoded) in enumerate(zip(frames, coded.frames, strict=True)):
                 yield source, decoded, number == 0
 
-    def curve(self, clip: Clip) -> Iterator[tuple[np.ndarray, CodecOutcome]]:
+    def curve(self, clip: Clip) -> Iterator[tuple[np.ndarray, Coded]]:
         """The frames of each stream beside what each rate factor of the codec's curve makes of them."""
         for frames in _streams(clip):
-            for outcome in self._codec.curve_points(frames, clip.info.rate):
-                yield frames, outcome
+            for coded in self.curve_points(frames, clip.info.rate):
+                yield frames, coded
+
+    def match(self, frames: np.ndarray, rate: Fraction, bits: float) -> Coded:
+        """The frames at as nearly ``bits`` as the codec comes, at most 1 % above unless it cannot go so low.
+
+        Args:
+            frames: uint8 RGB ``[t, h, w, 3]``; one for an image.
+            rate: frames a second.
+            bits: the target, more than 0.
+
+        Raises:
+            ValueError: another shape or type, or no target.
+            SweettokError: the encoder refuses the frames.
+        """
+        held = self._hold(frames, rate)
+        return _coded(held, find_setting(held.bits, bits, self.encoder.scale))
+
+    def curve_points(
+        self, frames: np.ndarray, rate: Fraction, crfs: Sequence[float] | None = None
+    ) -> Iterator[Coded]:
+        """The frames at each of ``crfs``, decoded one after the other.
+
+        Args:
+            frames: as for :meth:`match`.
+            rate: frames a second.
+            crfs: rate factors on the encoder's scale; by default those of its curve, best quality first.
+
+        Raises:
+            SweettokError: the encoder refuses the frames.
+        """
+        held = self._hold(frames, rate)
+        for crf in self.encoder.curve if crfs is None else crfs:
+            yield _coded(held, Found(crf, held.bits(crf)))
+
+    def _hold(self, frames: np.ndarray, rate: Fraction) -> CodedClip:
+        """The clip held from the call before where it is the same one, pixel for pixel."""
+        digest = hashlib.sha256(np.ascontiguousarray(frames).data)
+        digest.update(repr((frames.shape, frames.dtype.str, Fraction(rate))).encode())
+        key = digest.digest()
+        if self._held is None or self._held[0] != key:
+            self._held = (key, CodedClip(frames, rate, self.encoder))
+        return self._held[1]
+
+
+def _coded(clip: CodedClip, found: Found) -> Coded:
+    return Coded(clip.decode(found.setting), found.bits, found.setting, found.limit)
 
 
 def _streams(clip: Clip) -> Iterator[np.ndarray]:

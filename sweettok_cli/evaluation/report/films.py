@@ -1,40 +1,75 @@
-"""Which clips the page shows moving, and their films."""
+"""Which clips the page shows moving, each before and after as one video: all panels of a frame are one
+picture and stay in step."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any
 
+import av
 import numpy as np
+from PIL import Image
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.report.film import GAIN, Film, make_film
+from sweettok_cli.evaluation.record import ClipFacts
 from sweettok_cli.evaluation.report.findings import Findings
-from sweettok_cli.evaluation.report.markup import plural
+from sweettok_cli.evaluation.report.text import plural, printable
+from sweettok_cli.evaluation.run import Media, Shown
+from sweettok_cli.inspect.side_by_side import difference
+from sweettok_cli.metrics.psnr import psnr
+from sweettok_cli.video.color import FromRgb, tag_options
 
 MOST_FRAMES, LEAST_FRAMES = 90, 17
-_FRAME_BYTES = 64 << 20  # of one clip at full size, where that is more than the least frames
 MOST_BYTES = 10 << 20
 """Of all films together, before base64 makes them a third larger; the worst clip is shown in any case."""
-_MOST_CONTENDERS = 4
+_FRAME_BYTES = 64 << 20  # of one clip at full size, where that is more than the least frames
+_MOST_METHODS = 4
+_ORDER = ("worst", "second worst", "median", "best")
+_SIZES = ("width", "height", "column", "row", "frames", "kind")  # of a film, as the page's program needs them
+_GAIN = 4.0
+_LARGEST_SIDE = 640  # of a panel; larger frames are shown smaller
+_BLOCK = 16  # of the codec: panels that begin on one do not colour one another
+_CRF = 23  # about 40 dB from the frames: enough to see by; figures are taken before
+_KEY_FRAMES = 24  # at most so far apart: any frame is soon found
 
 
-class Shown(Protocol):
-    """Frames of one clip before and after, uint8 ``[t, h, w, 3]`` each."""
+@dataclass
+class Film:
+    """A clip for the page.
 
-    source: np.ndarray
-    reconstruction: np.ndarray
+    Panels lie in two columns: the source at the top left, and below it a row for each method with its
+    reconstruction at the left and the amplified difference at the right.
 
+    Attributes:
+        width: of a panel as shown, in pixels.
+        height: of a panel as shown.
+        column: pixels from one panel to the next one to the right.
+        row: pixels from one panel to the next one below.
+        rate: frames a second.
+        frames: how many.
+        kind: media type of ``data``.
+        data: an MP4 file, or a PNG for a single picture.
+        psnr: of every frame at full size, by method.
+    """
 
-class Media(Protocol):
-    """Gives frames of what was measured (``evaluation/media.py``)."""
+    width: int
+    height: int
+    column: int
+    row: int
+    rate: Fraction
+    frames: int
+    kind: str
+    data: bytes
+    psnr: dict[str, list[float]] = field(default_factory=dict)
 
-    def show(self, item: str, contender: str, frames: int | None = None) -> Shown:
-        """The first ``frames`` frames of an item as a contender gives them back."""
-        ...
+    @property
+    def base64(self) -> str:
+        """The file as text."""
+        return base64.b64encode(self.data).decode("ascii")
 
 
 @dataclass
@@ -42,109 +77,156 @@ class Films:
     """What there is to see.
 
     Attributes:
-        places: number of the clip of each film.
-        titles: why it was chosen.
-        films: the pictures.
+        films: by the number of the clip, with why it was chosen.
         notes: what is not shown, and why.
     """
 
-    places: list[int]
-    titles: list[str]
-    films: list[Film]
-    notes: list[str]
+    films: dict[int, tuple[str, Film]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
-    def facts(self, findings: Findings) -> list[dict[str, Any]]:
+    @property
+    def numbers(self) -> dict[int, int]:
+        """The number of the film of each clip that has one."""
+        return {place: number for number, place in enumerate(self.films)}
+
+    def facts(self, findings: Findings) -> dict[str, Any]:
         """Everything that the page's program needs, but the pictures, as plain values."""
-        found = []
-        for place, title, film in zip(self.places, self.titles, self.films, strict=True):
-            clip = findings.record["clips"][place]
-            found.append(
-                {
-                    "clip": place,
-                    "title": title,
-                    "name": clip["name"],
-                    "width": film.width,
-                    "height": film.height,
-                    "column": film.column,
-                    "row": film.row,
-                    "frames": film.frames,
-                    "rate": float(film.rate),
-                    "kind": film.kind,
-                    "scores": [
-                        {"contender": name, "psnr": [round(value, 3) for value in values]}
-                        for name, values in film.psnr.items()
-                    ],
-                    "note": _size_note(clip, film),
-                }
-            )
-        return found
-
-    def blobs(self) -> list[str]:
-        """The pictures in base64."""
-        return [base64.b64encode(film.data).decode("ascii") for film in self.films]
+        films = []
+        for place, (title, film) in self.films.items():
+            clip = findings.record.clips[place]
+            scores = [
+                {"contender": printable(name), "psnr": [round(value, 3) for value in values]}
+                for name, values in film.psnr.items()
+            ]
+            found = {key: getattr(film, key) for key in _SIZES} | {"clip": place, "title": title}
+            found |= {"name": printable(clip.name), "rate": float(film.rate), "scores": scores}
+            films.append(found | {"note": _size_note(clip, film)})
+        return {"films": films, "contenders": [printable(name) for name in findings.names]}
 
 
 def make_films(findings: Findings, media: Media | None) -> Films:
-    """The worst, the median and the best clip, as all contenders give them back.
+    """The worst, the median and the best clip, as all methods give them back.
 
     Args:
         findings: of the record.
         media: None where frames are not to be had.
     """
-    made = Films([], [], [], [])
+    made = Films()
     if media is None:
         made.notes.append("The frames were not at hand when this page was written.")
         return made
-    names = findings.names[:_MOST_CONTENDERS]
+    names = findings.names[:_MOST_METHODS]
     if len(names) < len(findings.names):
         made.notes.append(f"Only the first {len(names)} models and codecs are shown moving.")
-    size = 0
+    room = MOST_BYTES
     for place, title in chosen(findings.ranked):
-        clip = findings.record["clips"][place]
+        clip = findings.record.clips[place]
         try:
             film = _film(clip, names, media)
         except SweettokError as error:
-            made.notes.append(f"{clip['name']} is not shown: {error}")
+            made.notes.append(f"{clip.name} is not shown: {error}")
             continue
-        size += len(film.data)
-        if size > MOST_BYTES and made.films:
-            made.notes.append(f"The {title} clip ({clip['name']}) is left out to keep this file small.")
-            size -= len(film.data)
+        if len(film.data) > room and made.films:
+            made.notes.append(f"The {title} clip ({clip.name}) is left out to keep this file small.")
             continue
-        made.places.append(place)
-        made.titles.append(title)
-        made.films.append(film)
+        room -= len(film.data)
+        made.films[place] = title, film
     return made
 
 
-def chosen(ranked: list[int]) -> Iterable[tuple[int, str]]:
+def chosen(ranked: list[int]) -> list[tuple[int, str]]:
     """Clips worth seeing, of all from the worst to the best, each once."""
     last = len(ranked) - 1
-    wanted = [("worst", 0), ("median", len(ranked) // 2), ("best", last), ("second worst", 1)]
     found: dict[int, str] = {}
-    for title, place in wanted:
+    for title, place in (("worst", 0), ("median", len(ranked) // 2), ("best", last), ("second worst", 1)):
         if 0 <= place <= last:
             found.setdefault(ranked[place], title)
-    order = ["worst", "second worst", "median", "best"]
-    return sorted(found.items(), key=lambda item: order.index(item[1]))
+    return sorted(found.items(), key=lambda item: _ORDER.index(item[1]))
 
 
-def _film(clip: dict[str, Any], names: list[str], media: Media) -> Film:
-    room = _FRAME_BYTES // (3 * clip["width"] * clip["height"])
+def _film(clip: ClipFacts, names: list[str], media: Media) -> Film:
+    room = _FRAME_BYTES // (3 * clip.width * clip.height)
     frames = min(MOST_FRAMES, max(LEAST_FRAMES, room))
-
-    def versions() -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-        for name in names:
-            shown = media.show(clip["name"], name, frames)
-            yield name, shown.source, shown.reconstruction
-
-    return make_film(versions(), Fraction(clip["rate"]))
+    return make_film(((name, media.show(clip.name, name, frames)) for name in names), Fraction(clip.rate))
 
 
-def _size_note(clip: dict[str, Any], film: Film) -> str:
-    note = f"{clip['width']}\u00d7{clip['height']}, {plural(clip['frames'], 'frame')}"
-    if film.frames < clip["frames"]:
+def _size_note(clip: ClipFacts, film: Film) -> str:
+    note = f"{clip.width}\u00d7{clip.height}, {plural(clip.frames, 'frame')}"
+    if film.frames < clip.frames:
         note += f", the first {film.frames} shown"
-    if film.width < clip["width"]:
+    if film.width < clip.width:
         note += f", shown at {film.width}\u00d7{film.height}"
-    return f"{note}; difference amplified {GAIN:g} times, grey where there is none"
+    return f"{note}; difference amplified {_GAIN:g} times, grey where there is none"
+
+
+def make_film(versions: Iterable[tuple[str, Shown]], rate: Fraction) -> Film:
+    """Draw and encode.
+
+    Args:
+        versions: of each method its name and its frames. They are asked for one after the other, and only
+            what is shown of them is kept.
+        rate: frames a second.
+    """
+    panels: list[np.ndarray] = []
+    scores: dict[str, list[float]] = {}
+    for name, shown in versions:
+        source, decoded = shown.source, shown.reconstruction
+        if not panels:
+            panels.append(_panel(source))
+        scores[name] = [psnr(before, after) for before, after in zip(source, decoded, strict=True)]
+        errors = (difference(before, after, _GAIN) for before, after in zip(source, decoded, strict=True))
+        panels += [_panel(decoded), _panel(errors)]
+    frames, height, width = panels[0].shape[:3]
+    column, row = (-(-side // _BLOCK) * _BLOCK for side in (width, height))
+    # Panel 0 is alone in its row: the place beside the source stays grey.
+    places = [(0, 0), *(((number - 1) % 2, (number + 1) // 2) for number in range(1, len(panels)))]
+    sheet = np.full((row * (1 + len(scores)), 2 * column, 3), 128, np.uint8)
+
+    def draw(number: int) -> np.ndarray:
+        for (x, y), panel in zip(places, panels, strict=True):
+            padding = ((0, row - height), (0, column - width), (0, 0))
+            box = slice(y * row, (y + 1) * row), slice(x * column, (x + 1) * column)
+            sheet[box] = np.pad(panel[number], padding, mode="edge")
+        return sheet
+
+    if frames == 1:
+        kind, data = "image/png", _png(draw(0))
+    else:
+        kind, data = "video/mp4", _mp4(map(draw, range(frames)), sheet.shape[1::-1], rate)
+    return Film(width, height, column, row, rate, frames, kind, data, scores)
+
+
+def _panel(frames: Iterable[np.ndarray]) -> np.ndarray:
+    """Frames in the size of a panel."""
+    return np.stack([_smaller(frame) for frame in frames])
+
+
+def _smaller(frame: np.ndarray) -> np.ndarray:
+    height, width = frame.shape[:2]
+    scale = _LARGEST_SIDE / max(width, height)
+    if scale >= 1:
+        return frame
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
+
+
+def _png(picture: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _mp4(pictures: Iterable[np.ndarray], size: tuple[int, ...], rate: Fraction) -> bytes:
+    stream = io.BytesIO()
+    convert = FromRgb("yuv420p")
+    with av.open(stream, "w", format="mp4") as container:
+        options = {"crf": str(_CRF), "preset": "fast", "g": str(_KEY_FRAMES), "bf": "0", **tag_options()}
+        video = container.add_stream("libx264", rate=rate, options=options)
+        video.width, video.height = size
+        video.pix_fmt = "yuv420p"
+        for number, picture in enumerate(pictures):
+            frame = convert(picture)
+            frame.pts, frame.time_base = number, 1 / rate
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    return stream.getvalue()

@@ -1,44 +1,55 @@
-"""What of a record the page speaks of: the model, the figure it leads with, the clips in order."""
+"""What of a record the page speaks of: the model, its leading figure, the clips in order, how good it is."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
+from sweettok_cli.evaluation.record import Figure, MethodFacts, Record
+from sweettok_cli.evaluation.report.text import FigureText
 from sweettok_cli.evaluation.tables import COSTS, STEADINESS, TITLES, digits_of, short_title
 
 _LEADING = ("psnr", "psnr_clip", "psnr_vidtok", "ssim", "ssim_vidtok", "ms_ssim", "lpips_vgg", "lpips_alex")
+_SEEN = (
+    (40, "hard to tell from the source"),
+    (35, "small losses"),
+    (30, "fine detail is lost"),
+    (25, "clearly blurred"),
+    (float("-inf"), "heavily damaged"),
+)
+_SAME_BITS = 0.02
 
 
 class Findings:
-    """A record (``evaluation/record.py``), asked questions.
+    """A record, asked questions.
 
     Attributes:
         record: as made.
-        first: the contender that the page is about: the first model.
-        names: of all contenders, in order; their place is their colour.
+        methods: models and codecs that were measured, in order; their place is their colour.
+        names: of the methods.
+        first: the model that the page is about.
+        places: numbers of the clips in the record.
     """
 
-    def __init__(self, record: dict[str, Any]) -> None:
+    def __init__(self, record: Record) -> None:
         self.record = record
-        contenders = record["contenders"]
-        self.first: dict[str, Any] = next((c for c in contenders if c["kind"] == "model"), contenders[0])
-        self.names: list[str] = [contender["name"] for contender in contenders]
+        self.methods = record.methods
+        self.names = [each.name for each in self.methods]
+        self.first = next((each for each in self.methods if each.kind == "model"), self.methods[0])
+        self.places = range(len(record.clips))
 
     @property
-    def contenders(self) -> list[dict[str, Any]]:
-        """All of them."""
-        return self.record["contenders"]
+    def models(self) -> list[MethodFacts]:
+        """The methods that are models."""
+        return [each for each in self.methods if each.kind == "model"]
 
-    @property
-    def codecs(self) -> list[dict[str, Any]]:
-        """Those that are codecs."""
-        return [each for each in self.contenders if each["kind"] == "codec"]
+    def named(self, name: str) -> MethodFacts:
+        """The method of this name."""
+        return self.methods[self.names.index(name)]
 
     @cached_property
     def metrics(self) -> list[str]:
         """Everything in a summary, in the order of tables."""
-        found = list(dict.fromkeys(name for each in self.contenders for name in each["summary"]))
+        found = list(dict.fromkeys(name for each in self.methods for name in each.summary))
         order = list(TITLES)
         return sorted(found, key=lambda name: order.index(name) if name in order else len(order))
 
@@ -54,45 +65,35 @@ class Findings:
         """The figure that orders the clips; None where no clip has any."""
         return self.clip_metrics[0] if self.clip_metrics else None
 
-    @property
-    def places(self) -> range:
-        """Numbers of the clips in the record."""
-        return range(len(self.record["clips"]))
-
     @cached_property
     def ranked(self) -> list[int]:
         """Clips by the leading figure of the first model, the worst first."""
         if self.lead is None:
             return []
-        scored = [place for place in self.places if self.score(place, self.lead) is not None]
-        return sorted(scored, key=lambda place: self.score(place, self.lead), reverse=not self.higher)  # type: ignore[arg-type,return-value]
+        scores = {place: self.score(place, self.lead) for place in self.places}
+        known = {place: score for place, score in scores.items() if score is not None}
+        return sorted(known, key=known.__getitem__, reverse=not self.higher)
 
     @property
     def higher(self) -> bool:
         """Whether more of the leading figure is better."""
-        return self.lead is None or self.better(self.lead) == "higher"
+        return self.lead is None or self.facts(self.lead).better == "higher"
 
-    def score(self, place: int, metric: str | None, contender: str | None = None) -> float | None:
-        """Of one clip; of the first model unless another contender is named."""
-        scores = self.record["clips"][place]["scores"].get(contender or self.first["name"], {})
-        return scores.get(metric)
+    def score(self, place: int, metric: str, method: str | None = None) -> float | None:
+        """Of one clip; of the first model unless another method is named."""
+        scores = self.record.clips[place].scores.get(method or self.first.name)
+        return None if scores is None else scores.values.get(metric, getattr(scores, metric, None))
 
-    def entry(self, contender: dict[str, Any], metric: str | None) -> dict[str, Any] | None:
-        """Value, interval, definition, unit."""
-        return contender["summary"].get(metric)
+    def facts(self, metric: str) -> Figure:
+        """Definition, unit and better direction, from any method that has the figure."""
+        return next(each.summary[metric] for each in self.methods if metric in each.summary)
 
-    def facts(self, metric: str) -> dict[str, Any]:
-        """Definition, unit and better direction, from any contender that has the figure."""
-        found = (each["summary"][metric] for each in self.contenders if metric in each["summary"])
-        return next(found, {"definition": "", "unit": "", "better": "higher"})
-
-    def better(self, metric: str) -> str:
-        """``higher`` or ``lower``."""
-        return self.facts(metric)["better"]
-
-    def digits(self, metric: str) -> int:
-        """Digits after the point."""
-        return digits_of(metric, self.facts(metric)["unit"])
+    def best(self, metric: str) -> float | None:
+        """Of the means of several methods; None where there are not, or where less and more mean nothing."""
+        known = [each.summary[metric].value for each in self.methods if metric in each.summary]
+        if len(known) < 2 or metric in COSTS:
+            return None
+        return max(known) if self.facts(metric).better == "higher" else min(known)
 
     def title(self, metric: str) -> str:
         """As tables head it, with the unit."""
@@ -102,21 +103,82 @@ class Findings:
         """Without the unit: ``PSNR``."""
         return short_title(metric)
 
-    def with_unit(self, metric: str, text: str) -> str:
-        """``28.38 dB``."""
-        unit = self.facts(metric)["unit"]
-        return f"{text}\u00a0{unit}" if unit and unit != "bits" else text
+    def digits(self, metric: str) -> int:
+        """Digits after the point."""
+        return digits_of(metric, self.facts(metric).unit)
 
-    def compared(self, other: str, metric: str) -> dict[str, Any] | None:
-        """The paired difference of the first model and another contender, first minus other."""
-        mine = self.first["name"]
-        for each in self.record["comparisons"]:
-            if each["metric"] != metric:
-                continue
-            if (each["a"], each["b"]) == (mine, other):
-                return each
-            if (each["a"], each["b"]) == (other, mine):
-                turned = {"a": mine, "b": other, "difference": -each["difference"]}
-                ends = {"low": each["high"], "high": each["low"]}
-                return each | turned | {k: None if v is None else -v for k, v in ends.items()}
-        return None
+    def figure(
+        self, metric: str, value: float | None, low: float | None = None, high: float | None = None
+    ) -> FigureText:
+        """A value of a metric as it is written."""
+        unit = self.facts(metric).unit
+        return FigureText(value, self.digits(metric), "" if unit == "bits" else unit, low, high)
+
+    def mean(self, metric: str, method: MethodFacts) -> FigureText:
+        """A figure of a method's summary, which has it."""
+        entry = method.summary[metric]
+        return self.figure(metric, entry.value, entry.low, entry.high)
+
+    @property
+    def tiles(self) -> list[str]:
+        """Metrics that the page begins with: the leading one, one of likeness, the bits."""
+        known = [name for name in (*self.clip_metrics, "bits_per_pixel") if name in self.first.summary]
+        likeness = [name for name in known if name.startswith(("ssim", "ms_ssim", "lpips"))]
+        return [name for name in known if name in (self.lead, *likeness[:1], "bits_per_pixel")]
+
+    @property
+    def seen(self) -> str:
+        """What the mean of the leading figure looks like, as a rule of thumb; empty where there is none."""
+        if self.lead is None or not self.lead.startswith("psnr"):
+            return ""
+        value = self.first.summary[self.lead].value
+        return next(words for least, words in _SEEN if value >= least)
+
+    @property
+    def against(self) -> list[tuple[MethodFacts, FigureText]]:
+        """Codecs, and the paired difference of the first model's leading figure and theirs."""
+        return [
+            (self.named(each.b), self.figure(each.metric, each.difference, each.low, each.high))
+            for each in self.record.comparisons
+            if (each.a, each.metric) == (self.first.name, self.lead) and self.named(each.b).kind == "codec"
+        ]
+
+    def word(self, difference: FigureText) -> str:
+        """``better`` or ``worse``, of a difference of the leading figure."""
+        value = difference.value or 0
+        return "better" if (value > 0 if self.higher else value < 0) else "worse"
+
+    def other_bits(self, codec: MethodFacts) -> str:
+        """``50% more`` where a codec cannot spend as many bits as the first model, or as few; else empty."""
+        theirs, mine = (each.summary.get("bits_per_pixel") for each in (codec, self.first))
+        if theirs is None or mine is None or not mine.value:
+            return ""
+        more = theirs.value / mine.value - 1
+        return "" if abs(more) <= _SAME_BITS else f"{abs(more):.0%} {'more' if more > 0 else 'fewer'}"
+
+    @property
+    def warnings(self) -> list[str]:
+        """Every warning once, with the methods that it is about."""
+        found: dict[str, list[str]] = {}
+        for each in self.methods:
+            for warning in each.warnings:
+                found.setdefault(warning, []).append(each.name)
+        # Many say already whom they are about.
+        return [
+            text
+            if any(who in text for who in whom) or len(whom) == len(self.names)
+            else f"{', '.join(whom)}: {text}"
+            for text, whom in found.items()
+        ]
+
+    @property
+    def not_measured(self) -> list[tuple[str, list[str], str]]:
+        """Figures that could not be had, the methods that lack them (none where all do), and the reason."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for each in self.methods:
+            for metric, reason in each.not_measured.items():
+                found.setdefault((self.title(metric), reason), []).append(each.name)
+        return [
+            (title, [] if len(whom) == len(self.names) else whom, reason)
+            for (title, reason), whom in found.items()
+        ]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
 
-def to_video(frames: np.ndarray, device: torch.device, reach: float = 0.5) -> Tensor:
-    """uint8 [b, t, h, w, 3] to float32 [b, 3, t, h, w] in [-reach, reach] on the device."""
-    moved = torch.from_numpy(np.ascontiguousarray(frames)).to(device, non_blocking=True)
+def to_video(frames: Tensor, reach: float = 0.5) -> Tensor:
+    """uint8 [b, t, h, w, 3] to float32 [b, 3, t, h, w] in [-reach, reach]."""
     return (
-        moved.permute(0, 4, 1, 2, 3)
+        frames.permute(0, 4, 1, 2, 3)
         .to(torch.float32, memory_format=torch.contiguous_format)
         .div_(255)
         .sub_(0.5)
@@ -19,8 +17,8 @@ def to_video(frames: np.ndarray, device: torch.device, reach: float = 0.5) -> Te
     )
 
 
-def to_frames(video: Tensor, reach: float = 0.5, truncate: bool = False) -> np.ndarray:
+def to_frames(video: Tensor, reach: float = 0.5, truncate: bool = False) -> Tensor:
     """Float [b, 3, t, h, w] around [-reach, reach] to uint8 [b, t, h, w, 3], rounded or cut off; clamped."""
     scaled = video.float().div(2 * reach).add(0.5).mul(255)
     shown = (scaled if truncate else scaled.round()).clamp(0, 255).to(torch.uint8)
-    return shown.permute(0, 2, 3, 4, 1).cpu().numpy()
+    return shown.permute(0, 2, 3, 4, 1)

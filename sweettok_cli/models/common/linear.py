@@ -51,9 +51,7 @@ class Linear(nn.Linear):
         )
 
 
-def by_rows(
-    function: Callable[[Tensor], Tensor], x: Tensor, width: int, most: int = _MOST_VALUES
-) -> Tensor:
+def by_rows(function: Callable[[Tensor], Tensor], x: Tensor, width: int, most: int = _MOST_VALUES) -> Tensor:
     """``function``, which maps each row of x [..., d] by itself to [..., e], on some rows at a time.
 
     ``width`` is the number of values that it holds a row in between. So many rows are mapped at once that

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,20 +12,33 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.storage.model_folder import WRITE_AGAIN, ModelHeader
+from sweettok_cli.models.common.streams import (
+    ClipDecoder,
+    ClipEncoder,
+    DecoderStream,
+    EncoderStream,
+    TokenBuffer,
+)
+from sweettok_cli.tokens.description import check_match, describe_tokens, fit_source, video_name
 from sweettok_cli.tokens.layout import TokenizerSpec
-from sweettok_cli.tokens.meta import Tokens
+from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, TokenFault, Tokens, clip_count
+from sweettok_cli.video.fit import Fit
+from sweettok_cli.video.info import VideoInfo
+
+CPU = torch.device("cpu")
 
 
 class Tokenizer(ABC):
-    """A loaded model. Device and number format were fixed when it was loaded; arrays here are plain NumPy.
+    """A loaded model. Device and number format were fixed when it was loaded.
 
-    :meth:`encode` and :meth:`decode` take a video as it is. Whoever makes batches of clips, in training a
-    model on tokens say, uses :meth:`encode_clips` and :meth:`decode_clips`.
+    :meth:`encode` and :meth:`decode` take a video as it is; :meth:`encoder` and :meth:`decoder` take one as
+    it comes. Whoever makes batches of clips, in training a model on tokens say, uses :meth:`encode_clips`
+    and :meth:`decode_clips`.
     """
 
     spec: TokenizerSpec
-    #: Clips to give :meth:`encode_clips` and :meth:`decode_clips` at once when the caller has no opinion.
+    device: torch.device = CPU
+    #: Clips that go through the model at once when the caller has no opinion.
     batch_clips: int = 1
     #: Cut the network's values off to 8 bits in place of rounding them, as programs of some papers do.
     truncate: bool = False
@@ -42,9 +55,30 @@ class Tokenizer(ABC):
             ValueError: another shape or type.
             SweettokError: the tokenizer takes no images, or no overlap.
         """
-        from sweettok_cli.pipeline.video import encode_array
-
-        return encode_array(video, self, rate=Fraction(rate).limit_denominator(1 << 20), overlap=overlap)
+        image = video.ndim == 3
+        frames = video[None] if image else video
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
+            raise ValueError(
+                "a video is uint8 [t, h, w, 3], an image uint8 [h, w, 3], "
+                f"not {video.dtype} {list(video.shape)}"
+            )
+        rate = Fraction(rate).limit_denominator(1 << 20)
+        count, height, width = frames.shape[:3]
+        info = VideoInfo(
+            path=Path(),
+            width=width,
+            height=height,
+            rate=Fraction(1) if image else rate,
+            frames=count,
+            time_base=1 / rate,
+            variable_rate=False,
+            has_audio=False,
+            is_image=image,
+        )
+        encoder = VideoEncoder(info, self, overlap)
+        for number, frame in enumerate(frames):
+            encoder.push(frame, number / rate)
+        return encoder.finish()
 
     def decode(self, tokens: Tokens) -> np.ndarray:
         """The video that tokens stand for: uint8 RGB ``[t, h, w, 3]`` of the source's length and size.
@@ -54,11 +88,51 @@ class Tokenizer(ABC):
         Raises:
             SweettokError: the tokens are another model's.
         """
-        from sweettok_cli.pipeline.video import check_match, decode_frames
-
         check_match(tokens.meta, self.spec, "The token array")
         frames = list(decode_frames(tokens, self))
         return frames[0] if tokens.meta.image else np.stack(frames)
+
+    def encoder(
+        self, fit: Fit, *, image: bool = False, overlap: int = 0, batch_clips: int | None = None
+    ) -> EncoderStream:
+        """A stream that takes the frames of one video as they come.
+
+        Args:
+            fit: how they are padded, to multiples of ``spec.multiple``.
+            image: the source is one picture.
+            overlap: frames that each clip repeats of the one before.
+            batch_clips: clips that go through the model at once; :attr:`batch_clips` by default.
+        """
+        length, overlap = (1, 0) if image else (self.spec.clip_frames, overlap)
+        return ClipEncoder(self._encode, fit, length, overlap, batch_clips or self.batch_clips)
+
+    def decoder(
+        self,
+        fit: Fit,
+        *,
+        overlap: int = 0,
+        frames: int | None = None,
+        clips: int | None = None,
+        batch_clips: int | None = None,
+    ) -> DecoderStream:
+        """A stream that gives back the frames of one video.
+
+        Args:
+            fit: how the source's frames were padded.
+            overlap: frames that neighbouring clips share.
+            frames: of the source; None for all that come, with those that fill up the last clip.
+            clips: of the whole video, where that is known.
+            batch_clips: clips that go through the model at once; :attr:`batch_clips` by default.
+        """
+        height, width = fit.padded_height, fit.padded_width
+        return ClipDecoder(
+            lambda tokens: self.decode_batch(tokens, height, width),
+            batch_clips or self.batch_clips,
+            fit,
+            overlap,
+            self.spec.soft_seams,
+            frames,
+        )
 
     def redraw(self) -> None:  # noqa: B027  most have nothing to do
         """Draw from the seed again: what is encoded next does not depend on what was encoded before.
@@ -66,7 +140,6 @@ class Tokenizer(ABC):
         Nothing happens for tokenizers that draw nothing.
         """
 
-    @abstractmethod
     def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """Arrays of a batch of clips.
 
@@ -81,8 +154,8 @@ class Tokenizer(ABC):
         Raises:
             ValueError: a shape that the network does not take.
         """
+        return self.stored(self._encode(clips))
 
-    @abstractmethod
     def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
         """Clips from arrays: the inverse of :meth:`encode_clips`.
 
@@ -97,33 +170,126 @@ class Tokenizer(ABC):
         Raises:
             ValueError: arrays that do not fit the size.
         """
+        return self.decode_batch(self.on_device(arrays), height, width).cpu().numpy()
 
-    def encode_stream(self, pieces: Iterable[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-        """Arrays of one video that comes in pieces: only where ``spec.stream_frames`` is set.
+    def _encode(self, clips: np.ndarray) -> dict[str, Tensor]:
+        return self.encode_batch(torch.from_numpy(np.ascontiguousarray(clips)).to(self.device))
 
-        All state is in the returned iterator: any number may be under way at once.
+    @abstractmethod
+    def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
+        """As :meth:`encode_clips`, on tensors of the device: indices int64, latents float16."""
 
-        Args:
-            pieces: uint8 RGB ``[1, t, h, w, 3]``: one frame first, then ``spec.stream_frames`` each; the last
-                may be shorter, by whole cells of the grid.
+    @abstractmethod
+    def decode_batch(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Tensor:
+        """As :meth:`decode_clips`, on tensors of the device as :meth:`encode_batch` gives them."""
 
-        Yields:
-            What each piece adds along the time axis, with a leading axis of 1.
+    def stored(self, tokens: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+        """Tensors as token files hold them: uint16 (uint32 past 65,536 codes), or float16."""
+        kinds = {
+            name: np.uint16 if max(sizes) <= 1 << 16 else np.uint32
+            for name, sizes in self.spec.codebooks.items()
+        }
+        return {name: t.cpu().numpy().astype(kinds.get(name, np.float16)) for name, t in tokens.items()}
+
+    def on_device(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+        """Undo :meth:`stored`."""
+        wide = {name: a if a.dtype == np.float16 else a.astype(np.int64) for name, a in arrays.items()}
+        return {
+            name: torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+            for name, array in wide.items()
+        }
+
+
+class VideoEncoder:
+    """One video on its way to a token file: frames with their times in, :class:`Tokens` out.
+
+    Args:
+        info: of the source.
+        tokenizer: the model.
+        overlap: frames that each clip repeats of the one before.
+        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
+
+    Raises:
+        SweettokError: the source or the overlap does not suit the tokenizer.
+    """
+
+    def __init__(
+        self, info: VideoInfo, tokenizer: Tokenizer, overlap: int = 0, batch_clips: int | None = None
+    ) -> None:
+        self._info, self._tokenizer, self._overlap = info, tokenizer, overlap
+        self._fit = fit_source(info, tokenizer.spec, overlap)
+        self._stream = tokenizer.encoder(
+            self._fit, image=info.is_image, overlap=overlap, batch_clips=batch_clips
+        )
+        expected = None
+        if info.frames is not None:
+            expected = 1 if info.is_image else clip_count(info.frames, tokenizer.spec.clip_frames, overlap)
+        self._buffer = TokenBuffer(self._stream.axis, expected)
+        self._times: list[Fraction] = []
+
+    @property
+    def frames(self) -> int:
+        """Frames of the source that are encoded so far."""
+        return self._stream.frames
+
+    def push(self, frame: np.ndarray, time: Fraction) -> None:
+        """Take the next frame, uint8 RGB ``[h, w, 3]``, which shows at ``time`` in seconds.
+
+        Raises:
+            SweettokError: the video is too long for one token file.
         """
-        raise NotImplementedError(f"{self.spec.name} encodes clips, not streams")
+        self._times.append(time)
+        self._keep(self._stream.push(frame[None]))
 
-    def decode_stream(
-        self, arrays: Iterable[Mapping[str, np.ndarray]], height: int, width: int
-    ) -> Iterator[np.ndarray]:
-        """Frames of one video, uint8 RGB ``[1, t, height, width, 3]`` a piece: the inverse of
-        :meth:`encode_stream`.
+    def finish(self) -> Tokens:
+        """The tokens of the whole video.
 
-        Args:
-            arrays: in pieces as :meth:`encode_stream` yields them.
-            height: of the padded frames, in pixels.
-            width: of the padded frames, in pixels.
+        Raises:
+            SweettokError: there was no frame, or the tokens cannot be stored.
         """
-        raise NotImplementedError(f"{self.spec.name} decodes clips, not streams")
+        name = video_name(self._info)
+        self._keep(self._stream.finish())
+        if not self._times:
+            raise SweettokError(f"{name} holds no frame that can be decoded; it is damaged, fetch it again.")
+        try:
+            meta = describe_tokens(self._info, self._tokenizer.spec, self._fit, self._overlap, self._times)
+        except TokenFault as fault:
+            raise SweettokError(
+                f"The tokens of {name} cannot be stored: it {fault.problem}; {fault.remedy}."
+            ) from fault
+        return Tokens(self._buffer.arrays(), meta)
+
+    def _keep(self, tokens: Mapping[str, Tensor]) -> None:
+        if not tokens:
+            return
+        self._buffer.add(self._tokenizer.stored(tokens))
+        if self._buffer.nbytes > MAX_ARRAY_BYTES:
+            raise SweettokError(
+                f"{video_name(self._info)} is too long for one token file; cut it into parts and encode each."
+            )
+
+
+def decode_frames(
+    tokens: Tokens, tokenizer: Tokenizer, *, batch_clips: int | None = None
+) -> Iterator[np.ndarray]:
+    """The frames that tokens stand for, uint8 RGB [h, w, 3] at the source's size, one after the other.
+
+    Args:
+        tokens: made by ``tokenizer``; see :func:`~sweettok_cli.tokens.description.check_match`.
+        tokenizer: the model.
+        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
+    """
+    meta = tokens.meta
+    stream = tokenizer.decoder(
+        Fit(meta.width, meta.height, meta.padded_width, meta.padded_height),
+        overlap=0 if meta.image else meta.overlap,
+        frames=meta.frames,
+        clips=meta.clips,
+        batch_clips=batch_clips,
+    )
+    for part in stream.split(tokens.arrays):
+        yield from stream.push(tokenizer.on_device(part))
+    yield from stream.finish()
 
 
 class NetworkTokenizer(Tokenizer):
@@ -132,8 +298,11 @@ class NetworkTokenizer(Tokenizer):
     Weights and codes stay float32; a narrower ``dtype`` is used for the arithmetic in between (autocast).
     """
 
-    def __init__(self, network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, spec: TokenizerSpec, network: nn.Module, device: torch.device, dtype: torch.dtype
+    ) -> None:
         """Move the network to the device and switch it to inference."""
+        self.spec = spec
         self.network = network.to(device).eval()
         self.device, self.dtype = device, dtype
         self.batch_clips = 8 if device.type == "cuda" else 1
@@ -141,27 +310,3 @@ class NetworkTokenizer(Tokenizer):
     def autocast(self) -> torch.autocast:
         """The context in which the network is called."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
-
-
-def filled(network: nn.Module, header: ModelHeader, state: Mapping[str, Tensor]) -> nn.Module:
-    """A network that was laid out on the "meta" device, with stored weights in float32.
-
-    Raises:
-        SweettokError: the weights do not fit the configuration.
-    """
-    tensors = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
-    try:
-        network.load_state_dict(tensors, assign=True)
-    except RuntimeError as error:
-        raise bad_fit(header.folder) from error
-    return network
-
-
-def bad_fit(folder: Path) -> SweettokError:
-    """The error for weights and a configuration that do not belong together."""
-    return SweettokError(f"The weights of {folder} do not fit its configuration; {WRITE_AGAIN}.")
-
-
-def as_indices(ids: Tensor, codes: int) -> np.ndarray:
-    """Indices as token files hold them: uint16, or uint32 for more than 65,536 codes."""
-    return ids.cpu().numpy().astype(np.uint16 if codes <= 1 << 16 else np.uint32)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.family import Conversion
 from sweettok_cli.models.common.published_names import (
     LAYERS,
     PATCH_EMBEDDING,
@@ -76,8 +77,6 @@ def load_published_omnitokenizer(model: OmniTokenizer, state: Mapping[str, Tenso
     _TABLE.load(model, convert(state, model))
 
 
-FAMILY = "omnitokenizer"
-
 #: Settings that the tensors do not show, and what they must be for the network that is built here.
 _SETTINGS: dict[str, object] = {
     "patch_embed": "linear",
@@ -95,18 +94,14 @@ _SETTINGS: dict[str, object] = {
 }
 
 
-def convert_omnitokenizer(
-    checkpoint: Checkpoint, folder: Path, *, name: str, published: bool, source: Mapping[str, Any]
-) -> ModelHeader:
+def convert_omnitokenizer(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
     """Write a checkpoint of a vector-quantised OmniTokenizer as a model folder.
 
     Args:
-        checkpoint: what was read.
+        checkpoint: what was read. Settings of published files are known; those that another checkpoint
+            records are compared with what is built here.
         folder: empty.
-        name: of the model.
-        published: it is one of the published files, whose settings are known; otherwise those that the
-            checkpoint records are compared with what is built here.
-        source: where the checkpoint came from.
+        conversion: what it is said to be, and becomes.
 
     Raises:
         SweettokError: it is a variational autoencoder, was made with settings that are not known here, or is
@@ -118,7 +113,7 @@ def convert_omnitokenizer(
             f"{path} is a variational autoencoder (use_vae) without codes; "
             "only vector-quantised OmniTokenizers are read."
         )
-    if not published:
+    if conversion.published_as is None:
         _check_settings(checkpoint.settings, path)
     if any(".enc_spatial_transformer." in key and ".spatial_rel_pos_bias." in key for key in state):
         raise SweettokError(
@@ -135,11 +130,11 @@ def convert_omnitokenizer(
     dropped = Counter(reason for key in state if (reason := why_dropped(key)) is not None)
     return write_model(
         folder,
-        name=name,
-        family=FAMILY,
+        name=conversion.name,
+        family="omnitokenizer",
         config=dataclasses.asdict(config),
         state=network.state_dict(),
-        source={**source, "tensors": len(state) - dropped.total(), "dropped": dict(dropped)},
+        source={**conversion.source, "tensors": len(state) - dropped.total(), "dropped": dict(dropped)},
     )
 
 

@@ -12,11 +12,9 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.storage.model_folder import (
     CONFIG_FILE,
     WRITE_AGAIN,
+    ModelFolder,
     ModelHeader,
     as_json,
-    read_header,
-    read_json,
-    read_weights,
     write_model,
 )
 
@@ -37,102 +35,85 @@ class StoredModel:
     """What a SweetTok model folder holds.
 
     Attributes:
-        header: what its ``config.json`` says.
-        config: the network's configuration.
-        state: its state dict, float32 and int64, word vectors and edges included.
+        network: with its weights, float32, on the CPU and in training mode.
+        config: its configuration.
         words: the words behind both codebooks.
     """
 
-    header: ModelHeader
+    network: SweetTok
     config: SweetTokConfig
-    state: Mapping[str, Tensor]
     words: WordPrior
 
-    def network(self) -> SweetTok:
-        """The network with these weights, on the CPU and in training mode.
 
-        Raises:
-            SweettokError: the weights do not fit the configuration.
-        """
-        from sweettok_cli.models.sweettok.network import SweetTok
-        from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
-
-        spatial, temporal = (
-            WordGraphTensors.blank(len(g.modifiers), len(g.heads), g.vectors.shape[1], g.edges.shape[1])
-            for g in (self.words.spatial, self.words.temporal)
-        )
-        network = SweetTok(self.config, LanguagePrior(spatial, temporal))
-        try:
-            network.load_state_dict(self.state)
-        except RuntimeError as error:
-            raise SweettokError(
-                f"The weights of {self.header.folder} do not fit its configuration; {WRITE_AGAIN}."
-            ) from error
-        return network
-
-
-def load_model_folder(folder: Path) -> StoredModel:
-    """Read a SweetTok model folder.
+def read_model(model: ModelFolder) -> StoredModel:
+    """The network, its configuration and its words in a SweetTok model folder.
 
     Raises:
         SweettokError: it holds another family's model; a file is missing or damaged (its SHA-256 is not the
             recorded one), or does not fit.
     """
-    import torch
+    from sweettok_cli.models.common.network import fill
+    from sweettok_cli.models.sweettok.network import SweetTok
+    from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
 
-    config = read_network_config(folder)
-    header, stored = read_weights(folder)
-    state = {name: t.float() if t.is_floating_point() else t.to(torch.int64) for name, t in stored.items()}
-    return StoredModel(header, config, state, read_prior(folder, state))
+    config, state = read_config(model), model.state()
+    words = read_prior(model, state)
+    spatial, temporal = (
+        WordGraphTensors.blank(len(g.modifiers), len(g.heads), g.vectors.shape[1], g.edges.shape[1])
+        for g in (words.spatial, words.temporal)
+    )
+    network = fill(lambda: SweetTok(config, LanguagePrior(spatial, temporal)), state, model.path)
+    return StoredModel(network, config, words)
 
 
-def read_network_config(folder: Path) -> SweetTokConfig:
-    """The network's configuration, from a model's ``config.json``.
+def read_config(model: ModelFolder) -> SweetTokConfig:
+    """The network's configuration.
 
     Raises:
-        SweettokError: as :func:`~sweettok_cli.storage.model_folder.read_header`; or it describes no SweetTok.
+        SweettokError: another family's model, or no configuration of a SweetTok.
     """
     from sweettok_cli.models.sweettok.config import SweetTokConfig
 
-    header = read_header(folder)
-    if header.family != FAMILY:
-        raise SweettokError(f"{folder} holds a model of the family {header.family}; give a SweetTok model.")
+    if model.header.family != FAMILY:
+        raise SweettokError(
+            f"{model.path} holds a model of the family {model.header.family}; give a SweetTok model."
+        )
     try:
-        return SweetTokConfig(**header.config)
+        return SweetTokConfig(**model.header.config)
     except (TypeError, ValueError) as error:
         raise SweettokError(
-            f"{folder / CONFIG_FILE} describes no network ({error}); export the model again."
+            f"{model.path / CONFIG_FILE} describes no network ({error}); export the model again."
         ) from error
 
 
-def read_words(folder: Path) -> dict[str, Any]:
+def read_words(model: ModelFolder) -> dict[str, Any]:
     """The checked content of a model's ``words.json``: ``{half: {"modifiers": [...], "heads": [...]}}``."""
-    table = read_json(folder / WORDS_FILE)
+    table = model.json(WORDS_FILE)
     for half in HALVES:
         lists = table.get(half)
         if not isinstance(lists, dict) or not all(
             isinstance(lists.get(k), list) for k in ("modifiers", "heads")
         ):
-            raise SweettokError(f"{folder / WORDS_FILE} lacks the {half} words; {WRITE_AGAIN}.")
+            raise SweettokError(f"{model.path / WORDS_FILE} lacks the {half} words; {WRITE_AGAIN}.")
     return table
 
 
-def read_prior(folder: Path, state: Mapping[str, Tensor]) -> WordPrior:
-    """The words of a model folder with their vectors and edges out of the network's ``state``.
+def read_prior(model: ModelFolder, state: Mapping[str, Tensor]) -> WordPrior:
+    """The words of a model folder with their vectors and edges out of a network's ``state``.
 
     Raises:
         SweettokError: as :func:`read_words`; or words and state do not fit each other.
     """
     from sweettok_cli.codebook.prior import WordGraph, WordPrior
 
-    words = read_words(folder)
+    words = read_words(model)
     graphs = []
     for half in HALVES:
         lists = words[half]
         vectors, edges = state.get(f"quantize_{half}.vectors"), state.get(f"quantize_{half}.edges")
         if vectors is None or edges is None or len(vectors) != len(lists["modifiers"]) + len(lists["heads"]):
-            raise SweettokError(f"The words of {folder} do not fit its weights; {WRITE_AGAIN}.")
-        arrays = vectors.cpu().numpy(), edges.cpu().numpy()
+            raise SweettokError(f"The words of {model.path} do not fit its weights; {WRITE_AGAIN}.")
+        arrays = vectors.float().cpu().numpy(), edges.long().cpu().numpy()
         graphs.append(WordGraph(lists["modifiers"], lists["heads"], *arrays))
     spatial, temporal = graphs
     return WordPrior(spatial, temporal, words.get("about", {}))

@@ -37,7 +37,8 @@ class SpatialAnchor(nn.Module):
         self.side = config.tile // config.spatial_queries  # patches
         self.width = self.side**2 * config.dim
         self.to_features = nn.Linear(sum(config.spatial_widths), self.width)
-        frames = torch.ones(config.latent_frames(config.frames)) * config.temporal_patch
+        # Real even while a network is laid out on "meta".
+        frames = torch.ones(config.latent_frames(config.frames), device="cpu") * config.temporal_patch
         frames[0] = 1
         self.register_buffer("weights", frames, persistent=False)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from sweettok_cli.codebook.prior import WordGraph
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.family import Conversion
 from sweettok_cli.models.common.published_names import (
     LAYERS,
     PATCH_EMBEDDING,
@@ -116,23 +116,14 @@ def _values_only(name: str, tensor: Tensor) -> Tensor:
 _PROXY_CODEBOOK = "pixel_codebook."
 
 
-def convert_sweettok(
-    checkpoint: Checkpoint,
-    folder: Path,
-    *,
-    name: str,
-    words: tuple[Path, Path],
-    source: Mapping[str, Any],
-) -> ModelHeader:
+def convert_sweettok(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
     """Write a checkpoint of the compact SweetTok, of either stage, as a model folder.
 
     Args:
         checkpoint: what was read. One of the first stage has no pixel decoder: it encodes, but ends in codes
             of the proxy tokenizer.
         folder: empty.
-        name: of the model.
-        words: the pickled adjectives and nouns, and adverbs and verbs.
-        source: where the checkpoint came from.
+        conversion: what it becomes; its words are the pickled adjectives and nouns, and adverbs and verbs.
 
     Raises:
         SweettokError: it is another network, its words are others', or the words cannot be read; missing and
@@ -143,6 +134,8 @@ def convert_sweettok(
         raise SweettokError(
             f"{path} is no compact SweetTok: it has no latent_spatial_tokens; say what it is with --as."
         )
+    words = conversion.words
+    assert words is not None
     prior = read_pickled_words(*words)
     for half, graph, prefix, file in (
         ("spatial", prior.spatial, "quantize", words[0]),
@@ -163,17 +156,10 @@ def convert_sweettok(
     except (ValueError, RuntimeError) as error:
         raise SweettokError(f"{path} cannot be converted: {error}.") from error
     dropped = Counter(reason for key in state if (reason := why_dropped(key)) is not None)
-    about = {**source, "tensors": len(state) - dropped.total(), "dropped": dict(dropped)}
-    if absent := sum(len(words) for key, words in prior.about.items() if key.endswith(WITHOUT_VECTOR)):
+    about = {**conversion.source, "tensors": len(state) - dropped.total(), "dropped": dict(dropped)}
+    if absent := sum(len(missing) for key, missing in prior.about.items() if key.endswith(WITHOUT_VECTOR)):
         about[WITHOUT_VECTOR] = absent
-    return save_model_folder(
-        folder,
-        network,
-        prior,
-        name,
-        half=False,
-        source=about,
-    )
+    return save_model_folder(folder, network, prior, conversion.name, half=False, source=about)
 
 
 def _with_trained_codebook(checkpoint: Checkpoint) -> Mapping[str, Tensor]:

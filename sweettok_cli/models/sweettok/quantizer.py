@@ -50,20 +50,20 @@ class Quantized:
 
     ``vectors`` [b, L, c]: the code vectors, with the gradient passed straight to the input (and, for
     ``straight``, to the codes). ``ids`` [b, L, 3] int64: nearest and second nearest modifier (or the best
-    pair, smaller id first), head; each counts from 0 in its own list. ``encoder_loss`` draws the input to the
-    codes, ``codebook_loss`` the codes to the input; both are weighted. (The published code reports the first
-    as "codebook_loss" and the second as "commitment_loss", the reverse of common use.)
+    pair, smaller id first), head; each counts from 0 in its own list. ``commitment_loss`` draws the input to
+    the codes, ``codebook_loss`` the codes to the input; both are weighted. (The published code reports the
+    first as "codebook_loss" and the second as "commitment_loss", the reverse of common use.)
     """
 
     vectors: Tensor
     ids: Tensor
-    encoder_loss: Tensor
+    commitment_loss: Tensor
     codebook_loss: Tensor
 
     @property
     def loss(self) -> Tensor:
         """The sum that is added to the training loss."""
-        return self.encoder_loss + self.codebook_loss
+        return self.commitment_loss + self.codebook_loss
 
 
 @dataclass(frozen=True)

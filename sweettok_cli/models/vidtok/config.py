@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+#: The moving average of all weights, kept among them: ``model_ema.`` and the weight's name without its dots.
+AVERAGE = "model_ema."
+
 _NAME = re.compile(
     r"vidtok-(?P<kind>kl|fsq)-(?P<order>causal|noncausal)-(?P<shape>\d+)-(?P<size>\d+)(?P<chn>chn)?(?P<v>-v1\.1)?"
 )

@@ -12,13 +12,8 @@ from torch import Tensor, nn
 class FrameMemory:
     """The last inputs of every causal layer. It belongs to one stream; the network itself holds nothing."""
 
-    def __init__(self, parent: FrameMemory | None = None) -> None:
-        self.parent = parent
+    def __init__(self) -> None:
         self._frames: dict[nn.Module, list[Tensor]] = {}
-
-    def fork(self) -> FrameMemory:
-        """One that starts out with what this one knows when asked, and leaves no trace in it."""
-        return FrameMemory(self)
 
     def precede(self, layer: nn.Module, x: Tensor, count: int, replicate: bool) -> Tensor:
         """``x`` [b, t, h, w, c] behind the ``count`` frames that came before it: [b, count + t, h, w, c].
@@ -27,18 +22,13 @@ class FrameMemory:
         """
         if not count:
             return x
-        before = self._known(layer)
+        before = self._frames.get(layer)
         if before is None:
             first = x[:, :1].expand(-1, count, -1, -1, -1)
             before = [first if replicate else torch.zeros_like(first)]
         parts = [*before, x]
         self._frames[layer] = _last(parts, count)
         return torch.cat(parts, 1)
-
-    def _known(self, layer: nn.Module) -> list[Tensor] | None:
-        if layer in self._frames or self.parent is None:
-            return self._frames.get(layer)
-        return self.parent._known(layer)
 
 
 def _last(parts: list[Tensor], count: int) -> list[Tensor]:
@@ -101,22 +91,15 @@ class FrameDoubler:
     resizing by 2 with half-pixel centres). At an end a frame is its own neighbour. So is, as published, the
     last frame of a stream's first latent, and the one after it: they do not know each other.
 
-    Otherwise a frame is held back until the next one is known, or none will come; cutting a stream into
-    pushes then changes nothing. With ``tiled`` the published rule for pieces holds instead: every push is an
-    end, and the left neighbour of the next one is the frame that stood one latent before it; after the first
-    push, it is the last frame of that. (Where pushes overlap by a latent, this is the true left neighbour for
-    all but the second push.)
+    A frame is held back until the next one is known, or none will come: cutting a stream into pushes changes
+    nothing. (The published ``use_tiling`` ends at every piece, which shows as seams.)
     """
 
-    def __init__(self, latent: int, tiled: bool) -> None:
+    def __init__(self, latent: int) -> None:
         """``latent``: input frames behind one latent."""
-        self._latent = latent
-        self._tiled = tiled
         self._alone = latent
-        self._first_push = True
         self._left: Tensor | None = None
         self._held: Piece | None = None
-        self._tail: Tensor | None = None
 
     def push(self, pieces: Iterable[Piece], closed: bool) -> Iterator[Piece]:
         """Pieces of twice as many frames; ``closed``: none is held back."""
@@ -130,18 +113,11 @@ class FrameDoubler:
                     self._left = None
             if rest.shape[1]:
                 yield from self._extend(Piece(rest, memory))
-        if closed or self._tiled:
+        if closed:
             yield from self._close()
-        if self._tiled and self._tail is not None:
-            self._left = self._tail[:, -1:] if self._first_push else self._tail[:, :1]
-            self._tail = self._left
-            self._first_push = False
 
     def _extend(self, piece: Piece) -> Iterator[Piece]:
         frames, memory = piece
-        if self._tiled:
-            tail = frames if self._tail is None else torch.cat([self._tail, frames], 1)
-            self._tail = tail[:, -self._latent - 1 :].clone()
         if self._held is not None:
             yield self._double(self._held, frames[:, :1])
         if frames.shape[1] > 1:

@@ -1,193 +1,15 @@
-"""VidTok as a whole: encoder, regulariser, decoder."""
+"""VidTok as a whole: encoder, regulariser, decoder; and a video piece by piece, with its state outside."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Iterator
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from sweettok_cli.models.vidtok.blocks import (
-    ChannelNorm,
-    Middle,
-    ResidualBlock,
-    SpatialDownsample,
-    SpatialUpsample,
-    TemporalDownsample,
-    TemporalUpsample,
-    time_conv,
-)
+from sweettok_cli.models.vidtok.autoencoder import Decoder, Encoder
 from sweettok_cli.models.vidtok.config import VidTokConfig
-from sweettok_cli.models.vidtok.memory import GROUP_SIZE, FrameDoubler, Piece, regroup
+from sweettok_cli.models.vidtok.memory import FrameMemory, Piece
 from sweettok_cli.models.vidtok.regularizers import FiniteScalarQuantizer, GaussianLatents
-from sweettok_cli.models.vidtok.stream import DecoderStream, EncoderStream
-
-
-class SpatialDownLevel(nn.Module):
-    """The 2-D half of a level."""
-
-    def __init__(self, wide: int, width: int, blocks: int, downsample: bool) -> None:
-        super().__init__()
-        self.block = nn.ModuleList(
-            ResidualBlock.spatial(wide if index == 0 else width, width) for index in range(blocks)
-        )
-        self.downsample = SpatialDownsample(width) if downsample else None
-
-
-class TemporalDownLevel(nn.Module):
-    """The half of a level that works in time."""
-
-    def __init__(self, config: VidTokConfig, width: int, downsample: bool) -> None:
-        super().__init__()
-        self.block = nn.ModuleList(
-            ResidualBlock.temporal(config, width) for _ in range(config.encoder_blocks)
-        )
-        self.downsample = TemporalDownsample(config, width) if downsample else None
-
-
-class Encoder(nn.Module):
-    """Frames in, latents before the regulariser out (published: ``EncoderCausal3DPadding``)."""
-
-    def __init__(self, config: VidTokConfig) -> None:
-        super().__init__()
-        widths = [config.width * m for m in config.multipliers]
-        self.group_size = GROUP_SIZE if config.causal else None
-        self.conv_in = time_conv(config, nn.Conv3d(3, config.width, 3))
-        self.down = nn.ModuleList(
-            SpatialDownLevel(wide, width, config.encoder_blocks, level in config.spatial_down)
-            for level, (wide, width) in enumerate(zip([config.width, *widths], widths, strict=False))
-        )
-        self.down_temporal = nn.ModuleList(
-            TemporalDownLevel(config, width, level in config.temporal_down)
-            for level, width in enumerate(widths)
-        )
-        self.mid = Middle(config, widths[-1])
-        self.norm_out = ChannelNorm(widths[-1])
-        self.conv_out = time_conv(config, nn.Conv3d(widths[-1], config.encoder_channels, 3))
-
-    def forward(self, pieces: Iterable[Piece]) -> Iterator[Tensor]:
-        """Pieces of frames [b, t, h, w, 3] -> latents [b, t', h', w', c], as they become ready.
-
-        The frames of a push must together be a multiple of the factor by which time shrinks.
-        """
-        pieces = self._enter(pieces)
-        for spatial, temporal in zip(self.down, self.down_temporal, strict=True):
-            pieces = self._level(pieces, spatial, temporal)  # type: ignore[arg-type]
-        for x, memory in regroup(pieces, self.group_size):
-            x = F.silu(self.norm_out(self.mid(x, memory)), inplace=True)
-            yield self.conv_out(x, memory)
-
-    def _enter(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        for x, memory in regroup(pieces, self.group_size, growth=self.conv_in.weight.shape[0] / 3):
-            yield Piece(self.conv_in(x, memory), memory)
-
-    def _level(
-        self, pieces: Iterable[Piece], spatial: SpatialDownLevel, temporal: TemporalDownLevel
-    ) -> Iterator[Piece]:
-        for x, memory in regroup(pieces, self.group_size, 1 if temporal.downsample is None else 2):
-            for in_space, in_time in zip(spatial.block, temporal.block, strict=True):
-                x = in_time(in_space(x, memory), memory)
-            if spatial.downsample is not None:
-                x = spatial.downsample(x)
-            if temporal.downsample is not None:
-                x = temporal.downsample(x, memory)
-            yield Piece(x, memory)
-
-
-class SpatialUpLevel(nn.Module):
-    """The 2-D half of a level."""
-
-    def __init__(self, wide: int, width: int, blocks: int, upsample: bool) -> None:
-        super().__init__()
-        self.block = nn.ModuleList(
-            ResidualBlock.spatial(wide if index == 0 else width, width) for index in range(blocks)
-        )
-        self.upsample = SpatialUpsample(width) if upsample else None
-
-
-class TemporalUpLevel(nn.Module):
-    """The half of a level that works in time."""
-
-    def __init__(self, config: VidTokConfig, width: int, upsample: bool) -> None:
-        super().__init__()
-        self.block = nn.ModuleList(
-            ResidualBlock.temporal(config, width) for _ in range(config.decoder_blocks)
-        )
-        self.upsample = TemporalUpsample(config, width) if upsample else None
-
-
-class Decoder(nn.Module):
-    """Latents in, frames out, also those before the clip (published: ``DecoderCausal3DPadding``)."""
-
-    def __init__(self, config: VidTokConfig) -> None:
-        super().__init__()
-        widths = [config.width * m for m in config.multipliers]
-        self.interpolates = config.interpolates
-        self.group_size = GROUP_SIZE if config.causal else None
-        self.conv_in = time_conv(config, nn.Conv3d(config.channels, widths[-1], 3))
-        self.mid = Middle(config, widths[-1])
-        self.up = nn.ModuleList(
-            SpatialUpLevel(wide, width, config.decoder_blocks, level in config.spatial_up)
-            for level, (width, wide) in enumerate(zip(widths, [*widths[1:], widths[-1]], strict=True))
-        )
-        self.up_temporal = nn.ModuleList(
-            TemporalUpLevel(config, width, level in config.temporal_up) for level, width in enumerate(widths)
-        )
-        self.norm_out = ChannelNorm(widths[0])
-        self.conv_out = time_conv(config, nn.Conv3d(widths[0], 3, 3))
-
-    def doublers(self, tiled: bool = False) -> list[FrameDoubler]:
-        """New states for the interpolations of one stream, deepest first; none where frames are repeated."""
-        if not self.interpolates:
-            return []
-        times = sum(temporal.upsample is not None for temporal in self.up_temporal)
-        return [FrameDoubler(2**done, tiled) for done in range(times)]
-
-    def forward(
-        self, pieces: Iterable[Piece], doublers: list[FrameDoubler], closed: bool = True
-    ) -> Iterator[Tensor]:
-        """Pieces of latents [b, t', h', w', c] -> frames [b, t, h, w, 3], as they become ready.
-
-        Frames whose neighbours are yet to come are held back in ``doublers``, unless ``closed``. Of pieces
-        with a forked memory only what others need of them is computed.
-        """
-        pieces = self._enter(pieces)
-        waiting = list(doublers)
-        for spatial, temporal in zip(reversed(self.up), reversed(self.up_temporal), strict=True):
-            pieces = self._level(pieces, spatial, temporal)  # type: ignore[arg-type]
-            if spatial.upsample is not None:
-                pieces = self._enlarge(pieces, spatial.upsample)  # type: ignore[arg-type]
-            if temporal.upsample is not None:
-                if waiting:
-                    pieces = waiting.pop(0).push(regroup(pieces, self.group_size), closed)
-                    if not waiting:
-                        pieces = (piece for piece in pieces if piece.memory.parent is None)
-                pieces = self._upsample(pieces, temporal.upsample)  # type: ignore[arg-type]
-        for x, memory in regroup(pieces, self.group_size):
-            yield self.conv_out(F.silu(self.norm_out(x), inplace=True), memory)
-
-    def _enter(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        growth = self.conv_in.weight.shape[0] / self.conv_in.weight.shape[1]
-        for x, memory in regroup(pieces, self.group_size, growth=growth):
-            yield Piece(self.mid(self.conv_in(x, memory), memory), memory)
-
-    def _level(
-        self, pieces: Iterable[Piece], spatial: SpatialUpLevel, temporal: TemporalUpLevel
-    ) -> Iterator[Piece]:
-        for x, memory in regroup(pieces, self.group_size):
-            for in_space, in_time in zip(spatial.block, temporal.block, strict=True):
-                x = in_time(in_space(x, memory), memory)
-            yield Piece(x, memory)
-
-    def _enlarge(self, pieces: Iterable[Piece], upsample: SpatialUpsample) -> Iterator[Piece]:
-        for x, memory in regroup(pieces, self.group_size, growth=4):
-            yield Piece(upsample(x), memory)
-
-    def _upsample(self, pieces: Iterable[Piece], upsample: TemporalUpsample) -> Iterator[Piece]:
-        for x, memory in regroup(pieces, self.group_size, growth=1 if upsample.interpolated else 2):
-            yield Piece(upsample(x, memory), memory)
 
 
 class VidTok(nn.Module):
@@ -233,7 +55,7 @@ class VidTok(nn.Module):
 
     def encode_latent(self, video: Tensor) -> Tensor:
         """As :meth:`encode`, before the regulariser: [b, ``config.encoder_channels``, t', h', w']."""
-        return EncoderStream(self).push_latent(video)
+        return EncoderState(self).push_latent(video)
 
     def decode(self, latents: Tensor, frames: int | None = None) -> Tensor:
         """Clips [b, 3, t, h, w], about -1 .. 1 but not clamped.
@@ -251,31 +73,13 @@ class VidTok(nn.Module):
 
     def decode_latent(self, latents: Tensor, frames: int | None = None) -> Tensor:
         """As :meth:`decode`, for ``latents`` [b, c, t', h', w'] of both kinds; FSQ: values of codes."""
-        stream = DecoderStream(self)
-        video = torch.cat([stream.push_latent(latents), stream.finish()], 2)
+        state = DecoderState(self)
+        video = torch.cat([state.push_latent(latents), state.finish()], 2)
         if frames is None:
             return video
         if not 0 < frames <= video.shape[2]:
             raise ValueError(f"{frames} frames asked of latents that hold {video.shape[2]}")
         return video[:, :, -frames:]
-
-    def encoder_stream(self) -> EncoderStream:
-        """For encoding one video piece by piece; any number of streams may be open.
-
-        Raises:
-            ValueError: the network is not causal.
-        """
-        self._check_causal()
-        return EncoderStream(self)
-
-    def decoder_stream(self, seams: str = "none") -> DecoderStream:
-        """For decoding one video piece by piece; ``seams``: see :class:`DecoderStream`.
-
-        Raises:
-            ValueError: the network is not causal, or ``seams`` is unknown.
-        """
-        self._check_causal()
-        return DecoderStream(self, seams)
 
     def regularize(self, latents: Tensor) -> Tensor | GaussianLatents:
         """What :meth:`encode` makes of the encoder's output [b, c, t', h', w']."""
@@ -307,10 +111,6 @@ class VidTok(nn.Module):
         if latents.dim() != 5 or shape[1] != self.config.channels or not all(shape[2:]):
             raise ValueError(f"latents are [b, {self.config.channels}, t, h, w], not {shape}")
 
-    def _check_causal(self) -> None:
-        if not self.config.causal:
-            raise ValueError("a network that is not causal sees whole clips only: it has no streams")
-
     @property
     def dtype(self) -> torch.dtype:
         """Of the weights."""
@@ -320,3 +120,96 @@ class VidTok(nn.Module):
     def device(self) -> torch.device:
         """Of the weights."""
         return self.decoder.norm_out.norm.weight.device
+
+
+class EncoderState:
+    """Frames of one video in, latents out.
+
+    The latents are those of :meth:`VidTok.encode` on all frames at once, however they are cut; only rounding
+    differs (5e-6 in float32 for latents of up to 2, with the random weights of the golden tensors).
+    """
+
+    def __init__(self, model: VidTok) -> None:
+        self._model = model
+        self._memory = FrameMemory()
+        self._started = False
+
+    def push(self, frames: Tensor) -> Tensor | GaussianLatents:
+        """What :meth:`VidTok.encode` returns, of the next ``frames`` [b, 3, t, h, w] in -1 .. 1.
+
+        The first push is treated as the beginning of a clip as long as it (see
+        :meth:`VidTokConfig.frames_in_front`; its length may be 1 or any other that the network takes); every
+        later one must hold a multiple of ``config.time_factor`` frames.
+
+        Raises:
+            ValueError: the shape or number of frames is not one that the network takes.
+        """
+        return self._model.regularize(self.push_latent(frames))
+
+    def push_latent(self, frames: Tensor) -> Tensor:
+        """As :meth:`push`, before the regulariser: [b, c, t', h', w']."""
+        config = self._model.config
+        self._model.check_video(frames)
+        count = frames.shape[2]
+        if not self._started:
+            front = config.frames_in_front(count)
+            if front:
+                frames = torch.cat([frames[:, :, :1].expand(-1, -1, front, -1, -1), frames], 2)
+            self._started = True
+        elif not count or count % config.time_factor:
+            raise ValueError(f"a stream goes on by multiples of {config.time_factor} frames, not by {count}")
+        piece = Piece(rearrange(frames.to(self._model.dtype), "b c t h w -> b t h w c"), self._memory)
+        latents = torch.cat(list(self._model.encoder([piece])), 1)
+        return rearrange(latents, "b t h w c -> b c t h w")
+
+
+class DecoderState:
+    """Latents of one video in, frames out.
+
+    Where frames are interpolated in time (version 1.1), the last frames of a push depend on latents to come
+    and are held back: frames are those of :meth:`VidTok.decode` on all latents at once, however they are cut.
+    Version 1.0 repeats frames instead, and nothing is held back.
+    """
+
+    def __init__(self, model: VidTok) -> None:
+        config = model.config
+        self._model = model
+        self._memory = FrameMemory()
+        self._doublers = model.decoder.doublers()
+        self._size: tuple[int, int, int] | None = None
+        # Version 1.0 always drops what padding may have put in front; 1.1 leaves that to the caller.
+        self._skip = config.time_factor - 1 if config.causal and config.version == "1.0" else 0
+
+    def push(self, latents: Tensor) -> Tensor:
+        """The next frames [b, 3, t, h, w], for indices [b, t', h', w'] or latents [b, c, t', h', w'].
+
+        There may be none yet; what is held back comes with a later push or with :meth:`finish`.
+
+        Raises:
+            ValueError: the latents' shape is not one that the network takes.
+        """
+        return self.push_latent(self._model.to_latents(latents))
+
+    def push_latent(self, latents: Tensor) -> Tensor:
+        """As :meth:`push`, for what :meth:`VidTok.decode_latent` takes."""
+        self._model.check_latents(latents)
+        batch, _, _, height, width = latents.shape
+        factor = self._model.config.space_factor
+        self._size = (batch, height * factor, width * factor)
+        latents = rearrange(latents.to(self._model.dtype), "b c t h w -> b t h w c")
+        return self._run([Piece(latents, self._memory)], closed=False)
+
+    def finish(self) -> Tensor:
+        """The frames [b, 3, t, h, w] that were held back, possibly none; nothing may be pushed after it."""
+        return self._run([], closed=True)
+
+    def _run(self, pieces: list[Piece], closed: bool) -> Tensor:
+        if self._size is None:
+            raise ValueError("nothing was pushed")
+        batch, height, width = self._size
+        model = self._model
+        none = torch.empty(batch, 0, height, width, 3, dtype=model.dtype, device=model.device)
+        frames = torch.cat([none, *model.decoder(pieces, self._doublers, closed)], 1)
+        dropped = min(self._skip, frames.shape[1])
+        self._skip -= dropped
+        return rearrange(frames[:, dropped:], "b t h w c -> b c t h w")

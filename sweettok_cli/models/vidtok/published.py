@@ -7,20 +7,17 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.family import Conversion
 from sweettok_cli.models.common.published_names import listed
-from sweettok_cli.models.vidtok.config import VidTokConfig
+from sweettok_cli.models.vidtok.config import AVERAGE, VidTokConfig
 from sweettok_cli.models.vidtok.network import VidTok
 from sweettok_cli.storage.checkpoint_file import Checkpoint
 from sweettok_cli.storage.model_folder import ModelHeader, write_model
-
-#: The moving average of all weights, kept among them: ``model_ema.`` and the weight's name without its dots.
-AVERAGE = "model_ema."
 
 #: What a training checkpoint holds beside the network, and why it is not kept.
 _DROPPED: tuple[tuple[str, str], ...] = (
@@ -30,32 +27,20 @@ _DROPPED: tuple[tuple[str, str], ...] = (
 )
 
 
-def convert_vidtok(
-    checkpoint: Checkpoint,
-    folder: Path,
-    *,
-    name: str,
-    published_as: str | None,
-    version: str,
-    averaged: bool,
-    source: Mapping[str, Any],
-) -> ModelHeader:
+def convert_vidtok(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
     """Write a VidTok checkpoint as a model folder.
 
     Args:
         checkpoint: what was read.
         folder: empty.
-        name: of the model.
-        published_as: the published name whose settings it has; None to tell them from the tensors.
-        version: ``"1.0"`` or ``"1.1"`` where the settings are told from the tensors, which do not say it.
-        averaged: take the moving average of the weights.
-        source: where the checkpoint came from.
+        conversion: what it is said to be, and becomes. Tensors do not tell the version: where no published
+            name does, it is 1.1 if the kind or the file's name says so.
 
     Raises:
         SweettokError: names every tensor that is missing or unknown, ten of each and how many more.
     """
     state = dict(checkpoint.state)
-    if averaged and not checkpoint.averaged:
+    if conversion.averaged and not checkpoint.averaged:
         state = _averaged(state, checkpoint.path)
     kept, dropped = {}, Counter[str]()
     for key, tensor in state.items():
@@ -64,18 +49,19 @@ def convert_vidtok(
             kept[key] = tensor
         else:
             dropped[reason] += 1
-    if published_as is not None:
-        config = VidTokConfig.from_name(published_as)
+    if conversion.published_as is not None:
+        config = VidTokConfig.from_name(conversion.published_as)
     else:
-        config = told_from_tensors(kept, version, checkpoint.path)
-    _check_fit(kept, config, checkpoint.path, published_as)
+        newer = any(said.endswith("-v1.1") for said in (conversion.kind, conversion.file_name))
+        config = told_from_tensors(kept, "1.1" if newer else "1.0", checkpoint.path)
+    _check_fit(kept, config, checkpoint.path, conversion.published_as)
     return write_model(
         folder,
-        name=name,
+        name=conversion.name,
         family=f"vidtok-{config.regularizer}",
         config=dataclasses.asdict(config),
         state=kept,
-        source={**source, "tensors": len(kept), "dropped": dict(dropped)},
+        source={**conversion.source, "tensors": len(kept), "dropped": dict(dropped)},
     )
 
 

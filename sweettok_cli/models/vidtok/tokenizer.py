@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from sweettok_cli.models.common.frames import to_frames, to_video
-from sweettok_cli.models.common.tokenizer import NetworkTokenizer, as_indices, filled
-from sweettok_cli.models.vidtok.config import VidTokConfig
-from sweettok_cli.models.vidtok.network import VidTok
-from sweettok_cli.models.vidtok.regularizers import GaussianLatents
-from sweettok_cli.models.vidtok.stream import DecoderStream, EncoderStream
-from sweettok_cli.storage.model_folder import read_weights
-from sweettok_cli.zoo.spec import read_spec
+from sweettok_cli.models.common.streams import DecoderStream, EncoderStream, PieceDecoder, PieceEncoder
+from sweettok_cli.models.common.tokenizer import NetworkTokenizer
+from sweettok_cli.models.vidtok.network import DecoderState, EncoderState, VidTok
+from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
+from sweettok_cli.video.fit import Fit
 
 
 class VidTokTokenizer(NetworkTokenizer):
@@ -31,26 +26,25 @@ class VidTokTokenizer(NetworkTokenizer):
     network: VidTok
 
     def __init__(
-        self, folder: Path, device: torch.device, dtype: torch.dtype, sample: int | None = None
+        self,
+        spec: TokenizerSpec,
+        network: VidTok,
+        device: torch.device,
+        dtype: torch.dtype,
+        sample: int | None = None,
     ) -> None:
-        """Read a model folder.
+        """Move the network to the device and switch it to inference.
 
         Args:
-            folder: of the model.
+            spec: the facts about it.
+            network: with its weights.
             device: to compute on.
             dtype: of the arithmetic.
             sample: seed with which KL latents are drawn; None for their mean. What a clip gets depends on the
                 clips that were encoded before it.
-
-        Raises:
-            SweettokError: the folder is damaged or incomplete.
         """
-        self.spec = read_spec(folder)
-        header, state = read_weights(folder)
-        self.config = VidTokConfig(**header.config)
-        with torch.device("meta"):
-            network = VidTok(self.config)
-        super().__init__(filled(network, header, state), device, dtype)
+        super().__init__(spec, network, device, dtype)
+        self.config = network.config
         self.batch_clips = 1
         self._sample = sample
         self._generator: torch.Generator | None = None if sample is None else torch.Generator(device)
@@ -61,50 +55,81 @@ class VidTokTokenizer(NetworkTokenizer):
         if self._generator is not None and self._sample is not None:
             self._generator.manual_seed(self._sample)
 
-    def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
-        """As :meth:`Tokenizer.encode_clips`."""
-        return next(self.encode_stream([clips]))
+    def encoder(
+        self, fit: Fit, *, image: bool = False, overlap: int = 0, batch_clips: int | None = None
+    ) -> EncoderStream:
+        """As :meth:`Tokenizer.encoder`; version 1.1 reads the video as one stream."""
+        spec = self.spec
+        if spec.stream_frames is None:
+            return super().encoder(fit, image=image, overlap=overlap, batch_clips=batch_clips)
+        assert isinstance(spec.layout, GridTokens)
+        state = EncoderState(self.network)
+        return PieceEncoder(
+            lambda piece: self._pushed(state, torch.from_numpy(piece).to(self.device)),
+            fit,
+            spec.layout,
+            spec.stream_frames,
+        )
 
-    def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
-        """As :meth:`Tokenizer.decode_clips`."""
-        return np.concatenate(list(self.decode_stream([arrays], height, width)), axis=1)
+    def decoder(
+        self,
+        fit: Fit,
+        *,
+        overlap: int = 0,
+        frames: int | None = None,
+        clips: int | None = None,
+        batch_clips: int | None = None,
+    ) -> DecoderStream:
+        """As :meth:`Tokenizer.decoder`; version 1.1 gives back one stream, unless it was cut into clips."""
+        spec = self.spec
+        if spec.stream_frames is None or (clips or 1) > 1:
+            return super().decoder(fit, overlap=overlap, frames=frames, clips=clips, batch_clips=batch_clips)
+        assert isinstance(spec.layout, GridTokens)
+        decode = self._decoding(fit.padded_height, fit.padded_width)
+        return PieceDecoder(decode, spec.layout, spec.stream_frames, fit, frames)
 
-    def encode_stream(self, pieces: Iterable[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-        """As :meth:`Tokenizer.encode_stream`."""
-        stream = EncoderStream(self.network)
-        for piece in pieces:
-            with torch.inference_mode(), self.autocast():
-                found = stream.push(to_video(piece, self.device, reach=1.0))
-                arrays = self._stored(found)
-            yield arrays
+    def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
+        """As :meth:`Tokenizer.encode_batch`."""
+        return self._pushed(EncoderState(self.network), clips)
 
-    def decode_stream(
-        self, arrays: Iterable[Mapping[str, np.ndarray]], height: int, width: int
-    ) -> Iterator[np.ndarray]:
-        """As :meth:`Tokenizer.decode_stream`."""
-        stream = DecoderStream(self.network)
+    def decode_batch(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Tensor:
+        """As :meth:`Tokenizer.decode_batch`."""
+        decode = self._decoding(height, width)
+        return torch.cat([decode(tokens), decode(None)], 1)
+
+    @torch.inference_mode()
+    def _pushed(self, state: EncoderState, frames: Tensor) -> dict[str, Tensor]:
+        with self.autocast():
+            found = state.push(to_video(frames, reach=1.0))
+            if isinstance(found, Tensor):
+                return {"indices": found}
+            latents = found.mean if self._generator is None else found.sample(self._generator)
+            return {"latents": latents.to(torch.float16)}
+
+    def _decoding(self, height: int, width: int) -> Callable[[Mapping[str, Tensor] | None], Tensor]:
+        """A decoder with a state of its own: tokens of a piece, at last None, to uint8 [b, t, h, w, 3]."""
+        state = DecoderState(self.network)
+        name = "latents" if self.config.regularizer == "kl" else "indices"
+        factor = self.config.space_factor
         # Version 1.1 gives back the copies of the first frame that encoding put in front of it.
         extra = self.config.time_factor - 1 if self.config.version == "1.1" else 0
-        name = "latents" if self.config.regularizer == "kl" else "indices"
-        pieces = (self._given(piece[name], height, width) for piece in arrays)
-        for given in chain(pieces, [None]):
-            with torch.inference_mode(), self.autocast():
-                video = stream.finish() if given is None else stream.push(given)
+
+        @torch.inference_mode()
+        def decode(tokens: Mapping[str, Tensor] | None) -> Tensor:
+            nonlocal extra
+            with self.autocast():
+                if tokens is None:
+                    video = state.finish()
+                else:
+                    given = tokens[name]
+                    if given.shape[-2:] != (height // factor, width // factor):
+                        raise ValueError(
+                            f"tokens {list(given.shape)} are not those of {width}x{height} pixels"
+                        )
+                    video = state.push(given.float() if given.is_floating_point() else given)
                 frames = to_frames(video, reach=1.0, truncate=self.truncate)
             dropped = min(extra, frames.shape[1])
             extra -= dropped
-            if frames.shape[1] > dropped:
-                yield frames[:, dropped:]
+            return frames[:, dropped:]
 
-    def _stored(self, found: Tensor | GaussianLatents) -> dict[str, np.ndarray]:
-        if isinstance(found, Tensor):
-            return {"indices": as_indices(found, self.config.codes)}
-        latents = found.mean if self._generator is None else found.sample(self._generator)
-        return {"latents": latents.to(torch.float16).cpu().numpy()}
-
-    def _given(self, array: np.ndarray, height: int, width: int) -> Tensor:
-        factor = self.config.space_factor
-        if array.shape[-2:] != (height // factor, width // factor):
-            raise ValueError(f"tokens {list(array.shape)} are not those of {width}x{height} pixels")
-        kind = np.float32 if array.dtype == np.float16 else np.int64
-        return torch.from_numpy(array.astype(kind)).to(self.device)
+        return decode

@@ -1,4 +1,4 @@
-"""x264, x265 and AV1 as contenders: what they cost, what they give back, and when they refuse."""
+"""x264, x265 and AV1 as methods: what they cost, what they give back, and when they refuse."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import pytest
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.codecs import settings as codec_settings
-from sweettok_cli.evaluation.codecs.coding import Codec, CodedClip, without_sei
+from sweettok_cli.evaluation.codecs.coding import CodedClip, without_sei
+from sweettok_cli.evaluation.codecs.method import CodecMethod
 from sweettok_cli.evaluation.codecs.rate_search import TOLERANCE
 from sweettok_cli.evaluation.codecs.settings import ENCODERS
 from sweettok_cli.metrics.psnr import psnr
@@ -53,7 +54,7 @@ def quality(source: np.ndarray, decoded: np.ndarray) -> float:
 
 @codecs
 def test_bits_and_quality_fall_along_the_curve(name: str) -> None:
-    points = list(Codec(name).curve_points(moving(), RATE))
+    points = list(CodecMethod(name).curve_points(moving(), RATE))
     assert [point.crf for point in points] == sorted(point.crf for point in points)
     bits = [point.bits for point in points]
     scores = [quality(moving(), point.frames) for point in points]
@@ -65,11 +66,11 @@ def test_bits_and_quality_fall_along_the_curve(name: str) -> None:
 def test_low_rate_factors_come_back_nearly_whole(name: str, examples: Path) -> None:
     """All frames, in order, colour unharmed: grey levels and saturated edges, on a clip that is 4:2:0."""
     frames = real(examples / CLIP)[:5]
-    (point,) = Codec(name).curve_points(frames, Fraction(10), [8])
+    (point,) = CodecMethod(name).curve_points(frames, Fraction(10), [8])
     assert quality(frames, point.frames) > 42
     colors = np.empty((3, 64, 64, 3), np.uint8)
     colors[:] = np.array([(200, 200, 90), (20, 20, 90), (110, 110, 90)], np.uint8)[:, None, None]
-    (point,) = Codec(name).curve_points(colors, RATE, [8])
+    (point,) = CodecMethod(name).curve_points(colors, RATE, [8])
     assert np.abs(point.frames.astype(int) - colors).max() <= 4
 
 
@@ -77,17 +78,17 @@ def test_low_rate_factors_come_back_nearly_whole(name: str, examples: Path) -> N
 def test_a_real_clip_is_matched(name: str, examples: Path) -> None:
     frames = real(examples / CLIP)[:12]
     target = 0.0515 * frames[..., 0].size
-    outcome = Codec(name).match(frames, Fraction(10), target)
+    outcome = CodecMethod(name).match(frames, Fraction(10), target)
     assert target * 0.92 < outcome.bits <= target * (1 + TOLERANCE)
-    assert not outcome.floor and not outcome.ceiling
+    assert outcome.limit is None
     assert quality(frames, outcome.frames) > 30
 
 
 @codecs
 def test_results_do_not_depend_on_what_was_coded_before(name: str) -> None:
-    fresh = Codec(name).match(moving(), RATE, 15_000)
+    fresh = CodecMethod(name).match(moving(), RATE, 15_000)
     assert fresh.bits == pytest.approx(15_000, rel=0.1)
-    used = Codec(name)
+    used = CodecMethod(name)
     list(used.curve_points(moving(), RATE))
     used.match(moving(5), RATE, 2_000)
     again = used.match(moving(), RATE, 15_000)
@@ -96,7 +97,7 @@ def test_results_do_not_depend_on_what_was_coded_before(name: str) -> None:
 
 
 def test_a_clip_changed_in_place_is_another_clip() -> None:
-    codec, frames = Codec("x264"), moving().copy()
+    codec, frames = CodecMethod("x264"), moving().copy()
     before = codec.match(frames, RATE, 15_000)
     frames[:] = 255 - frames
     after = codec.match(frames, RATE, 15_000)
@@ -112,18 +113,18 @@ def test_a_clip_is_encoded_once_at_each_rate_factor(monkeypatch: pytest.MonkeyPa
         return encode(self, crf)
 
     monkeypatch.setattr(CodedClip, "_encode", counted)
-    codec = Codec("x264")
+    codec = CodecMethod("x264")
     for _ in range(2):
         list(codec.curve_points(moving(), RATE))
         codec.match(moving(), RATE, 15_000)
-    assert len(encoded) == len(set(encoded)) <= len(codec.curve) + 6
+    assert len(encoded) == len(set(encoded)) <= len(codec.encoder.curve) + 6
 
 
 @codecs
 @pytest.mark.parametrize("shape", [(3, 65, 99), (2, 17, 41), (1, 130, 67)])
 def test_odd_and_small_sizes_and_images(name: str, shape: tuple[int, int, int]) -> None:
     frames = moving(*shape)
-    (point,) = Codec(name).curve_points(frames, RATE, [10])
+    (point,) = CodecMethod(name).curve_points(frames, RATE, [10])
     assert quality(frames, point.frames) > 32
     edge = np.abs(point.frames[:, -1].astype(int) - frames[:, -1]).mean()
     assert edge < 8
@@ -132,7 +133,7 @@ def test_odd_and_small_sizes_and_images(name: str, shape: tuple[int, int, int]) 
 @codecs
 def test_an_image_is_matched_from_below(name: str) -> None:
     image = moving(1, 128, 160)
-    outcome = Codec(name).match(image, Fraction(1), 9_000)
+    outcome = CodecMethod(name).match(image, Fraction(1), 9_000)
     assert 9_000 * 0.8 < outcome.bits <= 9_000 * (1 + TOLERANCE)
     assert quality(image, outcome.frames) > 20
 
@@ -140,8 +141,8 @@ def test_an_image_is_matched_from_below(name: str) -> None:
 @codecs
 def test_noise_has_a_floor(name: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    outcome = Codec(name).match(noise, RATE, 50)
-    assert outcome.floor and not outcome.ceiling
+    outcome = CodecMethod(name).match(noise, RATE, 50)
+    assert outcome.limit == "floor"
     assert outcome.bits > 50 and outcome.crf > 50
     assert quality(noise, outcome.frames) < 20
 
@@ -149,19 +150,21 @@ def test_noise_has_a_floor(name: str) -> None:
 @codecs
 def test_a_still_clip_has_a_ceiling(name: str) -> None:
     still = np.full((6, 64, 64, 3), 90, np.uint8)
-    outcome = Codec(name).match(still, RATE, 1e6)
-    assert outcome.ceiling and not outcome.floor
+    outcome = CodecMethod(name).match(still, RATE, 1e6)
+    assert outcome.limit == "ceiling"
     assert outcome.bits < 20_000 and outcome.crf == 1
     assert quality(still, outcome.frames) > 45
 
 
 def test_all_bytes_a_decoder_needs_are_counted_and_no_more() -> None:
     """Half of what the model spends on a short clip would be x264's own settings as text."""
-    clip = CodedClip(moving(2, 64, 64), RATE, Codec("x264").encoder)
+    clip = CodedClip(moving(2, 64, 64), RATE, CodecMethod("x264").encoder)
     data = b"".join(clip._encoded(30))
     assert clip.bits(30) == 8 * len(data)
     assert b"x264" not in data and b"crf" not in data
-    assert b"x265" not in b"".join(CodedClip(moving(2, 64, 64), RATE, Codec("x265").encoder)._encoded(30))
+    assert b"x265" not in b"".join(
+        CodedClip(moving(2, 64, 64), RATE, CodecMethod("x265").encoder)._encoded(30)
+    )
 
 
 def test_only_supplemental_information_is_cut() -> None:
@@ -180,13 +183,13 @@ def test_only_supplemental_information_is_cut() -> None:
 )
 @codecs
 def test_any_rate_is_taken(name: str, rate: Fraction) -> None:
-    (point,) = Codec(name).curve_points(moving(3), Fraction(rate), [30])
+    (point,) = CodecMethod(name).curve_points(moving(3), Fraction(rate), [30])
     assert quality(moving(3), point.frames) > 24
 
 
 @codecs
 def test_settings_are_said_in_full(name: str) -> None:
-    codec = Codec(name)
+    codec = CodecMethod(name)
     said = json.loads(json.dumps(codec.describe()))
     assert codec.kind == "codec" and codec.name == name
     assert said["encoder"] == codec.encoder.library
@@ -199,15 +202,15 @@ def test_settings_are_said_in_full(name: str) -> None:
 def test_every_option_is_one_the_encoder_knows() -> None:
     """Whatever libavcodec leaves over it has ignored."""
     for name in ENCODERS:
-        context = Codec(name).encoder.open(64, 64, RATE, 30)
-        assert not context.options or set(context.options) == set(Codec(name).encoder.options_at(30))
+        context = CodecMethod(name).encoder.open(64, 64, RATE, 30)
+        assert not context.options or set(context.options) == set(CodecMethod(name).encoder.options_at(30))
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="this system shows no scheduling")
 @codecs
 def test_no_thread_becomes_a_real_time_thread(name: str) -> None:
     """SVT-AV1 would, run as root: what this process computes afterwards would take ten times as long."""
-    encoder = Codec(name).encoder.open(64, 64, RATE, 30)
+    encoder = CodecMethod(name).encoder.open(64, 64, RATE, 30)
     threads = [int(thread.name) for thread in Path("/proc/self/task").iterdir()]
     assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
     assert encoder.is_open
@@ -234,26 +237,26 @@ def test_a_missing_codec_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(
         SweettokError, match=r"no encoder libsvtav1 or libaom-av1, so av1 cannot be measured;"
     ):
-        Codec("av1")
-    Codec("x264")
+        CodecMethod("av1")
+    CodecMethod("x264")
     monkeypatch.setattr(codec_settings.av, "codecs_available", present - {"h264"})
     with pytest.raises(SweettokError, match="no encoder libx264"):
-        Codec("x264")
+        CodecMethod("x264")
 
 
 def test_an_unknown_codec_is_one_sentence() -> None:
     with pytest.raises(SweettokError, match=r"vp9 is no codec to compare with; choose from x264, x265, av1"):
-        Codec("vp9")
+        CodecMethod("vp9")
 
 
 def test_wrong_arrays_are_refused() -> None:
-    codec = Codec("x264")
+    codec = CodecMethod("x264")
     for wrong in (moving()[0], moving().astype(np.float32), moving()[..., :1], moving()[:0]):
         with pytest.raises(ValueError, match="uint8"):
             codec.match(wrong, RATE, 1_000)
 
 
 def test_an_encoder_that_refuses_is_one_sentence() -> None:
-    clip = CodedClip(moving(1), RATE, Codec("x265").encoder)
+    clip = CodedClip(moving(1), RATE, CodecMethod("x265").encoder)
     with pytest.raises(SweettokError, match=r"libx265 cannot encode 128x96 pixels at crf 99 \(.*\); leave"):
         clip.bits(99)

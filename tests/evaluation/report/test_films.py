@@ -11,9 +11,9 @@ from numbered import FRAMES, Numbered, Pair
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.evaluation.record import Record
 from sweettok_cli.evaluation.report import films as films_module
-from sweettok_cli.evaluation.report.film import Film, make_film
-from sweettok_cli.evaluation.report.films import chosen, make_films
+from sweettok_cli.evaluation.report.films import Film, chosen, make_film, make_films
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.metrics.psnr import psnr
 
@@ -32,7 +32,7 @@ def decoded(film: Film) -> list[np.ndarray]:
 
 def test_every_frame_of_every_panel_is_where_it_belongs() -> None:
     media = Numbered()
-    versions = [(name, *vars(media.show("a", name)).values()) for name in ("blocks", "x264")]
+    versions = [(name, media.show("a", name)) for name in ("blocks", "x264")]
     film = make_film(versions, Fraction(25))
     assert (film.kind, film.frames, film.width, film.height) == ("video/mp4", FRAMES, 70, 50)
     sheets = decoded(film)
@@ -50,13 +50,13 @@ def test_every_frame_of_every_panel_is_where_it_belongs() -> None:
 
 def test_a_picture_is_exact_and_a_large_one_smaller() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1, 48, 32, 3), dtype=np.uint8)
-    film = make_film([("a", noise, noise)], Fraction(1))
+    film = make_film([("a", Pair(noise, noise))], Fraction(1))
     assert film.kind == "image/png"
     sheet = np.asarray(Image.open(io.BytesIO(film.data)))
     before, after, difference = panels(film, sheet, 0)
     assert (before == noise[0]).all() and (after == noise[0]).all() and (difference == 128).all()
     large = np.zeros((2, 720, 1280, 3), np.uint8)
-    film = make_film([("a", large, large)], Fraction(25))
+    film = make_film([("a", Pair(large, large))], Fraction(25))
     assert (film.width, film.height, film.psnr["a"]) == (640, 360, [100.0, 100.0])
 
 
@@ -71,7 +71,7 @@ def test_a_picture_is_exact_and_a_large_one_smaller() -> None:
     ],
 )
 def test_a_clip_is_chosen_once(ranked: list[int], titles: list[str]) -> None:
-    found = list(chosen(ranked))
+    found = chosen(ranked)
     assert [title for _, title in found] == titles
     assert [place for place, _ in found] == sorted({place for place, _ in found}, key=ranked.index)
 
@@ -79,7 +79,7 @@ def test_a_clip_is_chosen_once(ranked: list[int], titles: list[str]) -> None:
 def test_clips_that_are_gone_or_too_large_are_named(
     record: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    findings = Findings(record)
+    findings = Findings(Record.from_json(record))
     gone, small = (record["clips"][findings.ranked[place]]["name"] for place in (0, -1))
 
     class Media(Numbered):
@@ -90,7 +90,7 @@ def test_clips_that_are_gone_or_too_large_are_named(
 
     monkeypatch.setattr(films_module, "MOST_BYTES", 1)
     made = make_films(findings, Media())
-    assert made.titles == ["second worst"]
+    assert [title for title, _ in made.films.values()] == ["second worst"]
     assert any(gone in note and "is gone" in note for note in made.notes)
     assert any(small in note and "left out" in note for note in made.notes)
 
@@ -99,6 +99,7 @@ def test_only_so_many_frames_are_asked_for(record: dict[str, Any]) -> None:
     for clip in record["clips"]:
         clip["width"], clip["height"], clip["frames"] = 3840, 2160, 900
     media = Numbered()
-    made = make_films(Findings(record), media)
+    findings = Findings(Record.from_json(record))
+    made = make_films(findings, media)
     assert {frames for _, _, frames in media.asked} == {17}
-    assert "3840\u00d72160, 900 frames, the first 20 shown" in made.facts(Findings(record))[0]["note"]
+    assert "3840\u00d72160, 900 frames, the first 20 shown" in made.facts(findings)["films"][0]["note"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,9 +11,13 @@ from measuring import make_plan, measure
 from numbered import Numbered
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.media import Media
-from sweettok_cli.evaluation.report import clip_table, make_page, write_report
+from sweettok_cli.evaluation.record import Record
+from sweettok_cli.evaluation.report import make_page, tables, write_report
+from sweettok_cli.evaluation.run import Media
 
+HOSTILE = "</title></script><script>alert(1)</script>{{ 7 * 7 }}{% raise %}&lt;\"'><b \x00\udce9"
+SPELLED = HOSTILE.replace("\x00", "\\x00").replace("\udce9", "\\xe9")
+OUTSIDE = ("name", "error", "split", "label", "word", "command", "a", "b")
 VOID = {"meta", "link", "input", "br"}
 
 
@@ -25,6 +30,7 @@ class Read(HTMLParser):
         self.ids: list[str] = []
         self.links: list[str] = []
         self.loads: list[str] = []
+        self.tags: list[tuple[str, list[str]]] = []
         self.text = ""
         self.feed(page)
         self.close()
@@ -32,6 +38,7 @@ class Read(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)
+        self.tags.append((tag, [name for name, _ in attrs]))
         assert len(found) == len(attrs), f"an attribute of {tag} is there twice"
         if tag not in VOID:
             self.open.append(tag)
@@ -72,6 +79,36 @@ def test_names_are_shown_and_never_run(page: Path) -> None:
     assert page.read_text(encoding="utf-8").count("<script>alert") == 0
 
 
+def spoilt(value: Any) -> Any:
+    """JSON in which every text that may come from outside, and every name, tries to get out of its place."""
+    if isinstance(value, dict):
+        return {
+            key + HOSTILE if key in ("blocks", "x264") else key: each + HOSTILE
+            if key in OUTSIDE
+            else spoilt(each)
+            for key, each in value.items()
+        }
+    return [spoilt(each) for each in value] if isinstance(value, list) else value
+
+
+def test_hostile_names_stay_text(record: dict[str, Any]) -> None:
+    record["failed"].append({"name": "broken", "error": "damaged"})
+    record["data"]["split"] = "test"
+    for clip in record["clips"]:
+        clip["label"] = "label"
+    for use in record["contenders"][0]["codebooks"].values():
+        for code in use["top"]:
+            code["word"] = "word"
+    plain, page = (make_page(Record.from_json(each), Numbered()) for each in (record, spoilt(record)))
+    honest, read = Read(plain), Read(page)
+    assert read.tags == honest.tags and read.ids == honest.ids
+    for text in ("broken", "damaged", "test", "label", "word", "blocks", "x264", record["command"]):
+        assert text + SPELLED in read.text
+    facts = json.loads(page.partition('id="facts">')[2].partition("</script>")[0])
+    assert facts["contenders"] == ["blocks" + SPELLED, "x264" + SPELLED]
+    assert all(film["name"].endswith(SPELLED) for film in facts["films"])
+
+
 def test_the_top_says_how_good_the_model_is_and_where_it_fails(page: Path, record: dict[str, Any]) -> None:
     text = Read(page.read_text(encoding="utf-8")).text
     model = record["contenders"][0]
@@ -106,7 +143,7 @@ def test_what_is_missing_failed_or_doubtful_is_said(record: dict[str, Any]) -> N
     record["failed"].append({"name": "b<a>d.mp4", "error": "it is damaged."})
     del record["contenders"][1]["summary"]["ssim"]
     record["contenders"][1]["not_measured"]["ssim"] = "the frames are too small."
-    text = Read(make_page(record, Numbered())).text
+    text = Read(make_page(Record.from_json(record), Numbered())).text
     assert "the weights are not there." in text and "LPIPS (VGG) of blocks" in text
     assert "blocks: rfvd of 4 clips says little." in text
     assert "1 file failed" in text and "b<a>d.mp4: it is damaged." in text
@@ -114,11 +151,12 @@ def test_what_is_missing_failed_or_doubtful_is_said(record: dict[str, Any]) -> N
 
 
 def test_more_bits_than_the_model_and_chance_are_said(record: dict[str, Any]) -> None:
-    record["contenders"][1]["summary"]["bits_per_pixel"]["value"] *= 1.5
+    model, codec = (each["summary"]["bits_per_pixel"] for each in record["contenders"])
+    codec["value"] = 1.5 * model["value"]
     for each in record["comparisons"]:
         each["low"], each["high"] = -20.0, 20.0
-    text = Read(make_page(record, None)).text
-    assert "than x264, which spends 50% more" in text or "than x264, which spends 49% more" in text
+    text = Read(make_page(Record.from_json(record), None)).text
+    assert "than x264, which spends 50% more" in text
     assert "which may be chance" in text and "no clear difference" in text
 
 
@@ -128,7 +166,7 @@ def test_a_run_without_codecs_words_or_frames_is_still_a_page(record: dict[str, 
     record |= {"curves": {}, "comparisons": []}
     for clip in record["clips"]:
         del clip["scores"]["x264"]
-    page = make_page(record, None)
+    page = make_page(Record.from_json(record), None)
     read = Read(page)
     assert "were not at hand" in read.text and "No model here has a codebook" in read.text
     assert '<section id="rate" aria-labelledby="rate-title" hidden>' in page
@@ -140,19 +178,19 @@ def test_a_run_in_which_everything_failed_is_still_a_page(tmp_path: Path) -> Non
     (folder / "a.mp4").write_bytes(b"no video")
     plan = make_plan(folder)
     record, found = measure(plan, tmp_path / "journal")
-    text = Read(make_page(record, Media(plan, found))).text
+    text = Read(make_page(Record.from_json(record), Media(plan, found))).text
     assert "Nothing could be measured: 1 file failed" in text and "No clip was measured" in text
 
 
-def test_the_run_gives_the_frames_again(measured: tuple[Any, dict[str, Any], Any], tmp_path: Path) -> None:
+def test_the_run_gives_the_frames_again(measured: tuple[Any, Record, Any], tmp_path: Path) -> None:
     plan, record, found = measured
     write_report(record, Media(plan, found), tmp_path / "r.html")
     assert Read((tmp_path / "r.html").read_text(encoding="utf-8")).ids.count("film-0") == 1
 
 
 def test_a_large_set_is_cut_and_says_so(record: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip_table, "MOST_ROWS", 3)
-    read = Read(make_page(record, None))
+    monkeypatch.setattr(tables, "MOST_ROWS", 3)
+    read = Read(make_page(Record.from_json(record), None))
     assert "The worst 2 and the best of 4 clips" in read.text
     order = sorted(range(4), key=lambda place: record["clips"][place]["scores"]["blocks"]["psnr"])
     assert [name for name in read.ids if name.startswith("clip-") and name[5:].isdigit()] == [
@@ -164,7 +202,7 @@ def test_an_existing_file_is_kept_unless_forced(record: dict[str, Any], tmp_path
     path = tmp_path / "r.html"
     path.write_text("mine")
     with pytest.raises(SweettokError, match="exists"):
-        write_report(record, None, path)
+        write_report(Record.from_json(record), None, path)
     assert path.read_text() == "mine"
-    write_report(record, None, path, force=True)
+    write_report(Record.from_json(record), None, path, force=True)
     assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")

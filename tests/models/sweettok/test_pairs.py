@@ -124,7 +124,7 @@ def test_coverage_is_part_of_learning_only() -> None:
     with_idle, without = quantizer(coverage_weight=1.0), quantizer()
     with_idle.load_state_dict(without.state_dict())
     assert with_idle(z).codebook_loss > without(z).codebook_loss + 0.01
-    assert with_idle(z).encoder_loss.equal(without(z).encoder_loss)
+    assert with_idle(z).commitment_loss.equal(without(z).commitment_loss)
     assert with_idle(z[:, :0]).codebook_loss == 0
     assert with_idle.eval()(z).codebook_loss.equal(without(z).codebook_loss)
     with_idle.freeze_codebook()

@@ -83,10 +83,10 @@ def test_losses_and_where_their_gradients_go(quantizer: LanguageQuantizer) -> No
     result = quantizer(z)
     square = (result.vectors - z).detach().square()
     expected = square[..., :CODE].mean() + square[..., CODE:].mean()
-    assert result.encoder_loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert result.commitment_loss.item() == pytest.approx(expected.item(), rel=1e-5)
     assert result.codebook_loss.item() == pytest.approx(0.25 * expected.item(), rel=1e-5)
 
-    result.encoder_loss.backward(retain_graph=True)
+    result.commitment_loss.backward(retain_graph=True)
     assert z.grad is not None
     assert z.grad.abs().sum() > 0
     assert all(p.grad is None for p in quantizer.gcn.parameters())

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from small_network import small_network, word_prior
 
 from sweettok_cli.errors import SweettokError
@@ -73,7 +72,7 @@ def test_the_same_clip_gives_the_same_tokens_and_pixels(
     tokenizer: SweetTokTokenizer, model_folder: Path
 ) -> None:
     video = clips(1)
-    again = SweetTokTokenizer(model_folder, torch.device("cpu"), torch.float32)
+    again = load_tokenizer(str(model_folder), device="cpu")
     first, second = tokenizer.encode_clips(video), again.encode_clips(video[:, :, ::-1][:, :, ::-1])
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert np.array_equal(tokenizer.decode_clips(first, 64, 64), again.decode_clips(second, 64, 64))

@@ -23,29 +23,17 @@ def doubled(doubler: FrameDoubler, parts: list[Tensor], closed: bool) -> Tensor:
 def test_the_first_latent_and_the_rest_are_resized_apart(cut: int) -> None:
     x = torch.randn(1, 8, 1, 2, 3)
     expected = torch.cat([resized(x[:, :2]), resized(x[:, 2:])], 1)
-    assert doubled(FrameDoubler(2, tiled=False), list(x.split(cut, 1)), closed=True).allclose(
-        expected, atol=1e-6
-    )
+    assert doubled(FrameDoubler(2), list(x.split(cut, 1)), closed=True).allclose(expected, atol=1e-6)
 
 
 def test_pushes_leave_no_trace_but_when_frames_come() -> None:
     x = torch.randn(1, 9, 1, 1, 2)
-    whole = doubled(FrameDoubler(1, tiled=False), [x], closed=True)
-    doubler = FrameDoubler(1, tiled=False)
+    whole = doubled(FrameDoubler(1), [x], closed=True)
+    doubler = FrameDoubler(1)
     parts = [doubled(doubler, [part], closed=False) for part in (x[:, :1], x[:, 1:4], x[:, 4:9])]
     assert [part.shape[1] for part in parts] == [2, 4, 10]
     last = torch.cat([piece.frames for piece in doubler.push([], closed=True)], 1)
     assert torch.cat([*parts, last], 1).allclose(whole, atol=1e-6)
-
-
-def test_published_neighbours_of_tiles() -> None:
-    """From the second tile on, the left neighbour lies one latent before the true one."""
-    x = torch.randn(1, 10, 1, 1, 2)
-    doubler = FrameDoubler(2, tiled=True)
-    first, second, third = (doubled(doubler, [p], closed=False) for p in (x[:, :2], x[:, 2:6], x[:, 6:]))
-    assert first.allclose(resized(x[:, :2]), atol=1e-6)
-    assert second.allclose(resized(x[:, 1:6])[:, 2:], atol=1e-6)
-    assert third.allclose(resized(torch.cat([x[:, 3:4], x[:, 6:]], 1))[:, 2:], atol=1e-6)
 
 
 def test_regroup_keeps_order_and_memories_apart() -> None:

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from sweettok_cli.models.vidtok.network import VidTok
+from sweettok_cli.models.vidtok.network import DecoderState, EncoderState, VidTok
 from sweettok_cli.models.vidtok.regularizers import GaussianLatents
-from sweettok_cli.models.vidtok.stream import DecoderStream, EncoderStream
 
 Make = Callable[..., VidTok]
 
@@ -20,11 +19,11 @@ def clip(frames: int, size: int = 16) -> Tensor:
     return torch.rand(1, 3, frames, size, size) * 2 - 1
 
 
-def encoded(stream: EncoderStream, video: Tensor, cuts: list[int]) -> Tensor:
+def encoded(stream: EncoderState, video: Tensor, cuts: list[int]) -> Tensor:
     return torch.cat([stream.push_latent(part) for part in video.split(cuts, 2)], 2)
 
 
-def decoded(stream: DecoderStream, latents: Tensor, cuts: list[int]) -> Tensor:
+def decoded(stream: DecoderState, latents: Tensor, cuts: list[int]) -> Tensor:
     parts = [stream.push_latent(part) for part in latents.split(cuts, 2)]
     return torch.cat([*parts, stream.finish()], 2)
 
@@ -36,7 +35,7 @@ def test_latents_do_not_depend_on_cuts(narrow: Make, name: str, cuts: list[int])
     video = clip(21, model.config.space_factor)
     with torch.inference_mode():
         whole = model.encode_latent(video)
-        assert encoded(model.encoder_stream(), video, cuts).allclose(whole, atol=1e-9)
+        assert encoded(EncoderState(model), video, cuts).allclose(whole, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", [*CAUSAL, *OTHERS])
@@ -46,7 +45,7 @@ def test_frames_do_not_depend_on_cuts(narrow: Make, name: str, cuts: list[int]) 
     latents = torch.randn(1, model.config.channels, 7, 2, 2)
     with torch.inference_mode():
         whole = model.decode(latents)
-        streamed = decoded(model.decoder_stream(), latents, cuts)
+        streamed = decoded(DecoderState(model), latents, cuts)
     assert streamed.shape == whole.shape
     assert streamed.allclose(whole, atol=1e-9)
 
@@ -55,54 +54,17 @@ def test_tokens_of_streams(narrow: Make) -> None:
     model = narrow("vidtok-fsq-causal-488-4096-v1.1")
     video = clip(9)
     with torch.inference_mode():
-        stream = model.encoder_stream()
+        stream = EncoderState(model)
         indices = torch.cat([stream.push(video[:, :, :1]), stream.push(video[:, :, 1:])], 1)  # type: ignore[list-item]
         assert indices.equal(model.encode(video))  # type: ignore[arg-type]
-        back = model.decoder_stream()
+        back = DecoderState(model)
         frames = torch.cat([back.push(indices), back.finish()], 2)
         assert frames.equal(model.decode(indices))
-    kl = narrow(CAUSAL[1]).encoder_stream().push(video)
+    kl = EncoderState(narrow(CAUSAL[1])).push(video)
     assert isinstance(kl, GaussianLatents)
 
 
-@pytest.mark.parametrize("seams", ["tiled", "overlapped"])
-def test_published_seams(narrow: Make, seams: str) -> None:
-    """What later latents change lies within one latent of a seam; nothing is lost or added."""
-    model = narrow(CAUSAL[1])
-    latents = torch.randn(1, 4, 7, 2, 2)
-    with torch.inference_mode():
-        whole = model.decode(latents)
-        pieces = decoded(model.decoder_stream(seams), latents, [1, 4, 2])
-    assert pieces.shape == whole.shape
-    assert pieces[:, :, :4].allclose(whole[:, :, :4], atol=1e-9)
-    assert not pieces.allclose(whole, atol=1e-4)
-
-
-def test_overlapping_smooths_seams(narrow: Make) -> None:
-    """Cut after the first latent once, the true neighbours are known from the second seam on."""
-    model = narrow(CAUSAL[1])
-    latents = torch.randn(1, 4, 9, 2, 2)
-    with torch.inference_mode():
-        whole = model.decode(latents)
-        tiled, overlapped = (
-            decoded(model.decoder_stream(seams), latents, [1, 4, 4]) for seams in ("tiled", "overlapped")
-        )
-    assert (overlapped - whole).abs().mean() < (tiled - whole).abs().mean() / 4
-
-
-@pytest.mark.parametrize("seams", ["tiled", "overlapped"])
-def test_repeated_frames_have_no_seams(narrow: Make, seams: str) -> None:
-    model = narrow(CAUSAL[0])
-    latents = torch.randn(1, 4, 5, 2, 2)
-    with torch.inference_mode():
-        pieces = decoded(model.decoder_stream(seams), latents, [1, 2, 2])
-        whole = model.decode(latents)
-    assert pieces.shape == whole.shape
-    assert pieces.allclose(whole, atol=1e-9)
-
-
-@pytest.mark.parametrize("seams", ["none", "tiled", "overlapped"])
-def test_streams_do_not_disturb_each_other(narrow: Make, seams: str) -> None:
+def test_streams_do_not_disturb_each_other(narrow: Make) -> None:
     model = narrow(CAUSAL[1])
     cuts = [1, 2, 2]
     videos = [clip(17), clip(17)]
@@ -110,13 +72,13 @@ def test_streams_do_not_disturb_each_other(narrow: Make, seams: str) -> None:
     with torch.inference_mode():
         alone = [
             (
-                encoded(model.encoder_stream(), v, [1, 8, 8]),
-                decoded(model.decoder_stream(seams), z, cuts),
+                encoded(EncoderState(model), v, [1, 8, 8]),
+                decoded(DecoderState(model), z, cuts),
             )
             for v, z in zip(videos, latents, strict=True)
         ]
-        encoders = [model.encoder_stream() for _ in videos]
-        decoders = [model.decoder_stream(seams) for _ in videos]
+        encoders = [EncoderState(model) for _ in videos]
+        decoders = [DecoderState(model) for _ in videos]
         coded: list[list[Tensor]] = [[], []]
         frames: list[list[Tensor]] = [[], []]
         for start, stop, first, last in ((0, 1, 0, 1), (1, 9, 1, 3), (9, 17, 3, 5)):
@@ -135,18 +97,17 @@ def test_nothing_stays_in_the_network(narrow: Make) -> None:
     model = narrow(CAUSAL[1])
     before = {name: set(vars(module)) for name, module in model.named_modules()}
     with torch.inference_mode():
-        encoded(model.encoder_stream(), clip(5), [1, 4])
-        decoded(model.decoder_stream(), torch.randn(1, 4, 2, 2, 2), [1, 1])
+        encoded(EncoderState(model), clip(5), [1, 4])
+        decoded(DecoderState(model), torch.randn(1, 4, 2, 2, 2), [1, 1])
     assert {name: set(vars(module)) for name, module in model.named_modules()} == before
     tensors = [v for module in model.modules() for v in vars(module).values() if isinstance(v, Tensor)]
     assert not tensors
 
 
-@pytest.mark.parametrize("seams", ["none", "tiled", "overlapped"])
-def test_memory_is_flat(narrow: Make, seams: str) -> None:
+def test_memory_is_flat(narrow: Make) -> None:
     model = narrow(CAUSAL[1])
     with torch.inference_mode():
-        encoder, decoder = model.encoder_stream(), model.decoder_stream(seams)
+        encoder, decoder = EncoderState(model), DecoderState(model)
         encoder.push_latent(clip(1))
         decoder.push_latent(torch.randn(1, 4, 1, 2, 2))
         sizes = []
@@ -158,13 +119,12 @@ def test_memory_is_flat(narrow: Make, seams: str) -> None:
     assert sizes[1:] == [sizes[1]] * 3
 
 
-@pytest.mark.parametrize("seams", ["none", "tiled"])
-def test_memory_does_not_grow_with_the_pushes(narrow: Make, seams: str) -> None:
+def test_memory_does_not_grow_with_the_pushes(narrow: Make) -> None:
     model = narrow(CAUSAL[1])
     sizes = []
     with torch.inference_mode():
         for latents in (4, 12):  # with fewer, some layers have seen nothing yet
-            encoder, decoder = model.encoder_stream(), model.decoder_stream(seams)
+            encoder, decoder = EncoderState(model), DecoderState(model)
             encoder.push_latent(clip(4 * latents))
             decoder.push_latent(torch.randn(1, 4, latents, 2, 2))
             sizes.append((kept(encoder), kept(decoder)))
@@ -193,16 +153,10 @@ def kept(thing: object, seen: set[int] | None = None) -> int:
 
 def test_what_streams_refuse(narrow: Make) -> None:
     model = narrow(CAUSAL[1])
-    stream = model.encoder_stream()
+    stream = EncoderState(model)
     stream.push_latent(clip(1))
     for count in (0, 3):
         with pytest.raises(ValueError, match="multiples of 4"):
             stream.push_latent(clip(count))
-    with pytest.raises(ValueError, match="seams"):
-        model.decoder_stream("blended")
     with pytest.raises(ValueError, match="nothing was pushed"):
-        model.decoder_stream().finish()
-    centred = narrow("vidtok-kl-noncausal-488-4chn")
-    for open_stream in (centred.encoder_stream, centred.decoder_stream):
-        with pytest.raises(ValueError, match="not causal"):
-            open_stream()
+        DecoderState(model).finish()

@@ -1,0 +1,157 @@
+"""What a run measures on what, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sweettok_cli.data.datasets import DataSet, Item, open_dataset
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.evaluation.codecs.method import CodecMethod
+from sweettok_cli.evaluation.journal import fingerprint
+from sweettok_cli.evaluation.method import Method
+from sweettok_cli.evaluation.model_method import ModelMethod
+from sweettok_cli.evaluation.protocol import Protocol, find_protocol
+from sweettok_cli.metrics.choice import Chosen, choose
+from sweettok_cli.metrics.network_files import SearchPath
+from sweettok_cli.runtime import __version__, versions
+from sweettok_cli.video.source import PICTURES
+
+_LAYOUT = 3
+"""Of the journal's lines and arrays; another number makes older journals those of another run."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured on what, and how.
+
+    Attributes:
+        data: the data set.
+        items: those of its items that are measured.
+        protocol: how.
+        models: at least one; codecs are given the bits of the first.
+        codecs: to compare with.
+        chosen: the metrics.
+        curves: whether codecs are also measured at their own rate factors.
+    """
+
+    data: DataSet
+    items: list[Item]
+    protocol: Protocol
+    models: list[ModelMethod]
+    codecs: list[CodecMethod] = field(default_factory=list)
+    chosen: Chosen = field(default_factory=Chosen)
+    curves: bool = True
+
+    @property
+    def methods(self) -> list[Method]:
+        """Models, then codecs."""
+        return [*self.models, *self.codecs]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything that the measurement of one item depends on, but the item."""
+        return fingerprint(
+            {
+                "layout": _LAYOUT,
+                "versions": {"sweettok": __version__} | versions(),
+                "protocol": self.protocol.to_json(),
+                "methods": [[each.name, each.kind, each.describe()] for each in self.methods],
+                "metrics": [metric.definitions for metric in self.chosen.metrics],
+                "set_metrics": [[metric.name, metric.definition] for metric in self.chosen.set_metrics],
+                "curves": self.curves,
+            }
+        )
+
+
+def make_plan(
+    target: str,
+    models: Sequence[str],
+    *,
+    data: Path | None = None,
+    split: str | None = None,
+    protocol: str = "default",
+    metrics: Sequence[str] | None = None,
+    codecs: Sequence[str] = (),
+    curves: bool = True,
+    limit: int | None = None,
+    features: Path | None = None,
+    overlap: int = 0,
+    sample: int | None = None,
+    batch_clips: int | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    announce: Callable[[str], None] | None = None,
+) -> Plan:
+    """Find the data and the protocol, then load the models and the networks of the metrics.
+
+    Args:
+        target: a folder, a file, or the name of a data set.
+        models: names or folders, at least one.
+        data: the folder of a data set.
+        split: part of a data set; by default the protocol's.
+        protocol: name of a preset.
+        metrics: names; by default the protocol's.
+        codecs: names.
+        curves: see :class:`Plan`.
+        limit: at most so many items.
+        features: a folder with the weights of feature networks, looked into first.
+        overlap: frames that each clip repeats of the one before.
+        sample: seed of drawn latents.
+        batch_clips: clips that go through a model at once.
+        device: as ``--device`` takes it.
+        dtype: as ``--dtype`` takes it.
+        announce: told before weights are fetched.
+
+    Raises:
+        SweettokError: one of the names is unknown, or something is not there.
+    """
+    # Everything that can be wrong is found before a model is loaded, which takes seconds.
+    rules = find_protocol(protocol)
+    found = open_dataset(target, data, split or rules.splits.get(target.lower()))
+    baselines = [CodecMethod(name) for name in codecs]
+    loaded = [_load(name, rules, device, dtype, sample, batch_clips, overlap) for name in models]
+    names = [model.name for model in loaded]
+    for model, given in zip(loaded, models, strict=True):
+        if names.count(model.name) > 1:  # told apart by what was asked for
+            model.name = given
+    if metrics is None:
+        pictures = all(item.path.suffix.lower() in PICTURES for item in found.items)
+        metrics = rules.picture_metrics if pictures else rules.metrics
+    if features is not None and not features.is_dir():
+        raise SweettokError(f"{features} is not a folder; give one with the weights that metrics need.")
+    chosen = choose(
+        metrics,
+        search=SearchPath(features, announce=announce),
+        device=getattr(loaded[0].tokenizer, "device", "cpu"),
+        rule=rules.frechet,
+    )
+    items = [found.items[place] for place in rules.drawn([item.name for item in found.items])][:limit]
+    return Plan(found, items, rules, loaded, baselines, chosen, curves)
+
+
+def _load(
+    name: str,
+    protocol: Protocol,
+    device: str,
+    dtype: str,
+    sample: int | None,
+    batch_clips: int | None,
+    overlap: int,
+) -> ModelMethod:
+    from sweettok_cli.zoo.load import load_tokenizer
+
+    tokenizer = load_tokenizer(name, device, dtype, sample=sample)
+    settings = {
+        key: str(getattr(tokenizer, key)).removeprefix("torch.")
+        for key in ("device", "dtype")
+        if hasattr(tokenizer, key)
+    }
+    return ModelMethod(
+        tokenizer,
+        batch_clips=batch_clips,
+        overlap=overlap,
+        truncate=protocol.rounding == "down",
+        settings={**settings, "sample": sample},
+    )

@@ -1,0 +1,216 @@
+"""Charts as the templates draw them: axes that map values to places, and what lies on them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sweettok_cli.evaluation.record import CodebookFacts, MethodFacts
+from sweettok_cli.evaluation.report.findings import Findings
+from sweettok_cli.evaluation.report.text import printable, tick_text
+
+_LINE = 17  # between labels that would lie on one another
+_LONGEST = 15  # signs of a label
+_MOST_DOTS = 1200  # more are a grey wall, so every so many is drawn
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Maps ``low`` to the place ``start`` and ``high`` to ``end``, evenly or by ratio.
+
+    Attributes:
+        low: value, above 0 on a logarithmic axis.
+        high: value above ``low``.
+        start: place in the chart's units.
+        end: place; below ``start`` for an axis that points up.
+        log: by ratio.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    @classmethod
+    def around(
+        cls, values: Iterable[float], start: float, end: float, *, log: bool = False, air: float = 0.06
+    ) -> Axis:
+        """An axis that holds all values with a little air, and is not empty where they are all alike."""
+        found = [value for value in values if not log or value > 0] or [1.0]
+        low, high = min(found), max(found)
+        if log:
+            factor = max((high / low) ** air, 1.15)
+            return cls(low / factor, high * factor, start, end, log)
+        room = max((high - low) * air, abs(high) * 0.005, 1e-6)
+        return cls(low - room, high + room, start, end, log)
+
+    def __call__(self, value: float) -> float:
+        """The place of a value."""
+        if self.log:
+            share = math.log(value / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return round(self.start + (self.end - self.start) * share, 2)
+
+    def ticks(self, most: int = 6) -> list[tuple[float, str]]:
+        """Places and text of round numbers inside the axis, at most so many."""
+        return [(self(value), tick_text(value)) for value in self.round_values(most)]
+
+    def round_values(self, most: int = 6) -> list[float]:
+        """The values of :meth:`ticks`."""
+        if self.log:
+            return self._log_values(most)
+        for step in self._steps((self.high - self.low) / most):
+            first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+            if last - first + 1 <= most:
+                return [number * step for number in range(first, last + 1)]
+        raise AssertionError("steps have no end")
+
+    def _log_values(self, most: int) -> list[float]:
+        decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+        for factors in ((1, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+            found = [factor * 10.0**decade for decade in decades for factor in factors]
+            found = [value for value in found if self.low <= value <= self.high]
+            if len(found) <= most:
+                return found
+        return found[:: -(-len(found) // most)]
+
+    @staticmethod
+    def _steps(least: float) -> Iterable[float]:
+        power = math.floor(math.log10(least))
+        while True:
+            yield from (f * 10.0**power for f in (1, 2, 5) if f * 10.0**power >= least)
+            power += 1
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart's size in its own units, which the page scales, and its axes; the grid fills their range."""
+
+    width: int
+    height: int
+    across: Axis
+    up: Axis
+
+
+class Label(NamedTuple):
+    """Text beside the end of a curve, and the number of its colour."""
+
+    x: float
+    y: float
+    text: str
+    colour: int
+
+
+@dataclass(frozen=True)
+class RatePlot:
+    """Quality against bits.
+
+    Attributes:
+        metric: its name.
+        chart: the logarithm of bits per pixel across, the metric up.
+        lines: of each method bits per pixel and values at a codec's own settings, fewest bits first.
+        means: of each method its own bits per pixel; its summary holds the value.
+        labels: names of the methods.
+    """
+
+    metric: str
+    chart: Chart
+    lines: dict[str, list[tuple[float, float]]]
+    means: dict[str, float]
+    labels: list[Label]
+
+
+def rate_plots(findings: Findings) -> list[RatePlot]:
+    """One for each of two measures of quality that curves have; none where there is nothing to compare."""
+    on_curves = {metric for points in findings.record.curves.values() for p in points for metric in p.values}
+    metrics = [metric for metric in findings.clip_metrics if metric in on_curves or len(findings.names) > 1]
+    return [_rate_plot(findings, metric) for metric in metrics[:2]]
+
+
+def _rate_plot(findings: Findings, metric: str) -> RatePlot:
+    lines = {
+        name: sorted((p.bits_per_pixel, p.values[metric]) for p in points if metric in p.values)
+        for name, points in findings.record.curves.items()
+    }
+    both = [each for each in findings.methods if {metric, "bits_per_pixel"} <= set(each.summary)]
+    means = {each.name: each.summary["bits_per_pixel"].value for each in both}
+    rates = [*means.values(), *(rate for line in lines.values() for rate, _ in line)]
+    values = [value for line in lines.values() for _, value in line]
+    for entry in (each.summary[metric] for each in both):
+        values += [end for end in (entry.value, entry.low, entry.high) if end is not None]
+    chart = Chart(560, 380, Axis.around(rates, 58, 464, log=True), Axis.around(values, 328, 16))
+    labels = []
+    for number, each in enumerate(findings.methods):
+        if lines.get(each.name):
+            (rate, value), gap = lines[each.name][-1], 8
+        elif each.name in means:
+            rate, value, gap = means[each.name], each.summary[metric].value, 11
+        else:
+            continue
+        labels.append(Label(chart.across(rate) + gap, chart.up(value), each.name, number))
+    return RatePlot(metric, chart, lines, means, _spread(labels, chart.up.end))
+
+
+def _spread(labels: list[Label], top: float) -> list[Label]:
+    """Labels short enough to stand beside curves, moved apart where they would lie on one another."""
+    moved, floor = [], top - _LINE
+    for label in sorted(labels, key=lambda label: label.y):
+        floor = max(label.y, floor + _LINE)
+        text = printable(label.text)
+        text = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "\u2026"
+        moved.append(label._replace(y=floor, text=text))
+    return moved
+
+
+@dataclass(frozen=True)
+class StripPlot:
+    """Every clip as a dot, a row a method: how good, how even, and which clips fall out.
+
+    Attributes:
+        metric: the leading one.
+        across: in per cent of the page's width, so that text keeps its size.
+        rows: methods with numbers of clips and their values.
+    """
+
+    metric: str
+    across: Axis
+    rows: list[tuple[MethodFacts, list[tuple[int, float]]]]
+
+
+def strip_plot(findings: Findings) -> StripPlot | None:
+    """The leading figure of every clip, None without any."""
+    metric, rows = findings.lead, []
+    if metric is None:
+        return None
+    for method in findings.methods:
+        scores = ((place, findings.score(place, metric, method.name)) for place in findings.places)
+        known = [(place, score) for place, score in scores if score is not None]
+        if known:
+            rows.append((method, known))
+    across = Axis.around([value for _, row in rows for _, value in row], 2, 98, air=0.02)
+    return StripPlot(metric, across, [(method, row[:: -(-len(row) // _MOST_DOTS)]) for method, row in rows])
+
+
+@dataclass(frozen=True)
+class RankPlot:
+    """How often codes occur, by rank: both axes logarithmic."""
+
+    chart: Chart
+    points: list[tuple[int, int]]
+
+
+def rank_plot(use: CodebookFacts) -> RankPlot:
+    """Each of the leading codes, then how many codes occur at least 1, 2, 4... times."""
+    counts, rank = {rank: each.count for rank, each in enumerate(use.top, 1)}, 0
+    for step in reversed([each for each in use.histogram if each.low]):
+        rank += step.codes
+        # So many codes occur at least `low` times, and no others do.
+        if rank > len(use.top):
+            counts[rank] = step.low
+    across = Axis(0.8, max(10, use.size * 1.1), 56, 406, log=True)
+    up = Axis(0.8, max(10, use.top[0].count * 1.3), 232, 12, log=True)
+    return RankPlot(Chart(420, 280, across, up), sorted(counts.items()))

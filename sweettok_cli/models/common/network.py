@@ -1,0 +1,37 @@
+"""A network out of a model folder: laid out on the "meta" device, then filled with what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.storage.model_folder import WRITE_AGAIN
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def fill(build: Callable[[], Network], state: Mapping[str, Tensor], folder: Path) -> Network:
+    """The network that ``build`` makes, on the CPU and in training mode, with the weights ``state``.
+
+    No memory is taken, and no random number drawn, for weights that are replaced at once. Buffers that are
+    not among the weights must be made on ``device="cpu"``. Weights take the number formats of the network.
+
+    Raises:
+        SweettokError: the weights do not fit the network; ``folder`` is where they were read.
+    """
+    with torch.device("meta"):
+        network = build()
+    own = network.state_dict()
+    tensors = {name: tensor.to(own[name].dtype) if name in own else tensor for name, tensor in state.items()}
+    try:
+        network.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        raise SweettokError(
+            f"The weights of {folder} do not fit its configuration; {WRITE_AGAIN}."
+        ) from error
+    return network

@@ -1,0 +1,319 @@
+"""Streams: frames of one video are pushed in and tokens come out; tokens are pushed in and frames come out.
+
+All state of a video is in its streams, none in the model: any number may be open at once. Whether a model
+works clip by clip or carries its state along is known here and in the families, nowhere else.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sweettok_cli.tokens.layout import GridTokens
+from sweettok_cli.video.clips import ClipJoiner
+from sweettok_cli.video.fit import Fit
+
+#: Takes padded frames, uint8 RGB ``[b, t, h, w, 3]``; gives their tokens on the model's device by name.
+Encode = Callable[[np.ndarray], dict[str, Tensor]]
+
+
+class EncoderStream(ABC):
+    """Frames of one video in, its tokens out.
+
+    Attributes:
+        frames: of the source whose tokens have been given back so far.
+    """
+
+    def __init__(self, fit: Fit) -> None:
+        self.frames = 0
+        self._fit = fit
+        self._held: list[np.ndarray] = []
+        self._fresh = 0  # of the held frames, those that no clip before holds
+
+    @abstractmethod
+    def push(self, frames: np.ndarray) -> dict[str, Tensor]:
+        """The tokens that are complete with these frames.
+
+        Args:
+            frames: uint8 RGB ``[t, h, w, 3]`` at the source's size, those that follow; any number.
+
+        Returns:
+            Tensors on the model's device by name, as :meth:`Tokenizer.encode_batch` gives them, joined along
+            :meth:`axis`; empty where nothing is complete yet.
+        """
+
+    @abstractmethod
+    def finish(self) -> dict[str, Tensor]:
+        """The tokens of what is left, its last frame repeated to fill it; nothing may be pushed after it."""
+
+    def axis(self, name: str) -> int:
+        """Along which axis of the array ``name`` what comes later follows."""
+        return 0
+
+    def _joined(self, found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        if len(found) < 2:
+            return found[0] if found else {}
+        return {name: torch.cat([each[name] for each in found], self.axis(name)) for name in found[0]}
+
+    def _taken(self, length: int) -> np.ndarray:
+        """The held frames as one clip of ``length``, uint8 [length, padded_h, padded_w, 3]."""
+        self._held += [self._held[-1]] * (length - len(self._held))
+        return self._fit.pad(np.stack(self._held))
+
+
+class ClipEncoder(EncoderStream):
+    """Clips of a fixed length, each encoded by itself, several at once.
+
+    Args:
+        encode: the model.
+        fit: how frames are padded.
+        length: frames in a clip.
+        overlap: frames that each clip repeats of the one before.
+        batch: clips that go through the model at once.
+    """
+
+    def __init__(self, encode: Encode, fit: Fit, length: int, overlap: int, batch: int) -> None:
+        super().__init__(fit)
+        self._model, self._length, self._overlap, self._batch = encode, length, overlap, batch
+        self._clips: list[np.ndarray] = []
+        self._valid = 0  # source frames that the waiting clips add
+
+    def push(self, frames: np.ndarray) -> dict[str, Tensor]:
+        """As :meth:`EncoderStream.push`."""
+        found = []
+        for frame in frames:
+            self._held.append(frame)
+            self._fresh += 1
+            if len(self._held) == self._length:
+                self._close()
+                if len(self._clips) == self._batch:
+                    found.append(self._encode())
+        return self._joined(found)
+
+    def finish(self) -> dict[str, Tensor]:
+        """As :meth:`EncoderStream.finish`."""
+        if self._fresh:
+            self._close()
+        return self._encode() if self._clips else {}
+
+    def _close(self) -> None:
+        self._clips.append(self._taken(self._length))
+        self._held = self._held[self._length - self._overlap :]
+        self._valid += self._fresh
+        self._fresh = 0
+
+    def _encode(self) -> dict[str, Tensor]:
+        batch, self._clips = np.stack(self._clips), []
+        self.frames += self._valid
+        self._valid = 0
+        return self._model(batch)
+
+
+class PieceEncoder(EncoderStream):
+    """One video in pieces, for models that carry their state along: the first frame alone, then some each.
+
+    Args:
+        encode: the model, which holds the state; it is given one piece after the other.
+        fit: how frames are padded.
+        layout: of the tokens; pieces are whole cells of it.
+        length: frames in a piece.
+    """
+
+    def __init__(self, encode: Encode, fit: Fit, layout: GridTokens, length: int) -> None:
+        super().__init__(fit)
+        self._encode, self._layout, self._length = encode, layout, length
+        self._begun = False
+
+    def axis(self, name: str) -> int:
+        """As :meth:`EncoderStream.axis`."""
+        return 1 + self._layout.time_axis(name)
+
+    def push(self, frames: np.ndarray) -> dict[str, Tensor]:
+        """As :meth:`EncoderStream.push`."""
+        found = []
+        for frame in frames:
+            self._held.append(frame)
+            self._fresh += 1
+            if len(self._held) == (self._length if self._begun else 1):
+                found.append(self._next(len(self._held)))
+        return self._joined(found)
+
+    def finish(self) -> dict[str, Tensor]:
+        """As :meth:`EncoderStream.finish`."""
+        left = len(self._held)
+        return self._next(left + -left % self._layout.time) if left else {}
+
+    def _next(self, length: int) -> dict[str, Tensor]:
+        piece = self._taken(length)[None]
+        self._held, self._begun = [], True
+        self.frames += self._fresh
+        self._fresh = 0
+        return self._encode(piece)
+
+
+class DecoderStream(ABC):
+    """Tokens of one video in, its frames out: of the source's size, joined across clips.
+
+    Args:
+        fit: how the source's frames were padded.
+        overlap: frames that neighbouring clips share; they are cross-faded.
+        soften: whether the jump between clips that do not overlap is evened out.
+        frames: of the source; None for all that come, with those that fill up the last clip.
+    """
+
+    def __init__(self, fit: Fit, overlap: int, soften: bool, frames: int | None) -> None:
+        self._fit = fit
+        self._joiner = ClipJoiner(overlap, frames, soften=soften and not overlap)
+
+    def push(self, tokens: Mapping[str, Tensor]) -> list[np.ndarray]:
+        """The next frames, uint8 RGB ``[h, w, 3]`` each; some may be held back for a later push.
+
+        Args:
+            tokens: on the model's device, as :meth:`EncoderStream.push` gives them.
+        """
+        return self._given(self._decode(tokens))
+
+    def finish(self) -> list[np.ndarray]:
+        """The frames that were held back; nothing may be pushed after it.
+
+        Raises:
+            ValueError: fewer frames came than the source has.
+        """
+        return self._given(self._rest()) + self._joiner.finish()
+
+    @abstractmethod
+    def split(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+        """The arrays of a whole video in parts, each for one :meth:`push`."""
+
+    @abstractmethod
+    def _decode(self, tokens: Mapping[str, Tensor]) -> Iterable[Tensor]:
+        """Clips (or pieces) as the model gives them, uint8 [t, padded_h, padded_w, 3]."""
+
+    def _rest(self) -> Iterable[Tensor]:
+        return ()
+
+    def _given(self, clips: Iterable[Tensor]) -> list[np.ndarray]:
+        return [frame for clip in clips for frame in self._joiner.push(self._fit.crop(clip.cpu().numpy()))]
+
+
+class ClipDecoder(DecoderStream):
+    """Clips that were encoded each by itself.
+
+    Args:
+        decode: the model: tokens of some clips to uint8 ``[b, t, padded_h, padded_w, 3]``.
+        batch: clips that go through it at once.
+        fit: as for :class:`DecoderStream`, and so are the others.
+    """
+
+    def __init__(
+        self,
+        decode: Callable[[Mapping[str, Tensor]], Tensor],
+        batch: int,
+        fit: Fit,
+        overlap: int,
+        soften: bool,
+        frames: int | None,
+    ) -> None:
+        super().__init__(fit, overlap, soften, frames)
+        self._model, self._batch = decode, batch
+
+    def split(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+        """As :meth:`DecoderStream.split`."""
+        for start in range(0, len(next(iter(arrays.values()))), self._batch):
+            yield {name: array[start : start + self._batch] for name, array in arrays.items()}
+
+    def _decode(self, tokens: Mapping[str, Tensor]) -> Iterable[Tensor]:
+        return self._model(tokens)
+
+
+class PieceDecoder(DecoderStream):
+    """One video in pieces, for models that carry their state along.
+
+    Args:
+        decode: the model, which holds the state: takes the tokens of the next piece, or None at the end, and
+            gives back the frames that are ready, uint8 ``[1, t, padded_h, padded_w, 3]``.
+        layout: of the tokens.
+        length: frames in a piece after the first.
+        fit: as for :class:`DecoderStream`.
+        frames: likewise.
+    """
+
+    def __init__(
+        self,
+        decode: Callable[[Mapping[str, Tensor] | None], Tensor],
+        layout: GridTokens,
+        length: int,
+        fit: Fit,
+        frames: int | None,
+    ) -> None:
+        super().__init__(fit, 0, False, frames)
+        self._model, self._layout, self._step = decode, layout, length // layout.time
+
+    def split(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+        """As :meth:`DecoderStream.split`: along time, as the frames were when they were encoded."""
+        axes = {name: 1 + self._layout.time_axis(name) for name in arrays}
+        total = next(iter(arrays.values())).shape[next(iter(axes.values()))]
+        cuts = [0, *range(1, total, self._step), total]
+        for start, end in pairwise(cuts):
+            yield {name: array.take(range(start, end), axis=axes[name]) for name, array in arrays.items()}
+
+    def _decode(self, tokens: Mapping[str, Tensor] | None) -> Iterable[Tensor]:
+        frames = self._model(tokens)
+        return frames if frames.shape[1] else ()
+
+    def _rest(self) -> Iterable[Tensor]:
+        return self._decode(None)
+
+
+class TokenBuffer:
+    """Joins arrays that come piece by piece in a few blocks of memory that are made in advance.
+
+    One small array kept for every clip would sit in the space that the network needs for the next one: what
+    is left of it on both sides no longer fits, and the process grows by megabytes a clip.
+
+    Args:
+        axis: of the array of a name, along which pieces follow one another.
+        expected: how many steps along it there will be, where that is known.
+    """
+
+    #: No more bytes than this are made in advance, whatever the source says of its length.
+    IN_ADVANCE = 32 << 20
+
+    def __init__(self, axis: Callable[[str], int], expected: int | None = None) -> None:
+        self._axis, self._expected = axis, expected or 500
+        self._held: dict[str, np.ndarray] = {}  # the joined axis in front
+        self._length = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays so far."""
+        return sum(held[: self._length].nbytes for held in self._held.values())
+
+    def add(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Append one piece of every array, of the same names, types and other axes as before."""
+        start = end = self._length
+        for name, given in arrays.items():
+            array = np.moveaxis(given, self._axis(name), 0)
+            end = start + len(array)
+            held = self._held.get(name)
+            if held is None or end > len(held):
+                a_step = max(1, array[:1].nbytes)
+                advance = min(self._expected, self.IN_ADVANCE // a_step) if held is None else 2 * len(held)
+                larger = np.empty((max(end, advance), *array.shape[1:]), array.dtype)
+                if held is not None:
+                    larger[:start] = held[:start]
+                self._held[name] = held = larger
+            held[start:end] = array
+        self._length = end
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was added, joined; may be views, valid until the next :meth:`add`."""
+        return {
+            name: np.ascontiguousarray(np.moveaxis(held[: self._length], 0, self._axis(name)))
+            for name, held in self._held.items()
+        }

@@ -1,0 +1,55 @@
+"""OmniTokenizer's row in the table of families."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweettok_cli.models.common.family import Conversion, Family
+from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
+from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
+
+if TYPE_CHECKING:
+    import torch
+
+    from sweettok_cli.models.omnitokenizer.tokenizer import OmniTokenizerTokenizer
+    from sweettok_cli.storage.checkpoint_file import Checkpoint
+
+
+def _spec(model: ModelFolder) -> TokenizerSpec:
+    from sweettok_cli.models.omnitokenizer.network import OmniConfig
+
+    header = model.header
+    config = OmniConfig(**header.config)
+    return TokenizerSpec(
+        name=header.name,
+        family=header.family,
+        clip_frames=config.frames,
+        multiple=config.multiple,
+        codebooks={"indices": [config.codes]},
+        weights_sha256=header.weights_sha256,
+        layout=GridTokens(config.temporal_patch, config.patch),
+    )
+
+
+def _load(
+    model: ModelFolder, spec: TokenizerSpec, device: torch.device, dtype: torch.dtype, sample: int | None
+) -> OmniTokenizerTokenizer:
+    from sweettok_cli.models.common.network import fill
+    from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+    from sweettok_cli.models.omnitokenizer.tokenizer import OmniTokenizerTokenizer
+
+    config = OmniConfig(**model.header.config)
+    network = fill(lambda: OmniTokenizer(config), model.state(), model.path)
+    return OmniTokenizerTokenizer(spec, network, device, dtype)
+
+
+def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
+    from sweettok_cli.models.omnitokenizer.published import convert_omnitokenizer
+
+    return convert_omnitokenizer(checkpoint, folder, conversion)
+
+
+OMNITOKENIZER = Family(
+    names=("omnitokenizer",), kinds=("omnitokenizer",), spec=_spec, load=_load, convert=_convert
+)

@@ -1,0 +1,59 @@
+"""The families of tokenizers: the one table. A new family is a folder beside this file, and a row here."""
+
+from __future__ import annotations
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.family import Family
+from sweettok_cli.models.omnitokenizer.family import OMNITOKENIZER
+from sweettok_cli.models.sweettok.family import SWEETTOK
+from sweettok_cli.models.vidtok.family import VIDTOK
+from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder
+from sweettok_cli.tokens.layout import TokenizerSpec
+from sweettok_cli.tokens.meta import TokenMeta
+
+ROWS: tuple[Family, ...] = (SWEETTOK, OMNITOKENIZER, VIDTOK)
+
+#: Every row by each of its names.
+FAMILIES: dict[str, Family] = {name: row for row in ROWS for name in row.names}
+
+
+def family_of(model: ModelFolder) -> Family:
+    """The family of a model.
+
+    Raises:
+        SweettokError: it is not known here.
+    """
+    family = FAMILIES.get(model.header.family)
+    if family is None:
+        raise SweettokError(
+            f"{model.path} holds a model of an unknown family {model.header.family!r}; update sweettok."
+        )
+    return family
+
+
+def family_of_tokens(meta: TokenMeta, name: str) -> Family:
+    """The family whose tokens ``meta`` describes; ``name`` is what errors call them, usually their file.
+
+    Raises:
+        SweettokError: it is not known here.
+    """
+    family = FAMILIES.get(meta.family)
+    if family is None:
+        raise SweettokError(f"{name} holds tokens of an unknown family {meta.family!r}; update sweettok.")
+    return family
+
+
+def read_spec(model: ModelFolder) -> TokenizerSpec:
+    """The facts about the tokenizer in a model folder; its weights are not read.
+
+    Raises:
+        SweettokError: the folder is damaged or incomplete, or of a family that is not known here.
+    """
+    family = family_of(model)
+    try:
+        return family.spec(model)
+    except (TypeError, ValueError) as error:
+        raise SweettokError(
+            f"{model.path / CONFIG_FILE} describes no network of the family {model.header.family} ({error}); "
+            "pull or convert the model again."
+        ) from error

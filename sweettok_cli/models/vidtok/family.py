@@ -1,0 +1,72 @@
+"""VidTok's row in the table of families: discrete codes (FSQ) and continuous latents (KL)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweettok_cli.models.common.family import Conversion, Family
+from sweettok_cli.models.vidtok.config import AVERAGE, VidTokConfig
+from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
+from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
+
+if TYPE_CHECKING:
+    import torch
+
+    from sweettok_cli.models.vidtok.tokenizer import VidTokTokenizer
+    from sweettok_cli.storage.checkpoint_file import Checkpoint
+
+#: Frames that a streaming VidTok reads at a time (published: ``t_chunk_enc``).
+STREAM_FRAMES = 16
+
+
+def _spec(model: ModelFolder) -> TokenizerSpec:
+    header = model.header
+    config = VidTokConfig(**header.config)
+    fsq = config.regularizer == "fsq"
+    if header.family != f"vidtok-{config.regularizer}":
+        raise ValueError(f"its regulariser is {config.regularizer}")
+    return TokenizerSpec(
+        name=header.name,
+        family=header.family,
+        # The lengths that the published networks were trained and are measured on.
+        clip_frames=17 if config.causal else 16,
+        multiple=config.space_factor,
+        codebooks={"indices": [config.codes]} if fsq else {},
+        weights_sha256=header.weights_sha256,
+        images=config.causal,
+        layout=GridTokens(
+            config.time_factor, config.space_factor, config.causal, None if fsq else config.channels
+        ),
+        value_range=(-1.0, 1.0),
+        stream_frames=STREAM_FRAMES if config.version == "1.1" else None,
+    )
+
+
+def _load(
+    model: ModelFolder, spec: TokenizerSpec, device: torch.device, dtype: torch.dtype, sample: int | None
+) -> VidTokTokenizer:
+    from sweettok_cli.models.common.network import fill
+    from sweettok_cli.models.vidtok.network import VidTok
+    from sweettok_cli.models.vidtok.tokenizer import VidTokTokenizer
+
+    config = VidTokConfig(**model.header.config)
+    network = fill(lambda: VidTok(config), model.state(), model.path)
+    return VidTokTokenizer(spec, network, device, dtype, sample)
+
+
+def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
+    from sweettok_cli.models.vidtok.published import convert_vidtok
+
+    return convert_vidtok(checkpoint, folder, conversion)
+
+
+VIDTOK = Family(
+    names=("vidtok-fsq", "vidtok-kl"),
+    kinds=("vidtok", "vidtok-v1.1"),
+    spec=_spec,
+    load=_load,
+    convert=_convert,
+    settings=VidTokConfig.from_name,
+    average=AVERAGE,
+)

@@ -1,0 +1,79 @@
+"""Tokens to a video, image or array file: the model and writing overlap, and memory stays flat."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
+from sweettok_cli.pipeline.threads import write_behind
+from sweettok_cli.runtime import OnProgress
+from sweettok_cli.tokens.description import check_match
+from sweettok_cli.tokens.meta import Tokens
+from sweettok_cli.video.images import write_image
+from sweettok_cli.video.writer import DEFAULT_CRF, VideoWriter, array_writer
+
+#: Frames that wait for the video writer at most.
+MAX_QUEUE = 32
+
+
+def decode_video(
+    tokens: Tokens,
+    tokenizer: Tokenizer,
+    out: Path,
+    *,
+    batch_clips: int | None = None,
+    audio_from: Path | None = None,
+    crf: float = DEFAULT_CRF,
+    force: bool = False,
+    on_progress: OnProgress | None = None,
+) -> None:
+    """Decode tokens into a video file, or an image file where they came from one.
+
+    The result has the source's size, frame count and frame rate (or times). On an error nothing is left.
+
+    Args:
+        tokens: as :func:`~sweettok_cli.tokens.read_tokens` gives them.
+        tokenizer: the model that encoded them.
+        out: .mp4, .m4v or .mov for a video; .png, .jpg, .webp, ... for an image; .npy for the bare pixels,
+            uint8 [t, h, w, 3] or [h, w, 3].
+        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
+        audio_from: a file whose sound is copied.
+        crf: H.264 quality, 0 (lossless) to 51.
+        force: replace an existing file.
+        on_progress: called after each frame is queued for writing.
+
+    Raises:
+        SweettokError: the tokens are another model's, or the file cannot be written.
+    """
+    meta = tokens.meta
+    check_match(meta, tokenizer.spec, f"The token file of {meta.source or out.name}")
+    frames = decode_frames(tokens, tokenizer, batch_clips=batch_clips)
+    with ExitStack() as stack:
+        if out.suffix.lower() == ".npy":
+            size = (meta.height, meta.width, 3)
+            shape = size if meta.image else (meta.frames, *size)
+            write = stack.enter_context(array_writer(out, shape, force))
+        elif meta.image:
+            write_image(out, next(frames), force=force)
+            return
+        else:
+            video = VideoWriter(
+                out,
+                meta.width,
+                meta.height,
+                meta.rate,
+                crf=crf,
+                times=meta.frame_times(),
+                audio_from=audio_from,
+                force=force,
+            )
+            write = stack.enter_context(
+                write_behind(stack.enter_context(video).write, depth=min(meta.clip_frames, MAX_QUEUE))
+            )
+        for done, frame in enumerate(frames, 1):
+            write(np.ascontiguousarray(frame))
+            if on_progress is not None:
+                on_progress(done, meta.frames)

@@ -1,0 +1,50 @@
+"""A video or image file to tokens: reading and the model overlap, and memory stays flat."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from sweettok_cli.models.common.tokenizer import Tokenizer, VideoEncoder
+from sweettok_cli.pipeline.threads import read_ahead
+from sweettok_cli.runtime import OnProgress
+from sweettok_cli.tokens.meta import Tokens
+from sweettok_cli.video.reader import VideoReader
+
+#: Frames that are read before the model wants them.
+READ_AHEAD = 16
+
+
+def encode_video(
+    path: Path,
+    tokenizer: Tokenizer,
+    *,
+    batch_clips: int | None = None,
+    overlap: int = 0,
+    on_progress: OnProgress | None = None,
+) -> Tokens:
+    """Encode a video or an image.
+
+    Args:
+        path: anything :class:`~sweettok_cli.video.VideoReader` reads.
+        tokenizer: the model.
+        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
+        overlap: frames that each clip repeats of the one before; decoding cross-fades them.
+        on_progress: called after each batch.
+
+    Raises:
+        SweettokError: the file cannot be read, or does not suit the tokenizer.
+    """
+    with VideoReader(path) as reader:
+        encoder = VideoEncoder(reader.info, tokenizer, overlap, batch_clips)
+        done = 0
+        with closing(read_ahead(reader, READ_AHEAD)) as frames:
+            for frame in frames:
+                encoder.push(frame.rgb, frame.time)
+                if on_progress is not None and encoder.frames > done:
+                    done = encoder.frames
+                    on_progress(done, reader.info.frames)
+        tokens = encoder.finish()
+        if on_progress is not None and encoder.frames > done:
+            on_progress(encoder.frames, reader.info.frames)
+        return tokens

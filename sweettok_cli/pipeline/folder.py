@@ -1,0 +1,279 @@
+"""Folders of videos to token files: which file is made from which, and one job after the other.
+
+The jobs of a plan know nothing of each other, and :func:`encode_job` does one of them: to share a plan out
+among processes or machines takes no more than these two.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import check_target
+from sweettok_cli.runtime import OnProgress, Watcher, trimming
+from sweettok_cli.video.source import MEDIA, PICTURES, check_readable, find_files
+
+if TYPE_CHECKING:
+    from sweettok_cli.models.common.tokenizer import Tokenizer
+    from sweettok_cli.tokens import TokenMeta
+
+SUFFIX = ".npz"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One source and the file to make of it."""
+
+    source: Path
+    output: Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one source.
+
+    Attributes:
+        source: a video or an image; or what was given and is none.
+        output: its token file; None if it was not told where to put one.
+        status: ``encoded``; ``skipped``, because there is an output; ``refused``, before any model was asked,
+            because it cannot be read or its output not be written; or ``failed``.
+        error: why it was refused or failed.
+        meta: of the tokens, if it was encoded; :func:`~sweettok_cli.tokens.token_cost` says what they cost.
+        seconds: that reading, encoding and writing took.
+    """
+
+    source: Path
+    output: Path | None
+    status: Literal["encoded", "skipped", "refused", "failed"]
+    error: Exception | None = None
+    meta: TokenMeta | None = None
+    seconds: float = 0.0
+
+
+def is_batch(inputs: Sequence[Path]) -> bool:
+    """Whether there may be many files: one that fails does not stop the others."""
+    return len(inputs) > 1 or inputs[0].is_dir()
+
+
+def encode_folder(
+    inputs: Sequence[Path],
+    output: Path | None,
+    load: Callable[[], Tokenizer],
+    *,
+    to_folder: bool = False,
+    force: bool = False,
+    skip_existing: bool = False,
+    batch_clips: int | None = None,
+    overlap: int = 0,
+    watch: Watcher | None = None,
+) -> Iterator[Result]:
+    """Encode files and all that folders hold, one after the other; what fails costs no other.
+
+    What is skipped or refused comes first, before the model is loaded.
+
+    Args:
+        inputs: files and folders, at least one.
+        output: where to, as in :func:`plan_jobs`. Folders that are missing are made, but for a single file
+            with a name of its own.
+        load: gives the model; asked once, and only if there is something to encode.
+        to_folder: ``output`` names a folder even if there is none.
+        force: replace outputs that exist; without it, and without ``skip_existing``, their sources are
+            refused.
+        skip_existing: leave out what has an output.
+        batch_clips: as for :func:`encode_job`, like ``overlap``.
+        overlap: see there.
+        watch: given each job's place, their number and the source's name; see
+            :data:`~sweettok_cli.runtime.Watcher`.
+
+    Raises:
+        SweettokError: ``output`` has the wrong kind, there is nothing to encode, or there is no such model.
+    """
+    planned, refused = plan_jobs(inputs, output, to_folder)
+    yield from refused
+    make_folder = to_folder or is_batch(inputs)
+    jobs = []
+    for job in planned:
+        if skip_existing and job.output.is_file():
+            yield Result(job.source, job.output, "skipped")
+            continue
+        try:
+            _prepare(job, force, make_folder)
+        except SweettokError as error:
+            yield Result(job.source, job.output, "refused", error)
+        else:
+            jobs.append(job)
+    if not jobs:
+        return
+    tokenizer = load()
+    for place, job in enumerate(jobs):
+        with watch(place, len(jobs), job.source.name) if watch else nullcontext() as on_progress:
+            result = encode_job(
+                job, tokenizer, force=force, batch_clips=batch_clips, overlap=overlap, on_progress=on_progress
+            )
+        yield result
+
+
+def encode_job(
+    job: Job,
+    tokenizer: Tokenizer,
+    *,
+    force: bool = False,
+    batch_clips: int | None = None,
+    overlap: int = 0,
+    on_progress: OnProgress | None = None,
+) -> Result:
+    """Encode one source into its token file; whatever goes wrong is in the result.
+
+    Args:
+        job: from a plan; the folder of its output is there.
+        tokenizer: the model.
+        force: replace an output that exists.
+        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
+        overlap: frames that each clip repeats of the one before.
+        on_progress: called after each batch.
+    """
+    # The model's code takes seconds to import; what is wrong with a plan should be told at once.
+    from sweettok_cli.pipeline.encode import encode_video
+    from sweettok_cli.tokens import write_tokens
+
+    start = time.perf_counter()
+    try:
+        tokens = encode_video(
+            job.source,
+            tokenizer,
+            batch_clips=batch_clips,
+            overlap=overlap,
+            on_progress=None if on_progress is None else trimming(on_progress),
+        )
+        write_tokens(job.output, tokens, force)
+    # Whatever is wrong with one file of many must not cost the others.
+    except Exception as error:
+        _forget_locals(error)
+        return Result(job.source, job.output, "failed", error)
+    return Result(job.source, job.output, "encoded", meta=tokens.meta, seconds=time.perf_counter() - start)
+
+
+def _prepare(job: Job, force: bool, make_folder: bool) -> None:
+    """Find what would go wrong on writing before the model has run for hours."""
+    check_readable(job.source)
+    if make_folder:
+        try:
+            job.output.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SweettokError(
+                f"The folder {job.output.parent} cannot be made ({error.strerror}); choose another with -o."
+            ) from error
+    check_target(job.output, force)
+
+
+def _forget_locals(error: BaseException | None) -> None:
+    """Let go of the frames and tensors that a kept error's traceback would keep, too."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def plan_jobs(
+    inputs: Sequence[Path], output: Path | None, to_folder: bool = False
+) -> tuple[list[Job], list[Result]]:
+    """Lay out where the output of every input goes; nothing is made or checked yet.
+
+    One file becomes a file of the same name ending in .npz beside it, or ``output``, or a file in the folder
+    ``output``. For several inputs or a folder, ``output`` is a folder that keeps the structure of the inputs.
+    Two sources that would make the same file (``a.mp4``, ``a.png``) both keep their ending: ``a.mp4.npz``.
+
+    Args:
+        inputs: files and folders, at least one.
+        output: a file or a folder; None for beside the sources.
+        to_folder: ``output`` names a folder even if there is none.
+
+    Returns:
+        Jobs in the order of what was given, folders sorted by name; and what cannot even be tried.
+
+    Raises:
+        SweettokError: ``output`` has the wrong kind, or nothing is left to do.
+    """
+    if not is_batch(inputs):
+        return [Job(inputs[0], _single(inputs[0], output, to_folder))], []
+    if output is not None and output.exists() and not output.is_dir():
+        raise SweettokError(f"{output} is a file; give a folder with -o for the outputs of several inputs.")
+    refused: list[Result] = []
+
+    def refuse(source: Path, reason: str) -> None:
+        refused.append(Result(source, None, "refused", SweettokError(reason)))
+
+    def unreadable(error: OSError) -> None:
+        name = Path(error.filename)
+        refuse(name, f"{name} cannot be read ({error.strerror}); check its permissions.")
+
+    places: list[tuple[Path, Path]] = []  # a source, and where its output goes but for the ending
+    for given in inputs:
+        if given.is_dir():
+            # As cp -r does: the folder's own name appears only where there are several.
+            inside = Path(given.resolve().name) if len(inputs) > 1 else Path()
+            for source in find_files(given, MEDIA, unreadable):
+                relative = source.relative_to(given)
+                places.append((source, source if output is None else output / inside / relative))
+        elif given.exists():
+            places.append((given, given if output is None else output / given.name))
+        else:
+            refuse(given, f"{given} does not exist; check the name.")
+    places = list(dict.fromkeys(places))
+    short = Counter(place.with_suffix(SUFFIX) for _, place in places)
+    taken: dict[Path, Path] = {}
+    for source, place in places:
+        target = place.with_suffix(SUFFIX)
+        if short[target] > 1:
+            target = place.with_name(place.name + SUFFIX)
+        if taken.setdefault(target, source) != source:
+            refuse(
+                source,
+                f"{source} would become {target} as {taken[target]} does; give another folder with -o.",
+            )
+    if not taken and not refused:
+        raise SweettokError(f"{inputs[0]} holds no video or image; name files with other endings one by one.")
+    return [Job(source, target) for target, source in taken.items()], refused
+
+
+def _single(source: Path, output: Path | None, to_folder: bool) -> Path:
+    if output is None:
+        return source.with_suffix(SUFFIX)
+    if to_folder or output.is_dir():
+        return output / source.with_suffix(SUFFIX).name
+    if output.suffix.lower() != SUFFIX:
+        raise SweettokError(
+            f"{output} does not end in {SUFFIX}; name it so, or end it with / to make it a folder."
+        )
+    return output
+
+
+def decoded_path(tokens_file: Path, output: Path | None, image: bool) -> Path:
+    """Where the video or image of a token file goes: ``NAME.decoded.mp4`` or ``.png``, unless it is named.
+
+    Args:
+        tokens_file: the token file.
+        output: a file, or a folder that is there; None for beside the token file.
+        image: its tokens are those of an image.
+
+    Raises:
+        SweettokError: ``output`` has an ending that is not written.
+    """
+    ending, what = (".png", "an image") if image else (".mp4", "a video")
+    name = f"{tokens_file.stem}.decoded{ending}"
+    if output is None:
+        return tokens_file.with_name(name)
+    if output.is_dir():
+        return output / name
+    written = PICTURES if image else {".mp4", ".m4v", ".mov"}
+    if output.suffix.lower() not in (*written, ".npy"):
+        raise SweettokError(
+            f"{tokens_file} holds {what}, which is not written as {output.name}; name it {ending}."
+        )
+    return output

@@ -1,0 +1,111 @@
+"""Any file with the words it names: token files as they are, videos and pictures through the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH
+from sweettok_cli.runtime import OnProgress
+from sweettok_cli.tokens.file import looks_like_tokens, read_tokens
+from sweettok_cli.tokens.meta import Tokens
+from sweettok_cli.video.source import MEDIA, find_files
+from sweettok_cli.words.counts import WordCounts, read_word_lists
+from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from sweettok_cli.models.common.tokenizer import Tokenizer
+    from sweettok_cli.words.overlay import WordMap
+
+
+@dataclass(frozen=True)
+class FileWords:
+    """The words that one file names.
+
+    Attributes:
+        file: the token file, video or picture.
+        tokens: that it holds or became.
+        model: name or folder of the model whose words they are.
+        source: what the tokens were made from, if it still lies where it did.
+        counts: of the words.
+    """
+
+    file: Path
+    tokens: Tokens
+    model: str
+    source: Path
+    counts: WordCounts
+
+    def map(self) -> WordMap:
+        """Where in the frame they are named, in regions as small as the model allows."""
+        from sweettok_cli.models.registry import read_spec
+        from sweettok_cli.storage.model_folder import ModelFolder
+        from sweettok_cli.words.overlay import WordMap
+        from sweettok_cli.zoo.local import find_model
+
+        return WordMap(self.tokens, self.counts, read_spec(ModelFolder(find_model(self.model))).multiple)
+
+
+class WordReader:
+    """Reads files with their words; the model is loaded when a video needs it, and once.
+
+    Args:
+        model: name or folder of the model whose words to use; by default the one in a token file, and the
+            default model for videos and pictures.
+        watch: opened around the encoding of a file, given its name.
+    """
+
+    def __init__(self, model: str | None, watch: Callable[[str], AbstractContextManager[OnProgress]]) -> None:
+        self._model, self._watch = model, watch
+        self._encoded = False
+
+    def read(self, file: Path) -> FileWords:
+        """The words of a token file, a video or a picture.
+
+        Raises:
+            SweettokError: it cannot be read, or its tokens name no words.
+        """
+        stored = file.suffix.lower() not in MEDIA or looks_like_tokens(file)
+        tokens = read_tokens(file) if stored else self._encode(file)
+        meta = tokens.meta
+        if meta.codebooks.keys() != PARTS_OF_SPEECH.keys():
+            raise SweettokError(f"{file} holds tokens of {meta.model}, whose codebook has no words.")
+        model = self._model or (DEFAULT_MODEL if self._encoded else meta.model)
+        counts = WordCounts(meta.codebooks, read_word_lists(model, meta.weights_sha256))
+        counts.add(tokens.arrays)
+        return FileWords(file, tokens, model, file.with_name(meta.source) if stored else file, counts)
+
+    def _encode(self, file: Path) -> Tokens:
+        from sweettok_cli.pipeline.encode import encode_video
+
+        tokenizer, self._encoded = self._tokenizer, True
+        with self._watch(file.name) as on_progress:
+            return encode_video(file, tokenizer, on_progress=on_progress)
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from sweettok_cli.zoo.load import load_tokenizer
+
+        return load_tokenizer(self._model or DEFAULT_MODEL)
+
+
+def find_readable(given: Iterable[Path]) -> list[Path]:
+    """Files as given, and of each folder its token files, or its videos and pictures where it has none.
+
+    Raises:
+        SweettokError: a folder holds neither.
+    """
+    found: list[Path] = []
+    for path in given:
+        taken = [path]
+        if path.is_dir():
+            taken = find_files(path, {".npz"}) or find_files(path, MEDIA)
+        if not taken:
+            raise SweettokError(f"{path} holds no token file, video or picture; name another folder.")
+        found += taken
+    return list(dict.fromkeys(found))

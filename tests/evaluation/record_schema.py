@@ -1,0 +1,89 @@
+"""JSON Schema of the record, made from its dataclasses.
+
+``python tests/evaluation/record_schema.py`` writes ``docs/eval-record.schema.json`` anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from sweettok_cli.evaluation.json_object import key_of, typed_fields
+from sweettok_cli.evaluation.record import Record
+
+FILE = Path(__file__).parents[2] / "docs" / "eval-record.schema.json"
+_SCALARS = {int: "integer", float: "number", str: "string", bool: "boolean"}
+
+
+def record_schema() -> dict[str, Any]:
+    """The schema (draft 2020-12) that every record is valid under."""
+    definitions: dict[str, Any] = {}
+    root = _object(Record, definitions)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "What sweettok eval --json prints",
+        **root,
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _object(kind: type, definitions: dict[str, Any]) -> dict[str, Any]:
+    summary, about = _words(kind)
+    made: dict[str, Any] = {"description": summary, "type": "object", "properties": {}, "required": []}
+    made["additionalProperties"] = False
+    for field, hint in typed_fields(kind):
+        schema = _schema(hint, definitions)
+        if field.metadata.get("spread"):
+            made["additionalProperties"] = schema["additionalProperties"]
+            continue
+        words = {"description": about[field.name]} if field.name in about else {}
+        made["properties"][key_of(field)] = {**schema, **words}
+        if not field.metadata.get("optional"):
+            made["required"].append(key_of(field))
+    return made
+
+
+def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return {}
+    if dataclasses.is_dataclass(kind):
+        name = kind.__name__
+        if name not in definitions:
+            definitions[name] = _object(kind, definitions)
+        return {"$ref": f"#/$defs/{name}"}
+    if origin is Literal:
+        return {"const": inner[0]} if len(inner) == 1 else {"enum": list(inner)}
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [_schema(each, definitions) for each in inner]}
+    if kind is type(None):
+        return {"type": "null"}
+    if origin is tuple:
+        return {"type": "array", "items": _schema(inner[0], definitions)}
+    if origin is Mapping:
+        return {"type": "object", "additionalProperties": _schema(inner[1], definitions)}
+    return {"type": _SCALARS[kind]}
+
+
+def _words(kind: type) -> tuple[str, dict[str, str]]:
+    """The first paragraph of a docstring, and what it says of each attribute."""
+    found: dict[str, str] = {}
+    for each in reversed(kind.__mro__):
+        summary, _, attributes = (inspect.getdoc(each) or "").partition("Attributes:")
+        found |= dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE))
+    return _plain(summary.split("\n\n")[0]), {name: _plain(words) for name, words in found.items()}
+
+
+def _plain(text: str) -> str:
+    """Without the marks of a docstring."""
+    return re.sub(r":\w+:`[\w.]*?(\w+)`", r"\1", " ".join(text.split())).replace("``", "")
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(record_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
