@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
+
+_PART, _OLD = ".part", ".old"
 
 
 def check_target(path: Path, force: bool) -> None:
@@ -18,15 +22,15 @@ def check_target(path: Path, force: bool) -> None:
         raise SweettokError(f"{path} is a folder; give the name of a file to write.")
     if path.exists() and not force:
         raise SweettokError(f"{path} exists; pass --force to replace it or -o to write elsewhere.")
-    if not path.parent.is_dir():
-        raise SweettokError(
-            f"The folder {path.parent} does not exist; create it or choose another output with -o."
-        )
+    _check_parent(path.parent, path.parent)
+
+
+def _check_parent(parent: Path, named: Path) -> None:
+    if not parent.is_dir():
+        raise SweettokError(f"The folder {named} does not exist; create it or choose another output with -o.")
     # Now, and not when hours of work are to be written.
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise SweettokError(
-            f"Cannot write into {path.parent} (Permission denied); choose another folder with -o."
-        )
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise SweettokError(f"Cannot write into {parent} (Permission denied); choose another folder with -o.")
 
 
 @contextmanager
@@ -41,7 +45,7 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
     check_target(path, force)
     try:
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}.", suffix=f".part{path.suffix}", dir=path.parent
+            prefix=f".{path.stem}.", suffix=f"{_PART}{path.suffix}", dir=path.parent
         )
     except OSError as error:
         raise SweettokError(
@@ -60,6 +64,143 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class FolderKind:
+    """What is written as a folder.
+
+    Attributes:
+        noun: what to call it in a message.
+        files: names that may lie in a folder which is replaced.
+        last: the one of them that is written last; a folder without it is not whole.
+    """
+
+    noun: str
+    files: frozenset[str]
+    last: str
+
+    def whole(self, folder: Path) -> bool:
+        """Whether ``folder`` holds all of one."""
+        return (folder / self.last).is_file()
+
+    def owns(self, entry: Path) -> bool:
+        """Whether a file is part of one, or of the writing of one."""
+        # Files that are being written are called .NAME.<random>.part.SUFFIX, see atomic_output.
+        unfinished = entry.name.startswith(".") and _PART in entry.suffixes[-2:]
+        return entry.is_file() and (entry.name in self.files or unfinished)
+
+
+def check_folder_target(folder: Path, kind: FolderKind, force: bool) -> None:
+    """Find out before any long work whether :func:`atomic_folder` may write ``folder``.
+
+    Raises:
+        SweettokError: it is a file, is whole already (without ``force``) or holds anything foreign, or its
+            parent is missing or cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SweettokError(f"{folder} is a file; name a folder for the {kind.noun} with -o.")
+    if folder.is_dir():
+        foreign = sorted(entry.name for entry in folder.iterdir() if not kind.owns(entry))
+        if foreign:
+            raise SweettokError(
+                f"{folder} holds {foreign[0]}, which is no part of a {kind.noun}; "
+                "name another folder with -o."
+            )
+        if kind.whole(folder) and not force:
+            raise SweettokError(f"{folder} exists; pass --force to replace it or -o to write elsewhere.")
+    _check_parent(folder.absolute().parent, folder.parent)
+
+
+@contextmanager
+def atomic_folder(folder: Path, kind: FolderKind, force: bool = False) -> Iterator[Path]:
+    """Yield an empty folder to write into; it becomes ``folder``, or is removed on an error.
+
+    It lies beside ``folder`` and is renamed. One that is there already is moved aside first, and put back by
+    the next call if the program is killed between both moves; what else killed programs left is removed then.
+    A folder that exists and is not whole is written to directly: it stays so until its last file is there.
+
+    Raises:
+        SweettokError: as :func:`check_folder_target`; or the disk is full.
+    """
+    folder = folder.absolute()
+    if folder.parent.is_dir():
+        _recover(folder)
+    check_folder_target(folder, kind, force)
+    try:
+        if folder.is_dir() and not kind.whole(folder):
+            _empty(folder)
+            try:
+                yield folder
+            except BaseException:
+                _empty(folder)
+                raise
+            return
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=_PART, dir=folder.parent))
+        held = _hold(part)
+        try:
+            yield part
+            part.chmod(0o777 & ~_umask())
+            check_folder_target(folder, kind, force)  # another program may have been faster
+            swap_folder(part, folder, part.with_suffix(_OLD))
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+            if held is not None:
+                os.close(held)
+    except OSError as error:
+        raise SweettokError(
+            f"Cannot write {folder} ({error.strerror or error}); free some space or choose another folder "
+            "with -o."
+        ) from error
+
+
+def swap_folder(made: Path, folder: Path, old: Path) -> None:
+    """Move the folder ``made`` to ``folder``; what is there goes to ``old`` first, and is removed then."""
+    if folder.exists():
+        folder.rename(old)
+    made.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def restore_folder(folder: Path, old: Path) -> None:
+    """Put back what a :func:`swap_folder` that was killed between its two moves has left at ``old``."""
+    if old.is_dir() and not folder.exists():
+        old.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _recover(folder: Path) -> None:
+    """Undo what killed programs left beside ``folder``; what a living one holds stays."""
+    for old in folder.parent.glob(f".{folder.name}.*{_OLD}"):
+        restore_folder(folder, old)
+    for part in folder.parent.glob(f".{folder.name}.*{_PART}"):
+        held = _hold(part)
+        if held is not None:
+            shutil.rmtree(part, ignore_errors=True)
+            os.close(held)
+
+
+def _hold(folder: Path) -> int | None:
+    """Hold a folder as long as this process lives; None if another does, or the system cannot tell."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        entry.unlink()
 
 
 def _sync(path: Path) -> None:

@@ -88,14 +88,16 @@ def resolve_precision(wanted: str, device: torch.device) -> str:
 
 def cpu_flags() -> set[str]:
     """Instruction sets of the first processor as the kernel lists them; empty where it does not."""
+    return set(_cpuinfo("flags", "Features").split())
+
+
+def _cpuinfo(*keys: str) -> str:
+    """What Linux says of the first processor under one of ``keys``; empty elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return set()
-    return next(
-        (set(line.partition(":")[2].split()) for line in lines if line.startswith(("flags", "Features"))),
-        set(),
-    )
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(keys)), "")
 
 
 def let_waiting_threads_sleep() -> None:
@@ -131,7 +133,6 @@ def use_one_heap() -> None:
     To be called before the first thread starts, which importing NumPy or torch does.
     """
     import ctypes
-    import platform
 
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -147,7 +148,6 @@ def trimming(on_progress: OnProgress, every: int = 8) -> OnProgress:
     grow step by step.
     """
     import ctypes
-    import platform
 
     if platform.libc_ver()[0] != "glibc":
         return on_progress
@@ -218,9 +218,4 @@ def environment() -> dict[str, str]:
 
 def processor() -> str:
     """The processor's name as the system gives it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
+    return _cpuinfo("model name") or platform.processor() or platform.machine()

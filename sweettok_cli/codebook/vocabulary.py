@@ -247,7 +247,9 @@ def _scores(wordnet: WordNet, part: str, refused: set[str], frequency: Frequency
     }
     scores = {}
     for word in wordnet.senses[part]:
-        if not _PLAIN_WORD.fullmatch(word) or word in refused or word not in _spellings(wordnet, word, part):
+        first = wordnet.meanings(word, part)[0]
+        # The index folds case; the words of a sense are as written, with a proper name's capital.
+        if not _PLAIN_WORD.fullmatch(word) or word in refused or word not in first.words:
             continue
         if word in names and wordnet.count(word, part) == 0:
             continue  # "benjamin" is a gum, but the frequency is that of the name
@@ -255,13 +257,9 @@ def _scores(wordnet: WordNet, part: str, refused: set[str], frequency: Frequency
             continue
         zipf = frequency(word)
         if zipf > 0:
-            scores[word] = zipf + _share(wordnet, word, part, zipf) + _visible(wordnet, word, part)
+            seen = first.topic in _VISIBLE_TOPICS.get(part, ())
+            scores[word] = zipf + _share(wordnet, word, part, zipf) + seen
     return scores
-
-
-def _spellings(wordnet: WordNet, word: str, part: str) -> tuple[str, ...]:
-    """The words of the first sense as written; the index folds case, this shows a proper name's capital."""
-    return wordnet.meanings(word, part)[0].words
 
 
 def _share(wordnet: WordNet, word: str, part: str, zipf: float) -> float:
@@ -272,10 +270,6 @@ def _share(wordnet: WordNet, word: str, part: str, zipf: float) -> float:
     return math.log10(
         (wordnet.count(word, part) + _UNSEEN_TAGS) / (max(tagged, expected) + parts * _UNSEEN_TAGS)
     )
-
-
-def _visible(wordnet: WordNet, word: str, part: str) -> float:
-    return float(wordnet.meanings(word, part)[0].topic in _VISIBLE_TOPICS.get(part, ()))
 
 
 def _separate(wordnet: WordNet, scores: dict[str, dict[str, float]], modifier: str, head: str) -> None:
@@ -315,5 +309,4 @@ def _best(part: str, scores: dict[str, float], size: int) -> tuple[str, ...]:
         raise SweettokError(
             f"WordNet has {len(scores)} usable {name}, fewer than {size}; pass --{name} {len(scores)}."
         )
-    ranked = sorted(scores, key=lambda word: (-scores[word], word))
-    return tuple(ranked[:size])
+    return tuple(sorted(scores, key=lambda word: (-scores[word], word))[:size])

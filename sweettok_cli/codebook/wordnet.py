@@ -1,8 +1,7 @@
 """WordNet read from its dictionary files: words by part of speech, sense counts, glosses, inflections.
 
 The format is that of the manual pages wndb(5WN) and cntlist(5WN), the same for WordNet 2.1 to 3.1. Needed
-files:
-``index.POS``, ``data.POS`` and ``POS.exc`` for noun, verb, adj and adv, and one of ``cntlist.rev``,
+files: ``index.POS``, ``data.POS`` and ``POS.exc`` for noun, verb, adj and adv, and one of ``cntlist.rev``,
 ``cntlist`` or ``index.sense`` for the counts of tagged senses.
 """
 
@@ -22,30 +21,13 @@ _PART_OF_LETTER = {"n": "noun", "v": "verb", "a": "adj", "s": "adj", "r": "adv"}
 _PART_OF_SENSE_TYPE = {"1": "noun", "2": "verb", "3": "adj", "4": "adv", "5": "adj"}
 
 # Detachment rules of morphy(7WN): an ending of the inflected form and what stands there in the base form.
-_ENDINGS = {
-    "noun": (
-        ("ses", "s"),
-        ("xes", "x"),
-        ("zes", "z"),
-        ("ches", "ch"),
-        ("shes", "sh"),
-        ("men", "man"),
-        ("ies", "y"),
-        ("s", ""),
-    ),
-    "verb": (
-        ("ies", "y"),
-        ("es", "e"),
-        ("es", ""),
-        ("ed", "e"),
-        ("ed", ""),
-        ("ing", "e"),
-        ("ing", ""),
-        ("s", ""),
-    ),
-    "adj": (("er", "e"), ("est", "e"), ("er", ""), ("est", "")),
-    "adv": (),
+_RULES = {
+    "noun": "ses:s xes:x zes:z ches:ch shes:sh men:man ies:y s:",
+    "verb": "ies:y es:e es: ed:e ed: ing:e ing: s:",
+    "adj": "er:e est:e er: est:",
+    "adv": "",
 }
+_ENDINGS = {part: [rule.split(":") for rule in rules.split()] for part, rules in _RULES.items()}
 
 
 @dataclass(frozen=True)
@@ -128,9 +110,8 @@ class WordNet:
 
 
 def _check_folder(folder: Path) -> Path:
-    needed = [f"{kind}.{part}" for part in PARTS for kind in ("index", "data")] + [
-        f"{part}.exc" for part in PARTS
-    ]
+    needed = [f"{kind}.{part}" for part in PARTS for kind in ("index", "data")]
+    needed += [f"{part}.exc" for part in PARTS]
     missing = [name for name in needed if not (folder / name).is_file()]
     if missing:
         what = "no folder" if not folder.is_dir() else f"no {missing[0]}"
@@ -196,12 +177,12 @@ def _read_index(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _read_exceptions(path: Path) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    found: dict[str, tuple[str, ...]] = defaultdict(tuple)
     for number, line in _lines(path):
         form, *bases = line.split()
         if not bases:
             raise _malformed(path, number)
-        found[form] = (*found.get(form, ()), *bases)
+        found[form] += tuple(bases)
     return found
 
 

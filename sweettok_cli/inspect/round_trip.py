@@ -24,7 +24,8 @@ from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.file import write_tokens
 from sweettok_cli.tokens.meta import TokenMeta, Tokens
 from sweettok_cli.video.images import write_image
-from sweettok_cli.video.reader import VideoReader, probe
+from sweettok_cli.video.info import probe
+from sweettok_cli.video.reader import VideoReader
 from sweettok_cli.video.source import MEDIA
 from sweettok_cli.video.writer import VideoWriter
 

@@ -209,14 +209,11 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _clean(checkpoint: Checkpoint) -> Checkpoint:
-    """Names without what wrappers put into them: data parallelism, compilation."""
-    state, prefixes = without_wrappers(checkpoint.state, checkpoint.path)
-    return dataclasses.replace(checkpoint, state=state, prefixes=prefixes)
+    """Names without what wrappers (data parallelism, compilation) put into them.
 
-
-def without_wrappers(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Names without ``module.`` in front of all and ``_orig_mod.`` anywhere; and which of them was found."""
-    names, removed = list(state), []
+    That is ``module.`` in front of all and ``_orig_mod.`` anywhere; ``prefixes`` tells which was found.
+    """
+    names, removed = list(checkpoint.state), []
     for wrapper in ("module.", "_orig_mod.", "module."):
         if names and all(name.startswith(wrapper) for name in names):
             names = [name.removeprefix(wrapper) for name in names]
@@ -225,5 +222,8 @@ def without_wrappers(state: Mapping[str, Tensor], path: Path) -> tuple[dict[str,
     if inner != names:
         removed.append("_orig_mod.")
     if len(set(inner)) != len(inner):
-        raise SweettokError(f"{path} holds a tensor twice, with and without _orig_mod in its name.")
-    return dict(zip(inner, state.values(), strict=True)), tuple(removed)
+        raise SweettokError(
+            f"{checkpoint.path} holds a tensor twice, with and without _orig_mod in its name."
+        )
+    state = dict(zip(inner, checkpoint.state.values(), strict=True))
+    return dataclasses.replace(checkpoint, state=state, prefixes=tuple(removed))

@@ -83,13 +83,10 @@ def look_up(repository: str, name: str, revision: str = "main") -> HubFile:
     with one_sentence(repository, name, revision):
         try:
             met = get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
-        except HfHubHTTPError as error:
+        except _network_errors() as error:
             # An answer that the file is not to be had; a Hub that is out of order counts as out of reach.
-            if cached is None or error.response.status_code < 500:
-                raise
-            return _from_cache(repository, name, revision, cached)
-        except _network_errors():
-            if cached is None:
+            refused = isinstance(error, HfHubHTTPError) and error.response.status_code < 500
+            if cached is None or refused:
                 raise
             return _from_cache(repository, name, revision, cached)
         if not met.commit_hash or not met.etag:

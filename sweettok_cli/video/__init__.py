@@ -2,8 +2,8 @@
 
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.images import write_image
-from sweettok_cli.video.info import variable_times
-from sweettok_cli.video.reader import Frame, VideoInfo, VideoReader, probe, read_clip
+from sweettok_cli.video.info import VideoInfo, probe, variable_times
+from sweettok_cli.video.reader import Frame, VideoReader, read_clip
 from sweettok_cli.video.writer import VideoWriter
 
 __all__ = [

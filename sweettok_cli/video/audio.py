@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -58,8 +59,15 @@ class SoundTrack:
         lead = pictures - sound
         self.lead_ticks = math.ceil(lead / clock) if lead > _LONGEST_PRIMING else 0
         self._shift = self.lead_ticks * clock - pictures
-        copied = _COPIED.get(output.format.name, set())
-        self._packets = self._copies() if _codec(stream) in copied else self._encoded()
+        # Streams are added now: the output's header, written with its first packet, lists them.
+        if _codec(stream) in _COPIED.get(output.format.name, ()):
+            self._packets = self._copies(output.add_stream_from_template(stream))
+        else:
+            context = stream.codec_context
+            rate = context.sample_rate if context.sample_rate in _AAC_RATES else 48000
+            layout = context.layout.name if context.layout.name in _AAC_LAYOUTS else "stereo"
+            resampler = AudioResampler("fltp", layout, rate, frame_size=1024)
+            self._packets = self._encoded(output.add_stream("aac", rate=rate, layout=layout), resampler)
         self._waiting: Packet | None = None
 
     @classmethod
@@ -101,43 +109,26 @@ class SoundTrack:
                 "leave it out or convert it to AAC."
             ) from error
 
-    def _copies(self) -> Iterator[Packet]:
-        target = self._output.add_stream_from_template(self._stream)
-        following: int | None = None
+    def _copies(self, target: AudioStream) -> Iterator[Packet]:
+        following = 0
+        for packet in self._input.demux(self._stream):
+            if not packet.size:
+                continue
+            dts = packet.dts if packet.dts is not None else packet.pts
+            if dts is None:
+                dts = following
+            following = dts + (packet.duration or 0)
+            shift = round(self._shift / _base(packet))
+            packet.pts = (packet.pts if packet.pts is not None else dts) + shift
+            packet.dts = dts + shift
+            packet.stream = target
+            yield packet
 
-        def packets() -> Iterator[Packet]:
-            nonlocal following
-            for packet in self._input.demux(self._stream):
-                if not packet.size:
-                    continue
-                dts = packet.dts if packet.dts is not None else packet.pts
-                if dts is None:
-                    dts = following or 0
-                following = dts + (packet.duration or 0)
-                shift = round(self._shift / _base(packet))
-                packet.pts = (packet.pts if packet.pts is not None else dts) + shift
-                packet.dts = dts + shift
-                packet.stream = target
-                yield packet
-
-        return packets()
-
-    def _encoded(self) -> Iterator[Packet]:
-        context = self._stream.codec_context
-        rate = context.sample_rate if context.sample_rate in _AAC_RATES else 48000
-        layout = context.layout.name if context.layout.name in _AAC_LAYOUTS else "stereo"
-        target = self._output.add_stream("aac", rate=rate, layout=layout)
-        resampler = AudioResampler("fltp", layout, rate, frame_size=1024)
-
-        def packets() -> Iterator[Packet]:
-            for frame in self._decoded():
-                for piece in resampler.resample(frame):
-                    yield from target.encode(piece)
-            for piece in resampler.resample(None):
+    def _encoded(self, target: AudioStream, resampler: AudioResampler) -> Iterator[Packet]:
+        for frame in itertools.chain(self._decoded(), [None]):
+            for piece in resampler.resample(frame):
                 yield from target.encode(piece)
-            yield from target.encode(None)
-
-        return packets()
+        yield from target.encode(None)
 
     def _decoded(self) -> Iterator[AudioFrame]:
         for packet in self._input.demux(self._stream):

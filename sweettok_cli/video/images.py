@@ -14,19 +14,11 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
-from sweettok_cli.video.source import reason
+from sweettok_cli.video.source import PICTURES, reason
 
 _HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
-_FORMATS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".webp": "WEBP",
-    ".bmp": "BMP",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-}
-_OPTIONS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
+_JPEG = {"quality": 95, "subsampling": 0}
+_OPTIONS: dict[str, dict[str, Any]] = {".jpg": _JPEG, ".jpeg": _JPEG, ".webp": {"lossless": True}}
 # What browsers show where an animation states no time.
 _DEFAULT_MILLISECONDS = 100
 
@@ -108,9 +100,8 @@ def write_image(path: Path | str, rgb: np.ndarray, *, force: bool = False) -> No
         SweettokError: an unknown ending, the file exists and ``force`` is not given, or it cannot be written.
     """
     path = Path(path)
-    kind = _FORMATS.get(path.suffix.lower())
-    if kind is None:
+    ending = path.suffix.lower()
+    if ending not in PICTURES:
         raise SweettokError(f"{path} has no known picture ending; name it .png, .jpg or .webp.")
-    options = _OPTIONS.get(kind, {})
     with atomic_output(path, force) as temporary:
-        Image.fromarray(rgb).save(temporary, format=kind, **options)
+        Image.fromarray(rgb).save(temporary, **_OPTIONS.get(ending, {}))

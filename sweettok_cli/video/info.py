@@ -148,7 +148,8 @@ def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction
         for packet in container.demux(stream):
             if packet.size == 0:
                 return sorted(times), True
-            if packet.pts is not None and not _discarded(packet):
+            # What an edit list trims away is not shown.
+            if packet.pts is not None and not getattr(packet, "is_discard", False):
                 times.append(packet.pts * base)
             if len(times) == _PEEKED_PACKETS:
                 break
@@ -156,11 +157,6 @@ def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction
         # Decoding meets the same damage and reports it.
         return sorted(times), False
     return sorted(times)[: _PEEKED_PACKETS - _REORDERED], False
-
-
-def _discarded(packet: object) -> bool:
-    """Whether an edit list trims the packet away."""
-    return bool(getattr(packet, "is_discard", False))
 
 
 def _rate(stream: VideoStream, times: list[Fraction]) -> tuple[Fraction, bool]:

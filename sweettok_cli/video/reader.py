@@ -29,8 +29,10 @@ from sweettok_cli.video.decoding import (
     states_decoding_only,
 )
 from sweettok_cli.video.images import is_picture, read_pictures
-from sweettok_cli.video.info import VideoInfo, probe
+from sweettok_cli.video.info import probe
 from sweettok_cli.video.source import Source, missing_bytes, open_container, source_name, video_stream
+
+_log = logging.getLogger(__name__)
 
 # Nearer frames are reached sooner by decoding than by seeking.
 _NEAR = 32
@@ -78,17 +80,12 @@ def _read_frames(
     source: Source, start: int, count: int, size: tuple[int, int] | None, threads: int
 ) -> list[np.ndarray]:
     name = source_name(source)
-    frames: list[np.ndarray] = []
     with open_container(source) as container:
         stream = video_stream(container, name)
         set_threads(stream, threads)
         upright = Upright(name)
-        for frame in _from(container, stream, name, start):
-            size = size or shown_size(frame)
-            frames.append(upright(frame, size))
-            if len(frames) == count:
-                break
-    return frames
+        found = itertools.islice(_from(container, stream, name, start), count)
+        return [upright(frame, size := size or shown_size(frame)) for frame in found]
 
 
 def _from(container: InputContainer, stream: VideoStream, name: str, start: int) -> Iterator[VideoFrame]:
@@ -143,11 +140,6 @@ def _jump(
     return None
 
 
-__all__ = ["Frame", "VideoInfo", "VideoReader", "probe", "read_clip"]
-
-_log = logging.getLogger(__name__)
-
-
 @dataclass(frozen=True)
 class Frame:
     """A picture, uint8 RGB [h, w, 3], and when it is shown, in seconds after the first one."""
@@ -198,13 +190,10 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         self.close()
-        frames = self._pictures() if is_picture(self._path) else self._frames()
+        pictures = is_picture(self._path)
+        frames = (Frame(*shown) for shown in read_pictures(self._path)) if pictures else self._frames()
         self._running.append(frames)
         return frames
-
-    def _pictures(self) -> Iterator[Frame]:
-        for rgb, time in read_pictures(self._path):
-            yield Frame(rgb, time)
 
     def _frames(self) -> Iterator[Frame]:
         progress = Progress(str(self._path))

@@ -99,11 +99,12 @@ class VideoWriter:
             )
             stack.callback(self._abandon)
             even = self._width % 2 == 0 and self._height % 2 == 0
-            self._from_rgb = FromRgb("yuv420p" if even else "yuv444p")
+            pixel_format = "yuv420p" if even else "yuv444p"
+            self._from_rgb = FromRgb(pixel_format)
             options = {"crf": str(self._crf), "preset": "medium", **tag_options()}
             self._stream = self._container.add_stream("libx264", rate=self._rate, options=options)
             self._stream.width, self._stream.height = self._width, self._height
-            self._stream.pix_fmt = "yuv420p" if even else "yuv444p"
+            self._stream.pix_fmt = pixel_format
             self._stream.codec_context.time_base = self._clock
             self._sound = None
             if self._audio_from is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import sha256_file
+from sweettok_cli.files import FolderKind, atomic_folder, check_folder_target, sha256_file
 from sweettok_cli.models.common.family import Conversion, Family
 from sweettok_cli.models.registry import ROWS
 from sweettok_cli.runtime import __version__
@@ -19,12 +19,14 @@ from sweettok_cli.storage.checkpoint_file import (
     Checkpoint,
     read_checkpoint,
 )
-from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
-from sweettok_cli.storage.whole_folder import check_folder_target, whole_folder
+from sweettok_cli.storage.model_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelFolder, ModelHeader
 from sweettok_cli.zoo.catalogue import named_model
 
 #: What ``--as`` takes beside the names of published models.
 KINDS = tuple(kind for family in ROWS for kind in family.kinds)
+
+_EXTRA_FILES = {file for family in ROWS for file in family.extra_files}
+_MODEL = FolderKind("model", frozenset({CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, *_EXTRA_FILES}), CONFIG_FILE)
 
 
 def convert_checkpoint(
@@ -67,7 +69,7 @@ def convert_checkpoint(
             if words is None
             else f"{family_or_name} has no words; leave out --words-spatial and --words-temporal."
         )
-    check_folder_target(folder, force)
+    check_folder_target(folder, _MODEL, force)
     checkpoint = read_checkpoint(file, averaged)
     among_weights = family.average is not None and any(
         key.startswith(family.average) for key in checkpoint.state
@@ -77,7 +79,7 @@ def convert_checkpoint(
     known = dict(source or {})
     about = {**_origin(checkpoint, words, hashed="sha256" in known), **known}
     file_name = _published_name(checkpoint.path)
-    with whole_folder(folder, force) as part:
+    with atomic_folder(folder, _MODEL, force) as part:
         family.convert(
             checkpoint, part, Conversion(kind, published_as, name, file_name, averaged, words, about)
         )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import restore_folder, swap_folder
 from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder, is_model_folder
 
 if TYPE_CHECKING:
@@ -143,13 +144,7 @@ def install(part: Part) -> Path:
     :func:`building` finds it.
     """
     target = stored_folder(part.name)
-    if target.exists():
-        old = _old(target.name)
-        target.rename(old)
-        part.model.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        part.model.rename(target)
+    swap_folder(part.model, target, _old(target.name))
     return target
 
 
@@ -179,20 +174,12 @@ def _old(key: str) -> Path:
     return store_folder() / _PARTS / (_OLD + key)
 
 
-def _restore(key: str) -> None:
-    """Put back a model whose replacing was cut off between its two moves."""
-    target = store_folder() / key
-    if _old(key).is_dir() and not target.exists():
-        _old(key).rename(target)
-    shutil.rmtree(_old(key), ignore_errors=True)
-
-
 def _sweep(part: Part) -> None:
     """Remove what killed processes left, except the whole files of the part whose lock is held."""
     from filelock import Timeout
 
     own = stored_folder(part.name).name
-    _restore(own)
+    restore_folder(stored_folder(part.name), _old(own))
     shutil.rmtree(part.model, ignore_errors=True)
     # What is cut off cannot be gone on with: huggingface_hub gives every attempt a name of its own.
     for cut in part.download.rglob("*.????????.incomplete"):
@@ -200,7 +187,7 @@ def _sweep(part: Part) -> None:
     for key in {path.name.removeprefix(_OLD) for path in (store_folder() / _PARTS).iterdir()} - {own}:
         try:
             with _file_lock(key).acquire(timeout=0):
-                _restore(key)
+                restore_folder(store_folder() / key, _old(key))
                 shutil.rmtree(store_folder() / _PARTS / key, ignore_errors=True)
         except Timeout:  # being built right now
             continue

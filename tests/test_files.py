@@ -1,4 +1,4 @@
-"""A model's folder is there whole or not at all."""
+"""A folder that is written is there whole or not at all."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.storage.whole_folder import whole_folder
+from sweettok_cli.files import FolderKind, atomic_folder
+
+MODEL = FolderKind("model", frozenset({"config.json", "model.safetensors"}), "config.json")
 
 
 def write(folder: Path, text: str, force: bool = False) -> None:
-    with whole_folder(folder, force) as part:
+    with atomic_folder(folder, MODEL, force) as part:
         assert list(part.iterdir()) == []
         (part / "model.safetensors").write_text(text)
         (part / "config.json").write_text(text)
@@ -50,7 +52,7 @@ def umask() -> int:
 def test_nothing_is_left_of_an_error(tmp_path: Path, there: bool) -> None:
     if there:
         write(tmp_path / "m", "first")
-    with pytest.raises(KeyboardInterrupt), whole_folder(tmp_path / "m", force=True) as part:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "m", MODEL, force=True) as part:
         (part / "model.safetensors").write_text("half")
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] == ["m"] * there
@@ -60,7 +62,7 @@ def test_nothing_is_left_of_an_error(tmp_path: Path, there: bool) -> None:
 
 def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     (tmp_path / "m").mkdir()
-    with pytest.raises(ValueError), whole_folder(tmp_path / "m") as part:
+    with pytest.raises(ValueError), atomic_folder(tmp_path / "m", MODEL) as part:
         (part / "model.safetensors").write_text("half")
         raise ValueError
     assert content(tmp_path / "m") == {}
@@ -93,7 +95,7 @@ def test_other_files_are_never_removed(tmp_path: Path) -> None:
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
-from sweettok_cli.storage import whole_folder as module
+from sweettok_cli.files import FolderKind, atomic_folder
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -101,7 +103,8 @@ def die(*_):
 if sys.argv[2] == "between":
     rename = Path.rename
     Path.rename = lambda path, target: die() if path.suffix == ".part" else rename(path, target)
-with module.whole_folder(Path(sys.argv[1]), force=True) as part:
+kind = FolderKind("model", frozenset({"config.json", "model.safetensors"}), "config.json")
+with atomic_folder(Path(sys.argv[1]), kind, force=True) as part:
     (part / "config.json").write_text("killed")
     if sys.argv[2] == "writing":
         die()
@@ -117,7 +120,7 @@ def test_killed_programs_leave_the_old_model(tmp_path: Path, moment: str, there:
     done = subprocess.run([sys.executable, "-c", PROGRAM, str(folder), moment], check=False)
     assert done.returncode == -signal.SIGKILL
     assert len(list(tmp_path.iterdir())) > there  # something is left behind
-    with pytest.raises(ValueError), whole_folder(folder, force=True):
+    with pytest.raises(ValueError), atomic_folder(folder, MODEL, force=True):
         raise ValueError  # the next call first puts back what was there
     assert [path.name for path in tmp_path.iterdir()] == ["m"] * there
     if there:
@@ -128,10 +131,11 @@ def test_killed_programs_leave_the_old_model(tmp_path: Path, moment: str, there:
 
 
 def test_what_a_living_program_writes_stays(tmp_path: Path) -> None:
-    with whole_folder(tmp_path / "m", force=True) as part:
+    with atomic_folder(tmp_path / "m", MODEL, force=True) as part:
         (part / "config.json").write_text("slow")
-        program = "import sys; from pathlib import Path; from sweettok_cli.storage.whole_folder import *\n"
-        program += "with whole_folder(Path(sys.argv[1])) as p: (p / 'config.json').write_text('fast')"
+        program = "import sys; from pathlib import Path; from sweettok_cli.files import *\n"
+        program += "kind = FolderKind('model', frozenset({'config.json'}), 'config.json')\n"
+        program += "with atomic_folder(Path(sys.argv[1]), kind) as p: (p / 'config.json').write_text('fast')"
         subprocess.run([sys.executable, "-c", program, str(tmp_path / "m")], check=True)
         assert part.is_dir()
     assert content(tmp_path / "m") == {"config.json": "slow"}
