@@ -98,11 +98,10 @@ def build(
         sweettok codebook build -o prior --llm Qwen/Qwen2.5-3B --pooling input --captions captions.txt
     """
     from sweettok_cli.codebook.build import BuildOptions, build_prior
-    from sweettok_cli.codebook.prior import PRIOR, save_prior
+    from sweettok_cli.codebook.prior import check_folder, save_prior
     from sweettok_cli.codebook.wordnet import DEFAULT_FOLDER
-    from sweettok_cli.files import check_folder_target
 
-    check_folder_target(out, PRIOR, force)
+    check_folder(out, force)
     sizes = {"adj": adjectives, "noun": nouns, "adv": adverbs, "verb": verbs}
     options = BuildOptions(
         llm=llm,

@@ -16,13 +16,12 @@ from typing import Any
 import numpy as np
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import FolderKind, atomic_folder, sha256_file
+from sweettok_cli.files import atomic_output, check_target, sha256_file
 
 FORMAT = "sweettok-word-prior"
 VERSION = 1
 TENSOR_FILE = "prior.safetensors"
 JSON_FILE = "prior.json"
-PRIOR = FolderKind("prior", frozenset({TENSOR_FILE, JSON_FILE}), last=JSON_FILE)
 GRAPH_NAMES = ("spatial", "temporal")
 
 # Token files store word indices as uint16.
@@ -107,6 +106,23 @@ def _check_repeats(words: Sequence[str], name: str) -> None:
         seen.add(word)
 
 
+def check_folder(folder: Path, force: bool) -> None:
+    """Find out before any long work whether :func:`save_prior` may write ``folder``.
+
+    Raises:
+        SweettokError: it is a file, its parent is missing, or it holds a prior and ``force`` is off.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SweettokError(f"{folder} is a file; name a folder for the prior with -o.")
+    if folder.is_dir():
+        for name in (TENSOR_FILE, JSON_FILE):
+            check_target(folder / name, force)
+    elif not folder.parent.is_dir():
+        raise SweettokError(
+            f"The folder {folder.parent} does not exist; create it or choose another output with -o."
+        )
+
+
 def save_prior(prior: WordPrior, folder: Path, force: bool = False) -> None:
     """Write a prior; vectors are rounded to float16.
 
@@ -129,12 +145,26 @@ def save_prior(prior: WordPrior, folder: Path, force: bool = False) -> None:
         tensors[f"{name}.vectors"] = halves
         tensors[f"{name}.edges"] = np.ascontiguousarray(graph.edges, dtype=np.int32)
         words[name] = {"modifiers": list(graph.modifiers), "heads": list(graph.heads)}
-    document = {"format": FORMAT, "version": VERSION}
-    with atomic_folder(folder, PRIOR, force) as part:
-        (part / TENSOR_FILE).write_bytes(save(tensors))
-        document |= {"tensors_sha256": sha256_file(part / TENSOR_FILE), "about": prior.about, **words}
-        text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-        (part / JSON_FILE).write_text(text, encoding="utf-8")
+    check_folder(folder, force)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise SweettokError(
+            f"Cannot create {folder} ({error.strerror}); choose another folder with -o."
+        ) from error
+    with (
+        atomic_output(folder / JSON_FILE, force) as json_path,
+        atomic_output(folder / TENSOR_FILE, force) as tensor_path,
+    ):
+        tensor_path.write_bytes(save(tensors))
+        document = {
+            "format": FORMAT,
+            "version": VERSION,
+            "tensors_sha256": sha256_file(tensor_path),
+            "about": prior.about,
+            **words,
+        }
+        json_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def load_prior(folder: Path) -> WordPrior:

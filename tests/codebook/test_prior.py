@@ -9,16 +9,16 @@ from safetensors.numpy import load_file, save_file
 
 from sweettok_cli.codebook.prior import (
     JSON_FILE,
-    PRIOR,
     TENSOR_FILE,
     WordGraph,
     WordPrior,
+    check_folder,
     check_graph,
     load_prior,
     save_prior,
 )
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import check_folder_target, sha256_file
+from sweettok_cli.files import sha256_file
 
 
 def graph(modifiers=("red", "big"), heads=("dog", "ball", "tree"), dim=4) -> WordGraph:
@@ -180,13 +180,6 @@ def test_impossible_folders_are_refused_before_any_work(prior, tmp_path):
         save_prior(prior, tmp_path / "none" / "prior")
     (tmp_path / "file").write_text("")
     with pytest.raises(SweettokError, match="is a file"):
-        check_folder_target(tmp_path / "file", PRIOR, force=True)
+        check_folder(tmp_path / "file", force=True)
     with pytest.raises(SweettokError, match="does not exist"):
-        check_folder_target(tmp_path / "none" / "prior", PRIOR, force=True)
-
-
-def test_a_folder_with_other_files_is_left_alone(prior, folder):
-    (folder / "captions.txt").write_text("a red ball")
-    with pytest.raises(SweettokError, match=r"holds captions\.txt, which is no part of a prior"):
-        save_prior(prior, folder, force=True)
-    assert (folder / "captions.txt").read_text() == "a red ball"
+        check_folder(tmp_path / "none" / "prior", force=True)
