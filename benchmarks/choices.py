@@ -38,13 +38,14 @@ from sweettok_cli.metrics.bootstrap import difference_interval
 from sweettok_cli.metrics.comparison import SeamFlicker, error_change
 from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.models.common.frames import to_frames, to_video
-from sweettok_cli.models.sweettok.folder import read_config, read_model
+from sweettok_cli.models.sweettok.config import PRESETS, make_config
+from sweettok_cli.models.sweettok.folder import language_prior, read_config, read_model
+from sweettok_cli.models.sweettok.initialise import start_linear
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.quantizer import best_pair, nearest
 from sweettok_cli.models.sweettok.tokenizer import SweetTokTokenizer
 from sweettok_cli.pipeline.reconstruct import reconstruct_frames
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.training.network import PRESETS, language_prior, make_config
 from sweettok_cli.training.recipe import load_recipe
 from sweettok_cli.training.samples import validation_psnr
 from sweettok_cli.video import VideoReader
@@ -197,7 +198,7 @@ def start_decibels(settings: list[str], words: WordPrior, options: argparse.Name
     network = SweetTok(make_config(recipe.model), language_prior(words))
     samples = Sampler(find_entries(options.train), recipe.sampling).first(recipe.init_samples)
     with torch.no_grad():
-        network.initialise(to_video(torch.from_numpy(samples.frames)))
+        start_linear(network, to_video(torch.from_numpy(samples.frames)))
     network.eval()
 
     @torch.inference_mode()

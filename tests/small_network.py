@@ -12,8 +12,8 @@ from torch import Tensor
 
 from sweettok_cli.codebook.prior import WordGraph, WordPrior
 from sweettok_cli.models.sweettok.config import SMALL, SweetTokConfig
+from sweettok_cli.models.sweettok.folder import language_prior
 from sweettok_cli.models.sweettok.network import SweetTok
-from sweettok_cli.training.network import language_prior
 
 
 def word_prior(modifiers: int = 20, heads: int = 30, width: int = 12) -> WordPrior:

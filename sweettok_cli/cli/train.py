@@ -89,6 +89,7 @@ def train(
     folder = out or Path("runs") / Path(config or f"sweettok-small-stage{recipe.stage}").stem
     output = Output(json=as_json, quiet=quiet)
     try:
+        from sweettok_cli.models.registry import task_of
         from sweettok_cli.training.loop import RunOptions
         from sweettok_cli.training.loop import train as run
     except ModuleNotFoundError as error:
@@ -98,6 +99,7 @@ def train(
             f"Training needs {error.name}; install it with: pip install 'sweettok[train]'"
         ) from error
 
-    summary = run(RunOptions(recipe, data, folder, val, init, prior, resume), output.say)
+    task = task_of(recipe, init, prior)
+    summary = run(RunOptions(task, recipe, data, folder, val, resume), output.say)
     if summary is not None:
         output.result(summary, f"{summary['model']}: {summary['step']} steps in {summary['minutes']} minutes")

@@ -6,9 +6,10 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ UNREADABLE_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Sampling:
-    """What batches are cut and how they are read ahead."""
+    """What batches are cut."""
 
     crop: Sequence[Sequence[float]]
     """Choices ``[side in pixels, samples a batch, weight]``; each batch draws one by weight."""
@@ -43,10 +44,6 @@ class Sampling:
     frames: int = 17
     """Frames of a sample."""
     seed: int = 0
-    workers: int = 1
-    """Threads that decode ahead."""
-    prefetch: int = 6
-    """Batches kept ready."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +102,10 @@ class Sampler:
         """A large batch of the smallest size for the network's initialisation: the same on every rank."""
         side = int(min(side for side, _, _ in self.settings.crop))
         return self._cut(_FIRST, 0, list(range(self._clips(samples))), side, samples)
+
+    def describe(self) -> str:
+        """How much there is."""
+        return f"{len(self.entries)} clips"
 
     def _clips(self, samples: int) -> int:
         return -(-samples // self.settings.crops_per_clip)
@@ -208,11 +209,10 @@ class Prefetcher:
     Threads are enough: decoding leaves the interpreter's lock.
     """
 
-    def __init__(self, sampler: Sampler, start: int):
-        self.sampler = sampler
-        self.next = start
-        self.pool = ThreadPoolExecutor(sampler.settings.workers, thread_name_prefix="decode")
-        self.ahead: deque[Future[Batch]] = deque()
+    def __init__(self, batch: Callable[[int], Any], start: int, workers: int, prefetch: int):
+        self.batch, self.next, self.prefetch = batch, start, prefetch
+        self.pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
+        self.ahead: deque[Future[Any]] = deque()
 
     def __enter__(self) -> Prefetcher:
         return self
@@ -220,10 +220,10 @@ class Prefetcher:
     def __exit__(self, *_: object) -> None:
         self.pool.shutdown(wait=True, cancel_futures=True)
 
-    def __iter__(self) -> Iterator[tuple[Batch, float]]:
+    def __iter__(self) -> Iterator[tuple[Any, float]]:
         while True:
-            while len(self.ahead) < self.sampler.settings.prefetch:
-                self.ahead.append(self.pool.submit(self.sampler.batch, self.next))
+            while len(self.ahead) < self.prefetch:
+                self.ahead.append(self.pool.submit(self.batch, self.next))
                 self.next += 1
             begin = time.perf_counter()
             batch = self.ahead.popleft().result()

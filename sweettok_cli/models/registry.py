@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.family import Family
 from sweettok_cli.models.omnitokenizer.family import OMNITOKENIZER
@@ -10,6 +13,10 @@ from sweettok_cli.models.vidtok.family import VIDTOK
 from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder
 from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.tokens.meta import TokenMeta
+
+if TYPE_CHECKING:
+    from sweettok_cli.training.recipe import Recipe
+    from sweettok_cli.training.task import Task
 
 ROWS: tuple[Family, ...] = (SWEETTOK, OMNITOKENIZER, VIDTOK)
 
@@ -57,3 +64,15 @@ def read_spec(model: ModelFolder) -> TokenizerSpec:
             f"{model.path / CONFIG_FILE} describes no network of the family {model.header.family} ({error}); "
             "pull or convert the model again."
         ) from error
+
+
+def task_of(recipe: Recipe, init: Path | None, prior: Path | None) -> Task:
+    """What a recipe trains: a stage of the first family that can be trained.
+
+    Args:
+        recipe: of the run.
+        init: a model folder to start from.
+        prior: folder of a word prior, for a new network whose codes are words.
+    """
+    task = next(row.task for row in ROWS if row.task is not None)
+    return task(recipe, init, prior)

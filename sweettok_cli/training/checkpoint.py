@@ -15,33 +15,46 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.training.codebook_use import CodebookUse
 from sweettok_cli.training.ema import EMA
+from sweettok_cli.training.task import Step, Task
 
 
 @dataclass
 class State:
     """All that changes while a run goes on, besides the generators of random numbers."""
 
-    model: nn.Module
-    """The network itself; ``trained`` is the same one as Accelerate wraps it."""
+    task: Task
     trained: nn.Module
-    optimizer: Any
+    """The task's model as Accelerate wraps it."""
+    optimizers: dict[str, Any]
+    parameters: dict[str, list[nn.Parameter]]
+    """What each optimizer learns."""
     averaged: EMA
-    use: CodebookUse
     step: int = 0
     seconds: float = 0.0
     sums: dict[str, Tensor] = field(default_factory=dict)
-    """Of the losses since the last line of the log."""
+    """Of losses and measures since the last line of the log."""
     counted: int = 0
+
+    @torch.no_grad()
+    def count(self, found: Step, loss: Tensor) -> None:
+        """Add up what the log will average, without waiting for the device."""
+        many = len(found.losses) > 1
+        terms = {
+            f"{optimizer}/{name}" if many else name: value
+            for optimizer, losses in found.losses.items()
+            for name, value in losses.items()
+        }
+        for name, value in {**terms, "loss": loss, **found.measures}.items():
+            self.sums[name] = self.sums.get(name, torch.zeros_like(loss)) + value.detach()
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "model": self.task.model.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "averaged": self.averaged.state_dict(),
-            "use": self.use.state_dict(),
+            "task": self.task.state_dict(),
             "step": self.step,
             "seconds": self.seconds,
             "sums": self.sums,
@@ -49,11 +62,21 @@ class State:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from a checkpoint."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        """Continue from a checkpoint.
+
+        Raises:
+            SweettokError: it was written by a program that kept something else.
+        """
+        if state.get("optimizers", {}).keys() != self.optimizers.keys():
+            raise SweettokError(
+                "The checkpoint was written by another version of sweettok; start a new run with --init and "
+                "the run's model folder."
+            )
+        self.task.model.load_state_dict(state["model"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
         self.averaged.load_state_dict(state["averaged"])
-        self.use.load_state_dict(state["use"])
+        self.task.load_state_dict(state["task"])
         self.step, self.seconds = state["step"], state["seconds"]
         self.sums, self.counted = state["sums"], state["counted"]
 

@@ -1,8 +1,6 @@
-"""What training minimises: distances between pictures, and the quantizers' own terms."""
+"""What training minimises: distances between pictures."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -16,17 +14,12 @@ _C1, _C2 = 0.01**2, 0.03**2
 _BOX, _BOX_STRIDE = 8, 4
 
 
-def training_losses(
-    reconstruction: Tensor, video: Tensor, quantizer: Mapping[str, Tensor], recipe: Recipe
-) -> dict[str, Tensor]:
-    """Every term of the loss, weighted, in float32; their sum is what is minimised.
-
-    Proxy-code cross entropy, adversarial and perceptual terms are entries of the same dictionary.
+def reconstruction_losses(reconstruction: Tensor, video: Tensor, recipe: Recipe) -> dict[str, Tensor]:
+    """Distances between pictures, weighted, in float32, by name; a weight of 0 leaves its term out.
 
     Args:
         reconstruction: float [b, 3, t, h, w], the network's answer to ``video``.
         video: float [b, 3, t, h, w] in [-0.5, 0.5].
-        quantizer: the quantizers' terms by name; none where encoder and codebook do not learn.
         recipe: gives the weights.
     """
     made, wanted = reconstruction.float(), video.float()
@@ -39,7 +32,7 @@ def training_losses(
         terms["ssim"] = recipe.ssim * (1 - structural_similarity(made, wanted))
     if recipe.frequency:
         terms["frequency"] = recipe.frequency * spectral_error(made, wanted)
-    return terms | {name: recipe.quantizer * term.float() for name, term in quantizer.items()}
+    return terms
 
 
 def structural_similarity(made: Tensor, wanted: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import nn
@@ -11,8 +12,10 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.recipe import Recipe
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW over the parameters that require a gradient; weight decay on matrices only, as published.
+def make_optimizer(
+    learned: Iterable[tuple[str, nn.Parameter]], recipe: Recipe, model: nn.Module
+) -> torch.optim.AdamW:
+    """AdamW over named parameters of ``model``; weight decay on matrices only, as published.
 
     Raises:
         SweettokError: a key of ``lr_factors`` begins no parameter's name.
@@ -25,12 +28,11 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
                 f"lr_factors: no parameter's name begins with {start!r}; they begin with {tops}."
             )
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            # Queries, positions and bias tables have names of their own: shrinking them has no meaning.
-            plain = parameter.ndim < 2 or not name.endswith("weight")
-            key = 0.0 if plain else recipe.weight_decay, rate_factor(name, recipe)
-            groups.setdefault(key, []).append(parameter)
+    for name, parameter in learned:
+        # Queries, positions and bias tables have names of their own: shrinking them has no meaning.
+        plain = parameter.ndim < 2 or not name.endswith("weight")
+        key = 0.0 if plain else recipe.weight_decay, rate_factor(name, recipe)
+        groups.setdefault(key, []).append(parameter)
     fused = all(p.device.type in ("cpu", "cuda") for group in groups.values() for p in group)
     return torch.optim.AdamW(
         [{"params": g, "weight_decay": decay, "factor": factor} for (decay, factor), g in groups.items()],

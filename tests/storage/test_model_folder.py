@@ -17,7 +17,6 @@ from sweettok_cli.files import sha256_file
 from sweettok_cli.models.sweettok.folder import StoredModel, read_model, read_words, save_model_folder
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
-from sweettok_cli.training.network import Network, export_model
 from sweettok_cli.zoo import local
 from sweettok_cli.zoo.local import find_model, shipped_models
 
@@ -158,11 +157,6 @@ def test_reader_caught_while_files_are_replaced_reads_again(folder: Path, networ
     assert len(opened) == 2
     assert stored.network.post_vq_spatial.bias[0] == 7.0
     assert opened[1].header.weights_sha256 == sha256_file(folder / "model.safetensors")
-
-
-def test_exported_model_is_found_again(network: SweetTok, tmp_path: Path) -> None:
-    export_model(tmp_path / "run" / "model", Network(network, small_config(), word_prior()), network, "first")
-    assert ModelFolder(tmp_path / "run" / "model").header.name == "first"
 
 
 def test_shipped_models_go_by_name(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

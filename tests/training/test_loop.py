@@ -17,12 +17,11 @@ from PIL import Image
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.sweettok.folder import read_model
+from sweettok_cli.models.sweettok.task import SweetTokTask
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.training import checkpoint, loop
 from sweettok_cli.training.loop import RunOptions, train
-from sweettok_cli.training.network import make_network
 from sweettok_cli.training.recipe import Recipe, load_recipe
-from sweettok_cli.training.stages import STAGES
+from sweettok_cli.training.task import Step
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +32,11 @@ def one_run_a_process() -> Iterator[None]:
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def run(recipe: Recipe, clips: Path, out: Path, prior: Path | None, **options: Any) -> dict[str, Any]:
-    summary = train(RunOptions(recipe, [clips], out, prior=prior, **options), lambda _: None)
+def run(
+    recipe: Recipe, clips: Path, out: Path, prior: Path | None, init: Path | None = None, **options: Any
+) -> dict[str, Any]:
+    task = options.pop("task", None) or SweetTokTask(recipe, init, prior)
+    summary = train(RunOptions(task, recipe, [clips], out, **options), lambda _: None)
     assert summary is not None
     return summary
 
@@ -59,30 +61,24 @@ def records(out: Path, kind: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["kind"] == kind]
 
 
-class StopAfter:
-    """Sends a signal to this process once ``step`` steps are done."""
+class Signalled(SweetTokTask):
+    """Sends one signal to this process in the third step."""
 
-    def __init__(self, step: int, number: signal.Signals):
-        self.step, self.number = step, number
+    sent = False
 
-    def __call__(self, original: Any) -> Any:
-        def step(run: Any, *args: Any) -> Any:
-            result = original(run, *args)
-            if run.state.step == self.step:
-                os.kill(os.getpid(), self.number)
-            return result
-
-        return step
+    def losses(self, model: torch.nn.Module, batch: Any, step: int) -> Step:
+        if step == 2 and not self.sent:
+            self.sent = True
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().losses(model, batch, step)
 
 
 def test_interrupted_and_resumed_run_equals_a_straight_one(
-    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path
 ) -> None:
     tiny = dataclasses.replace(tiny, accumulate=2)
     straight = run(tiny, clips, tmp_path / "straight", prior)
-    with monkeypatch.context() as patch:
-        patch.setattr(loop.Run, "_step", StopAfter(3, signal.SIGTERM)(loop.Run._step))
-        halted = run(tiny, clips, tmp_path / "halves", prior)
+    halted = run(tiny, clips, tmp_path / "halves", prior, task=Signalled(tiny, None, prior))
     assert halted["interrupted"] and halted["step"] == 3
     torch.manual_seed(99)
     resumed = run(tiny, clips, tmp_path / "halves", None, resume=True)
@@ -161,7 +157,7 @@ def test_clips_smaller_than_a_tile_are_looked_at(
 def test_exported_model_is_the_average(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
     run(tiny, clips, tmp_path / "run", prior)
     averaged = {n.removeprefix("module."): v for n, v in final_state(tmp_path / "run")["averaged"].items()}
-    exported = make_network(tiny, tmp_path / "run" / "model", None).model.state_dict()
+    exported = read_model(ModelFolder(tmp_path / "run" / "model")).network.state_dict()
     assert exported.keys() <= averaged.keys()
     assert all(
         torch.equal(value, averaged[name].half().float())
@@ -169,7 +165,7 @@ def test_exported_model_is_the_average(tiny: Recipe, clips: Path, prior: Path, t
         if "edges" not in name
     )
     video = torch.rand(1, 3, 17, 64, 64, generator=torch.Generator().manual_seed(0)) - 0.5
-    model = make_network(tiny, tmp_path / "run" / "model", None).model.eval()
+    model = read_model(ModelFolder(tmp_path / "run" / "model")).network.eval()
     assert model.encode(video).spatial.shape == (1, 16, 3)
 
 
@@ -180,13 +176,14 @@ def test_stage_moves_only_what_it_trains(
     run(tiny, clips, tmp_path / "before", prior)
     recipe = dataclasses.replace(tiny, stage=stage, frames=1 if stage == 1 else 17, ema=0.0, weight_decay=0.1)
     run(recipe, clips, tmp_path / "after", None, init=tmp_path / "before" / "model")
-    before, after = (make_network(tiny, tmp_path / n / "model", None).model for n in ("before", "after"))
+    before, after = (read_model(ModelFolder(tmp_path / n / "model")).network for n in ("before", "after"))
     moved = {
         name
         for (name, a), b in zip(before.named_parameters(), after.parameters(), strict=True)
         if not torch.equal(a, b)
     }
-    frozen = {name for name, _ in before.named_parameters() if STAGES[stage].is_frozen(name)}
+    SweetTokTask(recipe).freeze(before)
+    frozen = {name for name, parameter in before.named_parameters() if not parameter.requires_grad}
     assert moved and not moved & frozen
     if stage == 1:
         assert any(name.startswith("encoder.spatial_features") for name in moved)
@@ -199,20 +196,19 @@ def test_stage_moves_only_what_it_trains(
 
 
 def test_run_that_is_not_finite_stops_with_the_clips_named(
-    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path
 ) -> None:
-    original = loop.training_losses
-    calls = []
+    class Poisoned(SweetTokTask):
+        def losses(self, model: torch.nn.Module, batch: Any, step: int) -> Step:
+            found = super().losses(model, batch, step)
+            terms = {
+                name: value * (torch.nan if step == 3 else 1) for name, value in found.losses["model"].items()
+            }
+            return Step({"model": terms}, found.measures)
 
-    def poisoned(*args: Any) -> dict[str, torch.Tensor]:
-        calls.append(args)
-        terms = original(*args)
-        return {**terms, "l2": terms["l2"] * (torch.nan if len(calls) == 4 else 1)}
-
-    monkeypatch.setattr(loop, "training_losses", poisoned)
     recipe = dataclasses.replace(tiny, checkpoint_every=1)
     with pytest.raises(SweettokError, match=r"loss of step 3 is not finite on the clips .*\.mp4.*--resume"):
-        run(recipe, clips, tmp_path / "run", prior)
+        run(recipe, clips, tmp_path / "run", prior, task=Poisoned(recipe, None, prior))
     state = final_state(tmp_path / "run")
     assert state["step"] == 3
     assert all(torch.isfinite(v).all() for v in state["model"].values() if v.is_floating_point())
@@ -270,15 +266,15 @@ def test_resuming_drops_what_was_logged_beyond_the_checkpoint(
 def test_disk_that_fills_up_is_said_and_the_last_checkpoint_stays(
     tiny: Recipe, clips: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save = checkpoint._save
+    save = torch.save
 
-    def full(value: dict[str, Any], path: Path) -> None:
-        if value.get("step") == 4:
+    def full(value: Any, *args: Any, **options: Any) -> None:
+        if isinstance(value, dict) and value.get("step") == 4:
             raise OSError(28, "No space left on device")
-        save(value, path)
+        save(value, *args, **options)
 
-    monkeypatch.setattr(checkpoint, "_save", full)
-    with pytest.raises(SweettokError, match=r"Cannot save step 4 in .*No space left"):
-        run(dataclasses.replace(tiny, checkpoint_every=2), clips, tmp_path / "run", prior)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full)
+        with pytest.raises(SweettokError, match=r"Cannot save step 4 in .*No space left"):
+            run(dataclasses.replace(tiny, checkpoint_every=2), clips, tmp_path / "run", prior)
     assert run(tiny, clips, tmp_path / "run", None, resume=True)["step"] == 6

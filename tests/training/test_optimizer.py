@@ -35,11 +35,15 @@ class Net(nn.Module):
         self.frozen = nn.Linear(3, 3).requires_grad_(False)
 
 
+def learned(net: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(name, parameter) for name, parameter in net.named_parameters() if parameter.requires_grad]
+
+
 def test_only_matrices_decay() -> None:
     net = Net()
     decay = {
         id(p): g["weight_decay"]
-        for g in make_optimizer(net, Recipe(weight_decay=0.5)).param_groups
+        for g in make_optimizer(learned(net), Recipe(weight_decay=0.5), net).param_groups
         for p in g["params"]
     }
     expected = {net.layer.weight: 0.5, net.queries.weight: 0.5, net.layer.bias: 0.0, net.position: 0.0}
@@ -48,12 +52,13 @@ def test_only_matrices_decay() -> None:
 
 def test_factors_follow_the_longest_start_of_a_name() -> None:
     net = Net()
-    groups = make_optimizer(net, Recipe(lr_factors={"layer": 0.5, "layer.bias": 0.25})).param_groups
+    recipe = Recipe(lr_factors={"layer": 0.5, "layer.bias": 0.25})
+    groups = make_optimizer(learned(net), recipe, net).param_groups
     factors = {id(p): group["factor"] for group in groups for p in group["params"]}
     assert factors[id(net.layer.weight)] == 0.5 and factors[id(net.layer.bias)] == 0.25
     assert factors[id(net.queries.weight)] == 1.0
     with pytest.raises(SweettokError, match="'layers'; they begin with frozen, layer, position, queries"):
-        make_optimizer(net, Recipe(lr_factors={"layers": 0.5}))
+        make_optimizer(learned(net), Recipe(lr_factors={"layers": 0.5}), net)
 
 
 def test_average_follows_the_published_decay() -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from sweettok_cli.models.common.tokenizer import Tokenizer
     from sweettok_cli.storage.checkpoint_file import Checkpoint
+    from sweettok_cli.training.recipe import Recipe
+    from sweettok_cli.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Family:
         words: the words behind the codes, ``{half: {"modifiers": [...], "heads": [...]}}``, for families
             whose codes are words.
         extra_files: what its folders hold beside configuration, weights and card.
+        task: how it trains: by a recipe, from a model folder or, for a new network, a word prior; None where
+            that is not written yet.
         average: what the names of a moving average's tensors begin with, where it lies among the weights.
     """
 
@@ -72,3 +76,4 @@ class Family:
     words: Callable[[ModelFolder], dict[str, Any]] | None = None
     extra_files: tuple[str, ...] = ()
     average: str | None = None
+    task: Callable[[Recipe, Path | None, Path | None], Task] | None = None

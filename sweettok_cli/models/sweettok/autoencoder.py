@@ -69,6 +69,18 @@ class Encoder(nn.Module):
         self.spatial_out = Linear(dim, dim)
         self.temporal_out = Linear(dim, dim)
 
+    def motion_parts(self) -> list[nn.Module | nn.Parameter]:
+        """What only clips of more than one frame pass through."""
+        return [
+            self.latent_temporal_tokens,
+            self.temporal_position,
+            self.embed_later_frames,
+            self.temporal_features,
+            self.temporal_queries,
+            self.temporal_norm,
+            self.temporal_out,
+        ]
+
     def embed(self, video: Tensor) -> Tensor:
         """[b, 3, 1 + k*temporal_patch, h, w] -> [b, 1 + k, h/patch, w/patch, d]."""
         patch, temporal_patch = self.config.patch, self.config.temporal_patch
@@ -156,6 +168,10 @@ class Decoder(nn.Module):
             )
         )
         self.norm = nn.Identity() if config.anchored else nn.LayerNorm(dim)
+
+    def motion_parts(self) -> list[nn.Module | nn.Parameter]:
+        """What only tokens of clips of more than one frame pass through."""
+        return [self.temporal_position, self.embed_temporal, self.temporal_latents, self.motion]
 
     def forward(
         self, spatial: Tensor, temporal: Tensor, grid: TileGrid, frames: int, start: Tensor | None = None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 from dataclasses import dataclass
 from typing import Any
 
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.tiles import TileGrid
 from sweettok_cli.models.common.transformer import StackConfig
 from sweettok_cli.models.sweettok.quantizer import QuantizerConfig
@@ -172,3 +175,31 @@ SMALL = SweetTokConfig(
     anchored=True,
     motion="residual",
 )
+
+#: The networks that go by a name.
+PRESETS: dict[str, SweetTokConfig] = {"compact": SweetTokConfig(), "sweettok-small": SMALL}
+
+
+def make_config(table: dict[str, Any]) -> SweetTokConfig:
+    """The configuration named by ``preset`` with the other keys put in its place.
+
+    Raises:
+        SweettokError: unknown preset or key, or values that do not fit together.
+    """
+    overrides = dict(table)
+    preset = overrides.pop("preset", "compact")
+    if preset not in PRESETS:
+        raise SweettokError(
+            f"There is no network {preset!r}; set model.preset to one of {', '.join(PRESETS)}."
+        )
+    known = {field.name for field in dataclasses.fields(SweetTokConfig)}
+    for key in overrides:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=3, cutoff=0.5) or sorted(known)
+            raise SweettokError(f"The network has no setting model.{key}; did you mean {', '.join(near)}?")
+    try:
+        return dataclasses.replace(PRESETS[preset], **overrides)
+    except (ValueError, TypeError) as error:
+        raise SweettokError(
+            f"The settings below model do not make a network ({error}); correct the recipe."
+        ) from error

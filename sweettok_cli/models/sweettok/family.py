@@ -13,8 +13,10 @@ from sweettok_cli.tokens.layout import TiledTokens, TokenizerSpec
 if TYPE_CHECKING:
     import torch
 
+    from sweettok_cli.models.sweettok.task import SweetTokTask
     from sweettok_cli.models.sweettok.tokenizer import SweetTokTokenizer
     from sweettok_cli.storage.checkpoint_file import Checkpoint
+    from sweettok_cli.training.recipe import Recipe
 
 
 def _spec(model: ModelFolder) -> TokenizerSpec:
@@ -50,6 +52,12 @@ def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> Mo
     return convert_sweettok(checkpoint, folder, conversion)
 
 
+def _task(recipe: Recipe, init: Path | None, prior: Path | None) -> SweetTokTask:
+    from sweettok_cli.models.sweettok.task import SweetTokTask
+
+    return SweetTokTask(recipe, init, prior)
+
+
 SWEETTOK = Family(
     names=("sweettok",),
     kinds=("sweettok",),
@@ -58,4 +66,5 @@ SWEETTOK = Family(
     convert=_convert,
     words=read_words,
     extra_files=(WORDS_FILE,),
+    task=_task,
 )

@@ -9,7 +9,6 @@ Training then begins at the quality of a linear transform codec instead of noise
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import torch
 from einops import rearrange
@@ -24,24 +23,23 @@ from sweettok_cli.models.common.attention import (
     WindowAttention,
 )
 from sweettok_cli.models.common.patches import cut_later_frames
+from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.quantizer import LanguageQuantizer
-
-if TYPE_CHECKING:
-    from sweettok_cli.models.sweettok.network import SweetTok
 
 # Channels of an embedding that describe change within a group of frames; the others describe its mean.
 _CHANGE_SHARE = 0.25
 # The mean of two codes drawn at random has half their variance: modifiers lie further out than latents.
 _PAIR_SPREAD = 1.35
 _CLIPS_AT_ONCE = 64
-_POLISH_STEPS, _POLISH_ROWS, _POLISH_RATE = 200, 1024, 1e-3
+_POLISH_RATE = 1e-3
 
 
 @torch.no_grad()
-def start_linear(model: SweetTok, video: Tensor) -> None:
+def start_linear(model: SweetTok, video: Tensor, polish_steps: int = 200, polish_rows: int = 1024) -> None:
     """Initialise an anchored network from clips ``video`` [n, 3, t, h, w] in [-0.5, 0.5].
 
-    Pictures (t = 1) serve as clips in which nothing moves.
+    Pictures (t = 1) serve as clips in which nothing moves. Words are polished in so many steps of so many
+    rows.
     """
     if video.shape[2] == 1:
         video = video.expand(-1, -1, model.config.frames, -1, -1)
@@ -54,7 +52,7 @@ def start_linear(model: SweetTok, video: Tensor) -> None:
 
     own = torch.cat([spatial.gather(model.encoder.embed(part)) for part in parts]).flatten(0, 1)
     start_transform(model.pre_vq_spatial, spatial.to_features, own, torch.ones(own.shape[1]))
-    start_codebook(model.quantize_spatial, model.pre_vq_spatial, own)
+    start_codebook(model.quantize_spatial, model.pre_vq_spatial, own, polish_steps, polish_rows)
 
     motions = []
     for part in parts:
@@ -68,7 +66,7 @@ def start_linear(model: SweetTok, video: Tensor) -> None:
     if temporal.residual:
         importance[0] = first
     start_transform(model.pre_vq_temporal, temporal.to_features, own, importance.flatten())
-    start_codebook(model.quantize_temporal, model.pre_vq_temporal, own)
+    start_codebook(model.quantize_temporal, model.pre_vq_temporal, own, polish_steps, polish_rows)
 
 
 def silence_branches(model: nn.Module) -> None:
@@ -153,7 +151,7 @@ def start_transform(into: nn.Linear, out_of: nn.Linear, own: Tensor, importance:
     out_of.bias.copy_(centre)
 
 
-def start_codebook(quantizer: LanguageQuantizer, into: nn.Linear, own: Tensor) -> None:
+def start_codebook(quantizer: LanguageQuantizer, into: nn.Linear, own: Tensor, steps: int, rows: int) -> None:
     """Map the words to where the latents of ``own`` [n, k] lie, then polish them."""
     weight = into.weight[:, -own.shape[1] :]
     latents = torch.cat([part @ weight.T + into.bias for part in own.split(4096)])
@@ -161,7 +159,7 @@ def start_codebook(quantizer: LanguageQuantizer, into: nn.Linear, own: Tensor) -
     modifier, head = latents.split(list(quantizer.widths), dim=-1)
     spread_words(quantizer.to_modifier, words[: quantizer.modifiers], modifier, _PAIR_SPREAD)
     spread_words(quantizer.to_head, words[quantizer.modifiers :], head, 1.0)
-    polish(quantizer, latents)
+    polish(quantizer, latents, steps, rows)
 
 
 def spread_words(layer: nn.Module, words: Tensor, latents: Tensor, factor: float) -> None:
@@ -179,16 +177,16 @@ def spread_words(layer: nn.Module, words: Tensor, latents: Tensor, factor: float
 
 
 @torch.enable_grad()
-def polish(quantizer: LanguageQuantizer, latents: Tensor) -> None:
+def polish(quantizer: LanguageQuantizer, latents: Tensor, steps: int, rows: int) -> None:
     """Train the projector on fixed ``latents`` [n, c] until its words lie well among them."""
     learning = [p for p in quantizer.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(learning, lr=_POLISH_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _POLISH_RATE, total_steps=_POLISH_STEPS)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _POLISH_RATE, total_steps=steps)
     quantizer.train()
-    for _ in range(_POLISH_STEPS):
-        rows = latents[torch.randint(len(latents), (_POLISH_ROWS,), device=latents.device)]
+    for _ in range(steps):
+        some = latents[torch.randint(len(latents), (rows,), device=latents.device)]
         optimizer.zero_grad()
-        quantizer(rows.unsqueeze(0)).codebook_loss.backward()
+        quantizer(some.unsqueeze(0)).codebook_loss.backward()
         optimizer.step()
         schedule.step()
     optimizer.zero_grad()

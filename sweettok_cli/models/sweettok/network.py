@@ -23,7 +23,6 @@ from sweettok_cli.models.common.patches import ToPixels
 from sweettok_cli.models.common.tiles import TileGrid, frame_differences
 from sweettok_cli.models.sweettok.autoencoder import Decoder, Encoder, ProxyHead, ProxyPixels
 from sweettok_cli.models.sweettok.config import SweetTokConfig
-from sweettok_cli.models.sweettok.initialise import start_linear
 from sweettok_cli.models.sweettok.quantizer import LanguagePrior, LanguageQuantizer, Quantized
 
 
@@ -156,6 +155,18 @@ class SweetTok(nn.Module):
         else:
             self.to_pixels = ToPixels(dim, config.patch, config.temporal_patch, config.filter_channels)
 
+    def motion_parts(self) -> list[nn.Module | nn.Parameter]:
+        """What only clips of more than one frame pass through: the temporal half."""
+        anchors = [] if self.temporal_anchor is None else [self.temporal_anchor]
+        around = [self.pre_vq_temporal, self.quantize_temporal, self.post_vq_temporal]
+        return [*self.encoder.motion_parts(), *self.decoder.motion_parts(), *anchors, *around]
+
+    def encoding_parts(self) -> list[nn.Module | nn.Parameter]:
+        """What a token depends on; the spatial anchor too, as motion may be what appearance leaves over."""
+        anchors = [] if self.spatial_anchor is None else [self.spatial_anchor]
+        vq = [self.pre_vq_spatial, self.pre_vq_temporal, self.quantize_spatial, self.quantize_temporal]
+        return [self.encoder, *anchors, *vq]
+
     def freeze_codebook(self) -> None:
         """Make both codebooks constants that are projected once (final stage of training, inference)."""
         self.quantize_spatial.freeze_codebook()
@@ -273,11 +284,6 @@ class SweetTok(nn.Module):
             self.config.latent_frames(frames),
             start,
         )
-
-    def initialise(self, video: Tensor) -> None:
-        """Start an anchored network on the principal components of ``video`` [n, 3, t, h, w]; others stay."""
-        if self.config.anchored:
-            start_linear(self, video)
 
     def forward(self, video: Tensor) -> SweetTokOutput:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] through encoder, codebooks and decoder."""

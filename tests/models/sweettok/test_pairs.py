@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from small_network import word_prior
 from torch import Tensor
 
+from sweettok_cli.models.sweettok.folder import language_prior
 from sweettok_cli.models.sweettok.quantizer import (
     LanguageQuantizer,
     QuantizerConfig,
@@ -19,7 +20,6 @@ from sweettok_cli.models.sweettok.quantizer import (
     coverage,
     nearest,
 )
-from sweettok_cli.training.network import language_prior
 
 SHIPPED = QuantizerConfig(code_dim=16, widths=(4, 3), dropout=0.0, search=3, straight=1.0)
 

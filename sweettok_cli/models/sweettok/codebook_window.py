@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+
+from sweettok_cli.metrics.codebook_use import list_use
 
 # Index columns of a token, in the order of the token file.
 _COLUMNS = ("modifier", "modifier", "head")
 
 
-class CodebookUse:
+class CodebookWindow:
     """Counts of every word of every codebook over the last ``window`` steps, kept on the device."""
 
-    def __init__(self, sizes: dict[str, list[int]], window: int, device: torch.device):
+    def __init__(self, sizes: Mapping[str, Sequence[int]], window: int, device: torch.device):
         self.sizes = {
             f"{half}_{column}": size
             for half, columns in sizes.items()
@@ -53,13 +56,10 @@ class CodebookUse:
         """Per codebook ``use`` (share of words that occurred) and ``perplexity`` (exp of the entropy)."""
         result: dict[str, dict[str, float]] = {}
         for name, count in zip(self.sizes, self.total.cpu().split(list(self.sizes.values())), strict=True):
-            if not (seen := count.sum().item()):
+            if not count.any():
                 continue
-            p = count[count > 0].double() / seen
-            result[name] = {
-                "use": round((count > 0).double().mean().item(), 4),
-                "perplexity": round(torch.exp(-(p * p.log()).sum()).item(), 1),
-            }
+            use = list_use(count.numpy())
+            result[name] = {"use": round(use.use, 4), "perplexity": round(use.perplexity, 1)}
         return result
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -67,7 +67,7 @@ class CodebookUse:
         empty = self.total.new_zeros((0, len(self.total)), dtype=torch.int32)
         return {"steps": torch.stack(list(self.steps)) if self.steps else empty}
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Continue with a saved window."""
         self.steps.clear()
         self.total.zero_()

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from sweettok_cli.training.codebook_use import CodebookUse
+from sweettok_cli.models.sweettok.codebook_window import CodebookWindow
 
 SIZES = {"spatial": [4, 4, 8], "temporal": [2, 2, 5]}
 
@@ -17,7 +17,7 @@ def ids(*tokens: tuple[int, int, int]) -> torch.Tensor:
 
 
 def test_figures_count_both_modifiers_and_the_head() -> None:
-    use = CodebookUse(SIZES, 10, torch.device("cpu"))
+    use = CodebookWindow(SIZES, 10, torch.device("cpu"))
     use.add({"spatial": ids((0, 1, 7), (0, 3, 7)), "temporal": ids((1, 0, 4), (0, 1, 2))})
     figures = use.figures()
     assert set(figures) == {"spatial_modifier", "spatial_head", "temporal_modifier", "temporal_head"}
@@ -29,7 +29,7 @@ def test_figures_count_both_modifiers_and_the_head() -> None:
 
 
 def test_window_forgets() -> None:
-    use = CodebookUse(SIZES, 2, torch.device("cpu"))
+    use = CodebookWindow(SIZES, 2, torch.device("cpu"))
     for head in (1, 2, 3):
         use.add({"spatial": ids((0, 1, head)), "temporal": ids()})
     assert use.figures()["spatial_head"]["use"] == pytest.approx(2 / 8)
@@ -37,13 +37,13 @@ def test_window_forgets() -> None:
 
 
 def test_state_carries_the_window_over() -> None:
-    one, two = (CodebookUse(SIZES, 2, torch.device("cpu")) for _ in range(2))
+    one, two = (CodebookWindow(SIZES, 2, torch.device("cpu")) for _ in range(2))
     for head in (1, 2):
         one.add({"spatial": ids((0, 1, head)), "temporal": ids((0, 1, 1))})
     two.load_state_dict(one.state_dict())
     for use in (one, two):
         use.add({"spatial": ids((0, 1, 5)), "temporal": ids((0, 1, 2))})
     assert one.figures() == two.figures()
-    fresh = CodebookUse(SIZES, 2, torch.device("cpu"))
-    fresh.load_state_dict(CodebookUse(SIZES, 2, torch.device("cpu")).state_dict())
+    fresh = CodebookWindow(SIZES, 2, torch.device("cpu"))
+    fresh.load_state_dict(CodebookWindow(SIZES, 2, torch.device("cpu")).state_dict())
     assert fresh.figures() == {}

@@ -1,0 +1,175 @@
+"""How SweetTok trains: the curriculum (SweetTok, section 3.4).
+
+Stage 1 pre-trains the spatial half on single pictures, stage 2 trains both halves on clips, stage 3 freezes
+encoder and codebook and fine-tunes decoding on pixels.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sweettok_cli.codebook.prior import WordPrior, load_prior
+from sweettok_cli.data.sampler import Batch
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.frames import to_frames, to_video
+from sweettok_cli.models.sweettok.codebook_window import CodebookWindow
+from sweettok_cli.models.sweettok.config import make_config
+from sweettok_cli.models.sweettok.folder import (
+    language_prior,
+    read_config,
+    read_model,
+    read_prior,
+    save_model_folder,
+)
+from sweettok_cli.models.sweettok.initialise import start_linear
+from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
+from sweettok_cli.storage.model_folder import ModelFolder, read_folder
+from sweettok_cli.training.clips import ClipTask
+from sweettok_cli.training.losses import mean_squared_error, reconstruction_losses
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.task import Step
+
+STAGES = {1: "spatial half on pictures", 2: "both halves on clips", 3: "decoder on pixels"}
+
+
+class SweetTokTask(ClipTask):
+    """One stage of the curriculum.
+
+    Args:
+        recipe: the stage, the network (``model.preset`` and its overrides; with ``init`` the folder says it),
+            the weights of the losses.
+        init: a model folder whose configuration, words and weights to start from.
+        prior: folder of a word prior, for a network that starts from scratch.
+    """
+
+    model: SweetTok
+    words: WordPrior
+    use: CodebookWindow
+
+    def __init__(self, recipe: Recipe, init: Path | None = None, prior: Path | None = None) -> None:
+        super().__init__(recipe)
+        self._init, self._prior = init, prior
+        self.title = f"stage {recipe.stage}, {STAGES[recipe.stage]}"
+        self.unused_parameters = recipe.stage == 1
+
+    @property
+    def multiple(self) -> int:
+        """As :attr:`ClipTask.multiple`: whole tiles."""
+        return self.model.config.multiple
+
+    def build(self, device: torch.device, say: Callable[[str], None]) -> None:
+        """As :meth:`Task.build`; a new network starts on what its first clips are like.
+
+        Raises:
+            SweettokError: no words are given for a new network, or the recipe names no known network.
+        """
+        if self._init is not None:
+            stored = read_folder(self._init, read_model)
+            self._take(stored.network, stored.words, device)
+            return
+        if self._prior is None:
+            raise SweettokError(
+                "A new network needs words: give --prior FOLDER (sweettok codebook build), or --init MODEL."
+            )
+        config, words = make_config(self.recipe.model), load_prior(self._prior)
+        network = SweetTok(config, language_prior(words)).to(device)
+        self.device = device
+        if samples := self.recipe.init_samples:
+            say(f"initialising from {samples} samples")
+            if config.anchored:
+                start_linear(network, to_video(self.on_device(self.sampler.first(samples).frames)))
+        self._take(network, words, device)
+
+    def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
+        """As :meth:`Task.resume`; only the network's description comes from the exported model.
+
+        The exported weights need not be those of the checkpoint: a run can end between the two, or while
+        files of the model are being replaced.
+
+        Raises:
+            SweettokError: the description is missing or damaged.
+        """
+        folder = ModelFolder(exported)
+        config, words = read_config(folder), read_prior(folder, model)
+        self._take(SweetTok(config, language_prior(words)), words, device)
+
+    def _take(self, network: SweetTok, words: WordPrior, device: torch.device) -> None:
+        self.model, self.words, self.device = network.to(device).train(), words, device
+        self.freeze(network)
+        sizes = {"spatial": network.quantize_spatial.sizes, "temporal": network.quantize_temporal.sizes}
+        self.use = CodebookWindow(sizes, self.recipe.window, device)
+
+    def freeze(self, network: SweetTok) -> None:
+        """Keep what this stage does not train as it is: no gradient, no dropout."""
+        frozen = {1: network.motion_parts, 2: list[nn.Module | nn.Parameter], 3: network.encoding_parts}
+        for part in frozen[self.recipe.stage]():
+            part.requires_grad_(False)
+            if isinstance(part, nn.Module):
+                part.eval()
+
+    def parameter_groups(self) -> Mapping[str, Iterable[tuple[str, nn.Parameter]]]:
+        """As :meth:`Task.parameter_groups`: one optimizer for all that learns."""
+        return {"model": [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]}
+
+    def losses(self, model: nn.Module, batch: Batch, step: int) -> Step:
+        """As :meth:`Task.losses`: distances of pixels and, while tokens learn, the quantizers' terms."""
+        video = to_video(self.on_device(batch.frames))
+        output: SweetTokOutput = model(video)
+        assert output.reconstruction is not None
+        terms = reconstruction_losses(output.reconstruction, video, self.recipe)
+        if self.recipe.stage != 3:
+            terms |= {name: self.recipe.quantizer * term.float() for name, term in _quantizer(output).items()}
+        self.use.add({"spatial": output.spatial.ids, "temporal": output.temporal.ids})
+        return Step({"model": terms}, {"mse": mean_squared_error(output.reconstruction, video)})
+
+    def figures(self, means: dict[str, float]) -> dict[str, Any]:
+        """As :meth:`Task.figures`: PSNR, and how much of each codebook is in use."""
+        return {**super().figures(means), "codebooks": self.use.figures()}
+
+    def reconstruct(self, weights: nn.Module, frames: np.ndarray) -> np.ndarray:
+        """As :meth:`ClipTask.reconstruct`."""
+        return to_frames(weights(to_video(self.on_device(frames))).reconstruction).cpu().numpy()
+
+    def export(self, folder: Path, weights: nn.Module, name: str) -> None:
+        """As :meth:`Task.export`; an older model stays until the new one is whole.
+
+        The files are written beside ``folder`` and moved into it one after the other, at once.
+        """
+
+        beside = folder.parent / f".{folder.name}.partial"
+        shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
+        try:
+            made = beside / folder.name
+            save_model_folder(made, weights, self.words, name)
+            if not folder.exists():
+                made.rename(folder)
+                return
+            for file in sorted(made.iterdir()):
+                file.replace(folder / file.name)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As :meth:`Task.state_dict`: the window over which codebook use is counted."""
+        return self.use.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """As :meth:`Task.load_state_dict`."""
+        self.use.load_state_dict(state)
+
+
+def _quantizer(output: SweetTokOutput) -> dict[str, Tensor]:
+    """The quantizers' weighted terms by name."""
+    return {
+        "spatial_encoder": output.spatial.commitment_loss,
+        "spatial_codebook": output.spatial.codebook_loss,
+        "temporal_encoder": output.temporal.commitment_loss,
+        "temporal_codebook": output.temporal.codebook_loss,
+    }

@@ -1,0 +1,142 @@
+"""What a run trains, seen from the loop: the interface between the two.
+
+The loop knows seeds, steps, devices, optimizers, averages, checkpoints and the log. A task knows networks,
+losses and what of them is worth looking at. A new thing to train is a new task; the loop stays as it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+#: By optimizer, then by name: weighted terms whose sum that optimizer minimises, scalar tensors.
+Losses = Mapping[str, Mapping[str, Tensor]]
+
+
+class Batches(Protocol):
+    """Where batches come from: any of them can be asked for at any time, so that no position needs saving."""
+
+    @property
+    def unreadable(self) -> Mapping[int, str]:
+        """Names of what could not be read so far."""
+        ...
+
+    def batch(self, number: int) -> Any:
+        """Batch ``number`` (0, 1, ...) of this process; a pure function of seed, number and process.
+
+        Its ``clips`` names what it was made from. Called by threads that run ahead of the loop.
+        """
+        ...
+
+    def describe(self) -> str:
+        """How much there is, e.g. "671 clips"."""
+        ...
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one pass of a task gives the loop.
+
+    Attributes:
+        losses: what is minimised. With several optimizers the gradient of each sum reaches that optimizer's
+            parameters only, whatever else the terms depend on.
+        measures: further scalar tensors to be averaged for the log, e.g. a squared error.
+    """
+
+    losses: Losses
+    measures: Mapping[str, Tensor]
+
+
+class Task(ABC):
+    """One thing to train.
+
+    The loop calls :meth:`batches`, :meth:`build`, :meth:`parameter_groups`, then :meth:`losses` for every
+    batch, and now and then :meth:`figures`, :meth:`samples`, :meth:`validate` and :meth:`export`. The wrapped
+    model computes under autocast where the recipe says so, and answers in float32. Everything of a task that
+    changes while it trains is in :attr:`model` or in :meth:`state_dict`.
+
+    Attributes:
+        title: for the log, e.g. "stage 2, both halves on clips".
+        model: what a checkpoint keeps and several processes share; made by :meth:`build`.
+        unused_parameters: whether parameters that learn may get no gradient in some steps.
+    """
+
+    title: str
+    model: nn.Module
+    unused_parameters: bool = False
+
+    @abstractmethod
+    def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int) -> Batches:
+        """Find the data of this process.
+
+        Args:
+            data: folders, shards or files to train on.
+            val: what is only looked at; None to hold some of the data out.
+            rank: of this process.
+            ranks: processes in all.
+
+        Raises:
+            SweettokError: there are none, or they cannot be read.
+        """
+
+    @abstractmethod
+    def build(self, device: torch.device, say: Callable[[str], None]) -> None:
+        """Make :attr:`model` on the device, in training mode, as it is before the first step.
+
+        What does not learn has no gradient and is in evaluation mode.
+
+        Raises:
+            SweettokError: what it is to be made from is missing or does not fit.
+        """
+
+    @abstractmethod
+    def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
+        """As :meth:`build`, for a run that goes on; the loop fills in the weights.
+
+        Args:
+            device: to compute on.
+            exported: the model folder that :meth:`export` wrote.
+            model: the state of :attr:`model` in the checkpoint.
+        """
+
+    @abstractmethod
+    def parameter_groups(self) -> Mapping[str, Iterable[tuple[str, nn.Parameter]]]:
+        """What each optimizer learns: its name, and dotted names with parameters, in a fixed order."""
+
+    @abstractmethod
+    def losses(self, model: nn.Module, batch: Any, step: int) -> Step:
+        """One pass.
+
+        Args:
+            model: :attr:`model`, as it is wrapped for several processes or compiled; to be called.
+            batch: of :meth:`batches`.
+            step: optimizer steps that are done.
+        """
+
+    @abstractmethod
+    def figures(self, means: dict[str, float]) -> dict[str, Any]:
+        """What the log says beside losses; takes its measures out of ``means``, averages by name."""
+
+    def samples(self, weights: nn.Module, path: Path) -> None:  # noqa: B027  not all tasks have any
+        """Draw what the averaged ``weights`` make of examples into ``path``, a name without an ending."""
+
+    def validate(self, weights: nn.Module) -> dict[str, Any] | None:
+        """Figures of the averaged ``weights`` on what is held out, the leading one first; None if none."""
+        return None
+
+    @abstractmethod
+    def export(self, folder: Path, weights: nn.Module, name: str) -> None:
+        """Write the averaged ``weights`` as a model folder of this name, whole or not at all."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps beside :attr:`model`."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027  most keep nothing
+        """Continue with it."""
