@@ -57,6 +57,18 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = "sweettok-small"
 AT_ONCE = 2  # processes
+# Models of which everything is measured; those that stand for a family's other ways, with overlap and short
+# clips; of all further ones a video there and back, and what they refuse. Every call costs a start of torch.
+FULL = (SHIPPED, "sweettok", "omnitokenizer", "vidtok-fsq-causal-v1.1")
+WIDE = (
+    *FULL,
+    "sweettok-compact",
+    "vidtok-fsq-causal",
+    "vidtok-kl-causal",
+    "vidtok-kl-noncausal",
+    "vidtok-kl-v1.1",
+)
+TO_VIDEO = (SHIPPED, "vidtok-fsq-causal-v1.1")
 WIDTH, HEIGHT, LONG, SHORT = 112, 64, 40, 5
 VIDEO, BRIEF, PICTURE, VARYING = "long.mp4", "short.mp4", "picture.png", "varying.mp4"
 COMMANDS = (
@@ -113,7 +125,15 @@ class Bench:
     work: Path
     models: Path
     texts: Path
+    wanted: list[str]
     found: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def sections(self) -> dict[str, dict[str, Any]]:
+        """What was found of what was asked for, in order."""
+        found = dict(self.found)
+        return {
+            name: dict(sorted(found.get(name, {}).copy().items())) for name in SECTIONS if name in self.wanted
+        }
 
     def keep(self, section: str, name: str, value: Any) -> None:
         """Record a small value as it is."""
@@ -178,25 +198,26 @@ def main() -> None:
         parser.error(f"{options.models} is no folder of models")
     before = json.loads(options.file.read_text(encoding="utf-8")) if options.task == "compare" else {}
     texts = options.file.with_suffix("" if options.task == "record" else ".now")
-    if texts.exists():
-        shutil.rmtree(texts)
+    for section in wanted:
+        shutil.rmtree(texts / section, ignore_errors=True)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="frozen-") as folder:
-        bench = Bench(Path(folder).resolve(), options.models.resolve(), texts)
-        measure(bench, wanted)
-    found = {
-        name: dict(sorted(bench.found[name].items()))
-        for name in SECTIONS
-        if name in wanted and name in bench.found
-    }
+        bench = Bench(Path(folder).resolve(), options.models.resolve(), texts, wanted)
+        measure(bench, lambda: write(bench, options.file) if options.task == "record" else None)
+    found = bench.sections()
     count = sum(map(len, found.values()))
     print(f"{count} entries in {time.perf_counter() - start:.0f} s; texts in {texts}", flush=True)
     if options.task == "record":
-        options.file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         return
     different = differences({name: before.get(name, {}) for name in wanted}, found)
     print("\n".join(different) if different else "nothing differs")
     raise SystemExit(bool(different))
+
+
+def write(bench: Bench, file: Path) -> None:
+    """Keep what is found so far; sections that were not asked for stay as they are in the file."""
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    file.write_text(json.dumps(known | bench.sections(), indent=1) + "\n", encoding="utf-8")
 
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -219,13 +240,13 @@ def short(value: Any) -> str:
     return text[:12] if re.fullmatch("[0-9a-f]{64}", text) else text[:300]
 
 
-def measure(bench: Bench, wanted: list[str]) -> None:
+def measure(bench: Bench, after_each: Callable[[], None]) -> None:
     """All jobs that the wanted sections need, a few at once."""
     make_inputs(bench)
     jobs: list[tuple[str, Callable[[], None]]] = []
 
     def add(name: str, sections: Iterable[str], work: Callable[..., None], *arguments: Any) -> None:
-        if set(sections) & set(wanted):
+        if set(sections) & set(bench.wanted):
             jobs.append((name, lambda: work(bench, *arguments)))
 
     # The longest first.
@@ -235,8 +256,8 @@ def measure(bench: Bench, wanted: list[str]) -> None:
     for number, (name, arguments) in enumerate(evaluations(bench)):
         add(f"eval {name}", ["eval", "report"], evaluate, number, name, arguments)
     for name in model_names(bench.models):
-        add(f"model {name}", ["tokens", "decoded", "info", "errors"], measure_model, name)
-    for name in ("sweettok", "omnitokenizer", "vidtok-fsq-causal-v1.1"):
+        add(f"model {name}", ["tokens", "decoded", "info"], measure_model, name)
+    for name in ("sweettok", "vidtok-fsq-causal-v1.1"):
         add(f"roundtrip {name}", ["roundtrip"], roundtrip, name)
     add("listings", ["info"], listings)
     add("codebook", ["info"], build_codebooks)
@@ -246,6 +267,7 @@ def measure(bench: Bench, wanted: list[str]) -> None:
         running = [(name, pool.submit(timed, work)) for name, work in jobs]
         for name, job in running:
             print(f"{name}: {job.result():.0f} s", file=sys.stderr, flush=True)
+            after_each()
 
 
 def timed(work: Callable[[], None]) -> float:
@@ -280,6 +302,7 @@ def make_inputs(bench: Bench) -> None:
     write_video(folder / BRIEF, scene(2, SHORT, WIDTH, HEIGHT))
     write_video(folder / VARYING, scene(3, 20, WIDTH, HEIGHT), gaps=[40, 40, 60, 25, 35])
     write_picture(folder / PICTURE, scene(4, 1, 100, 70)[0])
+    write_picture(folder / "large.png", scene(7, 1, 200, 176)[0])
     write_video(folder / "eval" / "a.mp4", scene(5, 24, 96, 72))
     write_video(folder / "eval" / "b.mp4", scene(6, 19, 80, 64))
     # What training reads: loose clips, and a tar shard of which one clip is shorter than a sample.
@@ -347,36 +370,43 @@ def write_picture(path: Path, rgb: np.ndarray) -> None:
 
 def measure_model(bench: Bench, name: str) -> None:
     """Token files of all inputs, what they decode to, and what ``info`` says of the model and of one."""
-    source, model = bench.work / "in", bench.model(name)
-    plain = [source / file for file in (VIDEO, BRIEF, PICTURE, VARYING)]
-    encode(bench, name, "", plain)
-    encode(bench, name, " overlap 2", [source / VIDEO, source / BRIEF], "--overlap", 2)
-    encode(bench, name, " sample 1", [source / VIDEO, source / PICTURE], "--sample", 1)
-    for file in sorted((bench.work / "tokens" / name).rglob("*.npz")):
-        label = f"{name} {file.relative_to(bench.work / 'tokens' / name).with_suffix('')}"
-        target = bench.work / "decoded" / (label + ".npy")
-        target.parent.mkdir(exist_ok=True)
-        if "sample" in label and file.stem != Path(VIDEO).stem:
-            continue
-        ran = bench.run(
-            "decode", file, "-o", target, "-m", model, "--quiet", "--batch-clips", 1 + len(name) % 3
-        )
-        if ran.code:
-            bench.keep("decoded", label, {"code": ran.code, "error": ran.err})
-        else:
-            bench.keep("decoded", label, array_facts(np.load(target)))
-            target.unlink()
-    token_file = bench.work / "tokens" / name / "plain" / "long.npz"
-    for subject, path in (("model", model), ("tokens", token_file)):
-        bench.keep_text("info", f"{name} {subject} text", words_of(bench.run("info", path)))
-        keep_command_json(
-            bench, "info", f"{name} {subject} json", bench.run("info", path, "--json"), {"writer"}
-        )
-    if name in (SHIPPED, "omnitokenizer", "vidtok-fsq-causal-v1.1"):
-        decode_to_video(bench, name, token_file, model)
-    bench.keep_text(
-        "info", f"{name} words", words_of(bench.run("words", token_file, "-m", model, "--top", 5))
-    )
+    source, model, tokens = bench.work / "in", bench.model(name), bench.work / "tokens" / name
+    full, wide = name in FULL, name in WIDE
+    encode(bench, name, "", [source / file for file in (VIDEO, BRIEF, PICTURE, VARYING)])
+    if wide:
+        encode(bench, name, " overlap 2", [source / VIDEO], "--overlap", 2)
+    if name == "vidtok-kl-causal":
+        encode(bench, name, " sample 1", [source / VIDEO, source / PICTURE], "--sample", 1)
+    if "decoded" in bench.wanted:
+        shown = {VIDEO, *([BRIEF, PICTURE] if wide else []), *([VARYING] if full else [])}
+        for file in sorted(tokens.rglob("*.npz")):
+            if file.stem in {Path(each).stem for each in shown}:
+                decode(bench, name, file)
+        if name in TO_VIDEO:
+            decode_to_video(bench, name, tokens / "plain" / "long.npz", model)
+    if "info" in bench.wanted:
+        keep_command_json(bench, "info", f"{name} json", bench.run("info", model, "--json"))
+        token_file = tokens / "plain" / "long.npz"
+        found = bench.run("info", token_file, "--json")
+        keep_command_json(bench, "info", f"{name} tokens json", found, {"writer"})
+        if full:
+            bench.keep_text("info", f"{name} text", words_of(bench.run("info", model)))
+            bench.keep_text("info", f"{name} tokens text", words_of(bench.run("info", token_file)))
+            ran = bench.run("words", token_file, "-m", model, "--top", 5)
+            bench.keep_text("info", f"{name} words", words_of(ran))
+
+
+def decode(bench: Bench, name: str, file: Path) -> None:
+    """The pixels of one token file, or why there are none."""
+    label = f"{name} {file.parent.name} {file.stem}"
+    target = bench.work / "decoded" / (label + ".npy")
+    target.parent.mkdir(exist_ok=True)
+    ran = bench.run("decode", file, "-o", target, "-m", bench.model(name), "--quiet", "--batch-clips", 2)
+    if ran.code:
+        bench.keep("decoded", label, {"code": ran.code, "error": ran.err})
+        return
+    bench.keep("decoded", label, array_facts(np.load(target)))
+    target.unlink()
 
 
 def encode(bench: Bench, name: str, kind: str, sources: list[Path], *options: object) -> None:
@@ -448,13 +478,8 @@ def listings(bench: Bench) -> None:
     keep_command_json(bench, "info", "models verify", bench.run("models", "verify", "--json"))
     folders = [bench.models / name for name in model_names(bench.models)[1:]]
     bench.keep_text("info", "models verify folders", words_of(bench.run("models", "verify", *folders)))
-    pushed = [
-        bench.model(SHIPPED) if (bench.models / SHIPPED).exists() else bench.models / name
-        for name in ("sweettok",)
-    ]
-    for folder in pushed:
-        ran = bench.run("models", "push", folder, "someone/something", "--dry-run", "--json", "--quiet")
-        keep_command_json(bench, "info", "models push dry run", ran)
+    ran = bench.run("models", "push", folders[0], "someone/something", "--dry-run", "--json", "--quiet")
+    keep_command_json(bench, "info", "models push dry run", ran)
     keep_command_json(bench, "info", "words json", bench.run("words", source / VIDEO, "--json", "--quiet"))
     bench.keep_text("info", "words", words_of(bench.run("words", source / BRIEF, "--quiet")))
     bench.keep_text("info", "words of several", words_of(bench.run("words", source / "eval", "--quiet")))
@@ -502,12 +527,12 @@ def evaluations(bench: Bench) -> list[tuple[str, list[object]]]:
         ("shipped x264", ["-m", SHIPPED, "--baseline", "x264"]),
         ("compare", ["--compare", f"{anchored},{omni}", "--baseline", "x264", "--no-curves"]),
         ("sweettok", ["-m", anchored]),
-        ("omnitokenizer", ["-m", omni]),
+        ("picture", ["-m", omni]),
         ("vidtok-kl x264", ["-m", kl, "--baseline", "x264", "--no-curves", "--sample", 3]),
         ("vidtok-kl overlap", ["-m", kl, *quick, "--overlap", 2]),
         ("vidtok stream", ["-m", stream, *quick]),
         ("protocol sweettok", ["-m", anchored, "--protocol", "sweettok", *quick]),
-        ("protocol vidtok", ["-m", kl, "--protocol", "vidtok", *quick]),
+        ("protocol vidtok", ["-m", kl, "--protocol", "vidtok", *quick, "--limit", 1]),
     ]
 
 
@@ -517,7 +542,7 @@ def evaluate(bench: Bench, number: int, name: str, options: list[object]) -> Non
     out.mkdir()
     table, paper, page = out / "table.csv", out / "table.md", out / "page.html"
     files = ["--csv", table, "--markdown", paper, "--report", page, "--journal", out / "journal"]
-    clips = bench.work / "in" / "eval"
+    clips = bench.work / "in" / ("large.png" if name == "picture" else "eval")
     ran = bench.run("eval", clips, *options, "--json", *files)
     if ran.code:
         bench.keep_json("eval", name, {"code": ran.code, "error": ran.err})
@@ -621,7 +646,10 @@ def train(bench: Bench, name: str, options: list[object]) -> None:
     bench.keep_text("training", f"{name} recipe", (out / "recipe.toml").read_text(encoding="utf-8"))
     shutil.rmtree(out / "checkpoints" / "00000006")
     (out / "model" / "model.safetensors").unlink()
+    straight = bench.found["training"][f"{name} weights"]
     keep_run(bench, f"{name} resumed", out, bench.run("train", *data, "--resume"))
+    resumed = bench.found["training"][f"{name} resumed weights"]
+    bench.keep("training", f"{name} resumed is as straight", resumed == straight)
 
 
 def keep_run(bench: Bench, name: str, out: Path, ran: Ran) -> None:
@@ -702,6 +730,7 @@ def bad_inputs(bench: Bench) -> None:
         "encode other format": ["encode", video, "-o", folder / "a.npz", "-m", folder / "unknown"],
         "encode damaged model": ["encode", video, "-o", folder / "a.npz", "-m", folder / "damaged"],
         "encode much overlap": ["encode", video, "-o", folder / "a.npz", "-m", small, "--overlap", 17],
+        "encode sample of codes": ["encode", video, "-o", folder / "a.npz", "-m", small, "--sample", 1],
         "encode contradiction": ["encode", video, "--force", "--skip-existing"],
         "encode no option": ["encode", video, "--no-such-option"],
         "encode not on the machine": [
