@@ -20,7 +20,7 @@ from sweettok_cli.video.reader import read_clip
 def tiny() -> Sampling:
     """Two sizes of batches on 64-pixel crops."""
     crop = [[64.0, 2.0, 1.0], [64.0, 4.0, 0.5]]
-    return Sampling(crop, crops_per_clip=2, flip=True, prefetch=2)
+    return Sampling(crop, crops_per_clip=2, flip=True)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_batch_depends_on_nothing_but_its_number(entries: list[Entry], tiny: Sam
         assert a.clips == b.clips and np.array_equal(a.frames, b.frames)
         assert a.frames.dtype == np.uint8 and a.frames.shape[1:] == (17, 64, 64, 3)
     assert {len(batch.frames) for batch in forward} == {2, 4}
-    with Prefetcher(Sampler(entries, dataclasses.replace(tiny, workers=3)), 2) as prefetcher:
+    with Prefetcher(Sampler(entries, tiny).batch, 2, workers=3, prefetch=2) as prefetcher:
         ahead = [batch for (batch, _), _ in zip(prefetcher, range(3), strict=False)]
     assert all(np.array_equal(a.frames, b.frames) for a, b in zip(ahead, forward[2:5], strict=True))
 
