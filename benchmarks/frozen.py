@@ -13,7 +13,7 @@ where it holds ``wordnet``, ``language-model`` and ``captions.txt``, priors are 
 inputs      clips and pictures made here; where they differ, so does all the rest, and the codec is to blame
 tokens      arrays and meta of the token files of every model: a video of several clips, a short one, a
             picture, with overlap, with sampled latents; what is refused, with the words it is refused with
-decoded     every one of them decoded to .npy; a few to .mp4, read back
+decoded     a video of every model decoded to .npy, of the main models all inputs; of two an .mp4, read back
 info        ``info`` as text and JSON, ``words``, ``models list`` and ``verify``, ``codebook build``
 eval        ``eval`` as JSON, text, CSV and Markdown, with codecs, with several models, under other protocols
 report      the page of ``eval --report``
@@ -22,9 +22,9 @@ help        the help of every command
 training    weights and losses of each stage, straight and resumed from half way
 errors      what is said of bad input, with the exit code
 
-Times, dates, paths, the machine and the program's version are left out. Digests are SHA-256 and hold for one
-machine and one set of packages only. Beside OUT.json a folder of the same name keeps the texts behind the
-digests, for diff; ``compare`` keeps its own in ``BEFORE.now``. The exit code of ``compare`` is 1 where
+Times, dates, paths, the machine and the writer of token files are left out. Digests are SHA-256 and hold
+for one machine and one set of packages only. Beside OUT.json a folder of the same name keeps the texts behind
+the digests, for diff; ``compare`` keeps its own in ``BEFORE.now``. The exit code of ``compare`` is 1 where
 anything differs.
 """
 
