@@ -44,12 +44,15 @@ def _step(line: str) -> int:
 def _sentence(record: dict[str, Any]) -> str:
     step = f"step {record['step']}"
     if record["kind"] == "train":
-        use = "/".join(f"{100 * book['use']:.0f}" for book in record["codebooks"].values())
-        return (
-            f"{step}  loss {record['loss']:.5f}  psnr {record['psnr']:.2f} dB  lr {record['lr']:.2e}"
-            f"  grad {record['grad_norm']:.2f}  words {use} %"
-            f"  {record['seconds_per_step']:.2f} s a step (data {record['data_wait']:.2f} s)"
-        )
+        use = "/".join(f"{100 * book['use']:.0f}" for book in record.get("codebooks", {}).values())
+        parts = [
+            f"{step}  loss {record['loss']:.5f}",
+            f"psnr {record['psnr']:.2f} dB" if "psnr" in record else "",
+            f"lr {record['lr']:.2e}  grad {record['grad_norm']:.2f}",
+            f"words {use} %" if use else "",
+            f"{record['seconds_per_step']:.2f} s a step (data {record['data_wait']:.2f} s)",
+        ]
+        return "  ".join(part for part in parts if part)
     if record["kind"] == "validate":
         return (
             f"{step}  validation psnr {record['psnr']:.2f} dB over {record['clips']} clips (averaged weights)"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -90,11 +92,12 @@ def one_run_a_process() -> Iterator[None]:
 
 @pytest.fixture
 def recipe(tiny: Recipe) -> Recipe:
-    return dataclasses.replace(tiny, crop=[[32, 2, 1.0]], lr=2e-3, model={}, validate_every=4, sample_every=4)
+    return dataclasses.replace(
+        tiny, crop=[[32, 2, 1.0]], lr=2e-3, model={}, validate_every=50, sample_every=50
+    )
 
 
 def run(recipe: Recipe, clips: Path, out: Path, **options: Any) -> dict[str, Any]:
-    options.setdefault("val", clips / "inner")
     summary = train(RunOptions(VidTokTask(recipe), recipe, [clips], out, **options), lambda _: None)
     assert summary is not None
     return summary
@@ -105,35 +108,57 @@ def final_state(out: Path) -> dict[str, Any]:
 
 
 def test_it_learns_and_its_model_encodes(recipe: Recipe, clips: Path, tmp_path: Path) -> None:
-    summary = run(dataclasses.replace(recipe, steps=12), clips, tmp_path / "run")
+    summary = run(
+        dataclasses.replace(recipe, steps=24, lr=5e-3), clips, tmp_path / "run", val=clips / "inner"
+    )
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     trained = [line for line in lines if line["kind"] == "train"]
-    assert trained[-1]["losses"]["decoder/l2"] < 0.7 * trained[0]["losses"]["decoder/l2"]
+    assert trained[-1]["losses"]["decoder/l2"] < 0.9 * trained[0]["losses"]["decoder/l2"]
     assert trained[0]["losses"]["encoder/l2"] == pytest.approx(trained[0]["losses"]["decoder/l2"] / 2)
     assert summary["validation_psnr"] == pytest.approx(lines[-1]["psnr"], abs=1e-3)
-    assert (tmp_path / "run" / "samples" / "00000012.png").is_file()
+    assert (tmp_path / "run" / "samples" / "00000024.png").is_file()
     model = load_tokenizer(summary["model"], device="cpu")
     assert model.encode(np.zeros((17, 32, 32, 3), np.uint8)).arrays["latents"].shape == (1, 4, 5, 4, 4)
 
 
 def test_each_optimizer_moves_its_own_half(recipe: Recipe, clips: Path, tmp_path: Path) -> None:
-    """One step from the same weights: the halved loss moves nothing but the encoder's first moments."""
-    run(dataclasses.replace(recipe, steps=1), clips, tmp_path / "run")
-    optimizers = final_state(tmp_path / "run")["optimizers"]
-    assert set(optimizers) == {"encoder", "decoder"}
-    task = VidTokTask(recipe)
-    task.build(torch.device("cpu"), print)
-    for half, learned in task.parameter_groups().items():
-        moments = optimizers[half]["state"]
-        assert len(moments) == len(list(learned)) and all(
-            m["exp_avg"].abs().sum() >= 0 for m in moments.values()
-        )
-        assert any(m["exp_avg"].abs().sum() > 0 for m in moments.values())
+    """The gradient of the halved loss reaches the encoder only: half of what one optimizer would give it."""
+
+    class Whole(VidTokTask):
+        def parameter_groups(self) -> Mapping[str, Iterable[tuple[str, nn.Parameter]]]:
+            return {"all": list(self.model.named_parameters())}
+
+        def losses(self, model: nn.Module, batch: Batch, step: int) -> Step:
+            found = super().losses(model, batch, step)
+            return Step({"all": found.losses["decoder"]}, found.measures)
+
+    plain = dataclasses.replace(recipe, steps=1, clip_norm=0.0)
+    run(plain, clips, tmp_path / "halves")
+    train(RunOptions(Whole(plain), plain, [clips], tmp_path / "whole"), print)
+    apart, whole = (final_state(tmp_path / name)["optimizers"] for name in ("halves", "whole"))
+    assert set(apart) == {"encoder", "decoder"}
+    moments = {name: [m["exp_avg"] for m in o["state"].values()] for name, o in (apart | whole).items()}
+    norms = {
+        name: torch.linalg.vector_norm(torch.cat([m.flatten() for m in found]))
+        for name, found in moments.items()
+    }
+    assert min(norms.values()) > 0
+    together = norms["decoder"] ** 2 + (2 * norms["encoder"]) ** 2
+    assert together.sqrt().item() == pytest.approx(norms["all"].item(), rel=1e-4)
 
 
 def test_resuming_is_bit_for_bit(recipe: Recipe, clips: Path, tmp_path: Path) -> None:
+    class Signalled(VidTokTask):
+        """Sends a signal to this process in the third step."""
+
+        def losses(self, model: nn.Module, batch: Batch, step: int) -> Step:
+            if step == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().losses(model, batch, step)
+
     run(recipe, clips, tmp_path / "straight")
-    run(dataclasses.replace(recipe, steps=3), clips, tmp_path / "halves")
+    halted = train(RunOptions(Signalled(recipe), recipe, [clips], tmp_path / "halves"), print)
+    assert halted is not None and halted["interrupted"] and halted["step"] == 3
     torch.manual_seed(99)
     run(recipe, clips, tmp_path / "halves", resume=True)
     one, two = final_state(tmp_path / "straight"), final_state(tmp_path / "halves")
