@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.runtime import OnProgress
+from sweettok_cli.runtime import OnProgress, pick_device
 
 Pooling = Literal["input", "mean"]
 POOLINGS = ("input", "mean")
@@ -113,7 +113,6 @@ def _load(model: str) -> tuple[Any, Any]:
         raise SweettokError(
             "Word vectors need the package transformers; run: pip install 'sweettok[codebook]'"
         ) from error
-    import torch
 
     logging.disable_progress_bar()
     source = locate_model(model)
@@ -129,8 +128,7 @@ def _load(model: str) -> tuple[Any, Any]:
         ) from error
     if network.config.is_encoder_decoder:
         network = network.get_encoder()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return tokenizer, network.to(device).eval()
+    return tokenizer, network.to(pick_device("auto")).eval()
 
 
 def _tokenize(words: Sequence[str], tokenizer: Any, pooling: Pooling) -> list[list[int]]:

@@ -11,9 +11,9 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from sweettok_cli.models.common.quantizing import Coded
 from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
 from sweettok_cli.models.omnitokenizer.published import load_published_omnitokenizer
+from sweettok_cli.models.omnitokenizer.quantizer import Coded
 
 from .rule import Case, case_folder, integers
 

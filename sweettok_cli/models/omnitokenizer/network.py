@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from sweettok_cli.models.common.linear import Linear
 from sweettok_cli.models.common.patches import PatchEmbedding, ToPixels, cut_first_frame, cut_later_frames
-from sweettok_cli.models.common.quantizing import Coded, NearestCode
 from sweettok_cli.models.common.tiles import TileGrid, TimeColumns
 from sweettok_cli.models.common.transformer import StackConfig, Transformer
+from sweettok_cli.models.omnitokenizer.quantizer import Coded, NearestCode
 
 
 @dataclass(frozen=True)

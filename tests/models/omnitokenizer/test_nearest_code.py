@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sweettok_cli.models.common.quantizing import NearestCode
+from sweettok_cli.models.omnitokenizer.quantizer import NearestCode
 
 
 @pytest.mark.parametrize("shape", [(0,), (1,), (256,), (257,), (2, 3, 100)])
