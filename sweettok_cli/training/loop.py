@@ -244,14 +244,16 @@ class Run:
             batches = state.counted * recipe.accumulate
             means = {name: value.item() / batches for name, value in state.sums.items()}
             loss, figures = means.pop("loss"), self.task.figures(means)
+            tables = {name: value for name, value in figures.items() if isinstance(value, dict)}
             self.journal.write(
                 "train",
                 state.step,
                 loss=loss,
                 losses=means,
-                **figures,
+                **{name: value for name, value in figures.items() if name not in tables},
                 lr=lr,
                 grad_norm=norm.item(),
+                **tables,
                 seconds_per_step=round(seconds, 4),
                 data_wait=round(waited, 4),
                 minutes=round(state.seconds / 60, 2),
