@@ -64,6 +64,7 @@ class Family:
         extra_files: what its folders hold beside configuration, weights and card.
         task: how it trains: by a recipe, from a model folder or, for a new network, a word prior; None where
             that is not written yet.
+        presets: names of its network configurations, as recipes give them.
         average: what the names of a moving average's tensors begin with, where it lies among the weights.
     """
 
@@ -77,3 +78,4 @@ class Family:
     extra_files: tuple[str, ...] = ()
     average: str | None = None
     task: Callable[[Recipe, Path | None, Path | None], Task] | None = None
+    presets: tuple[str, ...] = ()

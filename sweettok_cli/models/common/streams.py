@@ -1,7 +1,8 @@
 """Streams: frames of one video are pushed in and tokens come out; tokens are pushed in and frames come out.
 
-All state of a video is in its streams, none in the model: any number may be open at once. Whether a model
-works clip by clip or carries its state along is known here and in the families, nowhere else.
+All state of a video is in its streams, none in the model: any number may be open at once. (Models that draw
+latents draw them from one generator, in the order of all that is pushed.) Whether a model works clip by clip
+or carries its state along is known here and in the families, nowhere else.
 """
 
 from __future__ import annotations
@@ -31,25 +32,49 @@ class EncoderStream(ABC):
 
     def __init__(self, fit: Fit) -> None:
         self.frames = 0
-        self._fit = fit
+        self._fit, self._finished = fit, False
         self._held: list[np.ndarray] = []
         self._fresh = 0  # of the held frames, those that no clip before holds
 
-    @abstractmethod
     def push(self, frames: np.ndarray) -> dict[str, Tensor]:
         """The tokens that are complete with these frames.
 
         Args:
-            frames: uint8 RGB ``[t, h, w, 3]`` at the source's size, those that follow; any number.
+            frames: uint8 RGB ``[t, h, w, 3]`` at the source's size, those that follow; any number. They are
+                copied: the caller may use the array again.
 
         Returns:
             Tensors on the model's device by name, as :meth:`Tokenizer.encode_batch` gives them, joined along
             :meth:`axis`; empty where nothing is complete yet.
+
+        Raises:
+            ValueError: another type, shape or size, or the stream is finished; it goes on as if not called.
         """
+        frames = np.asarray(frames)
+        size = (self._fit.height, self._fit.width, 3)
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != size:
+            raise ValueError(
+                f"frames of this video are uint8 [t, {size[0]}, {size[1]}, 3], "
+                f"not {frames.dtype} {list(frames.shape)}"
+            )
+        if self._finished:
+            raise ValueError("the stream is finished; open another one for another video")
+        return self._joined([tokens for frame in frames if (tokens := self._take(frame.copy()))])
+
+    def finish(self) -> dict[str, Tensor]:
+        """The tokens of what is left, its last frame repeated to fill it; nothing more may be pushed."""
+        if self._finished:
+            return {}
+        self._finished = True
+        return self._rest()
 
     @abstractmethod
-    def finish(self) -> dict[str, Tensor]:
-        """The tokens of what is left, its last frame repeated to fill it; nothing may be pushed after it."""
+    def _take(self, frame: np.ndarray) -> dict[str, Tensor]:
+        """The tokens that are complete with this frame."""
+
+    @abstractmethod
+    def _rest(self) -> dict[str, Tensor]:
+        """The tokens of the frames that are held."""
 
     def axis(self, name: str) -> int:
         """Along which axis of the array ``name`` what comes later follows."""
@@ -79,24 +104,21 @@ class ClipEncoder(EncoderStream):
 
     def __init__(self, encode: Encode, fit: Fit, length: int, overlap: int, batch: int) -> None:
         super().__init__(fit)
+        if not 0 <= overlap < length:
+            raise ValueError(f"clips of {length} frames cannot overlap by {overlap}")
         self._model, self._length, self._overlap, self._batch = encode, length, overlap, batch
         self._clips: list[np.ndarray] = []
         self._valid = 0  # source frames that the waiting clips add
 
-    def push(self, frames: np.ndarray) -> dict[str, Tensor]:
-        """As :meth:`EncoderStream.push`."""
-        found = []
-        for frame in frames:
-            self._held.append(frame)
-            self._fresh += 1
-            if len(self._held) == self._length:
-                self._close()
-                if len(self._clips) == self._batch:
-                    found.append(self._encode())
-        return self._joined(found)
+    def _take(self, frame: np.ndarray) -> dict[str, Tensor]:
+        self._held.append(frame)
+        self._fresh += 1
+        if len(self._held) < self._length:
+            return {}
+        self._close()
+        return self._encode() if len(self._clips) == self._batch else {}
 
-    def finish(self) -> dict[str, Tensor]:
-        """As :meth:`EncoderStream.finish`."""
+    def _rest(self) -> dict[str, Tensor]:
         if self._fresh:
             self._close()
         return self._encode() if self._clips else {}
@@ -133,18 +155,13 @@ class PieceEncoder(EncoderStream):
         """As :meth:`EncoderStream.axis`."""
         return 1 + self._layout.time_axis(name)
 
-    def push(self, frames: np.ndarray) -> dict[str, Tensor]:
-        """As :meth:`EncoderStream.push`."""
-        found = []
-        for frame in frames:
-            self._held.append(frame)
-            self._fresh += 1
-            if len(self._held) == (self._length if self._begun else 1):
-                found.append(self._next(len(self._held)))
-        return self._joined(found)
+    def _take(self, frame: np.ndarray) -> dict[str, Tensor]:
+        self._held.append(frame)
+        self._fresh += 1
+        full = len(self._held) == (self._length if self._begun else 1)
+        return self._next(len(self._held)) if full else {}
 
-    def finish(self) -> dict[str, Tensor]:
-        """As :meth:`EncoderStream.finish`."""
+    def _rest(self) -> dict[str, Tensor]:
         left = len(self._held)
         return self._next(left + -left % self._layout.time) if left else {}
 
@@ -169,22 +186,34 @@ class DecoderStream(ABC):
     def __init__(self, fit: Fit, overlap: int, soften: bool, frames: int | None) -> None:
         self._fit = fit
         self._joiner = ClipJoiner(overlap, frames, soften=soften and not overlap)
+        self._begun = self._finished = False
 
     def push(self, tokens: Mapping[str, Tensor]) -> list[np.ndarray]:
         """The next frames, uint8 RGB ``[h, w, 3]`` each; some may be held back for a later push.
 
         Args:
-            tokens: on the model's device, as :meth:`EncoderStream.push` gives them.
+            tokens: on the model's device, as :meth:`EncoderStream.push` gives them; none, where it gave none.
+
+        Raises:
+            ValueError: tokens that do not fit the size, or the stream is finished.
         """
+        if self._finished:
+            raise ValueError("the stream is finished; open another one for another video")
+        if not tokens:
+            return []
+        self._begun = True
         return self._given(self._decode(tokens))
 
     def finish(self) -> list[np.ndarray]:
-        """The frames that were held back; nothing may be pushed after it.
+        """The frames that were held back; nothing more may be pushed.
 
         Raises:
             ValueError: fewer frames came than the source has.
         """
-        return self._given(self._rest()) + self._joiner.finish()
+        if self._finished:
+            return []
+        self._finished = True
+        return (self._given(self._rest()) if self._begun else []) + self._joiner.finish()
 
     @abstractmethod
     def split(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:

@@ -67,4 +67,5 @@ SWEETTOK = Family(
     words=read_words,
     extra_files=(WORDS_FILE,),
     task=_task,
+    presets=("compact", "sweettok-small"),
 )

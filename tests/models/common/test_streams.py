@@ -133,6 +133,55 @@ def test_live_input_gives_what_the_whole_video_gives(tokenizer: BlockTokenizer |
     assert np.array_equal(frames + decoder.finish(), tokenizer.decode(whole))
 
 
+@pytest.mark.parametrize("tokenizer", [BlockTokenizer(1), RunningTokenizer()], ids=["clips", "stream"])
+def test_the_callers_array_may_be_used_again(tokenizer: BlockTokenizer | RunningTokenizer) -> None:
+    video = np.random.default_rng(1).integers(0, 256, (18, 60, 72, 3), dtype=np.uint8)
+    encoder, buffer = (
+        tokenizer.encoder(Fit.to_multiple(72, 60, tokenizer.spec.multiple)),
+        np.empty_like(video[:1]),
+    )
+    found: dict[str, list[np.ndarray]] = {}
+    for frame in [*video, None]:
+        if frame is not None:
+            buffer[0] = frame
+        for name, tensor in (encoder.finish() if frame is None else encoder.push(buffer)).items():
+            found.setdefault(name, []).append(tensor.numpy())
+    for name, array in tokenizer.encode(video).arrays.items():
+        assert np.array_equal(np.concatenate(found[name], encoder.axis(name)), array)
+
+
+WRONG = {
+    "float": np.zeros((1, 2, 3, 3), np.float32),
+    "one frame": np.zeros((2, 3, 3), np.uint8),
+    "grey": np.zeros((1, 2, 3, 1), np.uint8),
+    "another size": np.zeros((1, 3, 3, 3), np.uint8),
+}
+
+
+@pytest.mark.parametrize("frames", WRONG.values(), ids=WRONG)
+def test_other_frames_are_refused_and_leave_no_trace(frames: np.ndarray) -> None:
+    encoder = ClipEncoder(kept, FIT, 17, 0, 1)
+    encoder.push(numbered(5))
+    with pytest.raises(ValueError, match=r"frames of this video are uint8 \[t, 2, 3, 3\], not "):
+        encoder.push(frames)
+    assert encoder.push(numbered(12))["clips"].shape[1] == 17
+    with pytest.raises(ValueError, match="cannot overlap by 17"):
+        ClipEncoder(kept, FIT, 17, 17, 1)
+
+
+@pytest.mark.parametrize("tokenizer", [BlockTokenizer(), RunningTokenizer()], ids=["clips", "stream"])
+def test_a_finished_stream_stays_finished(tokenizer: BlockTokenizer | RunningTokenizer) -> None:
+    fit, video = Fit.to_multiple(72, 60, tokenizer.spec.multiple), np.zeros((5, 60, 72, 3), np.uint8)
+    encoder, decoder = tokenizer.encoder(fit), tokenizer.decoder(fit)
+    frames = decoder.push(encoder.push(video[:0])) + decoder.push(encoder.push(video))
+    frames += decoder.push(encoder.finish()) + decoder.finish()
+    assert len(frames) >= 5 and encoder.finish() == {} and decoder.finish() == []
+    for stream, wrong in ((encoder, video), (decoder, {})):
+        with pytest.raises(ValueError, match="finished"):
+            stream.push(wrong)  # type: ignore[arg-type]
+    assert tokenizer.decoder(fit).finish() == []
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("expected", [None, 1, 7, 10**12])
 def test_pieces_are_joined(expected: int | None, axis: int) -> None:
