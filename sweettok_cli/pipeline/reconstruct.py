@@ -70,7 +70,7 @@ def reconstruct_frames(
         if arrays and on_arrays is not None:
             on_arrays(arrays)
         with clock.taken("decode"):
-            found = decoder.push(tokens) if tokens else []
+            found = decoder.push(tokens)
             return found + decoder.finish() if frame is None and encoder.frames else found
 
     with closing(read_ahead(frames, READ_AHEAD)) as given:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -200,6 +201,22 @@ def test_tokens_survive_their_file_and_no_other_model_takes_them(
     other = replace(stored.meta, weights_sha256="0" * 64)
     with pytest.raises(SweettokError, match=r"was encoded by .* with weights 000000"):
         tokenizer.decode(replace(stored, meta=other))
+
+
+def test_arrays_that_may_not_be_written_decode_without_a_word(tokenizer: Tokenizer) -> None:
+    """A token file's arrays are read-only, of which torch warns wherever it takes them as they are."""
+    found = tokenizer.encode_clips(clips(tokenizer, 1))
+    arrays = {name: np.ascontiguousarray(array) for name, array in found.items()}
+    for array in arrays.values():
+        array.flags.writeable = False
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)  # else once a process
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            tokenizer.decode_clips(arrays, 64, 128)
+    finally:
+        torch.set_warn_always(before)
 
 
 def test_weights_that_do_not_fit_are_one_sentence(folder: Path, tmp_path: Path) -> None:

@@ -192,11 +192,11 @@ class Tokenizer(ABC):
         return {name: t.cpu().numpy().astype(kinds.get(name, np.float16)) for name, t in tokens.items()}
 
     def on_device(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-        """Undo :meth:`stored`."""
-        wide = {name: a if a.dtype == np.float16 else a.astype(np.int64) for name, a in arrays.items()}
+        """Undo :meth:`stored`; the arrays are copied, since those of a token file may not be written to."""
+        kinds = {name: np.float16 if a.dtype == np.float16 else np.int64 for name, a in arrays.items()}
         return {
-            name: torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
-            for name, array in wide.items()
+            name: torch.from_numpy(np.array(array, kinds[name], order="C")).to(self.device)
+            for name, array in arrays.items()
         }
 
 
