@@ -6,7 +6,6 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from importlib import metadata
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from sweettok_cli.errors import SweettokError
 if TYPE_CHECKING:
     import torch
 
-# Torch and PyAV are imported by the functions that need them: some of this must happen before they load.
+# What takes long to import is imported by the functions that need it; some must happen before Torch loads.
 
 __version__ = "0.1.0"
 
@@ -199,6 +198,8 @@ _PACKAGES = ("torch", "numpy", "av", "pillow")
 
 def versions() -> dict[str, str]:
     """Of the packages that pixels go through, by name."""
+    from importlib import metadata
+
     return {name: metadata.version(name) for name in _PACKAGES}
 
 
