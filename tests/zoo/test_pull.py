@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -247,11 +248,15 @@ def test_two_at_once_fetch_once(place: Place, hub: HubServer) -> None:
     first = place.start("pull", NAME)
     assert hub.stalled.wait(30)
     second = place.start("pull", NAME)
-    time.sleep(1)
+    assert second.stderr is not None
+    timer = threading.Timer(60, hub.go_on.set)  # should it never say that it waits
+    timer.start()
+    said = iter(second.stderr.readline, "")
+    assert any(f"Waiting for another process that fetches {NAME}" in line for line in said)
+    timer.cancel()
     hub.go_on.set()
     ends = [process.communicate(timeout=60)[1] for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0), ends
-    assert f"Waiting for another process that fetches {NAME}" in ends[1]
     assert hub.sent("GET", "/cdn/") == 1 and place.names() == {NAME}
 
 
