@@ -4,15 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.storage.model_folder import WRITE_AGAIN
 
 Network = TypeVar("Network", bound=nn.Module)
+
+_DRAWING = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.__rmul__, torch.Tensor.mul}
+
+
+class _Undrawn(TorchFunctionMode):
+    """Draws and scales nothing on "meta", where it would only make Torch load its compiler, for seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        filled = args[0] if args else kwargs.get("tensor")
+        if isinstance(filled, Tensor) and filled.is_meta:
+            if func in _DRAWING or getattr(func, "__module__", "") == "torch.nn.init":
+                return filled
+        elif func is torch.randn and "device" not in kwargs:
+            func = torch.empty
+        return func(*args, **kwargs)
 
 
 def fill(build: Callable[[], Network], state: Mapping[str, Tensor], folder: Path) -> Network:
@@ -24,7 +41,7 @@ def fill(build: Callable[[], Network], state: Mapping[str, Tensor], folder: Path
     Raises:
         SweettokError: the weights do not fit the network; ``folder`` is where they were read.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         network = build()
     own = network.state_dict()
     tensors = {name: tensor.to(own[name].dtype) if name in own else tensor for name, tensor in state.items()}
