@@ -42,10 +42,10 @@ def main() -> None:
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    for contender in record["contenders"]:
-        psnr, ssim = (contender["summary"][name] for name in ("psnr", "ssim"))
+    for method in record["contenders"]:
+        psnr, ssim = (method["summary"][name] for name in ("psnr", "ssim"))
         print(
-            f"{contender['name']}: {psnr['value']:.2f} dB PSNR [{psnr['low']:.2f}, {psnr['high']:.2f}], "
+            f"{method['name']}: {psnr['value']:.2f} dB PSNR [{psnr['low']:.2f}, {psnr['high']:.2f}], "
             f"{ssim['value']:.4f} SSIM over {record['data']['frames']} frames"
         )
     print(arguments.output)

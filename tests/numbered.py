@@ -22,8 +22,8 @@ class Numbered:
         self.shape = frames, height, width, 3
         self.asked: list[tuple[str, str, int | None]] = []
 
-    def show(self, item: str, contender: str, frames: int | None = None) -> Pair:
-        self.asked.append((item, contender, frames))
+    def show(self, item: str, method: str, frames: int | None = None) -> Pair:
+        self.asked.append((item, method, frames))
         steps = (30 + 10 * np.arange(self.shape[0])).reshape(-1, 1, 1, 1)
         source = np.broadcast_to(steps, self.shape).astype(np.uint8)
-        return Pair(source, source + 5 if contender == "blocks" else source - 10)
+        return Pair(source, source + 5 if method == "blocks" else source - 10)

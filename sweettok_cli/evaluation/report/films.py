@@ -95,13 +95,13 @@ class Films:
         for place, (title, film) in self.films.items():
             clip = findings.record.clips[place]
             scores = [
-                {"contender": printable(name), "psnr": [round(value, 3) for value in values]}
+                {"method": printable(name), "psnr": [round(value, 3) for value in values]}
                 for name, values in film.psnr.items()
             ]
             found = {key: getattr(film, key) for key in _SIZES} | {"clip": place, "title": title}
             found |= {"name": printable(clip.name), "rate": float(film.rate), "scores": scores}
             films.append(found | {"note": _size_note(clip, film)})
-        return {"films": films, "contenders": [printable(name) for name in findings.names]}
+        return {"films": films, "methods": [printable(name) for name in findings.names]}
 
 
 def make_films(findings: Findings, media: Media | None) -> Films:

@@ -64,13 +64,13 @@ def test_the_slider_shows_exactly_its_frame_in_all_panels(open_page: Chromium) -
         assert text.startswith(f"frame {frame + 1} of {FRAMES}, 34.")
 
 
-def test_the_keyboard_moves_frames_and_chooses_clip_and_contender(open_page: Chromium) -> None:
+def test_the_keyboard_moves_frames_and_chooses_clip_and_method(open_page: Chromium) -> None:
     open_page.evaluate("document.getElementById('frame').focus()")
     for key, frame in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", 19), ("Home", 0)):
         open_page.press(key)
         open_page.wait(f"{SHOWN} === '{frame}'")
         assert greys(open_page) == expected(frame)
-    open_page.evaluate("document.querySelector('#contender-choice input').focus()")
+    open_page.evaluate("document.querySelector('#method-choice input').focus()")
     open_page.press("ArrowRight")
     open_page.wait("document.getElementById('decoded-caption').textContent === 'x264'")
     assert greys(open_page) == expected(0, error=-10)
@@ -97,7 +97,7 @@ def test_what_has_the_focus_is_marked_and_reached_in_order(open_page: Chromium) 
     order = [
         "Skip to the figures",
         "film-choice",
-        "contender-choice",
+        "method-choice",
         "play",
         "back",
         "forth",

@@ -18,9 +18,9 @@ from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.metrics.psnr import psnr
 
 
-def panels(film: Film, sheet: np.ndarray, contender: int) -> list[np.ndarray]:
-    """Source, reconstruction and difference of one contender, where the page's program looks for them."""
-    row = (contender + 1) * film.row
+def panels(film: Film, sheet: np.ndarray, method: int) -> list[np.ndarray]:
+    """Source, reconstruction and difference of one method, where the page's program looks for them."""
+    row = (method + 1) * film.row
     corners = [(0, 0), (row, 0), (row, film.column)]
     return [sheet[y : y + film.height, x : x + film.width].astype(int) for y, x in corners]
 
@@ -39,8 +39,8 @@ def test_every_frame_of_every_panel_is_where_it_belongs() -> None:
     assert len(sheets) == FRAMES
     for number, sheet in enumerate(sheets):
         grey = 30 + 10 * number
-        for contender, error in enumerate((5, -10)):
-            means = [panel.mean() for panel in panels(film, sheet, contender)]
+        for method, error in enumerate((5, -10)):
+            means = [panel.mean() for panel in panels(film, sheet, method)]
             assert means == pytest.approx([grey, grey + error, 128 + 4 * error], abs=2)
     pair = media.show("a", "blocks")
     assert film.psnr["blocks"] == [
@@ -83,10 +83,10 @@ def test_clips_that_are_gone_or_too_large_are_named(
     gone, small = (record["clips"][findings.ranked[place]]["name"] for place in (0, -1))
 
     class Media(Numbered):
-        def show(self, item: str, contender: str, frames: int | None = None) -> Pair:
+        def show(self, item: str, method: str, frames: int | None = None) -> Pair:
             if item == gone:
                 raise SweettokError("The file is gone; fetch it again.")
-            return super().show(item, contender, frames)
+            return super().show(item, method, frames)
 
     monkeypatch.setattr(films_module, "MOST_BYTES", 1)
     made = make_films(findings, Media())

@@ -105,7 +105,7 @@ def test_hostile_names_stay_text(record: dict[str, Any]) -> None:
     for text in ("broken", "damaged", "test", "label", "word", "blocks", "x264", record["command"]):
         assert text + SPELLED in read.text
     facts = json.loads(page.partition('id="facts">')[2].partition("</script>")[0])
-    assert facts["contenders"] == ["blocks" + SPELLED, "x264" + SPELLED]
+    assert facts["methods"] == ["blocks" + SPELLED, "x264" + SPELLED]
     assert all(film["name"].endswith(SPELLED) for film in facts["films"])
 
 
@@ -123,8 +123,8 @@ def test_the_top_says_how_good_the_model_is_and_where_it_fails(page: Path, recor
 
 def test_everything_of_the_record_is_there(page: Path, record: dict[str, Any]) -> None:
     text = Read(page.read_text(encoding="utf-8")).text
-    for contender in record["contenders"]:
-        for entry in contender["summary"].values():
+    for method in record["contenders"]:
+        for entry in method["summary"].values():
             assert entry["definition"] in text
     for heading in ("Rate and distortion", "All clips", "Codebooks", "Protocol", "Not measured"):
         assert heading in text

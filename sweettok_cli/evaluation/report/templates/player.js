@@ -15,7 +15,7 @@
   const picture = new Image();
 
   let film = null; // facts of the clip that is shown
-  let contender = 0; // number of whoever gave it back, in film.scores
+  let method = 0; // number of whoever gave it back, in film.scores
   let wanted = 0; // the frame to be shown
   let seeking = false;
   let loading = 0;
@@ -31,9 +31,9 @@
 
   const isVideo = () => film.kind.startsWith("video/");
 
-  /* Panels in the sheet: the source at the top left, then a row for each contender. */
+  /* Panels in the sheet: the source at the top left, then a row for each method. */
   const draw = () => {
-    const row = (contender + 1) * film.row;
+    const row = (method + 1) * film.row;
     const places = [[0, 0], [0, row], [film.column, row]];
     panels.forEach((panel, number) => {
       const [x, y] = places[number];
@@ -44,7 +44,7 @@
 
   const say = (frame) => {
     slider.value = frame;
-    const scores = film.scores[contender];
+    const scores = film.scores[method];
     const text = `frame ${frame + 1} of ${film.frames}, ${scores.psnr[frame].toFixed(2)} dB`;
     find("frame-text").textContent = text;
     slider.setAttribute("aria-valuetext", text);
@@ -109,7 +109,7 @@
     });
   }
 
-  /* PSNR of every frame, of all contenders; the one that is shown stands out. */
+  /* PSNR of every frame, of all methods; the one that is shown stands out. */
   const curves = (() => {
     const WIDTH = 1000, HEIGHT = 150, TOP = 10, BOTTOM = 10;
     const element = (name, attributes, parent) => {
@@ -130,8 +130,8 @@
       svg = element("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, box);
       film.scores.forEach((scores, number) => {
         const points = scores.psnr.map((value, frame) => `${x(frame).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
-        const kind = number === contender ? "line chosen" : "line";
-        element("polyline", { points, class: `${kind} s${facts.contenders.indexOf(scores.contender) % 6}` }, svg);
+        const kind = number === method ? "line chosen" : "line";
+        element("polyline", { points, class: `${kind} s${facts.methods.indexOf(scores.method) % 6}` }, svg);
       });
       line = element("path", { class: "cursor" }, svg);
       const legend = document.createElement("p");
@@ -139,8 +139,8 @@
       legend.textContent = `PSNR of every frame, ${low.toFixed(1)} to ${high.toFixed(1)} dB: `;
       film.scores.forEach((scores, number) => {
         const entry = document.createElement("span");
-        entry.className = `key s${facts.contenders.indexOf(scores.contender) % 6}${number === contender ? " chosen" : ""}`;
-        entry.textContent = scores.contender;
+        entry.className = `key s${facts.methods.indexOf(scores.method) % 6}${number === method ? " chosen" : ""}`;
+        entry.textContent = scores.method;
         legend.append(entry, " ");
       });
       box.append(legend);
@@ -161,7 +161,7 @@
     const load = ++loading;
     video.pause();
     film = films[number];
-    contender = Math.min(contender, film.scores.length - 1);
+    method = Math.min(method, film.scores.length - 1);
     wanted = 0;
     seeking = false;
     find("film-name").textContent = film.name;
@@ -191,7 +191,7 @@
   video.addEventListener("error", trouble);
 
   const name = () => {
-    find("decoded-caption").textContent = film.scores[contender].contender;
+    find("decoded-caption").textContent = film.scores[method].method;
   };
 
   const radio = (group, label, title, checked, chosen) => {
@@ -207,8 +207,8 @@
 
   films.forEach((each, number) => radio(find("film-choice"), each.title, each.name, !number, () => choose(number)));
   films[0].scores.forEach((scores, number) => {
-    radio(find("contender-choice"), scores.contender, scores.contender, !number, () => {
-      contender = number;
+    radio(find("method-choice"), scores.method, scores.method, !number, () => {
+      method = number;
       name();
       curves.make();
       if (slider.dataset.shown !== undefined) draw();
