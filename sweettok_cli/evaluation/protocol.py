@@ -171,9 +171,7 @@ PROTOCOLS: dict[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
         Protocol(
-            name="default",
-            source="sweettok: everything that is there, at its own size",
-            data="any folder",
+            name="default", source="sweettok: everything that is there, at its own size", data="any folder"
         ),
         Protocol(
             name="sweettok",

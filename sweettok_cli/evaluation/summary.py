@@ -8,12 +8,7 @@ from datetime import UTC, datetime
 from itertools import combinations
 
 from sweettok_cli.data.datasets import DATA_SETS
-from sweettok_cli.evaluation.figures import (
-    BITS_PER_PIXEL,
-    average_weights,
-    definitions,
-    method_facts,
-)
+from sweettok_cli.evaluation.figures import BITS_PER_PIXEL, average_weights, definitions, method_facts
 from sweettok_cli.evaluation.journal import Journal
 from sweettok_cli.evaluation.plan import Plan
 from sweettok_cli.evaluation.protocol import Protocol

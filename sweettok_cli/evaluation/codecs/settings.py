@@ -112,11 +112,7 @@ _AOM_AV1 = Encoder(
     options={"cpu-used": "6", "tune": "psnr", "b": "0"},
 )
 
-ENCODERS: dict[str, tuple[Encoder, ...]] = {
-    "x264": (_X264,),
-    "x265": (_X265,),
-    "av1": (_SVT_AV1, _AOM_AV1),
-}
+ENCODERS: dict[str, tuple[Encoder, ...]] = {"x264": (_X264,), "x265": (_X265,), "av1": (_SVT_AV1, _AOM_AV1)}
 """By name, what may stand behind it, in the order of preference."""
 
 
