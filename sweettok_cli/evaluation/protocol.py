@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.json_object import APART, JsonObject
+from sweettok_cli.evaluation.json_object import JsonObject, Mark
 from sweettok_cli.metrics.choice import QUICK
 from sweettok_cli.metrics.frechet import FrechetRule
 
@@ -117,13 +117,13 @@ class Protocol(JsonObject):
     rounding: Literal["nearest", "down"] = "nearest"
     window: int = 17
     average: Literal["frames", "clips"] = "frames"
-    metrics: tuple[str, ...] = field(default=QUICK, metadata=APART)
-    picture_metrics: tuple[str, ...] = field(default=QUICK, metadata=APART)
+    metrics: Annotated[tuple[str, ...], Mark.APART] = QUICK
+    picture_metrics: Annotated[tuple[str, ...], Mark.APART] = QUICK
     frechet: FrechetRule = field(default_factory=FrechetRule)
     splits: Mapping[str, str] = field(default_factory=dict)
     clips: int | None = None
     seed: int = 0
-    differs: tuple[str, ...] = field(default=(), metadata=APART)
+    differs: Annotated[tuple[str, ...], Mark.APART] = ()
 
     def __post_init__(self) -> None:
         if (self.frames is None) != (self.choice == "all") or self.window < 1:

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
-from sweettok_cli.evaluation.json_object import OPTIONAL, SPREAD, JsonObject, key
+from sweettok_cli.evaluation.json_object import JsonObject, Key, Mark
 from sweettok_cli.evaluation.protocol import Protocol
 from sweettok_cli.evaluation.published import Published
 from sweettok_cli.metrics.codebook_use import ListUse
@@ -20,111 +20,72 @@ Kind = Literal["model", "codec"]
 
 @dataclass(frozen=True, kw_only=True)
 class ProtocolFacts(Protocol):
-    """Every choice that moves a figure, and what only a run knows.
+    """Every choice that moves a figure, and what only a run knows."""
 
-    Attributes:
-        published_on: the data that the protocol's figures were published on.
-        interval: what the intervals are.
-        differs_from_paper: one sentence for each way in which this run is not what the paper did.
-    """
-
-    published_on: str
-    interval: str
-    differs_from_paper: tuple[str, ...]
+    published_on: Annotated[str, "the data that the protocol's figures were published on."]
+    interval: Annotated[str, "what the intervals are."]
+    differs_from_paper: Annotated[
+        tuple[str, ...], "one sentence for each way in which this run is not what the paper did."
+    ]
 
 
 @dataclass(frozen=True)
 class DataFacts(JsonObject):
-    """What was measured.
+    """What was measured."""
 
-    Attributes:
-        name: of the data set, or of the folder.
-        split: part of the data set.
-        items: that the data set has.
-        clips: that were measured.
-        frames: of all clips.
-        notes: what is missing.
-    """
-
-    name: str
-    split: str | None
-    items: int
-    clips: int
-    frames: int
-    notes: tuple[str, ...]
+    name: Annotated[str, "of the data set, or of the folder."]
+    split: Annotated[str | None, "part of the data set."]
+    items: Annotated[int, "that the data set has."]
+    clips: Annotated[int, "that were measured."]
+    frames: Annotated[int, "of all clips."]
+    notes: Annotated[tuple[str, ...], "what is missing."]
 
 
 @dataclass(frozen=True)
 class Figure(JsonObject):
-    """One figure of one method over the whole set.
+    """One figure of one method over the whole set."""
 
-    Attributes:
-        value: the mean, or of set metrics the score of all clips together.
-        low: lower end of the interval; None where there is none.
-        high: upper end.
-        clips: that it is of.
-        definition: one sentence that says exactly what is computed.
-        unit: may be empty.
-        better: whether a higher or a lower value is better.
-        mean_of_clips: the mean with each clip counted once; only for metrics of clips.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-    clips: int
-    definition: str
-    unit: str
-    better: Better
-    mean_of_clips: float | None = field(default=None, metadata=OPTIONAL)
+    value: Annotated[float, "the mean, or of set metrics the score of all clips together."]
+    low: Annotated[float | None, "lower end of the interval; None where there is none."]
+    high: Annotated[float | None, "upper end."]
+    clips: Annotated[int, "that it is of."]
+    definition: Annotated[str, "one sentence that says exactly what is computed."]
+    unit: Annotated[str, "may be empty."]
+    better: Annotated[Better, "whether a higher or a lower value is better."]
+    mean_of_clips: Annotated[
+        float | None, Mark.OPTIONAL, "the mean with each clip counted once; only for metrics of clips."
+    ] = None
 
 
 @dataclass(frozen=True)
 class ClipCost(JsonObject):
-    """What one full clip of 256x256 pixels (or the next size that the model takes) costs.
+    """What one full clip of 256x256 pixels (or the next size that the model takes) costs."""
 
-    Attributes:
-        frames: of the clip.
-        width: in pixels.
-        height: in pixels.
-        tokens: by array, as papers count them.
-        indices: codebook indices.
-        kbit: thousand true bits.
-    """
-
-    frames: int
-    width: int
-    height: int
-    tokens: Mapping[str, int]
-    indices: int
-    kbit: float
+    frames: Annotated[int, "of the clip."]
+    width: Annotated[int, "in pixels."]
+    height: Annotated[int, "in pixels."]
+    tokens: Annotated[Mapping[str, int], "by array, as papers count them."]
+    indices: Annotated[int, "codebook indices."]
+    kbit: Annotated[float, "thousand true bits."]
 
 
 @dataclass(frozen=True)
 class SetCost(JsonObject):
-    """What all clips together cost.
+    """What all clips together cost."""
 
-    Attributes:
-        clips: the model's clips, or the codec's streams.
-        tokens: as papers count them; 0 for codecs.
-        indices: codebook indices; 0 for codecs and for continuous latents.
-        bits: true bits.
-        clip_256: of one clip; only for models.
-    """
-
-    clips: int
-    tokens: int
-    indices: int
-    bits: float
-    clip_256: ClipCost | None = field(default=None, metadata=OPTIONAL)
+    clips: Annotated[int, "the model's clips, or the codec's streams."]
+    tokens: Annotated[int, "as papers count them; 0 for codecs."]
+    indices: Annotated[int, "codebook indices; 0 for codecs and for continuous latents."]
+    bits: Annotated[float, "true bits."]
+    clip_256: Annotated[ClipCost | None, Mark.OPTIONAL, "of one clip; only for models."] = None
 
 
 @dataclass(frozen=True)
 class HistogramBin(JsonObject):
     """How many codes occur ``low`` to ``high`` times."""
 
-    low: int = field(metadata=key("from"))
-    high: int = field(metadata=key("to"))
+    low: Annotated[int, Key("from")]
+    high: Annotated[int, Key("to")]
     codes: int
 
 
@@ -139,19 +100,12 @@ class TopCode(JsonObject):
 
 @dataclass(frozen=True)
 class CodebookFacts(ListUse, JsonObject):
-    """What is used of one codebook or word list.
+    """What is used of one codebook or word list."""
 
-    Attributes:
-        entropy_bits: log2 of the perplexity.
-        occurrences: of all codes together.
-        histogram: of the codes by how often they occur, bins that double.
-        top: the codes that occur most, at most 20.
-    """
-
-    entropy_bits: float
-    occurrences: int
-    histogram: tuple[HistogramBin, ...]
-    top: tuple[TopCode, ...]
+    entropy_bits: Annotated[float, "log2 of the perplexity."]
+    occurrences: Annotated[int, "of all codes together."]
+    histogram: Annotated[tuple[HistogramBin, ...], "of the codes by how often they occur, bins that double."]
+    top: Annotated[tuple[TopCode, ...], "the codes that occur most, at most 20."]
 
 
 @dataclass(frozen=True)
@@ -164,89 +118,53 @@ class Seconds(JsonObject):
 
 @dataclass(frozen=True)
 class MethodFacts(JsonObject):
-    """One model or codec over the whole set.
+    """One model or codec over the whole set."""
 
-    Attributes:
-        name: unique in the record.
-        kind: model or codec.
-        family: of a model.
-        weights_sha256: of a model's weights.
-        settings: everything else that its results depend on; what is there depends on kind and family.
-        summary: figures by name.
-        not_measured: reason by name of the figures that could not be had.
-        warnings: what must be known before the figures are trusted.
-        cost: of all clips.
-        codebooks: by list; empty for codecs and continuous latents.
-        seconds: over all clips.
-    """
-
-    name: str
-    kind: Kind
-    family: str | None
-    weights_sha256: str | None
-    settings: Mapping[str, Any]
-    summary: Mapping[str, Figure]
-    not_measured: Mapping[str, str]
-    warnings: tuple[str, ...]
-    cost: SetCost
-    codebooks: Mapping[str, CodebookFacts]
-    seconds: Seconds
+    name: Annotated[str, "unique in the record."]
+    kind: Annotated[Kind, "model or codec."]
+    family: Annotated[str | None, "of a model."]
+    weights_sha256: Annotated[str | None, "of a model's weights."]
+    settings: Annotated[
+        Mapping[str, Any],
+        "everything else that its results depend on; what is there depends on kind and family.",
+    ]
+    summary: Annotated[Mapping[str, Figure], "figures by name."]
+    not_measured: Annotated[Mapping[str, str], "reason by name of the figures that could not be had."]
+    warnings: Annotated[tuple[str, ...], "what must be known before the figures are trusted."]
+    cost: Annotated[SetCost, "of all clips."]
+    codebooks: Annotated[Mapping[str, CodebookFacts], "by list; empty for codecs and continuous latents."]
+    seconds: Annotated[Seconds, "over all clips."]
 
 
 @dataclass(frozen=True)
 class ClipScores(JsonObject):
-    """One clip as one method gives it back.
+    """One clip as one method gives it back."""
 
-    Attributes:
-        values: metrics of clips by name.
-        bits: true bits.
-        bits_per_pixel: of all frames, padding not counted.
-        kbit_per_second: None for a still picture.
-        tokens: as papers count them.
-        indices: codebook indices.
-        temporal_flicker: mean change of the error inside clips, in 8-bit steps.
-        seam_energy: the same where a clip of the model begins.
-        seam_flicker: seam energy over temporal flicker.
-        settings: the rate factor of each stream of a codec.
-        seconds: to encode and to decode.
-    """
-
-    values: Mapping[str, float] = field(metadata=SPREAD)
-    bits: float
-    bits_per_pixel: float
-    kbit_per_second: float | None
-    tokens: int
-    indices: int
-    temporal_flicker: float | None
-    seam_energy: float | None
-    seam_flicker: float | None
-    settings: tuple[float, ...]
-    seconds: float
+    values: Annotated[Mapping[str, float], Mark.SPREAD, "metrics of clips by name."]
+    bits: Annotated[float, "true bits."]
+    bits_per_pixel: Annotated[float, "of all frames, padding not counted."]
+    kbit_per_second: Annotated[float | None, "None for a still picture."]
+    tokens: Annotated[int, "as papers count them."]
+    indices: Annotated[int, "codebook indices."]
+    temporal_flicker: Annotated[float | None, "mean change of the error inside clips, in 8-bit steps."]
+    seam_energy: Annotated[float | None, "the same where a clip of the model begins."]
+    seam_flicker: Annotated[float | None, "seam energy over temporal flicker."]
+    settings: Annotated[tuple[float, ...], "the rate factor of each stream of a codec."]
+    seconds: Annotated[float, "to encode and to decode."]
 
 
 @dataclass(frozen=True)
 class ClipInfo(JsonObject):
-    """What is known of a clip by itself.
+    """What is known of a clip by itself."""
 
-    Attributes:
-        name: of the item.
-        label: its class in the data set.
-        width: in pixels, as measured.
-        height: in pixels.
-        frames: that were measured.
-        rate: frames a second, a fraction such as ``30000/1001``.
-        start: number of the first frame.
-        image: a still picture.
-    """
-
-    name: str
-    label: str | None
-    width: int
-    height: int
-    frames: int
-    rate: str
-    start: int
-    image: bool
+    name: Annotated[str, "of the item."]
+    label: Annotated[str | None, "its class in the data set."]
+    width: Annotated[int, "in pixels, as measured."]
+    height: Annotated[int, "in pixels."]
+    frames: Annotated[int, "that were measured."]
+    rate: Annotated[str, "frames a second, a fraction such as ``30000/1001``."]
+    start: Annotated[int, "number of the first frame."]
+    image: Annotated[bool, "a still picture."]
 
 
 @dataclass(frozen=True)
@@ -258,44 +176,26 @@ class ClipFacts(ClipInfo):
 
 @dataclass(frozen=True)
 class CurvePoint(JsonObject):
-    """Means over the set at one setting of a codec.
+    """Means over the set at one setting of a codec."""
 
-    Attributes:
-        setting: the rate factor.
-        bits_per_pixel: of all frames.
-        kbit_per_second: None where all items are still pictures.
-        values: metrics by name.
-    """
-
-    setting: float
-    bits_per_pixel: float
-    kbit_per_second: float | None
-    values: Mapping[str, float] = field(metadata=SPREAD)
+    setting: Annotated[float, "the rate factor."]
+    bits_per_pixel: Annotated[float, "of all frames."]
+    kbit_per_second: Annotated[float | None, "None where all items are still pictures."]
+    values: Annotated[Mapping[str, float], Mark.SPREAD, "metrics by name."]
 
 
 @dataclass(frozen=True)
 class Comparison(JsonObject):
-    """The paired difference of two methods on the same clips.
+    """The paired difference of two methods on the same clips."""
 
-    Attributes:
-        a: a method.
-        b: the method that is taken away from it.
-        metric: a metric of clips, or bits_per_pixel.
-        difference: mean of ``a - b``.
-        low: lower end of its interval; None for one clip.
-        high: upper end.
-        clips: that both were measured on.
-        better: whether a higher or a lower value of the metric is better.
-    """
-
-    a: str
-    b: str
-    metric: str
-    difference: float
-    low: float | None
-    high: float | None
-    clips: int
-    better: Better
+    a: Annotated[str, "a method."]
+    b: Annotated[str, "the method that is taken away from it."]
+    metric: Annotated[str, "a metric of clips, or bits_per_pixel."]
+    difference: Annotated[float, "mean of ``a - b``."]
+    low: Annotated[float | None, "lower end of its interval; None for one clip."]
+    high: Annotated[float | None, "upper end."]
+    clips: Annotated[int, "that both were measured on."]
+    better: Annotated[Better, "whether a higher or a lower value of the metric is better."]
 
 
 @dataclass(frozen=True)
@@ -308,36 +208,22 @@ class Failure(JsonObject):
 
 @dataclass(frozen=True, kw_only=True)
 class Record(JsonObject):
-    """A run.
+    """A run."""
 
-    Attributes:
-        format: what this is.
-        version: of the format.
-        sweettok: version of the program.
-        command: what was typed.
-        date: of the end of the run, ISO 8601.
-        machine: that measured, and versions of the libraries.
-        protocol: how.
-        data: what.
-        methods: models first.
-        clips: in the order of the items.
-        curves: of each codec over its own rate factors; empty where none was asked for.
-        comparisons: every two models, and every model with every codec.
-        published: figures of papers.
-        failed: items that count in no figure.
-    """
-
-    format: Literal["sweettok-eval"] = "sweettok-eval"
-    version: Literal[1] = 1
-    sweettok: str
-    command: str
-    date: str
-    machine: Mapping[str, str]
-    protocol: ProtocolFacts
-    data: DataFacts
-    methods: tuple[MethodFacts, ...] = field(metadata=key("contenders"))
-    clips: tuple[ClipFacts, ...]
-    curves: Mapping[str, tuple[CurvePoint, ...]]
-    comparisons: tuple[Comparison, ...]
-    published: tuple[Published, ...]
-    failed: tuple[Failure, ...]
+    format: Annotated[Literal["sweettok-eval"], "what this is."] = "sweettok-eval"
+    version: Annotated[Literal[1], "of the format."] = 1
+    sweettok: Annotated[str, "version of the program."]
+    command: Annotated[str, "what was typed."]
+    date: Annotated[str, "of the end of the run, ISO 8601."]
+    machine: Annotated[Mapping[str, str], "that measured, and versions of the libraries."]
+    protocol: Annotated[ProtocolFacts, "how."]
+    data: Annotated[DataFacts, "what."]
+    methods: Annotated[tuple[MethodFacts, ...], Key("contenders"), "models first."]
+    clips: Annotated[tuple[ClipFacts, ...], "in the order of the items."]
+    curves: Annotated[
+        Mapping[str, tuple[CurvePoint, ...]],
+        "of each codec over its own rate factors; empty where none was asked for.",
+    ]
+    comparisons: Annotated[tuple[Comparison, ...], "every two models, and every model with every codec."]
+    published: Annotated[tuple[Published, ...], "figures of papers."]
+    failed: Annotated[tuple[Failure, ...], "items that count in no figure."]

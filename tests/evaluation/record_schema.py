@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from sweettok_cli.evaluation.json_object import key_of, typed_fields
+from sweettok_cli.evaluation.json_object import Mark, json_fields
 from sweettok_cli.evaluation.record import Record
 
 FILE = Path(__file__).parents[2] / "docs" / "eval-record.schema.json"
@@ -37,15 +37,16 @@ def _object(kind: type, definitions: dict[str, Any]) -> dict[str, Any]:
     summary, about = _words(kind)
     made: dict[str, Any] = {"description": summary, "type": "object", "properties": {}, "required": []}
     made["additionalProperties"] = False
-    for field, hint in typed_fields(kind):
-        schema = _schema(hint, definitions)
-        if field.metadata.get("spread"):
+    for field in json_fields(kind):
+        schema = _schema(field.type, definitions)
+        if Mark.SPREAD in field.notes:
             made["additionalProperties"] = schema["additionalProperties"]
             continue
-        words = {"description": about[field.name]} if field.name in about else {}
-        made["properties"][key_of(field)] = {**schema, **words}
-        if not field.metadata.get("optional"):
-            made["required"].append(key_of(field))
+        words = next((note for note in field.notes if isinstance(note, str)), about.get(field.name))
+        described = {} if words is None else {"description": _plain(words)}
+        made["properties"][field.key] = {**schema, **described}
+        if Mark.OPTIONAL not in field.notes:
+            made["required"].append(field.key)
     return made
 
 
@@ -77,7 +78,7 @@ def _words(kind: type) -> tuple[str, dict[str, str]]:
     for each in reversed(kind.__mro__):
         summary, _, attributes = (inspect.getdoc(each) or "").partition("Attributes:")
         found |= dict(re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", attributes, re.MULTILINE))
-    return _plain(summary.split("\n\n")[0]), {name: _plain(words) for name, words in found.items()}
+    return _plain(summary.split("\n\n")[0]), found
 
 
 def _plain(text: str) -> str:
