@@ -13,7 +13,7 @@ from block_tokenizer import BlockTokenizer
 from sweettok_cli.data.datasets import open_dataset
 from sweettok_cli.evaluation.codecs.method import CodecMethod
 from sweettok_cli.evaluation.journal import Journal
-from sweettok_cli.evaluation.model_method import ModelMethod
+from sweettok_cli.evaluation.method import ModelMethod
 from sweettok_cli.evaluation.plan import Plan
 from sweettok_cli.evaluation.protocol import Protocol
 from sweettok_cli.evaluation.run import Measured, run
@@ -65,7 +65,7 @@ def make_plan(folder: Path, *tokenizers: Tokenizer, **changes: Any) -> Plan:
     chosen.set_metrics += changes.pop("set_metrics", [])
     data = open_dataset(str(folder))
     overlap = changes.pop("overlap", 0)
-    names = changes.pop("names", None) or [None] * max(1, len(tokenizers))
+    names = changes.pop("names", None) or [""] * max(1, len(tokenizers))
     models = [
         ModelMethod(tokenizer, name, overlap=overlap)
         for tokenizer, name in zip(tokenizers or [BlockTokenizer()], names, strict=True)

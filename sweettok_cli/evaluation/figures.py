@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sweettok_cli.evaluation.journal import Journal
-from sweettok_cli.evaluation.method import Method
-from sweettok_cli.evaluation.model_method import ModelMethod, clip_cost
+from sweettok_cli.evaluation.method import Method, ModelMethod, clip_cost
 from sweettok_cli.evaluation.plan import Plan
 from sweettok_cli.evaluation.record import (
     Better,
@@ -85,7 +84,7 @@ def average_weights(plan: Plan, clips: Sequence[ClipResult]) -> list[float] | No
 
 def method_facts(plan: Plan, found: Measured, journal: Journal, method: Method) -> MethodFacts:
     """All of one method over the whole set."""
-    settings = dict(method.describe())
+    settings = method.describe()
     summary = _Summary(plan, found, journal, method)
     summary.add_all()
     results = [clip.methods[method.name] for clip in found.clips]

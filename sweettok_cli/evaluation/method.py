@@ -1,20 +1,27 @@
-"""What is measured: an item's frames as a protocol wants them, and who gives them back at a cost."""
+"""What is measured: an item's frames as a protocol wants them, and who gives them back at a cost: models."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Generator, Iterator, Mapping
+import math
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import KW_ONLY, dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from sweettok_cli.data.datasets import Item
 from sweettok_cli.data.frames import open_source
 from sweettok_cli.evaluation.protocol import Protocol as Rules
-from sweettok_cli.evaluation.record import Kind
+from sweettok_cli.evaluation.record import ClipCost, Kind
 from sweettok_cli.evaluation.results import Cost
+from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts
+from sweettok_cli.models.common.tokenizer import Tokenizer
+from sweettok_cli.pipeline.reconstruct import Seconds, reconstruct_frames
+from sweettok_cli.tokens.layout import Price, TokenizerSpec
 from sweettok_cli.video.info import VideoInfo
 
 Pairs = Generator[tuple[np.ndarray, np.ndarray, bool], None, None]
@@ -76,17 +83,12 @@ class Clip:
 
 
 class Method(Protocol):
-    """Anything that can be measured: a model or a codec.
-
-    Attributes:
-        name: unique in a run.
-        kind: which of the two.
-    """
+    """Anything that can be measured: a model or a codec. Its name is unique in a run."""
 
     name: str
-    kind: Kind
+    kind: ClassVar[Kind]
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Everything that its results depend on, plain values only."""
         ...
 
@@ -102,3 +104,90 @@ class Method(Protocol):
             SweettokError: the clip cannot be read, or does not suit the method.
         """
         ...
+
+
+@dataclass(eq=False)
+class ModelMethod:
+    """A loaded tokenizer: whole videos through the streaming pipeline, memory flat in their length."""
+
+    tokenizer: Tokenizer
+    name: str = ""  # unique in the run; the model's own by default
+    _: KW_ONLY
+    batch_clips: int | None = None  # that go through the model at once; the tokenizer's own choice by default
+    overlap: int = 0  # frames that each clip repeats of the one before
+    truncate: bool = False  # cut the network's values off to 8 bits in place of rounding them
+    sample: int | None = None  # the seed that the tokenizer draws latents with
+    kind: ClassVar[Kind] = "model"
+
+    def __post_init__(self) -> None:
+        self.spec = self.tokenizer.spec
+        self.name = self.name or self.spec.name
+
+    def words(self) -> dict[str, list[str]]:
+        """The word behind each code, by list; empty for models without words."""
+        known = getattr(self.tokenizer, "words", dict)
+        return {
+            part: words
+            for half, lists in known().items()
+            for part, words in zip(PARTS_OF_SPEECH[half], lists, strict=True)
+        }
+
+    def describe(self) -> dict[str, Any]:
+        """As :meth:`Method.describe`."""
+        known = (key for key in ("device", "dtype") if hasattr(self.tokenizer, key))
+        return {
+            "model": self.spec.name,
+            "family": self.spec.family,
+            "weights_sha256": self.spec.weights_sha256,
+            "clip_frames": self.spec.clip_frames,
+            "overlap": self.overlap,
+            "batch_clips": self.batch_clips or self.tokenizer.batch_clips,
+            "rounding": "down" if self.truncate else "nearest",
+            **{key: str(getattr(self.tokenizer, key)).removeprefix("torch.") for key in known},
+            "sample": self.sample,
+        }
+
+    def reconstruct(self, clip: Clip, cost: Cost, bits_per_frame: float | None = None) -> Pairs:
+        """As :meth:`Method.reconstruct`."""
+        price = Price(self.spec)
+        codes = cost.codes = CodeCounts(self.spec.codebooks)
+
+        def count(arrays: dict[str, np.ndarray]) -> None:
+            price.add(arrays)
+            codes.add(arrays)
+
+        seconds = Seconds()
+        self.tokenizer.truncate = self.truncate
+        self.tokenizer.redraw()
+        pairs = reconstruct_frames(
+            clip.frames(),
+            clip.info,
+            self.tokenizer,
+            batch_clips=self.batch_clips,
+            overlap=self.overlap,
+            on_arrays=count,
+            seconds=seconds,
+        )
+        with closing(pairs):
+            for number, (source, decoded) in enumerate(pairs):
+                yield source, decoded, self.spec.begins_clip(number, self.overlap)
+        cost.bits, cost.clips, cost.tokens, cost.indices = (
+            price.bits,
+            price.clips,
+            price.tokens,
+            price.indices,
+        )
+        cost.encode, cost.decode = seconds.encode, seconds.decode
+
+
+def clip_cost(spec: TokenizerSpec, side: int = 256) -> ClipCost:
+    """What one full clip of ``side`` x ``side`` pixels costs: the figures that papers compare."""
+    side = math.ceil(side / spec.multiple) * spec.multiple
+    return ClipCost(
+        frames=spec.clip_frames,
+        width=side,
+        height=side,
+        tokens=spec.tokens_per_clip(side, side),
+        indices=spec.indices_per_clip(side, side),
+        kbit=spec.bits_per_clip(side, side) / 1000,
+    )

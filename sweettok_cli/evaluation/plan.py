@@ -10,8 +10,7 @@ from sweettok_cli.data.datasets import DataSet, Item, open_dataset
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.codecs.method import CodecMethod
 from sweettok_cli.evaluation.journal import fingerprint
-from sweettok_cli.evaluation.method import Method
-from sweettok_cli.evaluation.model_method import ModelMethod
+from sweettok_cli.evaluation.method import Method, ModelMethod
 from sweettok_cli.evaluation.protocol import Protocol, find_protocol
 from sweettok_cli.metrics.choice import Chosen, choose
 from sweettok_cli.metrics.network_files import SearchPath
@@ -24,25 +23,15 @@ _LAYOUT = 3
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured on what, and how.
-
-    Attributes:
-        data: the data set.
-        items: those of its items that are measured.
-        protocol: how.
-        models: at least one; codecs are given the bits of the first.
-        codecs: to compare with.
-        chosen: the metrics.
-        curves: whether codecs are also measured at their own rate factors.
-    """
+    """What is measured on what, and how."""
 
     data: DataSet
-    items: list[Item]
+    items: list[Item]  # those of the data set that are measured
     protocol: Protocol
-    models: list[ModelMethod]
+    models: list[ModelMethod]  # at least one; codecs are given the bits of the first
     codecs: list[CodecMethod] = field(default_factory=list)
     chosen: Chosen = field(default_factory=Chosen)
-    curves: bool = True
+    curves: bool = True  # whether codecs are also measured at their own rate factors
 
     @property
     def methods(self) -> list[Method]:
@@ -107,11 +96,22 @@ def make_plan(
     Raises:
         SweettokError: one of the names is unknown, or something is not there.
     """
+    from sweettok_cli.zoo.load import load_tokenizer
+
     # Everything that can be wrong is found before a model is loaded, which takes seconds.
     rules = find_protocol(protocol)
     found = open_dataset(target, data, split or rules.splits.get(target.lower()))
     baselines = [CodecMethod(name) for name in codecs]
-    loaded = [_load(name, rules, device, dtype, sample, batch_clips, overlap) for name in models]
+    loaded = [
+        ModelMethod(
+            load_tokenizer(name, device, dtype, sample=sample),
+            batch_clips=batch_clips,
+            overlap=overlap,
+            truncate=rules.rounding == "down",
+            sample=sample,
+        )
+        for name in models
+    ]
     names = [model.name for model in loaded]
     for model, given in zip(loaded, models, strict=True):
         if names.count(model.name) > 1:  # told apart by what was asked for
@@ -129,29 +129,3 @@ def make_plan(
     )
     items = [found.items[place] for place in rules.drawn([item.name for item in found.items])][:limit]
     return Plan(found, items, rules, loaded, baselines, chosen, curves)
-
-
-def _load(
-    name: str,
-    protocol: Protocol,
-    device: str,
-    dtype: str,
-    sample: int | None,
-    batch_clips: int | None,
-    overlap: int,
-) -> ModelMethod:
-    from sweettok_cli.zoo.load import load_tokenizer
-
-    tokenizer = load_tokenizer(name, device, dtype, sample=sample)
-    settings = {
-        key: str(getattr(tokenizer, key)).removeprefix("torch.")
-        for key in ("device", "dtype")
-        if hasattr(tokenizer, key)
-    }
-    return ModelMethod(
-        tokenizer,
-        batch_clips=batch_clips,
-        overlap=overlap,
-        truncate=protocol.rounding == "down",
-        settings={**settings, "sample": sample},
-    )

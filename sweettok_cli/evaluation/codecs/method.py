@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import av
 import numpy as np
@@ -70,7 +70,7 @@ class CodecMethod:
         SweettokError: an unknown name, or PyAV was built without the encoder.
     """
 
-    kind: Kind = "codec"
+    kind: ClassVar[Kind] = "codec"
 
     def __init__(self, name: str) -> None:
         self.name = name
