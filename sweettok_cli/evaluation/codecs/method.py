@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import av
 import numpy as np
 
-from sweettok_cli.evaluation.codecs.coding import CodedClip
-from sweettok_cli.evaluation.codecs.rate_search import TOLERANCE, Found, find_setting
-from sweettok_cli.evaluation.codecs.settings import PIXEL_FORMAT, SMALLEST_SIDE, choose_encoder
+from sweettok_cli.evaluation.codecs.encoder import PIXEL_FORMAT, SMALLEST_SIDE, CodedClip, choose_encoder
+from sweettok_cli.evaluation.codecs.rate_search import TOLERANCE, Limit, find_setting
 from sweettok_cli.evaluation.method import Clip, Pairs
 from sweettok_cli.evaluation.record import Kind
 from sweettok_cli.evaluation.results import Cost
@@ -34,29 +34,16 @@ _DEFINITION = (
 
 @dataclass(frozen=True)
 class Coded:
-    """What a codec made of a run of frames.
+    """What a codec made of a run of frames."""
 
-    Attributes:
-        frames: uint8 RGB ``[t, h, w, 3]``, of the shape of the source.
-        bits: true bits that they cost.
-        crf: the rate factor.
-        limit: "floor" where the codec cannot go down to the target (these are the fewest bits it has),
-            "ceiling" where it does not need as many bits as the target at its best quality.
-    """
-
-    frames: np.ndarray
-    bits: int
-    crf: float
-    limit: Literal["floor", "ceiling"] | None = None
+    frames: np.ndarray  # uint8 RGB [t, h, w, 3], of the shape of the source
+    bits: int  # true bits that they cost
+    crf: float  # the rate factor
+    limit: Limit | None = None
 
 
 class CodecMethod:
     """A video codec, to be given the bits that a model spends on the same clip.
-
-    ::
-
-        coded = CodecMethod("x264").match(frames, Fraction(25), bits=45_000)
-        coded.frames, coded.bits
 
     Results depend on the frames and the target alone, never on what was encoded before. Encodings of the
     frames given last are kept, so a curve and a match share what they have in common. Long videos are encoded
@@ -64,7 +51,7 @@ class CodecMethod:
     libavcodec leaves others free to run, with another codec say.
 
     Args:
-        name: one of :data:`sweettok_cli.evaluation.codecs.settings.ENCODERS`.
+        name: one of :data:`sweettok_cli.evaluation.codecs.encoder.ENCODERS`.
 
     Raises:
         SweettokError: an unknown name, or PyAV was built without the encoder.
@@ -79,17 +66,17 @@ class CodecMethod:
 
     def describe(self) -> dict[str, Any]:
         """As :meth:`Method.describe`."""
-        encoder = self.encoder
-        options = encoder.options_at(encoder.scale.start)
+        encoder, scale = self.encoder, self.encoder.scale
+        options = encoder.options_at(scale.start)
         return {
             "encoder": encoder.library,
             "decoder": encoder.decoder,
             "av": av.__version__,
             "libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
             "options": {key: value for key, value in options.items() if key not in ("crf", "err_detect")},
-            "crf_start": encoder.scale.start,
-            "crf_range": [encoder.scale.low, encoder.scale.high],
-            "crf_step": encoder.scale.step,
+            "crf_start": scale.start,
+            "crf_range": [scale.low, scale.high],
+            "crf_step": scale.step,
             "curve": list(encoder.curve),
             "pixel_format": PIXEL_FORMAT,
             "threads": 1,
@@ -136,27 +123,22 @@ class CodecMethod:
             SweettokError: the encoder refuses the frames.
         """
         held = self._hold(frames, rate)
-        return _coded(held, find_setting(held.bits, bits, self.encoder.scale))
+        found = find_setting(held.bits, bits, self.encoder.scale)
+        return Coded(held.decode(found.setting), found.bits, found.setting, found.limit)
 
     def curve_points(
         self, frames: np.ndarray, rate: Fraction, crfs: Sequence[float] | None = None
     ) -> Iterator[Coded]:
-        """The frames at each of ``crfs``, decoded one after the other.
+        """The frames at each rate factor, by default those of the encoder's curve, best quality first.
 
-        Args:
-            frames: as for :meth:`match`.
-            rate: frames a second.
-            crfs: rate factors on the encoder's scale; by default those of its curve, best quality first.
-
-        Raises:
-            SweettokError: the encoder refuses the frames.
+        Arguments and errors as for :meth:`match`.
         """
         held = self._hold(frames, rate)
         for crf in self.encoder.curve if crfs is None else crfs:
-            yield _coded(held, Found(crf, held.bits(crf)))
+            yield Coded(held.decode(crf), held.bits(crf), crf)
 
     def _hold(self, frames: np.ndarray, rate: Fraction) -> CodedClip:
-        """The clip held from the call before where it is the same one, pixel for pixel."""
+        # That of the call before where it is the same clip, pixel for pixel.
         digest = hashlib.sha256(np.ascontiguousarray(frames).data)
         digest.update(repr((frames.shape, frames.dtype.str, Fraction(rate))).encode())
         key = digest.digest()
@@ -165,18 +147,8 @@ class CodecMethod:
         return self._held[1]
 
 
-def _coded(clip: CodedClip, found: Found) -> Coded:
-    return Coded(clip.decode(found.setting), found.bits, found.setting, found.limit)
-
-
 def _streams(clip: Clip) -> Iterator[np.ndarray]:
-    info = clip.info
-    most = max(1, min(_FRAMES, _BYTES // (3 * info.width * info.height)))
-    held: list[np.ndarray] = []
-    for frame in clip.frames():
-        held.append(frame)
-        if len(held) == most:
-            yield np.stack(held)
-            held = []
-    if held:
+    most = max(1, min(_FRAMES, _BYTES // (3 * clip.info.width * clip.info.height)))
+    frames = clip.frames()
+    while held := list(itertools.islice(frames, most)):
         yield np.stack(held)

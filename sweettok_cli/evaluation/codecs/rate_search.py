@@ -10,27 +10,22 @@ from typing import Literal
 TOLERANCE = 0.01
 """How far from the target, up or down, a search stops; no result is further above it."""
 
+Limit = Literal["floor", "ceiling"]
+"""Where the target does not lie on the scale: even the highest setting spends more, or the lowest less."""
+
 _GUESSES = 6  # after which what is left of the scale is halved
 _TRIES = 16
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The settings an encoder has, from the best quality to the fewest bits.
+    """The settings an encoder has, from the best quality to the fewest bits."""
 
-    Attributes:
-        low: the setting of best quality.
-        high: the setting of fewest bits.
-        step: the finest difference that matters.
-        octave: the difference that halves the bits, roughly.
-        start: where every search begins, whatever was encoded before: results do not depend on order.
-    """
-
-    low: float
-    high: float
-    step: float
-    octave: float
-    start: float
+    low: float  # the setting of best quality
+    high: float  # the setting of fewest bits
+    step: float  # the finest difference that matters
+    octave: float  # the difference that halves the bits, roughly
+    start: float  # where every search begins, whatever was encoded before: results do not depend on order
 
     def __post_init__(self) -> None:
         if not self.low < self.start < self.high or min(self.step, self.octave) <= 0:
@@ -52,18 +47,11 @@ class Scale:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search ended with.
-
-    Attributes:
-        setting: on the scale.
-        bits: spent there.
-        limit: "floor" where even the highest setting spends more than the target allows, "ceiling" where
-            the lowest spends less; None where the target lies on the scale.
-    """
+    """What a search ended with: a setting on the scale, and the bits spent there."""
 
     setting: float
     bits: int
-    limit: Literal["floor", "ceiling"] | None = None
+    limit: Limit | None = None
 
 
 def find_setting(bits_at: Callable[[float], int], target: float, scale: Scale) -> Found:

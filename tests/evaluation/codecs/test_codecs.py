@@ -14,11 +14,9 @@ import numpy as np
 import pytest
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.codecs import settings as codec_settings
-from sweettok_cli.evaluation.codecs.coding import CodedClip, without_sei
+from sweettok_cli.evaluation.codecs.encoder import ENCODERS, CodedClip, without_sei
 from sweettok_cli.evaluation.codecs.method import CodecMethod
 from sweettok_cli.evaluation.codecs.rate_search import TOLERANCE
-from sweettok_cli.evaluation.codecs.settings import ENCODERS
 from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.runtime import scheduling_kept
 from sweettok_cli.video import VideoReader
@@ -233,13 +231,13 @@ def test_scheduling_is_put_back_for_the_caller_and_the_threads_it_started() -> N
 
 def test_a_missing_codec_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     present = set(av.codecs_available)
-    monkeypatch.setattr(codec_settings.av, "codecs_available", present - {"libsvtav1", "libaom-av1"})
+    monkeypatch.setattr(av, "codecs_available", present - {"libsvtav1", "libaom-av1"})
     with pytest.raises(
         SweettokError, match=r"no encoder libsvtav1 or libaom-av1, so av1 cannot be measured;"
     ):
         CodecMethod("av1")
     CodecMethod("x264")
-    monkeypatch.setattr(codec_settings.av, "codecs_available", present - {"h264"})
+    monkeypatch.setattr(av, "codecs_available", present - {"h264"})
     with pytest.raises(SweettokError, match="no encoder libx264"):
         CodecMethod("x264")
 
