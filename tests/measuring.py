@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from block_tokenizer import BlockTokenizer
 
 from sweettok_cli.data.datasets import open_dataset
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.codecs.method import CodecMethod
 from sweettok_cli.evaluation.journal import Journal
 from sweettok_cli.evaluation.method import ModelMethod
@@ -22,6 +24,7 @@ from sweettok_cli.metrics.choice import choose
 from sweettok_cli.metrics.frechet import FeatureDistance
 from sweettok_cli.metrics.network_files import I3D_PORT
 from sweettok_cli.models.common.tokenizer import Tokenizer
+from sweettok_cli.runtime import OnProgress, Watcher
 from sweettok_cli.video import VideoWriter, write_image
 
 
@@ -76,12 +79,25 @@ def make_plan(folder: Path, *tokenizers: Tokenizer, **changes: Any) -> Plan:
     )
 
 
+def unwatched(place: int, items: int, name: str) -> AbstractContextManager[OnProgress]:
+    return nullcontext(lambda done, total: None)
+
+
+def own_errors(error: Exception) -> str:
+    if not isinstance(error, SweettokError):
+        raise error
+    return str(error)
+
+
 def measure(
-    plan: Plan, journals: Path, *, explain: Callable[[Exception], str] | None = None, **options: Any
+    plan: Plan,
+    journals: Path,
+    watch: Watcher = unwatched,
+    explain: Callable[[Exception], str] = own_errors,
 ) -> tuple[dict[str, Any], Measured]:
-    """The record of a plan as JSON."""
+    """The record of a plan as JSON; an error that is not for the user ends the run unless it is explained."""
     with Journal(journals, plan.fingerprint) as journal:
-        found = run(plan, journal, explain=explain, **options)
+        found = run(plan, journal, watch, explain)
         return make_record(plan, found, journal, "sweettok eval").to_json(), found
 
 

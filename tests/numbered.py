@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 FRAMES = 20
 
 
-@dataclass(frozen=True)
-class Pair:
-    source: np.ndarray
-    reconstruction: np.ndarray
+Pair = tuple[np.ndarray, np.ndarray]
 
 
 class Numbered:
@@ -26,4 +21,4 @@ class Numbered:
         self.asked.append((item, method, frames))
         steps = (30 + 10 * np.arange(self.shape[0])).reshape(-1, 1, 1, 1)
         source = np.broadcast_to(steps, self.shape).astype(np.uint8)
-        return Pair(source, source + 5 if method == "blocks" else source - 10)
+        return source, source + 5 if method == "blocks" else source - 10

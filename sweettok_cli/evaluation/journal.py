@@ -8,9 +8,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -24,30 +23,21 @@ from sweettok_cli.files import atomic_output
 _LINES = "items.jsonl"
 
 
-def default_folder() -> Path:
-    """Where journals lie unless another folder is named: ``$XDG_CACHE_HOME/sweettok/eval``."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")  # noqa: PTH118
-    return Path(cache).expanduser() / "sweettok" / "eval"
-
-
 @contextmanager
 def open_journal(
     folder: Path | None, fingerprint: str, fresh: bool, warn: Callable[[str], None]
 ) -> Iterator[Journal]:
-    """The journal in ``folder``, or in the user's cache; where that cannot be written, one for this run only.
+    """The :class:`Journal` in ``folder``, or (None) in ``$XDG_CACHE_HOME/sweettok/eval``.
 
-    Args:
-        folder: of all journals; None for the cache.
-        fingerprint: as for :class:`Journal`.
-        fresh: as for :class:`Journal`.
-        warn: told where a run that is interrupted will start over.
+    Where that cache cannot be written, it is one for this run only, and ``warn`` is told.
 
     Raises:
         SweettokError: ``folder`` cannot be written, or another run is writing there.
     """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     with ExitStack() as stack:
         try:
-            journal = stack.enter_context(Journal(folder or default_folder(), fingerprint, fresh))
+            journal = stack.enter_context(Journal(folder or cache / "sweettok" / "eval", fingerprint, fresh))
         except SweettokError as error:
             if folder is not None:
                 raise
@@ -102,9 +92,7 @@ class Journal:
             ) from error
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._lock.release()
         if not self.folder.exists():
             Path(self._lock.lock_file).unlink(missing_ok=True)
@@ -117,12 +105,7 @@ class Journal:
         return self._clips.get(key)
 
     def write(self, key: str, clip: ClipResult, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep what was measured of an item.
-
-        Args:
-            key: from :func:`item_key`.
-            clip: all but the arrays.
-            arrays: by name.
+        """Keep what was measured of an item, under the key from :func:`item_key`; arrays by name.
 
         Raises:
             SweettokError: the disk is full.
@@ -185,14 +168,9 @@ def fingerprint(facts: Mapping[str, Any]) -> str:
 
 def item_key(item: Item) -> str:
     """Changes with the item's name and with its file: length and time of the last change."""
-    paths = [item.path]
-    if item.path.is_dir():
-        paths = sorted(item.path.iterdir())
     states = []
-    for path in paths:
-        try:
+    for path in sorted(item.path.iterdir()) if item.path.is_dir() else [item.path]:
+        with suppress(OSError):  # what cannot be read fails when it is measured, and says why
             state = path.stat()
-        except OSError:
-            continue  # what cannot be read fails when it is measured, and says why
-        states.append([path.name, state.st_size, state.st_mtime_ns])
+            states.append([path.name, state.st_size, state.st_mtime_ns])
     return fingerprint({"name": item.name, "label": item.label, "files": states})[:32]

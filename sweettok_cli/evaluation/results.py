@@ -1,8 +1,8 @@
-"""What was measured of one clip: what the journal keeps, and what all figures are made from."""
+"""What is measured of one clip, and how: what the journal keeps, and what all figures are made from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Annotated
@@ -12,7 +12,10 @@ import numpy as np
 from sweettok_cli.evaluation.json_object import JsonObject, Mark
 from sweettok_cli.evaluation.record import ClipInfo
 from sweettok_cli.metrics.codebook_use import CodeCounts
-from sweettok_cli.metrics.comparison import SeamFlicker
+from sweettok_cli.metrics.comparison import SeamFlicker, error_change
+from sweettok_cli.metrics.frechet import RECONSTRUCTION, SOURCE, FeatureDistance
+from sweettok_cli.metrics.metric import Metric, SetMetric
+from sweettok_cli.metrics.psnr import GlobalPsnr, decibels
 
 
 @dataclass
@@ -78,3 +81,101 @@ class ClipResult(ClipInfo):
     def seconds(self) -> float:
         """How long the frames of a video last."""
         return float(self.frames / Fraction(self.rate))
+
+
+SourceFeatures = dict[tuple[str, int], np.ndarray]
+"""Of the windows of one item, by set metric and window: the same for every method."""
+
+
+class Scorer:
+    """All scores of one method on one clip: windows of frames are measured and forgotten, memory stays flat.
+
+    A score of the item is the mean of its windows' weighted by their frames, which is the mean over all
+    frames; ``psnr_clip`` is taken from the error of all windows together.
+
+    Args:
+        metrics: of clips.
+        set_metrics: of the whole set; ``psnr_global`` comes from the sums of squared errors.
+        window: frames.
+        sources: filled with the features of the source, and read by the scorers of other methods.
+    """
+
+    def __init__(
+        self,
+        metrics: Sequence[Metric],
+        set_metrics: Sequence[SetMetric],
+        window: int,
+        sources: SourceFeatures | None = None,
+    ) -> None:
+        self._metrics = metrics
+        self._set_metrics = [metric for metric in set_metrics if not isinstance(metric, GlobalPsnr)]
+        self._size = window
+        self._sources: SourceFeatures = {} if sources is None else sources
+        self._window: list[tuple[np.ndarray, np.ndarray]] = []
+        self._windows = 0
+        self._sums: dict[str, list[float]] = {}  # weighted sum and frames, by name
+        self._features: dict[str, dict[str, list[np.ndarray]]] = {}
+        self._error: np.ndarray | None = None
+        self._squares = GlobalPsnr()
+        self._not_measured: dict[str, str] = {}
+        self._scores = Scores()
+
+    def add(self, source: np.ndarray, reconstruction: np.ndarray, begins_clip: bool) -> None:
+        """Take the next pair of frames, uint8 ``[h, w, 3]``; ``begins_clip`` marks the first of a clip."""
+        change, self._error = error_change(source, reconstruction, self._error)
+        if change is not None:
+            self._scores.flicker.add(change, begins_clip)
+        self._scores.frames += 1
+        self._window.append((source, reconstruction))
+        if len(self._window) == self._size:
+            self._measure()
+
+    def finish(self) -> Scores:
+        """The scores of everything that was added."""
+        if self._window:
+            self._measure()
+        scores = self._scores
+        values = {name: total / frames for name, (total, frames) in self._sums.items()}
+        if "psnr_clip" in values:
+            values["psnr_clip"] = decibels(scores.square_error / scores.numbers)
+        scores.values = values
+        scores.features = {
+            metric: {name: np.concatenate(parts) for name, parts in arrays.items()}
+            for metric, arrays in self._features.items()
+        }
+        # The last window of a long video may be too short for a metric that measured all others.
+        measured = scores.values.keys() | scores.features.keys()
+        scores.not_measured = {n: why for n, why in self._not_measured.items() if n not in measured}
+        return scores
+
+    def _measure(self) -> None:
+        source, reconstruction = (np.stack(frames) for frames in zip(*self._window, strict=True))
+        self._window = []
+        squares = self._squares.add(source, reconstruction)["sums"]
+        self._scores.square_error += int(squares[0])
+        self._scores.numbers += int(squares[1])
+        for metric in self._metrics:
+            self._not_measured |= metric.unsuited(source.shape)
+            for name, value in metric.measure(source, reconstruction).items():
+                sums = self._sums.setdefault(name, [0.0, 0])
+                sums[0] += value * len(source)
+                sums[1] += len(source)
+        for set_metric in self._set_metrics:
+            reason = set_metric.unsuited(source.shape)
+            if reason is not None:
+                self._not_measured[set_metric.name] = reason
+                continue
+            kept = self._features.setdefault(set_metric.name, {})
+            for name, array in self._of_window(set_metric, source, reconstruction).items():
+                kept.setdefault(name, []).append(array)
+        self._windows += 1
+
+    def _of_window(
+        self, metric: SetMetric, source: np.ndarray, reconstruction: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        if not isinstance(metric, FeatureDistance):
+            return metric.add(source, reconstruction)
+        place = metric.name, self._windows
+        if place not in self._sources:
+            self._sources[place] = metric.features(source)
+        return {SOURCE: self._sources[place], RECONSTRUCTION: metric.features(reconstruction)}

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import islice
 
 import numpy as np
@@ -17,10 +16,15 @@ from sweettok_cli.evaluation.codecs.method import CodecMethod
 from sweettok_cli.evaluation.journal import Journal, item_key
 from sweettok_cli.evaluation.method import Clip, Method
 from sweettok_cli.evaluation.plan import Plan
-from sweettok_cli.evaluation.results import ClipResult, Cost, CurveResult, MethodResult
-from sweettok_cli.evaluation.scoring import Scorer, SourceFeatures
+from sweettok_cli.evaluation.results import (
+    ClipResult,
+    Cost,
+    CurveResult,
+    MethodResult,
+    Scorer,
+    SourceFeatures,
+)
 from sweettok_cli.metrics.frechet import SOURCE
-from sweettok_cli.metrics.metric import Metric
 from sweettok_cli.metrics.psnr import Psnr
 from sweettok_cli.metrics.ssim import Structure
 from sweettok_cli.runtime import OnProgress, Watcher
@@ -31,28 +35,15 @@ _ON_CURVES = ("psnr", "psnr_clip", "psnr_vidtok", "ssim", "ssim_vidtok")
 
 @dataclass
 class Measured:
-    """What a run has found.
+    """What a run has found."""
 
-    Attributes:
-        clips: the items that could be measured, in their order.
-        keys: of their arrays in the journal.
-        failed: name and reason of the others.
-        resumed: how many an earlier run had measured.
-    """
-
-    clips: list[ClipResult] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    resumed: int = 0
+    clips: list[ClipResult] = field(default_factory=list)  # the items that could be measured, in their order
+    keys: list[str] = field(default_factory=list)  # of their arrays in the journal
+    failed: list[tuple[str, str]] = field(default_factory=list)  # name and reason of the others
+    resumed: int = 0  # how many an earlier run had measured
 
 
-def run(
-    plan: Plan,
-    journal: Journal,
-    *,
-    watch: Watcher | None = None,
-    explain: Callable[[Exception], str] | None = None,
-) -> Measured:
+def run(plan: Plan, journal: Journal, watch: Watcher, explain: Callable[[Exception], str]) -> Measured:
     """Measure every item that the journal does not hold yet.
 
     An item that cannot be read is noted and the others are still measured.
@@ -60,10 +51,8 @@ def run(
     Args:
         plan: what to do.
         journal: open.
-        watch: entered for each item with its place, their number and its name; gives what is called with the
-            frames done and, where it is known, the frames in all.
-        explain: one sentence for any error in one item, or raises it again to end everything. Without it only
-            errors meant for the user are noted, and any other ends the run.
+        watch: entered for each item; told the frames done and, where it is known, the frames in all.
+        explain: one sentence for any error in one item, or raises it again to end everything.
     """
     found = Measured()
     for place, item in enumerate(plan.items):
@@ -72,11 +61,11 @@ def run(
         if clip is not None:
             found.resumed += 1
         else:
-            with watch(place, len(plan.items), item.name) if watch else nullcontext() as on_progress:
+            with watch(place, len(plan.items), item.name) as on_progress:
                 try:
-                    clip, arrays = measure_item(plan, item, on_progress)
+                    clip, arrays = _measure_item(plan, item, on_progress)
                 except Exception as error:
-                    found.failed.append((item.name, (explain or _own_errors)(error)))
+                    found.failed.append((item.name, explain(error)))
                     continue
                 journal.write(key, clip, arrays)
         found.clips.append(clip)
@@ -84,23 +73,13 @@ def run(
     return found
 
 
-def _own_errors(error: Exception) -> str:
-    if not isinstance(error, SweettokError):
-        raise error
-    return str(error)
-
-
-def measure_item(
-    plan: Plan, item: Item, on_progress: OnProgress | None = None
+def _measure_item(
+    plan: Plan, item: Item, on_progress: OnProgress
 ) -> tuple[ClipResult, dict[str, np.ndarray]]:
     """Everything about one item. It depends on nothing but the plan and the item.
 
-    Returns:
-        The result, and the arrays, named ``METHOD.codes.LIST`` and ``METHOD.METRIC.ARRAY`` with the methods'
-        numbers, ``METRIC.source`` for all of them.
-
-    Raises:
-        SweettokError: the item cannot be read, or does not suit a method.
+    The arrays are named ``METHOD.codes.LIST`` and ``METHOD.METRIC.ARRAY`` with the methods' numbers, and
+    ``METRIC.source`` for all of them.
     """
     clip = Clip(item, plan.protocol)
     info = clip.info
@@ -111,8 +90,7 @@ def measure_item(
     def note() -> None:
         nonlocal done
         done += 1
-        if on_progress:
-            on_progress(done, total)
+        on_progress(done, total)
 
     results = [_measure(plan, clip, model, sources, None, note) for model in plan.models]
     frames = results[0].scores.frames
@@ -174,7 +152,9 @@ def _measure(
 
 
 def _curve(plan: Plan, clip: Clip, codec: CodecMethod) -> tuple[CurveResult, ...]:
-    metrics = list(_curve_metrics(plan.chosen.metrics))
+    quick = [metric for metric in plan.chosen.metrics if isinstance(metric, Psnr | Structure)]
+    named = [(type(metric), tuple(name for name in metric.names if name in _ON_CURVES)) for metric in quick]
+    metrics = [kind(names) for kind, names in named if names]
     scorers: dict[float, tuple[Scorer, list[int]]] = {}
     for frames, coded in codec.curve(clip):
         scorer, bits = scorers.setdefault(coded.crf, (Scorer(metrics, [], plan.protocol.window), []))
@@ -184,22 +164,6 @@ def _curve(plan: Plan, clip: Clip, codec: CodecMethod) -> tuple[CurveResult, ...
     return tuple(
         CurveResult(crf, sum(bits), scorer.finish().values) for crf, (scorer, bits) in scorers.items()
     )
-
-
-def _curve_metrics(metrics: list[Metric]) -> Iterator[Metric]:
-    for metric in metrics:
-        names = tuple(name for name in metric.names if name in _ON_CURVES)
-        if names and isinstance(metric, Psnr | Structure):
-            yield type(metric)(names)
-
-
-@dataclass
-class Shown:
-    """Frames of one item before and after, uint8 ``[t, h, w, 3]`` each, and how many are shown a second."""
-
-    source: np.ndarray
-    reconstruction: np.ndarray
-    rate: Fraction
 
 
 class Media:
@@ -213,16 +177,12 @@ class Media:
         self._items = {item.name: item for item in plan.items}
         self._clips = {clip.name: clip for clip in found.clips}
 
-    def show(self, item: str, method: str, frames: int | None = None) -> Shown:
-        """The first ``frames`` frames (all by default) of an item.
+    def show(self, item: str, method: str, frames: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """The first ``frames`` frames of an item (by default all) before and after, uint8 ``[t, h, w, 3]``.
 
-        Args:
-            item: its name in the record's ``clips``.
-            method: its name in the record.
-            frames: at most so many.
+        Item and method are named as in the record.
 
         Raises:
-            KeyError: there is no such item or method.
             SweettokError: the item can no longer be read.
         """
         found = self._clips[item]
@@ -232,4 +192,4 @@ class Media:
         with closing(one.reconstruct(clip, Cost(), share)) as pairs:
             taken = [(source, decoded) for source, decoded, _ in islice(pairs, frames)]
         source, decoded = (np.stack(side) for side in zip(*taken, strict=True))
-        return Shown(source, decoded, clip.info.rate)
+        return source, decoded

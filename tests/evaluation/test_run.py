@@ -140,8 +140,8 @@ def test_a_protocol_changes_what_the_model_is_given(shared: Path, tmp_path: Path
     assert tokenizer.batches == [(1, 17, 64, 64, 3)]
     (clip,) = record["clips"]
     assert (clip["start"], clip["frames"], clip["width"], clip["height"]) == (2, 17, 64, 64)
-    shown = Media(make_plan(shared / "b.mp4", protocol=rules), found).show("b.mp4", "blocks", frames=5)
-    assert shown.source.shape == shown.reconstruction.shape == (5, 64, 64, 3) and shown.rate == 25
+    media = Media(make_plan(shared / "b.mp4", protocol=rules), found)
+    assert {side.shape for side in media.show("b.mp4", "blocks", frames=5)} == {(5, 64, 64, 3)}
     assert record["protocol"]["fit"]["filter"] == "swscale bicubic"
 
 
@@ -198,8 +198,7 @@ def test_codecs_get_the_bits_of_the_model_and_are_compared_in_pairs(shared: Path
     rates = [point["bits_per_pixel"] for point in points]
     assert rates == sorted(rates, reverse=True)
     assert [p["psnr"] for p in points] == sorted((p["psnr"] for p in points), reverse=True)
-    shown = Media(plan, found).show("b.mp4", "x264")
-    values = Psnr(("psnr",)).measure(shown.source, shown.reconstruction)
+    values = Psnr(("psnr",)).measure(*Media(plan, found).show("b.mp4", "x264"))
     assert values["psnr"] == pytest.approx(scores["x264"]["psnr"], abs=1e-12)
     without, _ = measure(make_plan(shared / "b.mp4", codecs=["x264"], curves=False), tmp_path)
     assert without["curves"] == {}

@@ -18,7 +18,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.record import ClipFacts
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.text import plural, printable
-from sweettok_cli.evaluation.run import Media, Shown
+from sweettok_cli.evaluation.run import Media
 from sweettok_cli.inspect.side_by_side import difference
 from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.video.color import FromRgb, tag_options
@@ -43,28 +43,17 @@ class Film:
 
     Panels lie in two columns: the source at the top left, and below it a row for each method with its
     reconstruction at the left and the amplified difference at the right.
-
-    Attributes:
-        width: of a panel as shown, in pixels.
-        height: of a panel as shown.
-        column: pixels from one panel to the next one to the right.
-        row: pixels from one panel to the next one below.
-        rate: frames a second.
-        frames: how many.
-        kind: media type of ``data``.
-        data: an MP4 file, or a PNG for a single picture.
-        psnr: of every frame at full size, by method.
     """
 
-    width: int
+    width: int  # of a panel as shown, in pixels
     height: int
-    column: int
-    row: int
-    rate: Fraction
+    column: int  # pixels from one panel to the next one to the right
+    row: int  # pixels from one panel to the next one below
+    rate: Fraction  # frames a second
     frames: int
-    kind: str
-    data: bytes
-    psnr: dict[str, list[float]] = field(default_factory=dict)
+    kind: str  # media type of the data
+    data: bytes  # an MP4 file, or a PNG for a single picture
+    psnr: dict[str, list[float]]  # of every frame at full size, by method
 
     @property
     def base64(self) -> str:
@@ -74,15 +63,10 @@ class Film:
 
 @dataclass
 class Films:
-    """What there is to see.
+    """What there is to see."""
 
-    Attributes:
-        films: by the number of the clip, with why it was chosen.
-        notes: what is not shown, and why.
-    """
-
-    films: dict[int, tuple[str, Film]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    films: dict[int, tuple[str, Film]] = field(default_factory=dict)  # by clip, with why it was chosen
+    notes: list[str] = field(default_factory=list)  # what is not shown, and why
 
     @property
     def numbers(self) -> dict[int, int]:
@@ -121,8 +105,10 @@ def make_films(findings: Findings, media: Media | None) -> Films:
     room = MOST_BYTES
     for place, title in chosen(findings.ranked):
         clip = findings.record.clips[place]
+        frames = min(MOST_FRAMES, max(LEAST_FRAMES, _FRAME_BYTES // (3 * clip.width * clip.height)))
+        versions = ((name, media.show(clip.name, name, frames)) for name in names)
         try:
-            film = _film(clip, names, media)
+            film = make_film(versions, Fraction(clip.rate))
         except SweettokError as error:
             made.notes.append(f"{clip.name} is not shown: {error}")
             continue
@@ -144,12 +130,6 @@ def chosen(ranked: list[int]) -> list[tuple[int, str]]:
     return sorted(found.items(), key=lambda item: _ORDER.index(item[1]))
 
 
-def _film(clip: ClipFacts, names: list[str], media: Media) -> Film:
-    room = _FRAME_BYTES // (3 * clip.width * clip.height)
-    frames = min(MOST_FRAMES, max(LEAST_FRAMES, room))
-    return make_film(((name, media.show(clip.name, name, frames)) for name in names), Fraction(clip.rate))
-
-
 def _size_note(clip: ClipFacts, film: Film) -> str:
     note = f"{clip.width}\u00d7{clip.height}, {plural(clip.frames, 'frame')}"
     if film.frames < clip.frames:
@@ -159,18 +139,17 @@ def _size_note(clip: ClipFacts, film: Film) -> str:
     return f"{note}; difference amplified {_GAIN:g} times, grey where there is none"
 
 
-def make_film(versions: Iterable[tuple[str, Shown]], rate: Fraction) -> Film:
+def make_film(versions: Iterable[tuple[str, tuple[np.ndarray, np.ndarray]]], rate: Fraction) -> Film:
     """Draw and encode.
 
     Args:
-        versions: of each method its name and its frames. They are asked for one after the other, and only
-            what is shown of them is kept.
+        versions: of each method its name, and source and reconstruction, uint8 ``[t, h, w, 3]`` each. They
+            are asked for one after the other, and only what is shown of them is kept.
         rate: frames a second.
     """
     panels: list[np.ndarray] = []
     scores: dict[str, list[float]] = {}
-    for name, shown in versions:
-        source, decoded = shown.source, shown.reconstruction
+    for name, (source, decoded) in versions:
         if not panels:
             panels.append(_panel(source))
         scores[name] = [psnr(before, after) for before, after in zip(source, decoded, strict=True)]
@@ -190,14 +169,15 @@ def make_film(versions: Iterable[tuple[str, Shown]], rate: Fraction) -> Film:
         return sheet
 
     if frames == 1:
-        kind, data = "image/png", _png(draw(0))
+        stream = io.BytesIO()
+        Image.fromarray(draw(0)).save(stream, "PNG", optimize=True)
+        kind, data = "image/png", stream.getvalue()
     else:
         kind, data = "video/mp4", _mp4(map(draw, range(frames)), sheet.shape[1::-1], rate)
     return Film(width, height, column, row, rate, frames, kind, data, scores)
 
 
 def _panel(frames: Iterable[np.ndarray]) -> np.ndarray:
-    """Frames in the size of a panel."""
     return np.stack([_smaller(frame) for frame in frames])
 
 
@@ -208,12 +188,6 @@ def _smaller(frame: np.ndarray) -> np.ndarray:
         return frame
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS))
-
-
-def _png(picture: np.ndarray) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "PNG", optimize=True)
-    return stream.getvalue()
 
 
 def _mp4(pictures: Iterable[np.ndarray], size: tuple[int, ...], rate: Fraction) -> bytes:

@@ -42,21 +42,19 @@ def test_every_frame_of_every_panel_is_where_it_belongs() -> None:
         for method, error in enumerate((5, -10)):
             means = [panel.mean() for panel in panels(film, sheet, method)]
             assert means == pytest.approx([grey, grey + error, 128 + 4 * error], abs=2)
-    pair = media.show("a", "blocks")
-    assert film.psnr["blocks"] == [
-        psnr(before, after) for before, after in zip(pair.source, pair.reconstruction, strict=True)
-    ]
+    pairs = zip(*media.show("a", "blocks"), strict=True)
+    assert film.psnr["blocks"] == [psnr(before, after) for before, after in pairs]
 
 
 def test_a_picture_is_exact_and_a_large_one_smaller() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1, 48, 32, 3), dtype=np.uint8)
-    film = make_film([("a", Pair(noise, noise))], Fraction(1))
+    film = make_film([("a", (noise, noise))], Fraction(1))
     assert film.kind == "image/png"
     sheet = np.asarray(Image.open(io.BytesIO(film.data)))
     before, after, difference = panels(film, sheet, 0)
     assert (before == noise[0]).all() and (after == noise[0]).all() and (difference == 128).all()
     large = np.zeros((2, 720, 1280, 3), np.uint8)
-    film = make_film([("a", Pair(large, large))], Fraction(25))
+    film = make_film([("a", (large, large))], Fraction(25))
     assert (film.width, film.height, film.psnr["a"]) == (640, 360, [100.0, 100.0])
 
 
