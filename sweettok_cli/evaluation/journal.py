@@ -34,10 +34,11 @@ def open_journal(
     Raises:
         SweettokError: ``folder`` cannot be written, or another run is writing there.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     with ExitStack() as stack:
         try:
-            journal = stack.enter_context(Journal(folder or cache / "sweettok" / "eval", fingerprint, fresh))
+            cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+            place = folder or Path(cache).expanduser() / "sweettok" / "eval"
+            journal = stack.enter_context(Journal(place, fingerprint, fresh))
         except SweettokError as error:
             if folder is not None:
                 raise

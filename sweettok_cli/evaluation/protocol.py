@@ -46,6 +46,14 @@ class SpatialFit:
         """Width and height of the result."""
         return (width, height) if self.kind == "none" else (self.side, self.side)
 
+    @property
+    def words(self) -> str:
+        """What becomes of it, in a few words."""
+        if self.kind == "none":
+            return "their own"
+        how = "squashed to" if self.kind == "squash" else "shorter side resized, middle cut out:"
+        return f"{how} {self.side}\u00d7{self.side}, {self.filter}"
+
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
         """uint8 RGB ``[h, w, 3]`` -> uint8 RGB of :meth:`size`."""
         if self.kind == "none":

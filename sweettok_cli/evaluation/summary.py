@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import fields
 from datetime import UTC, datetime
 from itertools import combinations
@@ -11,7 +12,6 @@ from sweettok_cli.data.datasets import DATA_SETS
 from sweettok_cli.evaluation.figures import BITS_PER_PIXEL, average_weights, definitions, method_facts
 from sweettok_cli.evaluation.journal import Journal
 from sweettok_cli.evaluation.plan import Plan
-from sweettok_cli.evaluation.protocol import Protocol
 from sweettok_cli.evaluation.published import published_for
 from sweettok_cli.evaluation.record import (
     ClipFacts,
@@ -24,21 +24,14 @@ from sweettok_cli.evaluation.record import (
     ProtocolFacts,
     Record,
 )
-from sweettok_cli.evaluation.results import ClipResult, CurveResult, MethodResult
+from sweettok_cli.evaluation.results import ClipResult, MethodResult
 from sweettok_cli.evaluation.run import Measured
 from sweettok_cli.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
 from sweettok_cli.runtime import __version__, environment
 
 
 def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> Record:
-    """Everything about a run.
-
-    Args:
-        plan: what was done.
-        found: what came of it.
-        journal: still open; it holds the arrays.
-        command: what was typed.
-    """
+    """Everything about a run; the journal, which holds the arrays, is still open."""
     clips = found.clips
     return Record(
         sweettok=__version__,
@@ -46,7 +39,7 @@ def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> 
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         machine=environment(),
         protocol=ProtocolFacts(
-            **{field.name: getattr(plan.protocol, field.name) for field in fields(Protocol)},
+            **vars(plan.protocol),
             published_on=plan.protocol.data,
             interval=f"{CONFIDENCE:.0%} percentile bootstrap over clips, {RESAMPLES} resamples, seed 0",
             differs_from_paper=tuple(_differences(plan)),
@@ -112,36 +105,24 @@ def _scores(clip: ClipResult, result: MethodResult) -> ClipScores:
     )
 
 
-def _curve(plan: Plan, clips: list[ClipResult], codec: str) -> list[CurvePoint]:
+def _curve(plan: Plan, clips: list[ClipResult], codec: str) -> Iterator[CurvePoint]:
     """Means over the set at each setting."""
-    if not clips:
-        return []
     pixels = sum(clip.pixels for clip in clips)
-    moving = [clip for clip in clips if not clip.image]
-    seconds = math.fsum(clip.seconds for clip in moving)
+    seconds = math.fsum(clip.seconds for clip in clips if not clip.image)
     weights = average_weights(plan, clips) or [1.0] * len(clips)
 
     def mean(values: list[float]) -> float:
         return math.fsum(v * w for v, w in zip(values, weights, strict=True)) / math.fsum(weights)
 
-    points = []
-    for place, first in enumerate(clips[0].curves[codec]):
-
-        def at(clip: ClipResult, place: int = place) -> CurveResult:
-            return clip.curves[codec][place]
-
-        names = [name for name in first.values if all(name in at(clip).values for clip in clips)]
-        points.append(
-            CurvePoint(
-                setting=first.setting,
-                bits_per_pixel=math.fsum(at(clip).bits for clip in clips) / pixels,
-                kbit_per_second=(
-                    math.fsum(at(clip).bits for clip in moving) / 1000 / seconds if moving else None
-                ),
-                values={name: mean([at(clip).values[name] for clip in clips]) for name in names},
-            )
+    for points in zip(*(clip.curves[codec] for clip in clips), strict=True):
+        moving = [point.bits for clip, point in zip(clips, points, strict=True) if not clip.image]
+        names = [name for name in points[0].values if all(name in point.values for point in points)]
+        yield CurvePoint(
+            setting=points[0].setting,
+            bits_per_pixel=math.fsum(point.bits for point in points) / pixels,
+            kbit_per_second=math.fsum(moving) / 1000 / seconds if moving else None,
+            values={name: mean([point.values[name] for point in points]) for name in names},
         )
-    return points
 
 
 def _comparisons(plan: Plan, clips: list[ClipResult]) -> list[Comparison]:
@@ -152,19 +133,9 @@ def _comparisons(plan: Plan, clips: list[ClipResult]) -> list[Comparison]:
 
     def add(a: str, b: str, metric: str, of: list[tuple[float, float]], weights: list[float] | None) -> None:
         first, second = zip(*of, strict=True)
-        interval = difference_interval(first, second, weights)
-        found.append(
-            Comparison(
-                a=a,
-                b=b,
-                metric=metric,
-                difference=interval.value,
-                low=interval.low,
-                high=interval.high,
-                clips=interval.clips,
-                better=known[metric].better,
-            )
-        )
+        mean = difference_interval(first, second, weights)
+        better = known[metric].better
+        found.append(Comparison(a, b, metric, mean.value, mean.low, mean.high, mean.clips, better))
 
     for a, b in [*combinations(models, 2), *((m, codec.name) for m in models for codec in plan.codecs)]:
         pairs = [(clip, clip.methods[a], clip.methods[b]) for clip in clips]

@@ -89,12 +89,6 @@ def write_markdown(path: Path, record: Record, force: bool = False) -> None:
     Raises:
         SweettokError: the file exists without ``force``, or cannot be written.
     """
-    with atomic_output(path, force) as part:
-        part.write_text(markdown(record), encoding="utf-8")
-
-
-def markdown(record: Record) -> str:
-    """See :func:`write_markdown`."""
     methods, data, protocol = record.methods, record.data, record.protocol
     first = {  # of each figure, from the first method that has it
         name: next(each.summary[name] for each in methods if name in each.summary)
@@ -122,7 +116,8 @@ def markdown(record: Record) -> str:
         lines += [f"- {warning}" for warning in each.warnings]
     lines += [f"- Differs from the paper: {each}" for each in protocol.differs_from_paper]
     lines += [f"- {note}" for note in data.notes]
-    return "\n".join(lines) + "\n"
+    with atomic_output(path, force) as part:
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _line(cells: list[str]) -> str:

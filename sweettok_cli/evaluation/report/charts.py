@@ -18,20 +18,12 @@ _MOST_DOTS = 1200  # more are a grey wall, so every so many is drawn
 
 @dataclass(frozen=True)
 class Axis:
-    """Maps ``low`` to the place ``start`` and ``high`` to ``end``, evenly or by ratio.
+    """Maps ``low`` to the place ``start`` and ``high`` to ``end``, evenly or (``log``) by ratio."""
 
-    Attributes:
-        low: value, above 0 on a logarithmic axis.
-        high: value above ``low``.
-        start: place in the chart's units.
-        end: place; below ``start`` for an axis that points up.
-        log: by ratio.
-    """
-
-    low: float
+    low: float  # above 0 on a logarithmic axis
     high: float
-    start: float
-    end: float
+    start: float  # in the chart's units
+    end: float  # below start for an axis that points up
     log: bool = False
 
     @classmethod
@@ -107,20 +99,12 @@ class Label(NamedTuple):
 
 @dataclass(frozen=True)
 class RatePlot:
-    """Quality against bits.
-
-    Attributes:
-        metric: its name.
-        chart: the logarithm of bits per pixel across, the metric up.
-        lines: of each method bits per pixel and values at a codec's own settings, fewest bits first.
-        means: of each method its own bits per pixel; its summary holds the value.
-        labels: names of the methods.
-    """
+    """Quality against bits: the logarithm of bits per pixel across, the metric up."""
 
     metric: str
     chart: Chart
-    lines: dict[str, list[tuple[float, float]]]
-    means: dict[str, float]
+    lines: dict[str, list[tuple[float, float]]]  # by codec, bits and value at its settings, fewest bits first
+    means: dict[str, float]  # of each method its own bits per pixel; its summary holds the value
     labels: list[Label]
 
 
@@ -168,17 +152,11 @@ def _spread(labels: list[Label], top: float) -> list[Label]:
 
 @dataclass(frozen=True)
 class StripPlot:
-    """Every clip as a dot, a row a method: how good, how even, and which clips fall out.
-
-    Attributes:
-        metric: the leading one.
-        across: in per cent of the page's width, so that text keeps its size.
-        rows: methods with numbers of clips and their values.
-    """
+    """Every clip as a dot, a row a method: how good, how even, and which clips fall out."""
 
     metric: str
-    across: Axis
-    rows: list[tuple[MethodFacts, list[tuple[int, float]]]]
+    across: Axis  # in per cent of the page's width, so that text keeps its size
+    rows: list[tuple[MethodFacts, list[tuple[int, float]]]]  # numbers of clips and their values
 
 
 def strip_plot(findings: Findings) -> StripPlot | None:

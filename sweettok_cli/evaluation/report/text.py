@@ -40,19 +40,11 @@ _ROUNDING = {"nearest": "to the nearest value", "down": "cut off"}
 
 @dataclass(frozen=True)
 class FigureText:
-    """A measured value with its interval, as text.
-
-    Attributes:
-        value: None where nothing was measured.
-        digits: after the point.
-        unit: written behind the value; may be empty.
-        low: lower end of the interval, None without one.
-        high: upper end.
-    """
+    """A measured value (or None) with its interval (or None), as text."""
 
     value: float | None
-    digits: int
-    unit: str = ""
+    digits: int  # after the point
+    unit: str = ""  # written behind the value
     low: float | None = None
     high: float | None = None
 
@@ -136,19 +128,10 @@ def in_words(choice: Any, key: str = "") -> str:
         return _NONE.get(key, "none")
     if key == "rounding":
         return _ROUNDING.get(choice, choice)
-    if isinstance(choice, FrechetRule):
+    if isinstance(choice, FrechetRule | SpatialFit):
         return choice.words
-    if isinstance(choice, SpatialFit):
-        return _fit(choice)
     if isinstance(choice, Mapping):
         return ", ".join(f"{name} {in_words(value)}" for name, value in choice.items())
     if isinstance(choice, list | tuple):
         return ", ".join(map(str, choice))
     return str(choice)
-
-
-def _fit(fit: SpatialFit) -> str:
-    if fit.kind == "none":
-        return "their own"
-    how = "squashed to" if fit.kind == "squash" else "shorter side resized, middle cut out:"
-    return f"{how} {fit.side}\u00d7{fit.side}, {fit.filter}"
