@@ -196,7 +196,7 @@ def evaluate(
         if markdown:
             write_markdown(markdown, record, force)
         if report:
-            from sweettok_cli.evaluation.report import write_report
+            from sweettok_cli.evaluation.report.page import write_report
 
             write_report(record, Media(plan, measured), report, force)
         if journal is None and not measured.failed:

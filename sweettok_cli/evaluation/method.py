@@ -95,10 +95,8 @@ class Method(Protocol):
     def reconstruct(self, clip: Clip, cost: Cost, bits_per_frame: float | None = None) -> Pairs:
         """The frames of a clip beside what becomes of them.
 
-        Args:
-            clip: to give back.
-            cost: filled in by the time the last frame has come.
-            bits_per_frame: what a codec may spend; models spend what they spend.
+        ``cost`` is filled in by the time the last frame has come. ``bits_per_frame`` is what a codec may
+        spend; models spend what they spend.
 
         Raises:
             SweettokError: the clip cannot be read, or does not suit the method.

@@ -75,23 +75,8 @@ def make_plan(
 ) -> Plan:
     """Find the data and the protocol, then load the models and the networks of the metrics.
 
-    Args:
-        target: a folder, a file, or the name of a data set.
-        models: names or folders, at least one.
-        data: the folder of a data set.
-        split: part of a data set; by default the protocol's.
-        protocol: name of a preset.
-        metrics: names; by default the protocol's.
-        codecs: names.
-        curves: see :class:`Plan`.
-        limit: at most so many items.
-        features: a folder with the weights of feature networks, looked into first.
-        overlap: frames that each clip repeats of the one before.
-        sample: seed of drawn latents.
-        batch_clips: clips that go through a model at once.
-        device: as ``--device`` takes it.
-        dtype: as ``--dtype`` takes it.
-        announce: told before weights are fetched.
+    Arguments are those of ``sweettok eval``, by default the protocol's; ``models`` are names or folders, at
+    least one, and ``announce`` is told before weights are fetched.
 
     Raises:
         SweettokError: one of the names is unknown, or something is not there.

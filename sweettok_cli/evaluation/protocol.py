@@ -29,18 +29,15 @@ _SWSCALE = 0x4 | 0x40000 | 0x2000 | 0x4000
 
 @dataclass(frozen=True)
 class SpatialFit:
-    """What becomes of a frame's size.
+    """What becomes of a frame's size."""
 
-    Attributes:
-        kind: ``none`` leaves it; ``squash`` makes a square whatever the shape was; ``crop`` brings the
-            shorter side to ``side`` and cuts the square out of the middle.
-        side: of the square, in pixels.
-        filter: the library and the filter that resize 8-bit RGB.
-    """
-
-    kind: Literal["none", "squash", "crop"] = "none"
-    side: int = 0
-    filter: Filter | None = None
+    kind: Annotated[
+        Literal["none", "squash", "crop"],
+        "``none`` leaves it; ``squash`` makes a square whatever the shape was; ``crop`` brings the shorter "
+        "side to ``side`` and cuts the square out of the middle.",
+    ] = "none"
+    side: Annotated[int, "of the square, in pixels."] = 0
+    filter: Annotated[Filter | None, "the library and the filter that resize 8-bit RGB."] = None
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Width and height of the result."""
@@ -85,53 +82,49 @@ class SpatialFit:
 
 @dataclass(frozen=True)
 class Protocol(JsonObject):
-    """Every choice that moves a figure. The record of a run holds all of them.
+    """Every choice that moves a figure. The record of a run holds all of them."""
 
-    Attributes:
-        name: of the preset.
-        source: whose protocol it is, and the files it was read from.
-        data: what it was published on.
-        data_sets: the same as names of data sets here.
-        choice: which frames of a video: ``all``, the ``first``, those in the ``centre`` (from number
-            ``total // 2 - frames // 2`` on), or a ``random`` run of consecutive ones, drawn for each
-            video from ``seed`` and the video's name.
-        frames: how many, where not all; a shorter video gives all it has.
-        fps: frames a second that are aimed at by leaving frames out: of every ``round(rate / fps)`` one is
-            taken. None for the video's own rate.
-        fit: what becomes of a video frame's size.
-        picture_fit: the same for still pictures.
-        rounding: of the network's output to 8 bits: to the ``nearest`` value or ``down`` (truncated).
-        window: frames that metrics are given at once, and that a vector of a video feature network stands
-            for. Longer videos are measured window by window.
-        average: whether a figure is the mean of all ``frames`` or of all ``clips``.
-        metrics: measured on videos unless others are asked for.
-        picture_metrics: measured on still pictures.
-        frechet: how distances between features are computed.
-        splits: the part of a data set that is measured, where it is not the usual one.
-        clips: at most so many items, drawn with ``seed``; None for all.
-        seed: of everything drawn.
-        differs: what of the paper is not reproduced.
-    """
-
-    name: str
-    source: str = ""
-    data: str = ""
-    data_sets: tuple[str, ...] = ()
-    choice: Literal["all", "first", "centre", "random"] = "all"
-    frames: int | None = None
-    fps: float | None = None
-    fit: SpatialFit = field(default_factory=SpatialFit)
-    picture_fit: SpatialFit = field(default_factory=SpatialFit)
-    rounding: Literal["nearest", "down"] = "nearest"
-    window: int = 17
-    average: Literal["frames", "clips"] = "frames"
-    metrics: Annotated[tuple[str, ...], Mark.APART] = QUICK
-    picture_metrics: Annotated[tuple[str, ...], Mark.APART] = QUICK
-    frechet: FrechetRule = field(default_factory=FrechetRule)
-    splits: Mapping[str, str] = field(default_factory=dict)
-    clips: int | None = None
-    seed: int = 0
-    differs: Annotated[tuple[str, ...], Mark.APART] = ()
+    name: Annotated[str, "of the preset."]
+    source: Annotated[str, "whose protocol it is, and the files it was read from."] = ""
+    data: Annotated[str, "what it was published on."] = ""
+    data_sets: Annotated[tuple[str, ...], "the same as names of data sets here."] = ()
+    choice: Annotated[
+        Literal["all", "first", "centre", "random"],
+        "which frames of a video: ``all``, the ``first``, those in the ``centre`` (from number ``total // "
+        "2 - frames // 2`` on), or a ``random`` run of consecutive ones, drawn for each video from "
+        "``seed`` and the video's name.",
+    ] = "all"
+    frames: Annotated[int | None, "how many, where not all; a shorter video gives all it has."] = None
+    fps: Annotated[
+        float | None,
+        "frames a second that are aimed at by leaving frames out: of every ``round(rate / fps)`` one is "
+        "taken. None for the video's own rate.",
+    ] = None
+    fit: Annotated[SpatialFit, "what becomes of a video frame's size."] = SpatialFit()
+    picture_fit: Annotated[SpatialFit, "the same for still pictures."] = SpatialFit()
+    rounding: Annotated[
+        Literal["nearest", "down"],
+        "of the network's output to 8 bits: to the ``nearest`` value or ``down`` (truncated).",
+    ] = "nearest"
+    window: Annotated[
+        int,
+        "frames that metrics are given at once, and that a vector of a video feature network stands for. "
+        "Longer videos are measured window by window.",
+    ] = 17
+    average: Annotated[
+        Literal["frames", "clips"], "whether a figure is the mean of all ``frames`` or of all ``clips``."
+    ] = "frames"
+    metrics: Annotated[tuple[str, ...], Mark.APART, "measured on videos unless others are asked for."] = QUICK
+    picture_metrics: Annotated[tuple[str, ...], Mark.APART, "measured on still pictures."] = QUICK
+    frechet: Annotated[FrechetRule, "how distances between features are computed."] = field(
+        default_factory=FrechetRule
+    )
+    splits: Annotated[
+        Mapping[str, str], "the part of a data set that is measured, where it is not the usual one."
+    ] = field(default_factory=dict)
+    clips: Annotated[int | None, "at most so many items, drawn with ``seed``; None for all."] = None
+    seed: Annotated[int, "of everything drawn."] = 0
+    differs: Annotated[tuple[str, ...], Mark.APART, "what of the paper is not reproduced."] = ()
 
     def __post_init__(self) -> None:
         if (self.frames is None) != (self.choice == "all") or self.window < 1:

@@ -84,35 +84,25 @@ class ClipResult(ClipInfo):
 
 
 SourceFeatures = dict[tuple[str, int], np.ndarray]
-"""Of the windows of one item, by set metric and window: the same for every method."""
+"""Of the windows of one item, by set metric and frames up to the end of the window."""
 
 
+@dataclass
 class Scorer:
     """All scores of one method on one clip: windows of frames are measured and forgotten, memory stays flat.
 
     A score of the item is the mean of its windows' weighted by their frames, which is the mean over all
     frames; ``psnr_clip`` is taken from the error of all windows together.
-
-    Args:
-        metrics: of clips.
-        set_metrics: of the whole set; ``psnr_global`` comes from the sums of squared errors.
-        window: frames.
-        sources: filled with the features of the source, and read by the scorers of other methods.
     """
 
-    def __init__(
-        self,
-        metrics: Sequence[Metric],
-        set_metrics: Sequence[SetMetric],
-        window: int,
-        sources: SourceFeatures | None = None,
-    ) -> None:
-        self._metrics = metrics
-        self._set_metrics = [metric for metric in set_metrics if not isinstance(metric, GlobalPsnr)]
-        self._size = window
-        self._sources: SourceFeatures = {} if sources is None else sources
+    metrics: Sequence[Metric]  # of clips
+    set_metrics: Sequence[SetMetric]  # of the whole set; psnr_global comes from the sums of squared errors
+    size: int  # frames of a window
+    sources: SourceFeatures = field(default_factory=dict)  # shared by the scorers of all methods
+
+    def __post_init__(self) -> None:
+        self._set_metrics = [metric for metric in self.set_metrics if not isinstance(metric, GlobalPsnr)]
         self._window: list[tuple[np.ndarray, np.ndarray]] = []
-        self._windows = 0
         self._sums: dict[str, list[float]] = {}  # weighted sum and frames, by name
         self._features: dict[str, dict[str, list[np.ndarray]]] = {}
         self._error: np.ndarray | None = None
@@ -127,7 +117,7 @@ class Scorer:
             self._scores.flicker.add(change, begins_clip)
         self._scores.frames += 1
         self._window.append((source, reconstruction))
-        if len(self._window) == self._size:
+        if len(self._window) == self.size:
             self._measure()
 
     def finish(self) -> Scores:
@@ -154,7 +144,7 @@ class Scorer:
         squares = self._squares.add(source, reconstruction)["sums"]
         self._scores.square_error += int(squares[0])
         self._scores.numbers += int(squares[1])
-        for metric in self._metrics:
+        for metric in self.metrics:
             self._not_measured |= metric.unsuited(source.shape)
             for name, value in metric.measure(source, reconstruction).items():
                 sums = self._sums.setdefault(name, [0.0, 0])
@@ -168,14 +158,13 @@ class Scorer:
             kept = self._features.setdefault(set_metric.name, {})
             for name, array in self._of_window(set_metric, source, reconstruction).items():
                 kept.setdefault(name, []).append(array)
-        self._windows += 1
 
     def _of_window(
         self, metric: SetMetric, source: np.ndarray, reconstruction: np.ndarray
     ) -> dict[str, np.ndarray]:
         if not isinstance(metric, FeatureDistance):
             return metric.add(source, reconstruction)
-        place = metric.name, self._windows
-        if place not in self._sources:
-            self._sources[place] = metric.features(source)
-        return {SOURCE: self._sources[place], RECONSTRUCTION: metric.features(reconstruction)}
+        place = metric.name, self._scores.frames
+        if place not in self.sources:
+            self.sources[place] = metric.features(source)
+        return {SOURCE: self.sources[place], RECONSTRUCTION: metric.features(reconstruction)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -55,9 +56,11 @@ class Axis:
         """The values of :meth:`ticks`."""
         if self.log:
             return self._log_values(most)
-        for step in self._steps((self.high - self.low) / most):
+        least = (self.high - self.low) / most
+        powers = itertools.count(math.floor(math.log10(least)))
+        for step in (factor * 10.0**power for power in powers for factor in (1, 2, 5)):
             first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-            if last - first + 1 <= most:
+            if step >= least and last - first + 1 <= most:
                 return [number * step for number in range(first, last + 1)]
         raise AssertionError("steps have no end")
 
@@ -69,13 +72,6 @@ class Axis:
             if len(found) <= most:
                 return found
         return found[:: -(-len(found) // most)]
-
-    @staticmethod
-    def _steps(least: float) -> Iterable[float]:
-        power = math.floor(math.log10(least))
-        while True:
-            yield from (f * 10.0**power for f in (1, 2, 5) if f * 10.0**power >= least)
-            power += 1
 
 
 @dataclass(frozen=True)

@@ -20,31 +20,19 @@ _SAME_BITS = 0.02
 
 
 class Findings:
-    """A record, asked questions.
-
-    Attributes:
-        record: as made.
-        methods: models and codecs that were measured, in order; their place is their colour.
-        names: of the methods.
-        first: the model that the page is about.
-        places: numbers of the clips in the record.
-    """
+    """A record, asked questions."""
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.methods = record.methods
+        self.methods = record.methods  # models, then codecs; their place is their colour
         self.names = [each.name for each in self.methods]
-        self.first = next((each for each in self.methods if each.kind == "model"), self.methods[0])
-        self.places = range(len(record.clips))
+        self.first = self.methods[0]  # the model that the page is about
+        self.places = range(len(record.clips))  # numbers of the clips in the record
 
     @property
     def models(self) -> list[MethodFacts]:
         """The methods that are models."""
         return [each for each in self.methods if each.kind == "model"]
-
-    def named(self, name: str) -> MethodFacts:
-        """The method of this name."""
-        return self.methods[self.names.index(name)]
 
     @cached_property
     def metrics(self) -> list[str]:
@@ -137,10 +125,11 @@ class Findings:
     @property
     def against(self) -> list[tuple[MethodFacts, FigureText]]:
         """Codecs, and the paired difference of the first model's leading figure and theirs."""
+        codecs = {each.name: each for each in self.methods if each.kind == "codec"}
         return [
-            (self.named(each.b), self.figure(each.metric, each.difference, each.low, each.high))
+            (codecs[each.b], self.figure(each.metric, each.difference, each.low, each.high))
             for each in self.record.comparisons
-            if (each.a, each.metric) == (self.first.name, self.lead) and self.named(each.b).kind == "codec"
+            if (each.a, each.metric) == (self.first.name, self.lead) and each.b in codecs
         ]
 
     def word(self, difference: FigureText) -> str:

@@ -37,7 +37,7 @@ def record(measured: tuple[Any, Record, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def page(measured: tuple[Any, Record, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the run."""
-    from sweettok_cli.evaluation.report import write_report
+    from sweettok_cli.evaluation.report.page import write_report
 
     path = tmp_path_factory.mktemp("page") / "report.html"
     write_report(measured[1], Numbered(), path)

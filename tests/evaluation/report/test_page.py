@@ -12,7 +12,8 @@ from numbered import Numbered
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.record import Record
-from sweettok_cli.evaluation.report import make_page, tables, write_report
+from sweettok_cli.evaluation.report import page as page_module
+from sweettok_cli.evaluation.report.page import make_page, write_report
 from sweettok_cli.evaluation.run import Media
 
 HOSTILE = "</title></script><script>alert(1)</script>{{ 7 * 7 }}{% raise %}&lt;\"'><b \x00\udce9"
@@ -189,7 +190,7 @@ def test_the_run_gives_the_frames_again(measured: tuple[Any, Record, Any], tmp_p
 
 
 def test_a_large_set_is_cut_and_says_so(record: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "MOST_ROWS", 3)
+    monkeypatch.setattr(page_module, "MOST_ROWS", 3)
     read = Read(make_page(Record.from_json(record), None))
     assert "The worst 2 and the best of 4 clips" in read.text
     order = sorted(range(4), key=lambda place: record["clips"][place]["scores"]["blocks"]["psnr"])
