@@ -87,7 +87,7 @@ def method_facts(plan: Plan, found: Measured, journal: Journal, method: Method) 
     settings = method.describe()
     summary = _Summary(plan, found, journal, method)
     summary.add_all()
-    results = [clip.methods[method.name] for clip in found.clips]
+    costs = [clip.methods[method.name].cost for clip in found.clips]
     return MethodFacts(
         name=method.name,
         kind=method.kind,
@@ -98,17 +98,14 @@ def method_facts(plan: Plan, found: Measured, journal: Journal, method: Method) 
         not_measured={**plan.chosen.not_measured, **summary.missing},
         warnings=tuple(summary.warnings),
         cost=SetCost(
-            clips=sum(result.cost.clips for result in results),
-            tokens=sum(result.cost.tokens for result in results),
-            indices=sum(result.cost.indices for result in results),
-            bits=math.fsum(result.cost.bits for result in results),
+            clips=sum(cost.clips for cost in costs),
+            tokens=sum(cost.tokens for cost in costs),
+            indices=sum(cost.indices for cost in costs),
+            bits=math.fsum(cost.bits for cost in costs),
             clip_256=clip_cost(method.spec) if isinstance(method, ModelMethod) else None,
         ),
         codebooks=_codebooks(plan, found, journal, method) if isinstance(method, ModelMethod) else {},
-        seconds=Seconds(
-            encode=math.fsum(result.cost.encode for result in results),
-            decode=math.fsum(result.cost.decode for result in results),
-        ),
+        seconds=Seconds(math.fsum(cost.encode for cost in costs), math.fsum(cost.decode for cost in costs)),
     )
 
 

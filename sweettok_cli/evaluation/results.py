@@ -106,7 +106,6 @@ class Scorer:
         self._sums: dict[str, list[float]] = {}  # weighted sum and frames, by name
         self._features: dict[str, dict[str, list[np.ndarray]]] = {}
         self._error: np.ndarray | None = None
-        self._squares = GlobalPsnr()
         self._not_measured: dict[str, str] = {}
         self._scores = Scores()
 
@@ -141,9 +140,9 @@ class Scorer:
     def _measure(self) -> None:
         source, reconstruction = (np.stack(frames) for frames in zip(*self._window, strict=True))
         self._window = []
-        squares = self._squares.add(source, reconstruction)["sums"]
-        self._scores.square_error += int(squares[0])
-        self._scores.numbers += int(squares[1])
+        squares, numbers = GlobalPsnr().add(source, reconstruction)["sums"]
+        self._scores.square_error += int(squares)
+        self._scores.numbers += int(numbers)
         for metric in self.metrics:
             self._not_measured |= metric.unsuited(source.shape)
             for name, value in metric.measure(source, reconstruction).items():

@@ -61,26 +61,22 @@ def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> 
     )
 
 
-def _differences(plan: Plan) -> list[str]:
-    protocol = plan.protocol
-    differences = list(protocol.differs)
-    if protocol.name == "default":
-        return differences
-    name, split = plan.data.name, plan.data.split
-    if not plan.data.known or name not in protocol.data_sets:
-        differences.insert(0, f"The data are {name}; the paper reports on {protocol.data}.")
-    elif split != protocol.splits.get(name, DATA_SETS[name][0].splits[0]):
-        differences.insert(0, f"The split is {split}; the paper reports on {protocol.data}.")
-    if len(plan.items) < len(plan.data.items) and protocol.clips is None:
-        differences.insert(0, f"Only {len(plan.items)} of {len(plan.data.items)} items were measured.")
-    return differences
+def _differences(plan: Plan) -> Iterator[str]:
+    protocol, data = plan.protocol, plan.data
+    if protocol.name != "default":
+        if len(plan.items) < len(data.items) and protocol.clips is None:
+            yield f"Only {len(plan.items)} of {len(data.items)} items were measured."
+        if not data.known or data.name not in protocol.data_sets:
+            yield f"The data are {data.name}; the paper reports on {protocol.data}."
+        elif data.split != protocol.splits.get(data.name, DATA_SETS[data.name][0].splits[0]):
+            yield f"The split is {data.split}; the paper reports on {protocol.data}."
+    yield from protocol.differs
 
 
-def _notes(plan: Plan) -> list[str]:
-    notes = list(plan.data.notes)
+def _notes(plan: Plan) -> Iterator[str]:
+    yield from plan.data.notes
     if len(plan.items) < len(plan.data.items):
-        notes.append(f"{len(plan.items)} of {len(plan.data.items)} items were asked for.")
-    return notes
+        yield f"{len(plan.items)} of {len(plan.data.items)} items were asked for."
 
 
 def _clip(clip: ClipResult) -> ClipFacts:

@@ -27,10 +27,6 @@ class Scale:
     octave: float  # the difference that halves the bits, roughly
     start: float  # where every search begins, whatever was encoded before: results do not depend on order
 
-    def __post_init__(self) -> None:
-        if not self.low < self.start < self.high or min(self.step, self.octave) <= 0:
-            raise ValueError(f"no scale: {self}")
-
     @property
     def last(self) -> int:
         """The number of the highest setting; the lowest has 0."""
@@ -61,10 +57,7 @@ def find_setting(bits_at: Callable[[float], int], target: float, scale: Scale) -
     search stops at the first setting within :data:`TOLERANCE`. Where the encoder moves in coarser steps than
     that, the result is the most bits not above.
 
-    Args:
-        bits_at: encodes at a setting; called three to five times as a rule, at most sixteen.
-        target: bits.
-        scale: of the encoder.
+    ``bits_at`` encodes at a setting; it is called three to five times as a rule, at most sixteen.
 
     Raises:
         ValueError: a target that is not positive.

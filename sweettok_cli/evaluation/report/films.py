@@ -1,5 +1,4 @@
-"""Which clips the page shows moving, each before and after as one video: all panels of a frame are one
-picture and stay in step."""
+"""The clips that the page shows moving, before and after in one video: all panels stay in step."""
 
 from __future__ import annotations
 
@@ -28,7 +27,6 @@ MOST_BYTES = 10 << 20
 """Of all films together, before base64 makes them a third larger; the worst clip is shown in any case."""
 _FRAME_BYTES = 64 << 20  # of one clip at full size, where that is more than the least frames
 _MOST_METHODS = 4
-_ORDER = ("worst", "second worst", "median", "best")
 _SIZES = ("width", "height", "column", "row", "frames", "kind")  # of a film, as the page's program needs them
 _GAIN = 4.0
 _LARGEST_SIDE = 640  # of a panel; larger frames are shown smaller
@@ -89,12 +87,7 @@ class Films:
 
 
 def make_films(findings: Findings, media: Media | None) -> Films:
-    """The worst, the median and the best clip, as all methods give them back.
-
-    Args:
-        findings: of the record.
-        media: None where frames are not to be had.
-    """
+    """The worst, the median and the best clip as all methods give them back; none without ``media``."""
     made = Films()
     if media is None:
         made.notes.append("The frames were not at hand when this page was written.")
@@ -127,7 +120,7 @@ def chosen(ranked: list[int]) -> list[tuple[int, str]]:
     for title, place in (("worst", 0), ("median", len(ranked) // 2), ("best", last), ("second worst", 1)):
         if 0 <= place <= last:
             found.setdefault(ranked[place], title)
-    return sorted(found.items(), key=lambda item: _ORDER.index(item[1]))
+    return sorted(found.items(), key=lambda item: ranked.index(item[0]))
 
 
 def _size_note(clip: ClipFacts, film: Film) -> str:

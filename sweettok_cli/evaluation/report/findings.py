@@ -6,7 +6,7 @@ from functools import cached_property
 
 from sweettok_cli.evaluation.record import Figure, MethodFacts, Record
 from sweettok_cli.evaluation.report.text import FigureText
-from sweettok_cli.evaluation.tables import COSTS, STEADINESS, TITLES, digits_of, short_title
+from sweettok_cli.evaluation.tables import COSTS, STEADINESS, TITLES, digits_of
 
 _LEADING = ("psnr", "psnr_clip", "psnr_vidtok", "ssim", "ssim_vidtok", "ms_ssim", "lpips_vgg", "lpips_alex")
 _SEEN = (
@@ -86,10 +86,6 @@ class Findings:
     def title(self, metric: str) -> str:
         """As tables head it, with the unit."""
         return TITLES.get(metric, metric)
-
-    def short(self, metric: str) -> str:
-        """Without the unit: ``PSNR``."""
-        return short_title(metric)
 
     def digits(self, metric: str) -> int:
         """Digits after the point."""

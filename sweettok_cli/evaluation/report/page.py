@@ -19,7 +19,7 @@ from sweettok_cli.evaluation.report.films import make_films
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.text import LABELS, choices, in_words, number, plural, printable
 from sweettok_cli.evaluation.run import Media
-from sweettok_cli.evaluation.tables import TITLES, digits_of
+from sweettok_cli.evaluation.tables import TITLES, digits_of, short_title
 from sweettok_cli.files import atomic_output, check_target
 
 MOST_ROWS = 5000
@@ -46,7 +46,7 @@ _TEMPLATES = Environment(
     keep_trailing_newline=True,
 )
 _TEMPLATES.filters |= {"choices": choices, "in_words": in_words, "number": number, "plural": plural}
-_TEMPLATES.globals |= {"digits_of": digits_of, "rank_plot_of": rank_plot}
+_TEMPLATES.globals |= {"digits_of": digits_of, "rank_plot_of": rank_plot, "short_title": short_title}
 _TEMPLATES.policies["json.dumps_kwargs"] = {
     "ensure_ascii": False,
     "allow_nan": False,

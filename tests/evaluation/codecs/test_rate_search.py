@@ -103,11 +103,8 @@ def test_the_scale_ends_at_its_highest_step() -> None:
     assert (scale.number(-5), scale.number(6.9), scale.number(99)) == (0, 3, 4)
 
 
-def test_wrong_targets_and_scales_are_refused() -> None:
+def test_wrong_targets_are_refused() -> None:
     bits, _ = exponential(1e6, octave=6)
     for target in (0.0, -1.0, math.nan):
         with pytest.raises(ValueError, match="more than 0 bits"):
             find_setting(bits, target, SCALE)
-    for scale in ((1, 1, 1, 6, 1), (1, 51, 0, 6, 30), (1, 51, 1, 0, 30), (1, 51, 1, 6, 60)):
-        with pytest.raises(ValueError, match="no scale"):
-            Scale(*scale)
