@@ -1,4 +1,4 @@
-"""What is measured: an item's frames as a protocol wants them, and who gives them back at a cost: models."""
+"""What is measured: an item's frames as a protocol wants them, and the methods that give them back."""
 
 from __future__ import annotations
 

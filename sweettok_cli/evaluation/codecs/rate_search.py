@@ -11,7 +11,7 @@ TOLERANCE = 0.01
 """How far from the target, up or down, a search stops; no result is further above it."""
 
 Limit = Literal["floor", "ceiling"]
-"""Where the target does not lie on the scale: even the highest setting spends more, or the lowest less."""
+"""Where a target lies off the scale: even the highest setting spends more (floor), or the lowest less."""
 
 _GUESSES = 6  # after which what is left of the scale is halved
 _TRIES = 16
