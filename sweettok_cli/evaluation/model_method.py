@@ -15,7 +15,7 @@ from sweettok_cli.evaluation.results import Cost
 from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.pipeline.reconstruct import Seconds, reconstruct_frames
-from sweettok_cli.tokens.layout import Price, TokenizerSpec
+from sweettok_cli.tokens.layout import CostCounter, TokenizerSpec
 
 
 class ModelMethod:
@@ -78,11 +78,11 @@ class ModelMethod:
 
     def reconstruct(self, clip: Clip, cost: Cost, bits_per_frame: float | None = None) -> Pairs:
         """As :meth:`Method.reconstruct`."""
-        price = Price(self.spec)
+        counter = CostCounter(self.spec)
         codes = cost.codes = CodeCounts(self.spec.codebooks)
 
         def count(arrays: dict[str, np.ndarray]) -> None:
-            price.add(arrays)
+            counter.add(arrays)
             codes.add(arrays)
 
         seconds = Seconds()
@@ -100,8 +100,8 @@ class ModelMethod:
         with closing(pairs):
             for number, (source, decoded) in enumerate(pairs):
                 yield source, decoded, self.spec.begins_clip(number, self._overlap)
-        cost.bits, cost.tokens, cost.indices = price.bits, price.tokens, price.indices
-        cost.clips = price.clips
+        cost.bits, cost.tokens, cost.indices = counter.bits, counter.tokens, counter.indices
+        cost.clips = counter.clips
         cost.encode, cost.decode = seconds.encode, seconds.decode
 
 
