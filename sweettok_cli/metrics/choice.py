@@ -102,5 +102,9 @@ def _distance(
     from sweettok_cli.metrics.frechet import FeatureDistance
     from sweettok_cli.metrics.network_files import SearchPath
 
-    kinds = {"rfvd": extractors.ScriptedI3D, "rfvd_400": extractors.PortedI3D, "rfid": extractors.Inception}
+    kinds: dict[str, type[extractors.Extractor]] = {
+        "rfvd": extractors.ScriptedI3D,
+        "rfvd_400": extractors.PortedI3D,
+        "rfid": extractors.Inception,
+    }
     return FeatureDistance(name, kinds[name](search or SearchPath(), device), rule)

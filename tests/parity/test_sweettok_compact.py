@@ -166,7 +166,11 @@ def test_gradients_of_the_first_stage() -> None:
     output = model(case.input_video("sweettok_video"))
     assert output.logits is not None
     target = integers(case.salt, "target_codes", 8192, output.logits.shape[:-1])
-    loss = F.cross_entropy(output.logits.flatten(0, -2), target.flatten()) + output.quantizer_loss
+    loss = (
+        F.cross_entropy(output.logits.flatten(0, -2), target.flatten())
+        + output.spatial.loss
+        + output.temporal.loss
+    )
     assert loss.item() == pytest.approx(case.manifest["scalars"]["total_loss"], abs=CLOSE)
     loss.backward()
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from sweettok_cli.codebook.prior import WordPrior
     from sweettok_cli.models.sweettok.config import SweetTokConfig
     from sweettok_cli.models.sweettok.network import SweetTok
-    from sweettok_cli.models.sweettok.quantizer import LanguagePrior
 
 FAMILY = "sweettok"
 WORDS_FILE = "words.json"
@@ -55,29 +54,11 @@ def read_model(model: ModelFolder) -> StoredModel:
     """
     from sweettok_cli.models.common.network import fill
     from sweettok_cli.models.sweettok.network import SweetTok
-    from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
 
     config, state = read_config(model), model.state()
     words = read_prior(model, state)
-    spatial, temporal = (
-        WordGraphTensors.blank(len(g.modifiers), len(g.heads), g.vectors.shape[1], g.edges.shape[1])
-        for g in (words.spatial, words.temporal)
-    )
-    network = fill(lambda: SweetTok(config, LanguagePrior(spatial, temporal)), state, model.path)
+    network = fill(lambda: SweetTok(config, words), state, model.path)
     return StoredModel(network, config, words)
-
-
-def language_prior(words: WordPrior) -> LanguagePrior:
-    """The word graphs as the network takes them."""
-    import torch
-
-    from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
-
-    spatial, temporal = (
-        WordGraphTensors(torch.from_numpy(graph.vectors), torch.from_numpy(graph.edges), len(graph.modifiers))
-        for graph in (words.spatial, words.temporal)
-    )
-    return LanguagePrior(spatial, temporal)
 
 
 def read_config(model: ModelFolder) -> SweetTokConfig:

@@ -18,12 +18,13 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.models.common.linear import Linear, by_rows
 from sweettok_cli.models.common.patches import ToPixels
 from sweettok_cli.models.common.tiles import TileGrid, frame_differences
 from sweettok_cli.models.sweettok.autoencoder import Decoder, Encoder, ProxyHead, ProxyPixels
 from sweettok_cli.models.sweettok.config import SweetTokConfig
-from sweettok_cli.models.sweettok.quantizer import LanguagePrior, LanguageQuantizer, Quantized
+from sweettok_cli.models.sweettok.quantizer import LanguageQuantizer, Quantized
 
 
 class SpatialAnchor(nn.Module):
@@ -100,24 +101,14 @@ class SweetTokOutput:
     """One pass through the whole network.
 
     ``reconstruction`` [b, 3, t, h, w], or None if the network ends in proxy logits; ``logits`` [b, latent
-    frames, patch rows, patch columns, codes], or None without a proxy head; ``quantizer_loss`` the weighted
-    sum over both codebooks, of which ``spatial`` and ``temporal`` keep the parts and the ids.
+    frames, patch rows, patch columns, codes], or None without a proxy head; ``spatial`` and ``temporal``
+    the ids and the codebooks' own losses.
     """
 
     reconstruction: Tensor | None
     logits: Tensor | None
     spatial: Quantized
     temporal: Quantized
-
-    @property
-    def quantizer_loss(self) -> Tensor:
-        """To be added to the reconstruction loss."""
-        return self.spatial.loss + self.temporal.loss
-
-    @property
-    def ids(self) -> TokenPair:
-        """Token ids, as :meth:`SweetTok.encode` gives them."""
-        return TokenPair(self.spatial.ids, self.temporal.ids)
 
 
 class SweetTok(nn.Module):
@@ -126,7 +117,7 @@ class SweetTok(nn.Module):
     Frames are a whole number of tiles; clips have 1 + k*temporal_patch frames, anchored networks 1 or all.
     """
 
-    def __init__(self, config: SweetTokConfig, prior: LanguagePrior) -> None:
+    def __init__(self, config: SweetTokConfig, words: WordPrior) -> None:
         super().__init__()
         self.config = config
         dim = config.dim
@@ -140,8 +131,8 @@ class SweetTok(nn.Module):
             spatial_in, temporal_in = dim + self.spatial_anchor.width, dim + self.temporal_anchor.width
         self.pre_vq_spatial = Linear(spatial_in, spatial_code)
         self.pre_vq_temporal = Linear(temporal_in, temporal_code)
-        self.quantize_spatial = LanguageQuantizer(prior.spatial, config.quantizer(config.spatial_code))
-        self.quantize_temporal = LanguageQuantizer(prior.temporal, config.quantizer(config.temporal_code))
+        self.quantize_spatial = LanguageQuantizer(words.spatial, config, config.spatial_code)
+        self.quantize_temporal = LanguageQuantizer(words.temporal, config, config.temporal_code)
         self.post_vq_spatial = Linear(spatial_code, dim)
         self.post_vq_temporal = Linear(temporal_code, dim)
         self.decoder = Decoder(config)

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sweettok_cli.codebook.prior import WordGraph
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.family import Conversion
 from sweettok_cli.models.common.published_names import (
@@ -23,7 +22,6 @@ from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.published_words import WITHOUT_VECTOR, read_pickled_words
-from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
 from sweettok_cli.storage.checkpoint_file import AVERAGED_FOLDER, PLAIN_FOLDER, Checkpoint
 from sweettok_cli.storage.model_folder import ModelHeader
 
@@ -148,9 +146,8 @@ def convert_sweettok(checkpoint: Checkpoint, folder: Path, conversion: Conversio
                 f"numbers, not {graph.vectors.shape[1]}."
             )
     pixels = any(key.startswith("pixel_") for key in state)
-    graphs = LanguagePrior(_tensors(prior.spatial), _tensors(prior.temporal))
     with torch.device("meta"):
-        network = SweetTok(SweetTokConfig(pixels=pixels), graphs)
+        network = SweetTok(SweetTokConfig(pixels=pixels), prior)
     try:
         load_published(network, state)
     except (ValueError, RuntimeError) as error:
@@ -175,9 +172,3 @@ def _with_trained_codebook(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
             f"averages parameters only. Keep {PLAIN_FOLDER} beside it, or convert that."
         )
     return {**state, **trained}
-
-
-def _tensors(graph: WordGraph) -> WordGraphTensors:
-    return WordGraphTensors(
-        torch.from_numpy(graph.vectors), torch.from_numpy(graph.edges), len(graph.modifiers)
-    )

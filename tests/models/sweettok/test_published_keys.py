@@ -3,14 +3,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from sweettok_cli.codebook.prior import WordGraph, WordPrior
 from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.published import convert, load_published, our_name
-from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
 
 KEYS = Path(__file__).parents[2] / "golden" / "sweettok_compact" / "keys.json"
 
@@ -18,9 +19,9 @@ KEYS = Path(__file__).parents[2] / "golden" / "sweettok_compact" / "keys.json"
 @pytest.fixture
 def model() -> SweetTok:
     """The published network without storage."""
-    words = WordGraphTensors.blank(2, 2, 32, 1)
+    words = WordGraph(["a", "b"], ["c", "d"], np.zeros((4, 32), np.float32), np.zeros((2, 1), np.int64))
     with torch.device("meta"):
-        return SweetTok(SweetTokConfig(), LanguagePrior(words, words))
+        return SweetTok(SweetTokConfig(), WordPrior(words, words))
 
 
 @pytest.fixture
