@@ -37,13 +37,7 @@ QUICK = ("psnr", "ssim", "ms_ssim", "psnr_global")
 
 @dataclass
 class Chosen:
-    """What can be measured of what was asked for.
-
-    Attributes:
-        metrics: of clips.
-        set_metrics: of the whole set.
-        not_measured: reason by name of the others.
-    """
+    """What can be measured of what was asked for, and by name the reason why the others cannot."""
 
     metrics: list[Metric] = field(default_factory=list)
     set_metrics: list[SetMetric] = field(default_factory=list)

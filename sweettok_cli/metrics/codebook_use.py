@@ -13,19 +13,12 @@ PARTS_OF_SPEECH = {"spatial": ("adjectives", "nouns"), "temporal": ("adverbs", "
 
 @dataclass(frozen=True)
 class ListUse:
-    """What a folder of videos makes of one codebook or word list.
+    """What a folder of videos makes of one codebook or word list."""
 
-    Attributes:
-        size: codes in the list.
-        used: codes that occur at all.
-        use: ``used / size``.
-        perplexity: the number of equally frequent codes that would be as varied; see :func:`perplexity`.
-    """
-
-    size: int
-    used: int
-    use: float
-    perplexity: float
+    size: int  # codes in the list
+    used: int  # that occur at all
+    use: float  # used / size
+    perplexity: float  # the number of equally frequent codes that would be as varied
 
 
 class CodeCounts:

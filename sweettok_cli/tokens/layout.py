@@ -49,16 +49,12 @@ class TokenLayout(ABC):
 class TiledTokens(TokenLayout):
     """SweetTok: a list of spatial and one of temporal tokens, so many for each tile of a clip.
 
-    Attributes:
-        tile: side of a tile in pixels.
-        per_tile: tokens of each array for a tile. The default is 256 spatial and 1024 temporal tokens at
-            256x256 (SweetTok, section 3).
-        columns: indices a token holds: modifier, modifier, head.
+    The default is 256 spatial and 1024 temporal tokens at 256x256 (SweetTok, section 3).
     """
 
-    tile: int = 64
+    tile: int = 64  # pixels of a side
     per_tile: Mapping[str, int] = field(default_factory=lambda: {"spatial": 16, "temporal": 64})
-    columns: int = 3
+    columns: int = 3  # indices a token holds: modifier, modifier, head
 
     def shapes(self, frames: int, height: int, width: int) -> dict[str, tuple[int, ...]]:
         """``{"spatial": (256, 3), "temporal": (1024, 3)}``; a single frame has no motion, so (0, 3)."""
@@ -137,13 +133,9 @@ class TokenizerSpec:
     def clip_shapes(
         self, height: int, width: int, image: bool = False, frames: int | None = None
     ) -> dict[str, tuple[int, ...]]:
-        """Shape of each array of one clip, without the leading clip axis.
+        """Shape of each array of one clip of ``height`` x ``width`` (padded) pixels, without the clip axis.
 
-        Args:
-            height: of the padded frames, in pixels.
-            width: of the padded frames, in pixels.
-            image: a clip of one frame.
-            frames: in the clip, where it is not ``clip_frames``: a streamed video.
+        An ``image`` is a clip of one frame; ``frames`` is given for a stream.
         """
         if height % self.multiple or width % self.multiple:
             raise ValueError(f"{width}x{height} is not a multiple of {self.multiple} pixels")

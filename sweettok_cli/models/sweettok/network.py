@@ -50,14 +50,9 @@ class SpatialAnchor(nn.Module):
 
     def spread(self, vectors: Tensor, height: int, width: int) -> Tensor:
         """Token vectors [b, S, c] -> the same features for every latent frame [b, 1, height, width, d]."""
-        return rearrange(
-            self.to_features(vectors),
-            "b (h w) (y x d) -> b 1 (h y) (w x) d",
-            h=height // self.side,
-            w=width // self.side,
-            y=self.side,
-            x=self.side,
-        )
+        features = self.to_features(vectors)
+        sides = {"h": height // self.side, "w": width // self.side, "y": self.side, "x": self.side}
+        return rearrange(features, "b (h w) (y x d) -> b 1 (h y) (w x) d", **sides)
 
 
 class TemporalAnchor(nn.Module):
@@ -81,9 +76,8 @@ class TemporalAnchor(nn.Module):
 
         From differences, the first latent frame has nothing of its own and the others what changed since.
         """
-        own = rearrange(
-            self.to_features(vectors), "b (h w) (t d) -> b t h w d", h=height, w=width, t=self.frames
-        )
+        sides = {"t": self.frames, "h": height, "w": width}
+        own = rearrange(self.to_features(vectors), "b (h w) (t d) -> b t h w d", **sides)
         if self.residual:
             return own
         return torch.cat([torch.zeros_like(own[:, :1]), own.cumsum(dim=1)], dim=1)
@@ -123,14 +117,10 @@ class SweetTok(nn.Module):
         dim = config.dim
         spatial_code, temporal_code = sum(config.spatial_widths), sum(config.temporal_widths)
         self.encoder = Encoder(config)
-        self.spatial_anchor: SpatialAnchor | None = None
-        self.temporal_anchor: TemporalAnchor | None = None
-        spatial_in = temporal_in = dim
-        if config.anchored:
-            self.spatial_anchor, self.temporal_anchor = SpatialAnchor(config), TemporalAnchor(config)
-            spatial_in, temporal_in = dim + self.spatial_anchor.width, dim + self.temporal_anchor.width
-        self.pre_vq_spatial = Linear(spatial_in, spatial_code)
-        self.pre_vq_temporal = Linear(temporal_in, temporal_code)
+        self.spatial_anchor = SpatialAnchor(config) if config.anchored else None
+        self.temporal_anchor = TemporalAnchor(config) if config.anchored else None
+        self.pre_vq_spatial = Linear(dim + getattr(self.spatial_anchor, "width", 0), spatial_code)
+        self.pre_vq_temporal = Linear(dim + getattr(self.temporal_anchor, "width", 0), temporal_code)
         self.quantize_spatial = LanguageQuantizer(words.spatial, config, config.spatial_code)
         self.quantize_temporal = LanguageQuantizer(words.temporal, config, config.temporal_code)
         self.post_vq_spatial = Linear(spatial_code, dim)
@@ -209,8 +199,7 @@ class SweetTok(nn.Module):
         if self.config.motion == "differences":
             return frame_differences(embedded)
         assert self.spatial_anchor is not None
-        appearance = self.spatial_anchor.spread(spatial.to(features.dtype), grid.height, grid.width)
-        return features - appearance
+        return features - self.spatial_anchor.spread(spatial.to(features.dtype), grid.height, grid.width)
 
     def encode(self, video: Tensor) -> TokenPair:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] -> ids [b, S, 3], [b, T, 3] (two modifiers, head).
@@ -268,13 +257,8 @@ class SweetTok(nn.Module):
             start = self.spatial_anchor.spread(spatial, grid.height, grid.width)
             if temporal.shape[1]:
                 start = start + self.temporal_anchor.spread(temporal, grid.height, grid.width)
-        return self.decoder(
-            self.post_vq_spatial(spatial),
-            self.post_vq_temporal(temporal),
-            grid,
-            self.config.latent_frames(frames),
-            start,
-        )
+        latents = self.post_vq_spatial(spatial), self.post_vq_temporal(temporal)
+        return self.decoder(*latents, grid, self.config.latent_frames(frames), start)
 
     def forward(self, video: Tensor) -> SweetTokOutput:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] through encoder, codebooks and decoder."""
