@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -15,10 +16,12 @@ PARTS_OF_SPEECH = {"spatial": ("adjectives", "nouns"), "temporal": ("adverbs", "
 class ListUse:
     """What a folder of videos makes of one codebook or word list."""
 
-    size: int  # codes in the list
-    used: int  # that occur at all
-    use: float  # used / size
-    perplexity: float  # the number of equally frequent codes that would be as varied
+    size: Annotated[int, "codes in the list."]
+    used: Annotated[int, "codes that occur at all."]
+    use: Annotated[float, "used / size."]
+    perplexity: Annotated[
+        float, "the number of equally frequent codes that would be as varied; see perplexity."
+    ]
 
 
 class CodeCounts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -86,20 +86,19 @@ class FrechetRule:
         root: ``eigh``, negative eigenvalues counted as 0, or ``svd`` as in the published code of SweetTok and
             OmniTokenizer (after TensorFlow GAN), which leaves singular values below 1e-10 as they are.
         single: round means and covariances to float32 and go on in float32, as that code does.
-        words: all of this, for definitions.
     """
 
     unbiased: bool = True
     root: Literal["eigh", "svd"] = "eigh"
     single: bool = False
-    words: str = field(init=False)
 
-    def __post_init__(self) -> None:
+    @property
+    def words(self) -> str:
+        """All of this, for definitions."""
         divisor = "n - 1" if self.unbiased else "n"
         precision = "float32" if self.single else "float64"
         method = "eigenvalues" if self.root == "eigh" else "SVD"
-        words = f"covariance divided by {divisor}, matrix root by {method} in {precision}"
-        object.__setattr__(self, "words", words)
+        return f"covariance divided by {divisor}, matrix root by {method} in {precision}"
 
 
 def frechet_distance(first: Moments, second: Moments, rule: FrechetRule | None = None) -> float:

@@ -22,25 +22,15 @@ from sweettok_cli.storage.hub import endpoint, one_sentence
 
 @dataclass(frozen=True)
 class Published:
-    """One file of weights.
+    """One file of weights."""
 
-    Attributes:
-        names: what the file is called; the first is its published name.
-        sha256: of its content.
-        bytes: its size.
-        license: of the weights.
-        address: where it is published, unless on the Hub.
-        hub: ``(kind, OWNER/REPO, commit, path)`` where that is the Hub, kind ``model`` or ``space``.
-        shipped_in: ``(distribution, path)`` of Python packages that contain it.
-    """
-
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # what the file is called; the first is its published name
     sha256: str
     bytes: int
-    license: str
-    address: str = ""
-    hub: tuple[str, str, str, str] | None = None
-    shipped_in: tuple[tuple[str, str], ...] = ()
+    license: str  # of the weights
+    address: str = ""  # where it is published, unless on the Hub
+    hub: tuple[str, str, str, str] | None = None  # kind (model or space), OWNER/REPO, commit, path
+    shipped_in: tuple[tuple[str, str], ...] = ()  # (distribution, path) of Python packages that contain it
 
     @property
     def name(self) -> str:
@@ -134,17 +124,11 @@ _TIMEOUT = 30  # seconds without an answer
 
 @dataclass(frozen=True)
 class SearchPath:
-    """Where to look for weights.
+    """Where to look for weights."""
 
-    Attributes:
-        folder: the user's, looked into first.
-        online: whether what is not on this machine may be fetched.
-        announce: called with one sentence before something is fetched.
-    """
-
-    folder: Path | None = None
-    online: bool = True
-    announce: Callable[[str], None] | None = None
+    folder: Path | None = None  # the user's, looked into first
+    online: bool = True  # whether what is not on this machine may be fetched
+    announce: Callable[[str], None] | None = None  # called with one sentence before something is fetched
 
 
 def find(file: Published, search: SearchPath) -> Path:
@@ -271,11 +255,8 @@ def load_state(
 ) -> Network:
     """The network with these weights, in evaluation mode and without gradients.
 
-    Args:
-        network: whose tensors all must be among ``state``.
-        state: tensors by name.
-        path: for messages.
-        unused: beginnings of names in ``state`` that belong to parts the network leaves out.
+    Names in ``state`` that begin with one of ``unused`` belong to parts the network leaves out; ``path`` is
+    for messages.
 
     Raises:
         NotMeasured: a tensor is missing, unknown or of another shape.

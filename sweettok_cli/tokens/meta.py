@@ -36,18 +36,11 @@ MAX_META_CHARS = 16 << 20
 
 @dataclass(frozen=True)
 class ArrayKind:
-    """What an array holds, told by its name.
+    """What an array holds, told by its name."""
 
-    Attributes:
-        axes: of one clip.
-        indices: codebook indices; else continuous latents.
-        columns: the last axis holds the indices of one token, each into a codebook of its own; else every
-            index is a token.
-    """
-
-    axes: int
-    indices: bool = True
-    columns: bool = False
+    axes: int  # of one clip
+    indices: bool = True  # of codebooks; else continuous latents
+    columns: bool = False  # the last axis is a token, an index into each of its codebooks; else each index is
 
 
 #: The arrays that a token file may hold. A family whose tokens are laid out in these needs nothing here.

@@ -32,17 +32,11 @@ HALVES = ("spatial", "temporal")
 
 @dataclass(frozen=True)
 class StoredModel:
-    """What a SweetTok model folder holds.
+    """What a SweetTok model folder holds."""
 
-    Attributes:
-        network: with its weights, float32, on the CPU and in training mode.
-        config: its configuration.
-        words: the words behind both codebooks.
-    """
-
-    network: SweetTok
+    network: SweetTok  # with its weights, float32, on the CPU and in training mode
     config: SweetTokConfig
-    words: WordPrior
+    words: WordPrior  # behind both codebooks
 
 
 def read_model(model: ModelFolder) -> StoredModel:
@@ -123,12 +117,12 @@ def save_model_folder(
     half: bool = True,
     source: Mapping[str, Any] | None = None,
 ) -> ModelHeader:
-    """Write a SweetTok network as a model folder.
+    """Write a SweetTok network, with the words that its codebooks stand for, as a model folder.
 
     Args:
         folder: made if missing; files of a model in it are replaced, each in one move.
         model: a :class:`~sweettok_cli.models.sweettok.network.SweetTok`.
-        words: the words its codebooks stand for.
+        words: of its codebooks.
         name: written into token files; by default the folder's own.
         half: store the weights in half precision, as shipped models are; else as they are.
         source: what the weights were made from, if they were made elsewhere.
