@@ -39,7 +39,7 @@ from sweettok_cli.metrics.comparison import SeamFlicker, error_change
 from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.sweettok.config import PRESETS, make_config
-from sweettok_cli.models.sweettok.folder import language_prior, read_config, read_model
+from sweettok_cli.models.sweettok.folder import read_config, read_model
 from sweettok_cli.models.sweettok.initialise import start_linear
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.quantizer import best_pair, nearest
@@ -195,7 +195,7 @@ def start_decibels(settings: list[str], words: WordPrior, options: argparse.Name
     """The validation figure of a run of stage 2 before its first step."""
     recipe = load_recipe(2, None, settings)
     torch.manual_seed(recipe.seed)
-    network = SweetTok(make_config(recipe.model), language_prior(words))
+    network = SweetTok(make_config(recipe.model), words)
     samples = Sampler(find_entries(options.train), recipe.sampling).first(recipe.init_samples)
     with torch.no_grad():
         start_linear(network, to_video(torch.from_numpy(samples.frames)))

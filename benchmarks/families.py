@@ -140,14 +140,18 @@ def build(name: str) -> tuple[Any, Any]:
         omni = OmniTokenizer(OmniConfig()).eval()
         return omni.encode, omni.decode
     if name == "compact":
+        import numpy as np
+
+        from sweettok_cli.codebook.prior import WordGraph, WordPrior
         from sweettok_cli.models.sweettok.config import SweetTokConfig
         from sweettok_cli.models.sweettok.network import SweetTok
-        from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
+
+        def blank_words(modifiers: int, heads: int) -> WordGraph:
+            vectors, edges = np.zeros((modifiers + heads, 32), np.float32), np.zeros((2, 1), np.int64)
+            return WordGraph([""] * modifiers, [""] * heads, vectors, edges)
 
         # As many words as published; vectors of 32 numbers and no edges, which cost nothing once projected.
-        words = LanguagePrior(
-            WordGraphTensors.blank(5078, 5403, 32, 1), WordGraphTensors.blank(1872, 9267, 32, 1)
-        )
+        words = WordPrior(blank_words(5078, 5403), blank_words(1872, 9267))
         network = SweetTok(SweetTokConfig(), words).eval()
         network.freeze_codebook()
         return network.encode, lambda ids: network.decode(ids.spatial, ids.temporal, 256, 256)

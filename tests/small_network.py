@@ -12,7 +12,6 @@ from torch import Tensor
 
 from sweettok_cli.codebook.prior import WordGraph, WordPrior
 from sweettok_cli.models.sweettok.config import SMALL, SweetTokConfig
-from sweettok_cli.models.sweettok.folder import language_prior
 from sweettok_cli.models.sweettok.network import SweetTok
 
 
@@ -45,7 +44,7 @@ def small_config(**changes: Any) -> SweetTokConfig:
 def small_network(words: WordPrior | None = None, **changes: Any) -> SweetTok:
     """The network with random weights, always the same ones, in evaluation mode."""
     torch.manual_seed(0)
-    return SweetTok(small_config(**changes), language_prior(words or word_prior())).eval()
+    return SweetTok(small_config(**changes), words or word_prior()).eval()
 
 
 def smooth_clips(count: int, frames: int = 17, height: int = 64, width: int = 64) -> Tensor:

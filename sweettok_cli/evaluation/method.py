@@ -21,7 +21,7 @@ from sweettok_cli.evaluation.results import Cost
 from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.pipeline.reconstruct import Seconds, reconstruct_frames
-from sweettok_cli.tokens.layout import Price, TokenizerSpec
+from sweettok_cli.tokens.layout import CostCounter, TokenizerSpec
 from sweettok_cli.video.info import VideoInfo
 
 Pairs = Generator[tuple[np.ndarray, np.ndarray, bool], None, None]
@@ -147,11 +147,11 @@ class ModelMethod:
 
     def reconstruct(self, clip: Clip, cost: Cost, bits_per_frame: float | None = None) -> Pairs:
         """As :meth:`Method.reconstruct`."""
-        price = Price(self.spec)
+        counter = CostCounter(self.spec)
         codes = cost.codes = CodeCounts(self.spec.codebooks)
 
         def count(arrays: dict[str, np.ndarray]) -> None:
-            price.add(arrays)
+            counter.add(arrays)
             codes.add(arrays)
 
         seconds = Seconds()
@@ -169,12 +169,8 @@ class ModelMethod:
         with closing(pairs):
             for number, (source, decoded) in enumerate(pairs):
                 yield source, decoded, self.spec.begins_clip(number, self.overlap)
-        cost.bits, cost.clips, cost.tokens, cost.indices = (
-            price.bits,
-            price.clips,
-            price.tokens,
-            price.indices,
-        )
+        cost.bits, cost.clips = counter.bits, counter.clips
+        cost.tokens, cost.indices = counter.tokens, counter.indices
         cost.encode, cost.decode = seconds.encode, seconds.decode
 
 

@@ -19,14 +19,7 @@ _CHUNK = 1 << 22  # numbers drawn at once: 32 MB of indices
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and where it would lie, had other clips of the same kind been taken.
-
-    Attributes:
-        value: the mean over the clips at hand.
-        low: lower end; None for fewer than two clips.
-        high: upper end; None for fewer than two clips.
-        clips: how many.
-    """
+    """A mean over clips and where it would lie, had others been taken; no ends for fewer than two clips."""
 
     value: float
     low: float | None

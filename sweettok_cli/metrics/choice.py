@@ -37,13 +37,7 @@ QUICK = ("psnr", "ssim", "ms_ssim", "psnr_global")
 
 @dataclass
 class Chosen:
-    """What can be measured of what was asked for.
-
-    Attributes:
-        metrics: of clips.
-        set_metrics: of the whole set.
-        not_measured: reason by name of the others.
-    """
+    """What can be measured of what was asked for, and by name the reason why the others cannot."""
 
     metrics: list[Metric] = field(default_factory=list)
     set_metrics: list[SetMetric] = field(default_factory=list)
@@ -98,10 +92,13 @@ def _lpips(name: str, search: SearchPath | None, device: torch.device | str) -> 
 def _distance(
     name: str, search: SearchPath | None, device: torch.device | str, rule: FrechetRule | None
 ) -> SetMetric:
-    from sweettok_cli.metrics.extractors import Extractor, Inception, PortedI3D, ScriptedI3D
+    from sweettok_cli.metrics import extractors
     from sweettok_cli.metrics.frechet import FeatureDistance
     from sweettok_cli.metrics.network_files import SearchPath
 
-    kinds: dict[str, type[Extractor]] = {"rfvd": ScriptedI3D, "rfvd_400": PortedI3D, "rfid": Inception}
-    extractor: Extractor = kinds[name](search or SearchPath(), device)  # type: ignore[call-arg]
-    return FeatureDistance(name, extractor, rule)
+    kinds: dict[str, type[extractors.Extractor]] = {
+        "rfvd": extractors.ScriptedI3D,
+        "rfvd_400": extractors.PortedI3D,
+        "rfid": extractors.Inception,
+    }
+    return FeatureDistance(name, kinds[name](search or SearchPath(), device), rule)

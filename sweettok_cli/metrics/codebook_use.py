@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
@@ -13,19 +14,14 @@ PARTS_OF_SPEECH = {"spatial": ("adjectives", "nouns"), "temporal": ("adverbs", "
 
 @dataclass(frozen=True)
 class ListUse:
-    """What a folder of videos makes of one codebook or word list.
+    """What a folder of videos makes of one codebook or word list."""
 
-    Attributes:
-        size: codes in the list.
-        used: codes that occur at all.
-        use: ``used / size``.
-        perplexity: the number of equally frequent codes that would be as varied; see :func:`perplexity`.
-    """
-
-    size: int
-    used: int
-    use: float
-    perplexity: float
+    size: Annotated[int, "codes in the list."]
+    used: Annotated[int, "codes that occur at all."]
+    use: Annotated[float, "used / size."]
+    perplexity: Annotated[
+        float, "the number of equally frequent codes that would be as varied; see perplexity."
+    ]
 
 
 class CodeCounts:

@@ -17,10 +17,9 @@ class Comparison:
     Only the frame before is kept, so a video of any length can be compared.
 
     Attributes:
-        psnr: decibels of each frame so far (see :func:`sweettok_cli.metrics.psnr.psnr`).
-        ssim: similarity of each frame so far (see :func:`sweettok_cli.metrics.ssim.ssim`).
-        borders: numbers of the frames, 0 excluded, with which a clip begins (see
-            :meth:`TokenizerSpec.begins_clip`).
+        psnr: decibels of each frame so far.
+        ssim: similarity of each frame so far.
+        borders: numbers of the frames, 0 excluded, with which a clip begins.
         flicker: what the borders between clips look like in motion.
     """
 
@@ -67,10 +66,8 @@ class SeamFlicker:
 
     Let ``e_t`` be the error image of frame t, reconstruction minus source, and ``d_t`` the mean of ``|e_t -
     e_(t-1)|`` over pixels and channels. :attr:`ratio` is the mean of ``d_t`` over the frames that begin a
-    clip (the first frame of the video has no ``d_t``), divided by its mean over all other frames. Motion
-    and cuts of the source that are reproduced leave no trace in the error. 1 means that seams cannot be
-    told from any other moment; 2 means that the picture jumps twice as far there as between neighbours
-    inside a clip.
+    clip, divided by its mean over all others; motion and cuts that are reproduced leave no trace in it. 1
+    means that seams cannot be told from any other moment, 2 that the picture jumps twice as far there.
     """
 
     at_borders: float = 0.0

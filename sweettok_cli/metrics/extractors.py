@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +30,7 @@ LEAST_VIDEO_FRAMES = 10
 _PICTURES = 16  # that go through the picture network at once
 
 
-class Extractor(Protocol):
+class Extractor(ABC):
     """Turns clips into vectors.
 
     Attributes:
@@ -36,22 +38,6 @@ class Extractor(Protocol):
         words: for definitions: the network, what it is given, what is taken from it.
         size: numbers in a vector.
         least_frames: of a clip.
-    """
-
-    file: Published
-    words: str
-    size: int
-    least_frames: int
-
-    def features(self, clip: np.ndarray) -> np.ndarray:
-        """Float32 ``[n, size]`` of a clip uint8 ``[t, h, w, 3]``: n is 1, or t for networks of pictures."""
-        ...
-
-
-class ScriptedI3D:
-    """StyleGAN-V's TorchScript I3D, which scales and resizes by itself.
-
-    A TorchScript file is a program. It is loaded only after its SHA-256 has been found to be the pinned one.
 
     Args:
         search: where to look for the file.
@@ -61,39 +47,53 @@ class ScriptedI3D:
         NotMeasured: the file cannot be had, or this torch cannot load it.
     """
 
+    file: Published
+    words: str
+    size: int
+    least_frames = LEAST_VIDEO_FRAMES
+
+    def __init__(self, search: SearchPath, device: torch.device | str = "cpu") -> None:
+        self._network: Any = self.load(find(self.file, search)).to(device)
+        self._device = device
+
+    @abstractmethod
+    def load(self, path: Path) -> nn.Module:
+        """The network with the weights of the file, in evaluation mode, on the CPU."""
+
+    @abstractmethod
+    def features(self, clip: np.ndarray) -> np.ndarray:
+        """Float32 ``[n, size]`` of a clip uint8 ``[t, h, w, 3]``: n is 1, or t for networks of pictures."""
+
+
+class ScriptedI3D(Extractor):
+    """StyleGAN-V's TorchScript I3D, which scales and resizes by itself.
+
+    A TorchScript file is a program. It is loaded only after its SHA-256 has been found to be the pinned one.
+    """
+
     file = I3D_TORCHSCRIPT
     words = (
         "400 logits of the I3D in i3d_torchscript.pt (StyleGAN-V), called with resize, rescale and "
         "return_features on 8-bit frames"
     )
     size = i3d.CLASSES
-    least_frames = LEAST_VIDEO_FRAMES
 
-    def __init__(self, search: SearchPath, device: torch.device | str = "cpu") -> None:
-        path = find(self.file, search)
+    def load(self, path: Path) -> nn.Module:
+        """As :meth:`Extractor.load`."""
         try:
-            self._network: Any = torch.jit.load(path, map_location=device).eval()
+            return torch.jit.load(path, map_location="cpu").eval()
         except (RuntimeError, AttributeError) as error:
             raise NotMeasured(f"{path} cannot be loaded by torch {torch.__version__} ({error}).") from error
-        self._device = device
 
     @torch.inference_mode()
     def features(self, clip: np.ndarray) -> np.ndarray:
-        """Float32 ``[1, 400]`` of a clip uint8 ``[t, h, w, 3]``."""
+        """Float32 ``[1, 400]``."""
         video = _frames(clip, self._device).transpose(0, 1)[None]  # [1, 3, t, h, w] in [0, 255]
         return _array(self._network(video, rescale=True, resize=True, return_features=True))
 
 
-class PortedI3D:
-    """The I3D of ``i3d_pretrained_400.pt``, fed as in the FVD code of OmniTokenizer and SweetTok.
-
-    Args:
-        search: where to look for the file.
-        device: to compute on.
-
-    Raises:
-        NotMeasured: the file cannot be had.
-    """
+class PortedI3D(Extractor):
+    """The I3D of ``i3d_pretrained_400.pt``, fed as in the FVD code of OmniTokenizer and SweetTok."""
 
     file = I3D_PORT
     words = (
@@ -101,29 +101,20 @@ class PortedI3D:
         "values in [-1, 1]"
     )
     size = i3d.CLASSES
-    least_frames = LEAST_VIDEO_FRAMES
 
-    def __init__(self, search: SearchPath, device: torch.device | str = "cpu") -> None:
-        self._network = _network(i3d.I3D(), self.file, search).to(device)
-        self._device = device
+    def load(self, path: Path) -> nn.Module:
+        """As :meth:`Extractor.load`."""
+        return load_state(i3d.I3D(), read_state(path), path)
 
     @torch.inference_mode()
     def features(self, clip: np.ndarray) -> np.ndarray:
-        """Float32 ``[1, 400]`` of a clip uint8 ``[t, h, w, 3]``."""
+        """Float32 ``[1, 400]``."""
         frames = resized(_frames(clip, self._device), i3d.SIDE) / 127.5 - 1
         return _array(self._network(frames.transpose(0, 1)[None]))  # [1, 3, t, 224, 224]
 
 
-class Inception:
-    """Inception-2015 fed as pytorch-fid feeds it.
-
-    Args:
-        search: where to look for the file.
-        device: to compute on.
-
-    Raises:
-        NotMeasured: the file cannot be had.
-    """
+class Inception(Extractor):
+    """Inception-2015 fed as pytorch-fid feeds it."""
 
     file = INCEPTION_2015
     words = (
@@ -133,14 +124,13 @@ class Inception:
     size = inception.FEATURES
     least_frames = 1
 
-    def __init__(self, search: SearchPath, device: torch.device | str = "cpu") -> None:
-        network = inception.Inception2015()
-        self._network = _network(network, self.file, search, inception.UNUSED).to(device)
-        self._device = device
+    def load(self, path: Path) -> nn.Module:
+        """As :meth:`Extractor.load`."""
+        return load_state(inception.Inception2015(), read_state(path), path, inception.UNUSED)
 
     @torch.inference_mode()
     def features(self, clip: np.ndarray) -> np.ndarray:
-        """Float32 ``[t, 2048]`` of a clip uint8 ``[t, h, w, 3]``."""
+        """Float32 ``[t, 2048]``."""
         found = []
         for start in range(0, len(clip), _PICTURES):
             pictures = resized(_frames(clip[start : start + _PICTURES], self._device) / 255, inception.SIDE)
@@ -151,13 +141,6 @@ class Inception:
 def resized(frames: Tensor, side: int) -> Tensor:
     """``[t, 3, h, w]`` squashed to squares, bilinear between the nearest four pixels, no smoothing first."""
     return F.interpolate(frames, size=(side, side), mode="bilinear", align_corners=False)
-
-
-def _network(
-    network: nn.Module, file: Published, search: SearchPath, unused: tuple[str, ...] = ()
-) -> nn.Module:
-    path = find(file, search)
-    return load_state(network, read_state(path), path, unused)
 
 
 def _frames(clip: np.ndarray, device: torch.device | str) -> Tensor:

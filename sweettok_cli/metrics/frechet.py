@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from sweettok_cli.metrics.metric import Features, NotMeasured, check_clips
+from sweettok_cli.metrics.metric import Features, NotMeasured, SetMetric, check_clips
 
 if TYPE_CHECKING:
     from sweettok_cli.metrics.extractors import Extractor
@@ -92,7 +92,7 @@ class FrechetRule:
     unbiased: bool = True
     root: Literal["eigh", "svd"] = "eigh"
     single: bool = False
-    words: str = field(init=False)
+    words: str = field(init=False)  # not a property: the record of an evaluation holds it
 
     def __post_init__(self) -> None:
         divisor = "n - 1" if self.unbiased else "n"
@@ -140,14 +140,8 @@ FEW_CLIPS = 256
 SOURCE, RECONSTRUCTION = "source", "reconstruction"
 
 
-class FeatureDistance:
-    """The Fréchet distance of one feature network.
-
-    Args:
-        name: of the score.
-        extractor: the network.
-        rule: how the distance is computed.
-    """
+class FeatureDistance(SetMetric):
+    """The Fréchet distance of one feature network, computed by a rule."""
 
     unit = ""
     higher_is_better = False
@@ -156,13 +150,11 @@ class FeatureDistance:
         self.name = name
         self.extractor = extractor
         self.rule = rule or FrechetRule()
-        self.definition = (
-            f"Fréchet distance between sources and reconstructions of the {extractor.words}; "
-            f"{self.rule.words}."
-        )
+        between = f"Fréchet distance between sources and reconstructions of the {extractor.words}"
+        self.definition = f"{between}; {self.rule.words}."
 
     def unsuited(self, shape: tuple[int, ...]) -> str | None:
-        """Why a clip of shape ``[t, h, w, 3]`` is too short, or None."""
+        """As :meth:`SetMetric.unsuited`: a clip may be too short."""
         least = self.extractor.least_frames
         return f"{shape[0]} frames are too few; a clip needs {least}." if shape[0] < least else None
 
@@ -177,11 +169,7 @@ class FeatureDistance:
         return self.extractor.features(clip)
 
     def add(self, source: np.ndarray, reconstruction: np.ndarray) -> dict[str, np.ndarray]:
-        """``source`` and ``reconstruction``: float32 ``[n, size]`` each.
-
-        Raises:
-            NotMeasured: the clip is too short.
-        """
+        """As :meth:`SetMetric.add`: ``source`` and ``reconstruction``, float32 ``[n, size]`` each."""
         check_clips(source, reconstruction)
         return {SOURCE: self.features(source), RECONSTRUCTION: self.features(reconstruction)}
 
@@ -201,7 +189,7 @@ class FeatureDistance:
             raise NotMeasured(f"{error}; measure more clips.") from error
 
     def warnings(self, clips: int) -> list[str]:
-        """That the clips are few, where they are."""
+        """As :meth:`SetMetric.warnings`: that the clips are few, where they are."""
         if clips >= FEW_CLIPS:
             return []
         return [

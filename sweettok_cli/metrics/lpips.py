@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sweettok_cli.metrics.metric import NotMeasured, check_clips
+from sweettok_cli.metrics.metric import Metric, NotMeasured, check_clips, too_small
 from sweettok_cli.metrics.network_files import (
     ALEXNET,
     LPIPS_ALEX,
@@ -125,7 +125,7 @@ class LpipsNetwork(nn.Module):
         return total
 
 
-class Lpips:
+class Lpips(Metric):
     """LPIPS of clips, the mean over their frames.
 
     Args:
@@ -154,16 +154,11 @@ class Lpips:
 
     def unsuited(self, shape: tuple[int, ...]) -> dict[str, str]:
         """The name with the reason, where frames are smaller than the network can take."""
-        height, width = shape[1:3]
-        least = SMALLEST[self._net]
-        if min(height, width) >= least:
-            return {}
-        words = f"frames of {width}x{height} are too small; no side may be shorter than {least} pixels."
-        return {self.name: words}
+        return too_small(shape, {self.name: SMALLEST[self._net]})
 
     @torch.inference_mode()
     def measure(self, source: np.ndarray, reconstruction: np.ndarray) -> dict[str, float]:
-        """Distance of one clip by name; see :class:`~sweettok_cli.metrics.metric.Metric`."""
+        """As :meth:`Metric.measure`."""
         check_clips(source, reconstruction)
         if self.unsuited(source.shape):
             return {}

@@ -34,7 +34,7 @@ class Metric(Protocol):
 
     def unsuited(self, shape: tuple[int, ...]) -> dict[str, str]:
         """The names that cannot be measured on clips of shape ``[t, h, w, 3]``, with the reason."""
-        ...
+        return {}
 
     def measure(self, source: np.ndarray, reconstruction: np.ndarray) -> dict[str, float]:
         """Scores by name, those left out that are unsuited to the clip.
@@ -66,7 +66,7 @@ class SetMetric(Protocol):
 
     def unsuited(self, shape: tuple[int, ...]) -> str | None:
         """Why a clip of shape ``[t, h, w, 3]`` cannot take part, or None."""
-        ...
+        return None
 
     def add(self, source: np.ndarray, reconstruction: np.ndarray) -> dict[str, np.ndarray]:
         """What is kept of one clip. It depends on nothing but the clip, so a run can stop and resume.
@@ -91,7 +91,7 @@ class SetMetric(Protocol):
 
     def warnings(self, clips: int) -> list[str]:
         """What a reader must know before trusting the score of so many clips."""
-        ...
+        return []
 
 
 def check_clips(source: np.ndarray, reconstruction: np.ndarray) -> None:
@@ -102,3 +102,13 @@ def check_clips(source: np.ndarray, reconstruction: np.ndarray) -> None:
         )
     if source.dtype != np.uint8 or reconstruction.dtype != np.uint8:
         raise ValueError(f"clips must be uint8, not {source.dtype} and {reconstruction.dtype}")
+
+
+def too_small(shape: tuple[int, ...], smallest: Mapping[str, int]) -> dict[str, str]:
+    """Names whose shortest side in pixels is longer than one of a clip ``[t, h, w, 3]``, with the reason."""
+    height, width = shape[1:3]
+    return {
+        name: f"frames of {width}x{height} are too small; no side may be shorter than {side} pixels."
+        for name, side in smallest.items()
+        if min(height, width) < side
+    }

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from sweettok_cli.metrics.metric import Features, NotMeasured, check_clips
+from sweettok_cli.metrics.metric import Features, Metric, NotMeasured, SetMetric, check_clips
 
 CEILING = 100.0
 """Decibels given to identical frames, and the most that any pair is given."""
@@ -28,16 +28,11 @@ VIDTOK_FLOOR = 1e-8
 
 
 def psnr(first: np.ndarray, second: np.ndarray) -> float:
-    """PSNR of one pair of frames in decibels.
+    """PSNR of one pair of frames, uint8 ``[h, w, 3]`` of one shape, in decibels.
 
     ``10 * log10(255**2 / mse)``, the squared error averaged over all pixels and the three channels at once,
-    on 8-bit RGB as it would be shown. A clip's figure is the mean of its frames' decibels, not the decibels
-    of its mean error. Identical frames would be infinitely good and would spoil every mean they enter, so
-    no pair gets more than :data:`CEILING`.
-
-    Args:
-        first: uint8 ``[h, w, 3]``.
-        second: uint8 of the same shape.
+    on 8-bit RGB as it would be shown. Identical frames would be infinitely good and would spoil every mean
+    they enter, so no pair gets more than :data:`CEILING`.
 
     Raises:
         ValueError: the shapes differ or the frames are not uint8.
@@ -71,12 +66,8 @@ DEFINITIONS = {
 }
 
 
-class Psnr:
-    """The definitions that score a clip.
-
-    Args:
-        names: which of them.
-    """
+class Psnr(Metric):
+    """The definitions of these names, of :data:`DEFINITIONS`, that score a clip."""
 
     unit = "dB"
     higher_is_better = True
@@ -85,12 +76,8 @@ class Psnr:
         self.names = names
         self.definitions = {name: DEFINITIONS[name] for name in names}
 
-    def unsuited(self, shape: tuple[int, ...]) -> dict[str, str]:
-        """Nothing: every clip has a PSNR."""
-        return {}
-
     def measure(self, source: np.ndarray, reconstruction: np.ndarray) -> dict[str, float]:
-        """Decibels of one clip by name; see :class:`~sweettok_cli.metrics.metric.Metric`."""
+        """As :meth:`Metric.measure`."""
         check_clips(source, reconstruction)
         pairs = zip(source, reconstruction, strict=True)
         errors = np.array([_square_error(a, b) for a, b in pairs]) / source[0].size  # [t]
@@ -102,7 +89,7 @@ class Psnr:
         return {name: values[name] for name in self.names}
 
 
-class GlobalPsnr:
+class GlobalPsnr(SetMetric):
     """The decibels of one mean square error over all pixels of the whole set."""
 
     name = "psnr_global"
@@ -112,10 +99,6 @@ class GlobalPsnr:
     )
     unit = "dB"
     higher_is_better = True
-
-    def unsuited(self, shape: tuple[int, ...]) -> str | None:
-        """None: every clip takes part."""
-        return None
 
     def add(self, source: np.ndarray, reconstruction: np.ndarray) -> dict[str, np.ndarray]:
         """``sums``: int64 ``[2]``, the sum of the squared errors in 8-bit steps and the number of values."""
@@ -136,10 +119,6 @@ class GlobalPsnr:
         if not count:
             raise NotMeasured("no clip was measured; give at least one.")
         return decibels(total / count)
-
-    def warnings(self, clips: int) -> list[str]:
-        """None: it means the same for any number of clips."""
-        return []
 
 
 def _square_error(first: np.ndarray, second: np.ndarray) -> int:

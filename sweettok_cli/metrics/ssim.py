@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sweettok_cli.metrics.metric import check_clips
+from sweettok_cli.metrics.metric import Metric, check_clips, too_small
 from sweettok_cli.metrics.psnr import check_pair
 
 WINDOW = 11
@@ -16,17 +16,13 @@ _BLOCK = 32  # outputs of one small matrix product; more multiply more zeros, fe
 
 
 def ssim(first: np.ndarray, second: np.ndarray) -> float:
-    """SSIM of one pair of frames, at most 1 and 1 only for identical frames.
+    """SSIM of one pair of frames, uint8 ``[h, w, 3]`` of one shape; 1 only for identical frames.
 
     Wang, Bovik, Sheikh and Simoncelli 2004, with their constants: Gaussian window of 11x11 and sigma 1.5,
     K1 = 0.01, K2 = 0.03, dynamic range 255, only windows that lie wholly inside the frame, population (not
     sample) variances. Each RGB channel is compared on its own and the map averaged over pixels and
     channels; the frame is not made smaller first. A side shorter than the window is extended to it by
     repeating its edge.
-
-    Args:
-        first: uint8 ``[h, w, 3]``.
-        second: uint8 of the same shape.
 
     Raises:
         ValueError: the shapes differ or the frames are not uint8.
@@ -36,14 +32,9 @@ def ssim(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def similarity(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """SSIM of each channel, and its part without luminance (contrast times structure).
+    """SSIM of each channel, and its part without luminance (contrast times structure): two float64 ``[c]``.
 
-    Args:
-        x: float64 ``[h, c, w]`` in ``[0, 255]``, no side shorter than the window.
-        y: float64 of the same shape.
-
-    Returns:
-        Two float64 ``[c]``, means over the pixels.
+    ``x`` and ``y`` are float64 ``[h, c, w]`` in ``[0, 255]``, no side shorter than the window.
     """
     # Float64 throughout: in float32 the difference of squares costs the fifth digit of flat, bright pictures.
     moments = np.empty((len(x), 4, *x.shape[1:]))  # [h, 4, c, w]
@@ -117,17 +108,14 @@ SMALLEST = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1) + 1
 """Pixels of the shortest side whose coarsest scale still holds a window."""
 
 
-def ms_ssim(x: np.ndarray, y: np.ndarray, finest: np.ndarray | None = None) -> float:
+def ms_ssim(x: np.ndarray, y: np.ndarray, finest: np.ndarray) -> float:
     """MS-SSIM of one pair of frames, at most 1.
 
     Args:
         x: float64 ``[h, c, w]`` in ``[0, 255]``, no side shorter than :data:`SMALLEST`.
         y: float64 of the same shape.
-        finest: contrast times structure of ``x`` and ``y`` themselves, where it is known already (see
-            :func:`~sweettok_cli.metrics.ssim.similarity`).
+        finest: contrast times structure of ``x`` and ``y`` themselves (:func:`similarity`).
     """
-    if finest is None:
-        finest = similarity(x, y)[1]
     score = np.maximum(finest, 0.0) ** WEIGHTS[0]  # [c]
     for scale, weight in enumerate(WEIGHTS[1:], start=1):
         x, y = halved(x), halved(y)
@@ -162,15 +150,12 @@ DEFINITIONS = {
 }
 
 
-class Structure:
+class Structure(Metric):
     """SSIM in two definitions, and MS-SSIM.
 
     ``ssim_vidtok`` is what VidTok reports, computed by the library piq: frames are first made smaller by
     averaging squares of ``round(shorter side / 256)`` pixels, as Wang's own program suggests. Below a shorter
-    side of 384 that changes nothing.
-
-    Args:
-        names: which of them.
+    side of 384 that changes nothing. ``names`` are those of :data:`DEFINITIONS` that are wanted.
     """
 
     unit = ""
@@ -182,16 +167,11 @@ class Structure:
 
     def unsuited(self, shape: tuple[int, ...]) -> dict[str, str]:
         """The names that cannot be measured on frames so small, with the reason."""
-        height, width = shape[1:3]
         smallest = {"ssim_vidtok": WINDOW, "ms_ssim": SMALLEST}
-        return {
-            name: f"frames of {width}x{height} are too small; no side may be shorter than {side} pixels."
-            for name, side in smallest.items()
-            if name in self.names and min(height, width) < side
-        }
+        return too_small(shape, {name: smallest[name] for name in self.names if name in smallest})
 
     def measure(self, source: np.ndarray, reconstruction: np.ndarray) -> dict[str, float]:
-        """Similarities of one clip by name; see :class:`~sweettok_cli.metrics.metric.Metric`."""
+        """As :meth:`Metric.measure`."""
         check_clips(source, reconstruction)
         unsuited = self.unsuited(source.shape)
         names = [name for name in self.names if name not in unsuited]

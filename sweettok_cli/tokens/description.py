@@ -18,14 +18,7 @@ _FINEST_CLOCK = 1_000_000_000
 def describe_tokens(
     info: VideoInfo, spec: TokenizerSpec, fit: Fit, overlap: int, times: list[Fraction]
 ) -> TokenMeta:
-    """What a token file says about itself.
-
-    Args:
-        info: of the source.
-        spec: of the tokenizer that encoded it.
-        fit: how its frames were padded.
-        overlap: frames that neighbouring clips share.
-        times: of every frame, in seconds.
+    """What a token file says about itself; ``times`` are those of every frame, in seconds.
 
     Raises:
         TokenFault: something cannot be stored.
@@ -63,10 +56,7 @@ def describe_tokens(
 def check_match(meta: TokenMeta, spec: TokenizerSpec, name: str) -> None:
     """Raise :class:`SweettokError` unless the model ``spec`` can decode the tokens that ``meta`` describes.
 
-    Args:
-        meta: description of the tokens.
-        spec: of the tokenizer at hand.
-        name: what to call the tokens in the message, usually their file.
+    ``name`` is what to call the tokens in the message, usually their file.
     """
     if meta.weights_sha256 != spec.weights_sha256:
         raise SweettokError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,16 +15,30 @@ from sweettok_cli.tokens.meta import ARRAYS, TokenMeta
 LATENT_BITS = 16
 
 
+def tokens_in(array: str, shape: Sequence[int]) -> int:
+    """Tokens of one clip's array, what papers count: rows of SweetTok's arrays, cells of a grid."""
+    return shape[0] if ARRAYS[array].columns else math.prod(shape[-3:])
+
+
+def bits_in(array: str, shape: Sequence[int], sizes: Sequence[int] | None) -> float:
+    """True bits of one clip's array: log2 of its codebook's size for every index, 16 for every latent number.
+
+    Args:
+        array: its name, a key of :data:`~sweettok_cli.tokens.meta.ARRAYS`.
+        shape: of one clip.
+        sizes: of the codebook behind each index of a token; None for continuous latents.
+    """
+    if sizes is None:
+        return LATENT_BITS * math.prod(shape)
+    return tokens_in(array, shape) * math.fsum(map(math.log2, sizes))
+
+
 class TokenLayout(ABC):
     """How the tokens of a clip lie in its arrays."""
 
     @abstractmethod
     def shapes(self, frames: int, height: int, width: int) -> dict[str, tuple[int, ...]]:
         """Shape of each array of one clip of ``frames`` frames of ``height`` x ``width`` padded pixels."""
-
-    @abstractmethod
-    def tokens(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-        """Tokens in arrays of these shapes: what papers count."""
 
     def time_axis(self, array: str) -> int:
         """Axis of one clip's ``array`` along which time runs."""
@@ -35,16 +49,12 @@ class TokenLayout(ABC):
 class TiledTokens(TokenLayout):
     """SweetTok: a list of spatial and one of temporal tokens, so many for each tile of a clip.
 
-    Attributes:
-        tile: side of a tile in pixels.
-        per_tile: tokens of each array for a tile. The default is 256 spatial and 1024 temporal tokens at
-            256x256 (SweetTok, section 3).
-        columns: indices a token holds: modifier, modifier, head.
+    The default is 256 spatial and 1024 temporal tokens at 256x256 (SweetTok, section 3).
     """
 
-    tile: int = 64
+    tile: int = 64  # pixels of a side
     per_tile: Mapping[str, int] = field(default_factory=lambda: {"spatial": 16, "temporal": 64})
-    columns: int = 3
+    columns: int = 3  # indices a token holds: modifier, modifier, head
 
     def shapes(self, frames: int, height: int, width: int) -> dict[str, tuple[int, ...]]:
         """``{"spatial": (256, 3), "temporal": (1024, 3)}``; a single frame has no motion, so (0, 3)."""
@@ -53,10 +63,6 @@ class TiledTokens(TokenLayout):
         if frames == 1:
             counts["temporal"] = 0
         return {name: (count, self.columns) for name, count in counts.items()}
-
-    def tokens(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-        """One token a row."""
-        return {name: shape[0] for name, shape in shapes.items()}
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,6 @@ class GridTokens(TokenLayout):
         """``{"indices": (t, h, w)}`` or ``{"latents": (channels, t, h, w)}``."""
         grid = self.latent_frames(frames), height // self.space, width // self.space
         return {"indices": grid} if self.channels is None else {"latents": (self.channels, *grid)}
-
-    def tokens(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, int]:
-        """One token a cell."""
-        return {name: math.prod(shape[-3:]) for name, shape in shapes.items()}
 
     def time_axis(self, array: str) -> int:
         """0 for indices, 1 for latents."""
@@ -131,13 +133,9 @@ class TokenizerSpec:
     def clip_shapes(
         self, height: int, width: int, image: bool = False, frames: int | None = None
     ) -> dict[str, tuple[int, ...]]:
-        """Shape of each array of one clip, without the leading clip axis.
+        """Shape of each array of one clip of ``height`` x ``width`` (padded) pixels, without the clip axis.
 
-        Args:
-            height: of the padded frames, in pixels.
-            width: of the padded frames, in pixels.
-            image: a clip of one frame.
-            frames: in the clip, where it is not ``clip_frames``: a streamed video.
+        An ``image`` is a clip of one frame; ``frames`` is given for a stream.
         """
         if height % self.multiple or width % self.multiple:
             raise ValueError(f"{width}x{height} is not a multiple of {self.multiple} pixels")
@@ -145,7 +143,8 @@ class TokenizerSpec:
 
     def tokens_per_clip(self, height: int, width: int, image: bool = False) -> dict[str, int]:
         """Tokens in each array of one clip of ``height`` x ``width`` (padded) pixels."""
-        return self.layout.tokens(self.clip_shapes(height, width, image))
+        shapes = self.clip_shapes(height, width, image)
+        return {name: tokens_in(name, shape) for name, shape in shapes.items()}
 
     def indices_per_clip(self, height: int, width: int, image: bool = False) -> int:
         """Codebook indices of one clip: three a token for SweetTok; none for continuous latents."""
@@ -153,15 +152,9 @@ class TokenizerSpec:
         return sum(count * len(self.codebooks.get(name, ())) for name, count in counts.items())
 
     def bits_per_clip(self, height: int, width: int, image: bool = False) -> float:
-        """True bits of one clip: log2 of the codebook's size for every index, 16 for every latent number."""
+        """True bits of one clip (:func:`bits_in`)."""
         shapes = self.clip_shapes(height, width, image)
-        counts = self.layout.tokens(shapes)
-        return math.fsum(
-            counts[name] * math.fsum(map(math.log2, self.codebooks[name]))
-            if name in self.codebooks
-            else LATENT_BITS * math.prod(shape)
-            for name, shape in shapes.items()
-        )
+        return math.fsum(bits_in(name, shape, self.codebooks.get(name)) for name, shape in shapes.items())
 
     def begins_clip(self, frame: int, overlap: int = 0) -> bool:
         """Whether ``frame`` (from 0) is the first that a clip or a piece of a stream adds to those before."""
@@ -198,53 +191,31 @@ class TokenCost:
     kbit_per_second: float | None
 
 
-def clip_bits(meta: TokenMeta) -> dict[str, float]:
-    """Bits of one clip by array, e.g. ``{"spatial": ..., "temporal": ...}``."""
-    return {name: _index_count(meta, name) * _bits_per_position(meta, name) for name in meta.shapes}
-
-
 def token_cost(meta: TokenMeta) -> TokenCost:
     """The price of the tokens that ``meta`` describes."""
-    tokens = indices = 0
-    for name in meta.shapes:
-        positions = _index_count(meta, name)
-        tokens += positions
-        indices += positions * len(meta.codebooks.get(name, ()))
-    per_clip = sum(clip_bits(meta).values())
+    counts = {name: tokens_in(name, shape) for name, shape in meta.shapes.items()}
+    indices = sum(count * len(meta.codebooks.get(name, ())) for name, count in counts.items())
+    per_clip = math.fsum(
+        bits_in(name, shape, meta.codebooks.get(name)) for name, shape in meta.shapes.items()
+    )
     bits = per_clip * meta.clips
-    duration = meta.duration
     return TokenCost(
-        tokens=tokens * meta.clips,
+        tokens=sum(counts.values()) * meta.clips,
         indices=indices * meta.clips,
         bits=bits,
         bits_per_clip=per_clip,
         bits_per_pixel=bits / (meta.width * meta.height * meta.frames),
-        kbit_per_second=None if duration is None else bits / 1000 / float(duration),
+        kbit_per_second=None if meta.duration is None else bits / 1000 / float(meta.duration),
     )
 
 
-def _index_count(meta: TokenMeta, name: str) -> int:
-    """Tokens in one clip of an array: rows of a SweetTok array, cells of a grid."""
-    shape = meta.shapes[name]
-    return shape[0] if ARRAYS[name].columns else math.prod(shape[-3:])
-
-
-def _bits_per_position(meta: TokenMeta, name: str) -> float:
-    if name not in meta.codebooks:
-        return 16.0 * meta.shapes[name][0]
-    return sum(math.log2(size) for size in meta.codebooks[name])
-
-
 @dataclass
-class Price:
-    """Tokens, indices and true bits of all arrays added so far.
+class CostCounter:
+    """Tokens, indices and true bits of all arrays added so far, in the units of :class:`TokenCost`.
 
     Attributes:
         spec: of the tokenizer that made them.
         clips: the model's clips; a stream is one, however many pieces it comes in.
-        tokens: what papers count: rows of SweetTok's arrays, cells of a grid.
-        indices: codebook indices; none for continuous latents.
-        bits: log2 of its codebook's size for every index, 16 for every number of a latent.
     """
 
     spec: TokenizerSpec
@@ -257,12 +228,8 @@ class Price:
         """Count one batch of clips, ``[clips, ...]`` an array, or one piece of a stream."""
         count = len(next(iter(arrays.values())))
         self.clips = 1 if self.spec.stream_frames is not None else self.clips + count
-        tokens = self.spec.layout.tokens({name: array.shape[1:] for name, array in arrays.items()})
         for name, array in arrays.items():
-            self.tokens += count * tokens[name]
             sizes = self.spec.codebooks.get(name)
-            if sizes is None:
-                self.bits += LATENT_BITS * array.size
-            else:
-                self.indices += array.size
-                self.bits += count * tokens[name] * math.fsum(map(math.log2, sizes))
+            self.tokens += count * tokens_in(name, array.shape[1:])
+            self.indices += 0 if sizes is None else array.size
+            self.bits += count * bits_in(name, array.shape[1:], sizes)

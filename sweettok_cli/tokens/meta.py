@@ -17,6 +17,7 @@ and a verb. S and T are 256 and 1024 at 256x256 and grow with the area; T is 0 f
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -35,18 +36,11 @@ MAX_META_CHARS = 16 << 20
 
 @dataclass(frozen=True)
 class ArrayKind:
-    """What an array holds, told by its name.
+    """What an array holds, told by its name."""
 
-    Attributes:
-        axes: of one clip.
-        indices: codebook indices; else continuous latents.
-        columns: the last axis holds the indices of one token, each into a codebook of its own; else every
-            index is a token.
-    """
-
-    axes: int
-    indices: bool = True
-    columns: bool = False
+    axes: int  # of one clip
+    indices: bool = True  # of codebooks; else continuous latents
+    columns: bool = False  # the last axis is a token, an index into each of its codebooks; else each index is
 
 
 #: The arrays that a token file may hold. A family whose tokens are laid out in these needs nothing here.
@@ -195,10 +189,7 @@ class TokenMeta:
 
     def array_size(self, name: str) -> int:
         """Bytes of the array ``name``, unpacked."""
-        values = self.clips
-        for length in self.shapes[name]:
-            values *= length
-        return values * self.dtype(name).itemsize
+        return math.prod(self.array_shape(name)) * self.dtype(name).itemsize
 
     def array_shape(self, name: str) -> tuple[int, ...]:
         """Shape of the array ``name``, clip axis first."""
@@ -271,8 +262,7 @@ class TokenMeta:
         if record.get("fit") != "repeat-edge":
             raise TokenFault(f"fitted its frames in an unknown way {record.get('fit')!r}", UPDATE)
         names = [field.name for field in fields(cls) if field.name not in ("time_base", "times")]
-        missing = [name for name in names if name not in record]
-        if missing:
+        if missing := [name for name in names if name not in record]:
             raise TokenFault(f"does not say its {', '.join(missing)}")
         values = {name: record[name] for name in names}
         values["codebooks"] = _table("codebooks", record["codebooks"])
@@ -331,8 +321,7 @@ def _text(name: str, value: object, least: int = 0) -> str:
 
 def _whole(name: str, value: object, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        shown = repr(value)
-        raise TokenFault(f"has an impossible {name} {shown[:40]}")
+        raise TokenFault(f"has an impossible {name} {repr(value)[:40]}")
     return value
 
 

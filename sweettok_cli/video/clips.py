@@ -12,10 +12,7 @@ _RADIUS = 2  # pixels around each over which a jump is judged
 
 
 class ClipJoiner:
-    """Clips in, the frames of the video out.
-
-    Where two clips overlap, the later one is faded in linearly, which hides the seam that two separately
-    decoded clips would show. Clips that agree on the shared frames come back exactly.
+    """Clips in, the frames of the video out; where two overlap, the later one is faded in linearly.
 
     Args:
         overlap: frames that neighbouring clips share.

@@ -142,7 +142,7 @@ class Clock:
     """Times of frames counted from the first one; always growing, also where the file states none."""
 
     def __init__(self, rate: Fraction, by_decoding: bool = False) -> None:
-        """``by_decoding``: take the times of decoding, for containers that state no times of display."""
+        """For frames at a ``rate``; ``by_decoding`` for containers that state no times of display."""
         self._step = 1 / rate
         self._by_decoding = by_decoding
         self._start = Fraction(0)

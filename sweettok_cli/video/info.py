@@ -26,10 +26,7 @@ ROUNDING = Fraction(1, 1000)
 def is_regular(times: Sequence[Fraction], rate: Fraction, time_base: Fraction) -> bool:
     """Whether frame ``i`` is shown at ``times[0] + i / rate``, up to the rounding of the container's clock.
 
-    Args:
-        times: seconds, in order of display.
-        rate: frames a second.
-        time_base: length of one tick of the container's clock in seconds.
+    ``times`` are seconds in order of display, ``time_base`` is one tick of the clock in seconds.
     """
     tolerance = min(max(time_base, ROUNDING), 1 / (4 * rate))
     return all(abs(time - times[0] - i / rate) <= tolerance for i, time in enumerate(times))

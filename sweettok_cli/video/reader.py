@@ -151,12 +151,6 @@ class Frame:
 class VideoReader:
     """The frames of one file, decoded as they are asked for; memory does not grow with the file's length.
 
-    ::
-
-        with VideoReader("clip.mp4") as reader:
-            for frame in reader:
-                frame.rgb, frame.time
-
     Frames have the size ``info.width`` x ``info.height``: rotation is applied, a stream that changes its size
     is scaled to the first one, and pixels are taken as square. Colour is converted as
     :class:`sweettok_cli.video.color.ToRgb` says. Iterating again starts from the beginning.
@@ -224,19 +218,11 @@ class VideoReader:
         if progress.damaged:
             _log.warning("%s: %d damaged packets were passed over", self._path, progress.damaged)
         if declared is not None and progress.frames < declared:
-            _log.warning(
-                "%s: only %d of %d frames could be read; the file is damaged or trimmed",
-                self._path,
-                progress.frames,
-                declared,
-            )
+            words = "%s: only %d of %d frames could be read; the file is damaged or trimmed"
+            _log.warning(words, self._path, progress.frames, declared)
             return
         # By time and with some slack: where frames vary in length, their number says nothing.
         duration = None if declared is not None or self.info.has_audio else self.info.duration
         if duration is not None and end < duration * Fraction(9, 10):
-            _log.warning(
-                "%s: only %.1f of %.1f seconds could be read; the file is damaged or trimmed",
-                self._path,
-                end,
-                duration,
-            )
+            words = "%s: only %.1f of %.1f seconds could be read; the file is damaged or trimmed"
+            _log.warning(words, self._path, end, duration)

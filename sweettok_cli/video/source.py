@@ -95,11 +95,8 @@ def _is_cover(stream: VideoStream, container: InputContainer) -> bool:
     if disposition is not None:
         return bool(int(getattr(disposition, "value", disposition)) & _ATTACHED_PICTURE)
     # PyAV 14 does not tell; a picture beside sound that lasts no time is a cover.
-    return (
-        bool(container.streams.audio)
-        and stream.codec_context.name in _COVER_CODECS
-        and not stream.average_rate
-    )
+    silent = not container.streams.audio
+    return not silent and stream.codec_context.name in _COVER_CODECS and not stream.average_rate
 
 
 def source_name(source: Source) -> str:
@@ -181,10 +178,8 @@ def find_files(
 ) -> list[Path]:
     """Files in and below ``folder`` that end so, sorted; what is hidden is left out.
 
-    Args:
-        folder: where to look.
-        endings: in small letters, with their dots, such as :data:`MEDIA`.
-        on_error: given the error of each folder that cannot be read; without it, that is an error.
+    ``endings`` are in small letters, with their dots, such as :data:`MEDIA`. ``on_error`` is given the error
+    of each folder that cannot be read; without it, that is an error.
 
     Raises:
         SweettokError: a folder cannot be read.

@@ -35,12 +35,6 @@ class VideoWriter:
     everywhere; an odd width or height needs yuv444p to come out at exactly its size. Colour is BT.709,
     limited range, and says so.
 
-    ::
-
-        with VideoWriter("out.mp4", 256, 256, Fraction(30000, 1001)) as writer:
-            for rgb in frames:
-                writer.write(rgb)
-
     Raises:
         SweettokError: a wrong ending, an existing file without ``force``, a folder or disk that cannot
             be written, ``audio_from`` that cannot be read, or no frame at all.
@@ -194,12 +188,7 @@ def array_writer(
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Yield what takes the frames of a ``.npy`` file one after the other; whole once the block ends.
 
-    Memory holds one frame. ``numpy.load(path, mmap_mode="r")`` reads it in the same way.
-
-    Args:
-        path: to write.
-        shape: of the array: ``(t, h, w, 3)``, or ``(h, w, 3)`` for one image.
-        force: replace an existing file.
+    Memory holds one frame. ``shape`` is ``(t, h, w, 3)``, or ``(h, w, 3)`` for one image.
 
     Raises:
         SweettokError: the file exists or cannot be written.

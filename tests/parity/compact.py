@@ -6,23 +6,24 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from sweettok_cli.codebook.prior import WordGraph, WordPrior
 from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.published import load_published
-from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
 from tests.parity.rule import Case, randn
 
 
-def made_up_prior(case: Case) -> LanguagePrior:
+def made_up_prior(case: Case) -> WordPrior:
     """The words of priors.json after the published filter, vectors by rule."""
     words = json.loads((case.folder / "priors.json").read_text())
     adjectives = [w for w, count in words["adj_count"].items() if count > 10]
     nouns = [w for w, count in words["noun_count"].items() if count > 10 and w not in words["adj_count"]]
-    return LanguagePrior(
+    return WordPrior(
         graph(case.salt, "adj", adjectives, "noun", nouns, words["adj_noun_edges"]),
         graph(case.salt, "adv", words["adv"], "verb", words["verb"], words["verb_adverb_edges"]),
     )
@@ -30,14 +31,12 @@ def made_up_prior(case: Case) -> LanguagePrior:
 
 def graph(
     salt: str, group: str, modifiers: list[str], head_group: str, heads: list[str], edges: list[list[str]]
-) -> WordGraphTensors:
+) -> WordGraph:
     vectors = [0.02 * randn(salt, f"prior:{group}:{w}", (32,)) for w in modifiers]
     vectors += [0.02 * randn(salt, f"prior:{head_group}:{w}", (32,)) for w in heads]
     rows = {w: row for row, w in enumerate([*modifiers, *heads])}
     kept = [(rows[a], rows[b]) for a, b in edges if a in rows and b in rows]
-    return WordGraphTensors(
-        torch.stack([torch.from_numpy(v) for v in vectors]), torch.tensor(kept).T, len(modifiers)
-    )
+    return WordGraph(modifiers, heads, np.stack(vectors), np.ascontiguousarray(np.array(kept).T))
 
 
 def build(case: Case, weights: dict[str, Tensor], **changes: object) -> SweetTok:

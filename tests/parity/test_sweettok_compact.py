@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sweettok_cli.models.common.tiles import frame_differences
 from sweettok_cli.models.sweettok.network import TokenPair
-from sweettok_cli.models.sweettok.published import our_name
+from sweettok_cli.models.sweettok.published import NAMES
 from sweettok_cli.models.sweettok.quantizer import Quantized
 
 from .compact import build, made_up_prior, tapped
@@ -166,16 +166,20 @@ def test_gradients_of_the_first_stage() -> None:
     output = model(case.input_video("sweettok_video"))
     assert output.logits is not None
     target = integers(case.salt, "target_codes", 8192, output.logits.shape[:-1])
-    loss = F.cross_entropy(output.logits.flatten(0, -2), target.flatten()) + output.quantizer_loss
+    loss = (
+        F.cross_entropy(output.logits.flatten(0, -2), target.flatten())
+        + output.spatial.loss
+        + output.temporal.loss
+    )
     assert loss.item() == pytest.approx(case.manifest["scalars"]["total_loss"], abs=CLOSE)
     loss.backward()
 
     ours = dict(model.named_parameters())
     assert all(parameter.grad is not None for parameter in ours.values())
-    assert [name for name in case.manifest["no_grad"] if our_name(name) is not None] == []
+    assert [name for name in case.manifest["no_grad"] if NAMES.our_name(name) is not None] == []
     compared = set()
     for published, norm in case.manifest["grad_norms"].items():
-        name = our_name(published)
+        name = NAMES.our_name(published)
         if name is None:
             # What we drop is unused, or gets nothing but rounding noise from a softmax over one key.
             assert norm is None or norm < 1e-6, published
@@ -186,7 +190,7 @@ def test_gradients_of_the_first_stage() -> None:
         assert grad.double().norm().item() == pytest.approx(norm, rel=1e-3), published
     assert compared == set(ours)
     for output_name, spec in case.manifest["outputs"].items():
-        name = our_name(output_name.removeprefix("grad:"))
+        name = NAMES.our_name(output_name.removeprefix("grad:"))
         assert name is not None
         grad = ours[name].grad
         assert grad is not None

@@ -15,12 +15,7 @@ from torch import Tensor, nn
 
 from sweettok_cli.models.common.linear import Linear
 from sweettok_cli.models.common.patches import PatchEmbedding, cut_first_frame, cut_later_frames
-from sweettok_cli.models.common.tiles import (
-    TileGrid,
-    TimeColumns,
-    tokens_to_volume,
-    volume_to_tokens,
-)
+from sweettok_cli.models.common.tiles import TileGrid, TimeColumns, tokens_to_volume, volume_to_tokens
 from sweettok_cli.models.common.transformer import Transformer
 from sweettok_cli.models.omnitokenizer.network import PixelDecoder
 from sweettok_cli.models.sweettok.config import SweetTokConfig
@@ -54,15 +49,8 @@ class Encoder(nn.Module):
         )
         query_blocks = config.encoder_spatial.translate(_WINDOWS_TO_WHOLE)
         self.spatial_queries = Transformer(config.stack(query_blocks, rotary=True, cross=True))
-        self.temporal_features = Transformer(
-            config.stack(
-                config.encoder_temporal,
-                position_convolution=True,
-                scrambled=config.scrambled,
-                causal=True,
-                norm_out=False,
-            )
-        )
+        moving = {"position_convolution": True, "scrambled": config.scrambled, "causal": True}
+        self.temporal_features = Transformer(config.stack(config.encoder_temporal, **moving, norm_out=False))
         self.temporal_queries = Transformer(config.stack("1" * len(config.encoder_temporal), cross=True))
         self.spatial_norm = nn.LayerNorm(dim)
         self.temporal_norm = nn.LayerNorm(dim)
@@ -71,15 +59,8 @@ class Encoder(nn.Module):
 
     def motion_parts(self) -> list[nn.Module | nn.Parameter]:
         """What only clips of more than one frame pass through."""
-        return [
-            self.latent_temporal_tokens,
-            self.temporal_position,
-            self.embed_later_frames,
-            self.temporal_features,
-            self.temporal_queries,
-            self.temporal_norm,
-            self.temporal_out,
-        ]
+        stacks = [self.temporal_features, self.temporal_queries, self.temporal_norm, self.temporal_out]
+        return [self.latent_temporal_tokens, self.temporal_position, self.embed_later_frames, *stacks]
 
     def embed(self, video: Tensor) -> Tensor:
         """[b, 3, 1 + k*temporal_patch, h, w] -> [b, 1 + k, h/patch, w/patch, d]."""
@@ -98,9 +79,8 @@ class Encoder(nn.Module):
         query_grid = self.config.query_grid(grid)
         tokens = query_grid.spread(self.latent_spatial_tokens + self.spatial_position)  # [qh, qw, d]
         queries = tokens.expand(features.shape[0], 1, -1, -1, -1)
-        for feature_layer, query_layer in zip(
-            self.spatial_features.layers, self.spatial_queries.layers, strict=True
-        ):
+        pairs = zip(self.spatial_features.layers, self.spatial_queries.layers, strict=True)
+        for feature_layer, query_layer in pairs:
             features = feature_layer(features, grid)
             context = None
             if query_layer.cross is not None:
@@ -120,9 +100,8 @@ class Encoder(nn.Module):
         layout = grid if self.config.motion == "residual" else columns
         tokens = grid.spread(self.latent_temporal_tokens + self.temporal_position)  # [h, w, d]
         queries = tokens.expand(batch, 1, -1, -1, -1)
-        for feature_layer, query_layer in zip(
-            self.temporal_features.layers, self.temporal_queries.layers, strict=True
-        ):
+        pairs = zip(self.temporal_features.layers, self.temporal_queries.layers, strict=True)
+        for feature_layer, query_layer in pairs:
             motion = feature_layer(motion, layout)
             queries = query_layer(queries, columns, columns.fold(motion))
         queries = self.temporal_queries.norm_out(queries)
@@ -148,9 +127,8 @@ class Decoder(nn.Module):
         self.embed_temporal = Linear(dim, dim)
         latent_blocks = config.decoder_spatial.translate(_WINDOWS_TO_WHOLE)[:: config.decoder_reads]
         self.spatial_latents = Transformer(config.stack(latent_blocks, rotary=True, norm_out=False))
-        self.temporal_latents = Transformer(
-            config.stack("1" * config.decoder_temporal_layers, norm_out=False)
-        )
+        layers = config.decoder_temporal_layers
+        self.temporal_latents = Transformer(config.stack("1" * layers, norm_out=False))
         self.features = Transformer(
             config.stack(
                 config.decoder_spatial,
@@ -163,9 +141,7 @@ class Decoder(nn.Module):
             )
         )
         self.motion = Transformer(
-            config.stack(
-                "c" * config.decoder_temporal_layers, cross=True, null_keys=config.null_keys, norm_out=False
-            )
+            config.stack("c" * layers, cross=True, null_keys=config.null_keys, norm_out=False)
         )
         self.norm = nn.Identity() if config.anchored else nn.LayerNorm(dim)
 

@@ -40,11 +40,8 @@ class CodebookWindow:
         ]
         words = torch.cat(places).long()
         # scatter_add, unlike bincount, does not wait for the device.
-        self._push(
-            torch.zeros_like(self.total, dtype=torch.int32).scatter_add_(
-                0, words, torch.ones_like(words, dtype=torch.int32)
-            )
-        )
+        step = torch.zeros_like(self.total, dtype=torch.int32)
+        self._push(step.scatter_add_(0, words, torch.ones_like(words, dtype=torch.int32)))
 
     def _push(self, step: Tensor) -> None:
         self.steps.append(step)

@@ -10,7 +10,6 @@ from typing import Any
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.tiles import TileGrid
 from sweettok_cli.models.common.transformer import StackConfig
-from sweettok_cli.models.sweettok.quantizer import QuantizerConfig
 
 
 @dataclass(frozen=True)
@@ -98,19 +97,6 @@ class SweetTokConfig:
             ff_multiple=self.ff_multiple,
             frames=self.latent_frames(self.frames),
             **changes,
-        )
-
-    def quantizer(self, widths: tuple[int, int] | None) -> QuantizerConfig:
-        """How one half's words become codes."""
-        return QuantizerConfig(
-            code_dim=self.code_dim,
-            widths=widths,
-            dropout=self.code_dropout,
-            encoder_weight=self.encoder_weight,
-            codebook_weight=self.codebook_weight,
-            coverage_weight=self.coverage_weight,
-            search=self.search,
-            straight=self.straight,
         )
 
     @property

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from sweettok_cli.codebook.prior import WordPrior
     from sweettok_cli.models.sweettok.config import SweetTokConfig
     from sweettok_cli.models.sweettok.network import SweetTok
-    from sweettok_cli.models.sweettok.quantizer import LanguagePrior
 
 FAMILY = "sweettok"
 WORDS_FILE = "words.json"
@@ -33,17 +32,11 @@ HALVES = ("spatial", "temporal")
 
 @dataclass(frozen=True)
 class StoredModel:
-    """What a SweetTok model folder holds.
+    """What a SweetTok model folder holds."""
 
-    Attributes:
-        network: with its weights, float32, on the CPU and in training mode.
-        config: its configuration.
-        words: the words behind both codebooks.
-    """
-
-    network: SweetTok
+    network: SweetTok  # with its weights, float32, on the CPU and in training mode
     config: SweetTokConfig
-    words: WordPrior
+    words: WordPrior  # behind both codebooks
 
 
 def read_model(model: ModelFolder) -> StoredModel:
@@ -55,29 +48,11 @@ def read_model(model: ModelFolder) -> StoredModel:
     """
     from sweettok_cli.models.common.network import fill
     from sweettok_cli.models.sweettok.network import SweetTok
-    from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
 
     config, state = read_config(model), model.state()
     words = read_prior(model, state)
-    spatial, temporal = (
-        WordGraphTensors.blank(len(g.modifiers), len(g.heads), g.vectors.shape[1], g.edges.shape[1])
-        for g in (words.spatial, words.temporal)
-    )
-    network = fill(lambda: SweetTok(config, LanguagePrior(spatial, temporal)), state, model.path)
+    network = fill(lambda: SweetTok(config, words), state, model.path)
     return StoredModel(network, config, words)
-
-
-def language_prior(words: WordPrior) -> LanguagePrior:
-    """The word graphs as the network takes them."""
-    import torch
-
-    from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
-
-    spatial, temporal = (
-        WordGraphTensors(torch.from_numpy(graph.vectors), torch.from_numpy(graph.edges), len(graph.modifiers))
-        for graph in (words.spatial, words.temporal)
-    )
-    return LanguagePrior(spatial, temporal)
 
 
 def read_config(model: ModelFolder) -> SweetTokConfig:
@@ -142,12 +117,12 @@ def save_model_folder(
     half: bool = True,
     source: Mapping[str, Any] | None = None,
 ) -> ModelHeader:
-    """Write a SweetTok network as a model folder.
+    """Write a SweetTok network, with the words that its codebooks stand for, as a model folder.
 
     Args:
         folder: made if missing; files of a model in it are replaced, each in one move.
         model: a :class:`~sweettok_cli.models.sweettok.network.SweetTok`.
-        words: the words its codebooks stand for.
+        words: of its codebooks.
         name: written into token files; by default the folder's own.
         half: store the weights in half precision, as shipped models are; else as they are.
         source: what the weights were made from, if they were made elsewhere.

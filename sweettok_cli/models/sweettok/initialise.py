@@ -14,14 +14,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from sweettok_cli.models.common.attention import (
-    CosineAttention,
-    FeedForward,
-    PositionConvolution,
-    SingleTokenAttention,
-    TimeAttention,
-    WindowAttention,
-)
+from sweettok_cli.models.common import attention
 from sweettok_cli.models.common.patches import cut_later_frames
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.quantizer import LanguageQuantizer
@@ -72,33 +65,31 @@ def start_linear(model: SweetTok, video: Tensor, polish_steps: int = 200, polish
 def silence_branches(model: nn.Module) -> None:
     """Make every residual branch add nothing, and window attention prefer near patches."""
     for module in model.modules():
-        if isinstance(module, CosineAttention | SingleTokenAttention):
+        if isinstance(module, attention.CosineAttention | attention.SingleTokenAttention):
             nn.init.zeros_(module.to_out.weight)
-        elif isinstance(module, FeedForward):
+        elif isinstance(module, attention.FeedForward):
             nn.init.zeros_(module.contract.weight)
-        elif isinstance(module, PositionConvolution):
+        elif isinstance(module, attention.PositionConvolution):
             nn.init.zeros_(module.dsconv.weight)
             assert module.dsconv.bias is not None
             nn.init.zeros_(module.dsconv.bias)
-        elif isinstance(module, TimeAttention):
+        elif isinstance(module, attention.TimeAttention | attention.WindowAttention):
             nn.init.zeros_(module.proj.weight)
             nn.init.zeros_(module.proj.bias)
-        elif isinstance(module, WindowAttention):
-            nn.init.zeros_(module.proj.weight)
-            nn.init.zeros_(module.proj.bias)
+        if isinstance(module, attention.WindowAttention):
             prefer_near(module)
     decoder = model.get_submodule("decoder")
     nn.init.zeros_(decoder.get_parameter("mask_token"))
     nn.init.zeros_(decoder.get_parameter("position"))
 
 
-def prefer_near(attention: WindowAttention) -> None:
+def prefer_near(window: attention.WindowAttention) -> None:
     """A bias that falls with distance, at another rate in each head."""
-    table = attention.relative_position_bias_table
+    table = window.relative_position_bias_table
     side = math.isqrt(table.shape[0])
     offset = torch.arange(side, device=table.device) - side // 2
     distance = (offset[:, None].square() + offset.square()).float().sqrt().flatten()
-    rates = 0.6 * 0.5 ** torch.arange(attention.heads, device=table.device)
+    rates = 0.6 * 0.5 ** torch.arange(window.heads, device=table.device)
     table.copy_(-distance[:, None] * rates)
 
 

@@ -18,12 +18,13 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.models.common.linear import Linear, by_rows
 from sweettok_cli.models.common.patches import ToPixels
 from sweettok_cli.models.common.tiles import TileGrid, frame_differences
 from sweettok_cli.models.sweettok.autoencoder import Decoder, Encoder, ProxyHead, ProxyPixels
 from sweettok_cli.models.sweettok.config import SweetTokConfig
-from sweettok_cli.models.sweettok.quantizer import LanguagePrior, LanguageQuantizer, Quantized
+from sweettok_cli.models.sweettok.quantizer import LanguageQuantizer, Quantized
 
 
 class SpatialAnchor(nn.Module):
@@ -49,14 +50,9 @@ class SpatialAnchor(nn.Module):
 
     def spread(self, vectors: Tensor, height: int, width: int) -> Tensor:
         """Token vectors [b, S, c] -> the same features for every latent frame [b, 1, height, width, d]."""
-        return rearrange(
-            self.to_features(vectors),
-            "b (h w) (y x d) -> b 1 (h y) (w x) d",
-            h=height // self.side,
-            w=width // self.side,
-            y=self.side,
-            x=self.side,
-        )
+        features = self.to_features(vectors)
+        sides = {"h": height // self.side, "w": width // self.side, "y": self.side, "x": self.side}
+        return rearrange(features, "b (h w) (y x d) -> b 1 (h y) (w x) d", **sides)
 
 
 class TemporalAnchor(nn.Module):
@@ -80,9 +76,8 @@ class TemporalAnchor(nn.Module):
 
         From differences, the first latent frame has nothing of its own and the others what changed since.
         """
-        own = rearrange(
-            self.to_features(vectors), "b (h w) (t d) -> b t h w d", h=height, w=width, t=self.frames
-        )
+        sides = {"t": self.frames, "h": height, "w": width}
+        own = rearrange(self.to_features(vectors), "b (h w) (t d) -> b t h w d", **sides)
         if self.residual:
             return own
         return torch.cat([torch.zeros_like(own[:, :1]), own.cumsum(dim=1)], dim=1)
@@ -100,24 +95,14 @@ class SweetTokOutput:
     """One pass through the whole network.
 
     ``reconstruction`` [b, 3, t, h, w], or None if the network ends in proxy logits; ``logits`` [b, latent
-    frames, patch rows, patch columns, codes], or None without a proxy head; ``quantizer_loss`` the weighted
-    sum over both codebooks, of which ``spatial`` and ``temporal`` keep the parts and the ids.
+    frames, patch rows, patch columns, codes], or None without a proxy head; ``spatial`` and ``temporal``
+    the ids and the codebooks' own losses.
     """
 
     reconstruction: Tensor | None
     logits: Tensor | None
     spatial: Quantized
     temporal: Quantized
-
-    @property
-    def quantizer_loss(self) -> Tensor:
-        """To be added to the reconstruction loss."""
-        return self.spatial.loss + self.temporal.loss
-
-    @property
-    def ids(self) -> TokenPair:
-        """Token ids, as :meth:`SweetTok.encode` gives them."""
-        return TokenPair(self.spatial.ids, self.temporal.ids)
 
 
 class SweetTok(nn.Module):
@@ -126,22 +111,18 @@ class SweetTok(nn.Module):
     Frames are a whole number of tiles; clips have 1 + k*temporal_patch frames, anchored networks 1 or all.
     """
 
-    def __init__(self, config: SweetTokConfig, prior: LanguagePrior) -> None:
+    def __init__(self, config: SweetTokConfig, words: WordPrior) -> None:
         super().__init__()
         self.config = config
         dim = config.dim
         spatial_code, temporal_code = sum(config.spatial_widths), sum(config.temporal_widths)
         self.encoder = Encoder(config)
-        self.spatial_anchor: SpatialAnchor | None = None
-        self.temporal_anchor: TemporalAnchor | None = None
-        spatial_in = temporal_in = dim
-        if config.anchored:
-            self.spatial_anchor, self.temporal_anchor = SpatialAnchor(config), TemporalAnchor(config)
-            spatial_in, temporal_in = dim + self.spatial_anchor.width, dim + self.temporal_anchor.width
-        self.pre_vq_spatial = Linear(spatial_in, spatial_code)
-        self.pre_vq_temporal = Linear(temporal_in, temporal_code)
-        self.quantize_spatial = LanguageQuantizer(prior.spatial, config.quantizer(config.spatial_code))
-        self.quantize_temporal = LanguageQuantizer(prior.temporal, config.quantizer(config.temporal_code))
+        self.spatial_anchor = SpatialAnchor(config) if config.anchored else None
+        self.temporal_anchor = TemporalAnchor(config) if config.anchored else None
+        self.pre_vq_spatial = Linear(dim + getattr(self.spatial_anchor, "width", 0), spatial_code)
+        self.pre_vq_temporal = Linear(dim + getattr(self.temporal_anchor, "width", 0), temporal_code)
+        self.quantize_spatial = LanguageQuantizer(words.spatial, config, config.spatial_code)
+        self.quantize_temporal = LanguageQuantizer(words.temporal, config, config.temporal_code)
         self.post_vq_spatial = Linear(spatial_code, dim)
         self.post_vq_temporal = Linear(temporal_code, dim)
         self.decoder = Decoder(config)
@@ -218,8 +199,7 @@ class SweetTok(nn.Module):
         if self.config.motion == "differences":
             return frame_differences(embedded)
         assert self.spatial_anchor is not None
-        appearance = self.spatial_anchor.spread(spatial.to(features.dtype), grid.height, grid.width)
-        return features - appearance
+        return features - self.spatial_anchor.spread(spatial.to(features.dtype), grid.height, grid.width)
 
     def encode(self, video: Tensor) -> TokenPair:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] -> ids [b, S, 3], [b, T, 3] (two modifiers, head).
@@ -277,13 +257,8 @@ class SweetTok(nn.Module):
             start = self.spatial_anchor.spread(spatial, grid.height, grid.width)
             if temporal.shape[1]:
                 start = start + self.temporal_anchor.spread(temporal, grid.height, grid.width)
-        return self.decoder(
-            self.post_vq_spatial(spatial),
-            self.post_vq_temporal(temporal),
-            grid,
-            self.config.latent_frames(frames),
-            start,
-        )
+        latents = self.post_vq_spatial(spatial), self.post_vq_temporal(temporal)
+        return self.decoder(*latents, grid, self.config.latent_frames(frames), start)
 
     def forward(self, video: Tensor) -> SweetTokOutput:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] through encoder, codebooks and decoder."""

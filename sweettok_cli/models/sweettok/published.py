@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sweettok_cli.codebook.prior import WordGraph
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.family import Conversion
 from sweettok_cli.models.common.published_names import (
@@ -23,7 +22,6 @@ from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.published_words import WITHOUT_VECTOR, read_pickled_words
-from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
 from sweettok_cli.storage.checkpoint_file import AVERAGED_FOLDER, PLAIN_FOLDER, Checkpoint
 from sweettok_cli.storage.model_folder import ModelHeader
 
@@ -31,9 +29,11 @@ _SPATIAL_TOKENS = "spatial_latent_tokens_positional_embedding"
 _TEMPORAL_TOKENS = "temporal_latent_tokens_positional_embedding"
 
 # Stacks whose sequences are a single token: queries and keys cannot matter there.
+_SINGLE_HERE = r"encoder\.temporal_queries|decoder\.temporal_latents"
 _SINGLE = r"^(encoder\.enc_latent_temporal|decoder\.dec_temporal_latent)_transformer\.layers\.\d+\.1\."
+_ONLY_STREAMS = "only the layers' streams are read"
 
-_TABLE = NameTable(
+NAMES = NameTable(
     "SweetTok",
     renamed=(
         (r"^latent_(spatial|temporal)_tokens$", r"encoder.latent_\1_tokens"),
@@ -61,19 +61,13 @@ _TABLE = NameTable(
         (r"^pixel_codebook\.embeddings$", "proxy_pixels.embeddings"),
         (r"^pixel_post_vq_conv\.1\.", "proxy_pixels.project."),
         *LAYERS,
-        (
-            r"^(encoder\.temporal_queries|decoder\.temporal_latents)(\.layers\.\d+\.attention)\.to_kv\.",
-            r"\1\2.to_v.",
-        ),
+        (rf"^({_SINGLE_HERE})(\.layers\.\d+\.attention)\.to_kv\.", r"\1\2.to_v."),
     ),
     dropped=(
         *UNUSED_IN_LAYERS,
         (_SINGLE + r"(q_scale|k_scale|norm\.gamma|to_q\.weight)$", "softmax over one key is 1"),
-        (r"^encoder\.enc_(spatial|temporal)_transformer\.norm_out\.", "only the layers' streams are read"),
-        (
-            r"^decoder\.dec_(spatial|temporal)_latent_transformer\.norm_out\.",
-            "only the layers' streams are read",
-        ),
+        (r"^encoder\.enc_(spatial|temporal)_transformer\.norm_out\.", _ONLY_STREAMS),
+        (r"^decoder\.dec_(spatial|temporal)_latent_transformer\.norm_out\.", _ONLY_STREAMS),
         (r"^decoder\.dec_temporal_transformer\.\d+\.norm_out\.", "skipped by the published forward pass"),
         (r"^quantize(_temporal)?\.code_book_mapping\.", "never called"),
         (r"^pixel_codebook\.(N|z_avg|codebook_usage)$", "statistics of the proxy tokenizer's own training"),
@@ -81,22 +75,12 @@ _TABLE = NameTable(
 )
 
 
-def our_name(published: str) -> str | None:
-    """Our name for a published tensor, or None if the published network never uses it."""
-    return _TABLE.our_name(published)
-
-
-def why_dropped(published: str) -> str | None:
-    """Why a published tensor has no name here, or None if it has one."""
-    return _TABLE.why_dropped(published)
-
-
 def convert(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     """Published tensors under our names and in the shapes of ``model``.
 
     Raises ValueError if a tensor that is dropped as constant is not, or if a shape cannot be the same matrix.
     """
-    return _TABLE.convert(state, model, _values_only)
+    return NAMES.convert(state, model, _values_only)
 
 
 def load_published(model: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -105,7 +89,7 @@ def load_published(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     A model laid out on the "meta" device takes the tensors themselves. The words are not in the state dict:
     they come with the model's prior. Raises ValueError that names what is missing or unknown.
     """
-    _TABLE.load(model, convert(state, model), elsewhere=(".vectors", ".edges"))
+    NAMES.load(model, convert(state, model), elsewhere=(".vectors", ".edges"))
 
 
 def _values_only(name: str, tensor: Tensor) -> Tensor:
@@ -148,14 +132,13 @@ def convert_sweettok(checkpoint: Checkpoint, folder: Path, conversion: Conversio
                 f"numbers, not {graph.vectors.shape[1]}."
             )
     pixels = any(key.startswith("pixel_") for key in state)
-    graphs = LanguagePrior(_tensors(prior.spatial), _tensors(prior.temporal))
     with torch.device("meta"):
-        network = SweetTok(SweetTokConfig(pixels=pixels), graphs)
+        network = SweetTok(SweetTokConfig(pixels=pixels), prior)
     try:
         load_published(network, state)
     except (ValueError, RuntimeError) as error:
         raise SweettokError(f"{path} cannot be converted: {error}.") from error
-    dropped = Counter(reason for key in state if (reason := why_dropped(key)) is not None)
+    dropped = Counter(reason for key in state if (reason := NAMES.why_dropped(key)) is not None)
     about = {**conversion.source, "tensors": len(state) - dropped.total(), "dropped": dict(dropped)}
     if absent := sum(len(missing) for key, missing in prior.about.items() if key.endswith(WITHOUT_VECTOR)):
         about[WITHOUT_VECTOR] = absent
@@ -175,9 +158,3 @@ def _with_trained_codebook(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
             f"averages parameters only. Keep {PLAIN_FOLDER} beside it, or convert that."
         )
     return {**state, **trained}
-
-
-def _tensors(graph: WordGraph) -> WordGraphTensors:
-    return WordGraphTensors(
-        torch.from_numpy(graph.vectors), torch.from_numpy(graph.edges), len(graph.modifiers)
-    )

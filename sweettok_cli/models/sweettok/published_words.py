@@ -47,13 +47,8 @@ class _Layout:
 
     @property
     def parts(self) -> tuple[str, ...]:
-        return (
-            self.modifier_counts,
-            self.head_counts,
-            self.edges,
-            self.modifier_vectors,
-            self.head_vectors,
-        )
+        counts = self.modifier_counts, self.head_counts
+        return (*counts, self.edges, self.modifier_vectors, self.head_vectors)
 
 
 _SPATIAL = _Layout(

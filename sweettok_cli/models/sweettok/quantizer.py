@@ -14,34 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sweettok_cli.codebook.prior import WordGraph
+from sweettok_cli.models.sweettok.config import SweetTokConfig
+
 # Tokens whose distances to all words are held at once: about what a core's cache holds.
 _ROWS = 512
-
-
-@dataclass(frozen=True)
-class WordGraphTensors:
-    """Words of one codebook: modifiers first, then heads.
-
-    ``vectors`` [n, d] float32; ``edges`` [2, e] int64, each pair listed once and used in both directions (a
-    pair listed twice counts twice); ``modifiers`` is the number of modifier rows.
-    """
-
-    vectors: Tensor
-    edges: Tensor
-    modifiers: int
-
-    @classmethod
-    def blank(cls, modifiers: int, heads: int, width: int, edges: int) -> WordGraphTensors:
-        """Zeros of the right shapes, for a network whose words come with its weights."""
-        return cls(torch.zeros(modifiers + heads, width), torch.zeros(2, edges, dtype=torch.int64), modifiers)
-
-
-@dataclass(frozen=True)
-class LanguagePrior:
-    """The two word graphs of a network: adjectives and nouns, adverbs and verbs."""
-
-    spatial: WordGraphTensors
-    temporal: WordGraphTensors
 
 
 @dataclass
@@ -115,46 +92,25 @@ def normalised_adjacency(edges: Tensor, nodes: int) -> tuple[Tensor, Tensor]:
     return matrix.indices(), matrix.values()
 
 
-@dataclass(frozen=True)
-class QuantizerConfig:
-    """How words become codes; the defaults are the published ones.
-
-    ``widths`` (modifier, head): None keeps ``code_dim`` for both; given, a linear map of its own takes the
-    projected modifiers and heads to each. ``search`` first modifiers are tried when looking for the pair
-    whose mean is nearest; 0 takes the two nearest words. ``straight`` is the share of the decoder's gradient
-    that the codes see beside their own loss. ``coverage_weight`` weighs the distance of idle words to the
-    nearest latent. The losses' weights are explained at :class:`Quantized`.
-    """
-
-    code_dim: int = 256
-    widths: tuple[int, int] | None = None
-    dropout: float = 0.5
-    encoder_weight: float = 1.0
-    codebook_weight: float = 0.25
-    coverage_weight: float = 0.0
-    search: int = 0
-    straight: float = 0.0
-
-
 class LanguageQuantizer(nn.Module):
     """Quantises token vectors to words; the words and their graph are buffers and travel with the weights."""
 
     vectors: Tensor
     edges: Tensor
 
-    def __init__(self, words: WordGraphTensors, config: QuantizerConfig) -> None:
+    def __init__(
+        self, words: WordGraph, config: SweetTokConfig, widths: tuple[int, int] | None = None
+    ) -> None:
+        """Projected words are mapped to the ``widths`` (modifier, head), or else taken as they are."""
         super().__init__()
         self.config = config
-        self.modifiers = words.modifiers
-        self.widths = config.widths or (config.code_dim, config.code_dim)
-        self.register_buffer("vectors", words.vectors.float())
-        self.register_buffer("edges", words.edges.long())
-        self.gcn = GraphProjector(words.vectors.shape[1], config.code_dim, config.dropout)
-        self.to_modifier: nn.Module = nn.Identity()
-        self.to_head: nn.Module = nn.Identity()
-        if config.widths is not None:
-            self.to_modifier = nn.Linear(config.code_dim, config.widths[0])
-            self.to_head = nn.Linear(config.code_dim, config.widths[1])
+        self.modifiers = len(words.modifiers)
+        self.widths = widths or (config.code_dim, config.code_dim)
+        self.register_buffer("vectors", torch.from_numpy(words.vectors).float())
+        self.register_buffer("edges", torch.from_numpy(words.edges).long())
+        self.gcn = GraphProjector(words.vectors.shape[1], config.code_dim, config.code_dropout)
+        self.to_modifier = nn.Linear(config.code_dim, widths[0]) if widths else nn.Identity()
+        self.to_head = nn.Linear(config.code_dim, widths[1]) if widths else nn.Identity()
         self.frozen = False
         self._projected: tuple[tuple[object, ...], Codebook] | None = None
         self.register_load_state_dict_post_hook(LanguageQuantizer._forget)
@@ -259,11 +215,7 @@ def nearest(z: Tensor, codes: Tensor, count: int) -> Tensor:
         squared_distances(part, codes).topk(count, dim=-1, largest=False).indices
         for part in z.flatten(0, -2).split(_ROWS)
     ]
-    return (
-        torch.cat(ids).view(*z.shape[:-1], count)
-        if ids
-        else z.new_zeros(*z.shape[:-1], count, dtype=torch.long)
-    )
+    return torch.cat(ids).view(*z.shape[:-1], count)
 
 
 def best_pair(z: Tensor, codes: Tensor, tries: int) -> Tensor:

@@ -22,7 +22,6 @@ from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.sweettok.codebook_window import CodebookWindow
 from sweettok_cli.models.sweettok.config import make_config
 from sweettok_cli.models.sweettok.folder import (
-    language_prior,
     read_config,
     read_model,
     read_prior,
@@ -79,7 +78,7 @@ class SweetTokTask(ClipTask):
                 "A new network needs words: give --prior FOLDER (sweettok codebook build), or --init MODEL."
             )
         config, words = make_config(self.recipe.model), load_prior(self._prior)
-        network = SweetTok(config, language_prior(words)).to(device)
+        network = SweetTok(config, words).to(device)
         self.device = device
         if samples := self.recipe.init_samples:
             say(f"initialising from {samples} samples")
@@ -98,7 +97,7 @@ class SweetTokTask(ClipTask):
         """
         folder = ModelFolder(exported)
         config, words = read_config(folder), read_prior(folder, model)
-        self._take(SweetTok(config, language_prior(words)), words, device)
+        self._take(SweetTok(config, words), words, device)
 
     def _take(self, network: SweetTok, words: WordPrior, device: torch.device) -> None:
         self.model, self.words, self.device = network.to(device).train(), words, device

@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from small_network import word_prior
 from torch import Tensor
 
-from sweettok_cli.models.sweettok.folder import language_prior
+from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.quantizer import (
     LanguageQuantizer,
-    QuantizerConfig,
     best_pair,
     coverage,
     nearest,
 )
 
-SHIPPED = QuantizerConfig(code_dim=16, widths=(4, 3), dropout=0.0, search=3, straight=1.0)
+SHIPPED = SweetTokConfig(code_dim=16, spatial_code=(4, 3), code_dropout=0.0, search=3, straight=1.0)
 
 
 def quantizer(**changes: object) -> LanguageQuantizer:
-    return LanguageQuantizer(language_prior(word_prior()).spatial, replace(SHIPPED, **changes))
+    config = replace(SHIPPED, **changes)
+    return LanguageQuantizer(word_prior().spatial, config, config.spatial_code)
 
 
 def distance(z: Tensor, codes: Tensor, pair: Tensor) -> Tensor:

@@ -3,14 +3,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from sweettok_cli.codebook.prior import WordGraph, WordPrior
 from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.network import SweetTok
-from sweettok_cli.models.sweettok.published import convert, load_published, our_name
-from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
+from sweettok_cli.models.sweettok.published import NAMES, convert, load_published
 
 KEYS = Path(__file__).parents[2] / "golden" / "sweettok_compact" / "keys.json"
 
@@ -18,9 +19,9 @@ KEYS = Path(__file__).parents[2] / "golden" / "sweettok_compact" / "keys.json"
 @pytest.fixture
 def model() -> SweetTok:
     """The published network without storage."""
-    words = WordGraphTensors.blank(2, 2, 32, 1)
+    words = WordGraph(["a", "b"], ["c", "d"], np.zeros((4, 32), np.float32), np.zeros((2, 1), np.int64))
     with torch.device("meta"):
-        return SweetTok(SweetTokConfig(), LanguagePrior(words, words))
+        return SweetTok(SweetTokConfig(), WordPrior(words, words))
 
 
 @pytest.fixture
@@ -31,20 +32,22 @@ def state() -> dict[str, Tensor]:
 
 
 def test_names_map_one_to_one(model: SweetTok, state: dict[str, Tensor]) -> None:
-    ours = [name for name in map(our_name, state) if name is not None]
+    ours = [name for name in map(NAMES.our_name, state) if name is not None]
     assert len(ours) == len(set(ours))
     words = {name for name in model.state_dict() if name.endswith((".vectors", ".edges"))}
     assert set(ours) == set(model.state_dict()) - words
 
 
 def test_what_is_dropped_is_never_used(state: dict[str, Tensor]) -> None:
-    dropped = {name.split(".")[-1] for name in state if our_name(name) is None and not name.endswith(".beta")}
+    dropped = {
+        name.split(".")[-1] for name in state if NAMES.our_name(name) is None and not name.endswith(".beta")
+    }
     assert dropped == {
         *("relative_position_index", "N", "z_avg", "codebook_usage"),  # buffers
         *("gamma", "q_scale", "k_scale", "weight", "bias"),
     }
     dropped_parameters = {
-        name for name in state if our_name(name) is None and name.endswith(("weight", "bias"))
+        name for name in state if NAMES.our_name(name) is None and name.endswith(("weight", "bias"))
     }
     assert all(
         "spatial_rel_pos_bias" in name or "code_book_mapping" in name or name.endswith("to_q.weight")

@@ -1,21 +1,23 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from sweettok_cli.codebook.prior import WordGraph
+from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.quantizer import (
     Codebook,
     LanguageQuantizer,
-    QuantizerConfig,
-    WordGraphTensors,
     normalised_adjacency,
 )
 
 MODIFIERS, HEADS, WIDTH, CODE = 7, 5, 6, 8
-PUBLISHED = QuantizerConfig(code_dim=CODE)
+PUBLISHED = SweetTokConfig(code_dim=CODE)
 
 
 def rows(codebook: Codebook) -> Tensor:
@@ -24,17 +26,18 @@ def rows(codebook: Codebook) -> Tensor:
 
 
 @pytest.fixture
-def words() -> WordGraphTensors:
-    edges = torch.tensor([[0, 1, 2, 2, 6, 6], [7, 8, 9, 9, 11, 10]])
-    return WordGraphTensors(torch.randn(MODIFIERS + HEADS, WIDTH), edges, MODIFIERS)
+def words() -> WordGraph:
+    edges = np.array([[0, 1, 2, 2, 6, 6], [7, 8, 9, 9, 11, 10]])
+    vectors = np.random.default_rng(0).normal(size=(MODIFIERS + HEADS, WIDTH)).astype(np.float32)
+    return WordGraph([f"m{i}" for i in range(MODIFIERS)], [f"h{i}" for i in range(HEADS)], vectors, edges)
 
 
 @pytest.fixture
-def quantizer(words: WordGraphTensors) -> LanguageQuantizer:
+def quantizer(words: WordGraph) -> LanguageQuantizer:
     return LanguageQuantizer(words, PUBLISHED).eval()
 
 
-def dense_adjacency(words: WordGraphTensors) -> Tensor:
+def dense_adjacency(words: WordGraph) -> Tensor:
     n = len(words.vectors)
     adjacency = torch.eye(n)
     for a, b in words.edges.T.tolist():
@@ -44,16 +47,16 @@ def dense_adjacency(words: WordGraphTensors) -> Tensor:
     return scale[:, None] * adjacency * scale[None]
 
 
-def test_adjacency_counts_both_directions_and_duplicates(words: WordGraphTensors) -> None:
+def test_adjacency_counts_both_directions_and_duplicates(words: WordGraph) -> None:
     n = len(words.vectors)
-    indices, values = normalised_adjacency(words.edges, n)
+    indices, values = normalised_adjacency(torch.from_numpy(words.edges), n)
     sparse = torch.sparse_coo_tensor(indices, values, (n, n), check_invariants=True).to_dense()
     assert torch.allclose(sparse, dense_adjacency(words))
 
 
-def test_codebook_is_two_graph_convolutions(quantizer: LanguageQuantizer, words: WordGraphTensors) -> None:
+def test_codebook_is_two_graph_convolutions(quantizer: LanguageQuantizer, words: WordGraph) -> None:
     a, first, second = dense_adjacency(words), quantizer.gcn.conv1, quantizer.gcn.conv2
-    hidden = torch.relu(a @ words.vectors @ first.lin.weight.T + first.bias)
+    hidden = torch.relu(a @ quantizer.vectors @ first.lin.weight.T + first.bias)
     expected = a @ hidden @ second.lin.weight.T + second.bias
     assert torch.allclose(rows(quantizer.codebook()), expected, atol=1e-6)
 
@@ -114,7 +117,7 @@ def test_constant_codebook_is_projected_once(quantizer: LanguageQuantizer) -> No
         assert torch.allclose(rows(quantizer.codebook()), rows(first) + 1)
 
 
-def test_loaded_weights_replace_the_projection(quantizer: LanguageQuantizer, words: WordGraphTensors) -> None:
+def test_loaded_weights_replace_the_projection(quantizer: LanguageQuantizer, words: WordGraph) -> None:
     other = LanguageQuantizer(words, PUBLISHED).eval()
     with torch.inference_mode():
         expected, _ = other.codebook(), quantizer.codebook()
@@ -153,12 +156,9 @@ def test_narrow_types_leave_ids_alone(quantizer: LanguageQuantizer) -> None:
     assert narrow(z).ids.equal(expected)
 
 
-def test_blank_words_are_filled_by_a_state_dict(
-    quantizer: LanguageQuantizer, words: WordGraphTensors
-) -> None:
-    blank = LanguageQuantizer(
-        WordGraphTensors.blank(MODIFIERS, HEADS, WIDTH, words.edges.shape[1]), PUBLISHED
-    )
+def test_blank_words_are_filled_by_a_state_dict(quantizer: LanguageQuantizer, words: WordGraph) -> None:
+    zeros = replace(words, vectors=np.zeros_like(words.vectors), edges=np.zeros_like(words.edges))
+    blank = LanguageQuantizer(zeros, PUBLISHED)
     blank.load_state_dict(quantizer.state_dict())
     assert rows(blank.eval().codebook()).equal(rows(quantizer.codebook()))
     assert blank.sizes == (MODIFIERS, MODIFIERS, HEADS)

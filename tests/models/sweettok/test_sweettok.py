@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from sweettok_cli.codebook.prior import WordGraph, WordPrior
 from sweettok_cli.models.common.tiles import frame_differences
 from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.network import SweetTok
-from sweettok_cli.models.sweettok.quantizer import LanguagePrior, WordGraphTensors
 
 # The published layout in small, one tile a frame; and 4x4-patch tiles that repeat over any frame.
 WHOLE: dict[str, Any] = {"tile": 8, "spatial_queries": 4, "window": 4}
@@ -30,12 +30,14 @@ SMALL: dict[str, Any] = {
 SIZES = [(WHOLE, 64, 64), (TILED, 64, 96)]
 
 
-def prior() -> LanguagePrior:
-    def graph(modifiers: int, heads: int) -> WordGraphTensors:
+def prior() -> WordPrior:
+    def graph(modifiers: int, heads: int) -> WordGraph:
         edges = torch.stack([torch.randint(modifiers, (30,)), modifiers + torch.randint(heads, (30,))])
-        return WordGraphTensors(torch.randn(modifiers + heads, 6), edges, modifiers)
+        vectors = torch.randn(modifiers + heads, 6)
+        words = [f"m{i}" for i in range(modifiers)], [f"h{i}" for i in range(heads)]
+        return WordGraph(*words, vectors.numpy(), edges.numpy())
 
-    return LanguagePrior(graph(11, 13), graph(9, 17))
+    return WordPrior(graph(11, 13), graph(9, 17))
 
 
 def network(**changes: Any) -> SweetTok:
@@ -60,8 +62,8 @@ def test_shapes(layout: dict[str, Any], height: int, width: int, frames: int) ->
     assert ids.temporal.shape == (2, cells if frames > 1 else 0, 3)
     assert model.config.token_counts(height, width, frames) == (ids.spatial.shape[1], ids.temporal.shape[1])
     assert output.reconstruction.shape == video.shape
-    assert output.ids.spatial.equal(ids.spatial)
-    assert output.ids.temporal.equal(ids.temporal)
+    assert output.spatial.ids.equal(ids.spatial)
+    assert output.temporal.ids.equal(ids.temporal)
     if model.proxy_head is None:
         assert output.logits is None
     else:
@@ -124,7 +126,7 @@ def test_every_parameter_learns(changes: dict[str, Any]) -> None:
     model = network(**changes).train()
     output = model(clip(1, 9, 32, 64) if changes is TILED else clip(1, 9, 64, 64))
     picture = output.reconstruction if output.reconstruction is not None else output.logits
-    (picture.square().mean() + output.quantizer_loss).backward()
+    (picture.square().mean() + output.spatial.loss + output.temporal.loss).backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
@@ -154,7 +156,7 @@ def test_frozen_codebook_stays_while_the_rest_trains() -> None:
     model.freeze_codebook()
     model.train()
     output = model(clip(1, 5, 64, 64))
-    (output.reconstruction.square().mean() + output.quantizer_loss).backward()
+    (output.reconstruction.square().mean() + output.spatial.loss + output.temporal.loss).backward()
     assert all(p.grad is None for p in model.quantize_spatial.parameters())
     assert model.encoder.spatial_out.weight.grad is not None
 
