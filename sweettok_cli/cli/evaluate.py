@@ -4,55 +4,38 @@ from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer import Argument, Option
 
-from sweettok_cli.cli.options import (
-    BatchClipsOption,
-    Device,
-    DeviceOption,
-    Dtype,
-    DtypeOption,
-    ForceOption,
-    JsonOption,
-    OverlapOption,
-    QuietOption,
-    SampleOption,
-)
+from sweettok_cli.cli import options
 from sweettok_cli.cli.output import FAILED, Output, debugging, explain
-from sweettok_cli.runtime import OnProgress, use_one_blas_thread, use_one_heap
+from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 
 def evaluate(
     target: Annotated[
         str,
-        typer.Argument(
+        Argument(
             help="A folder of videos and pictures, one of them, or a data set: ucf101, k600, imagenet, "
             "mcl-jcv, davis.",
             metavar="DIR|FILE|NAME",
         ),
     ],
     data: Annotated[
-        Path | None, typer.Option("--data", help="The folder of a data set.", metavar="DIR", readable=False)
+        Path | None, Option(help="The folder of a data set.", metavar="DIR", readable=False)
     ] = None,
-    split: Annotated[
-        str | None, typer.Option("--split", help="Part of a data set.", show_default="as papers do")
-    ] = None,
+    split: Annotated[str | None, Option(help="Part of a data set.", show_default="as papers do")] = None,
     protocol: Annotated[
         str,
-        typer.Option(
-            "--protocol",
-            help="Whose way of measuring: default, sweettok, omnitokenizer, larp, vidtok, stylegan-v.",
-        ),
+        Option(help="Whose way of measuring: default, sweettok, omnitokenizer, larp, vidtok, stylegan-v."),
     ] = "default",
     metrics: Annotated[
         str | None,
-        typer.Option(
-            "--metrics",
+        Option(
             help="What to measure, such as psnr,ssim,lpips-vgg,rfvd.",
             metavar="NAME,...",
             show_default="by protocol",
@@ -60,61 +43,48 @@ def evaluate(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--model", "-m", help="Name of a model, or a folder that holds one.", show_default=DEFAULT_MODEL
         ),
     ] = None,
     compare: Annotated[
-        str | None,
-        typer.Option("--compare", help="Measure several models on the same clips.", metavar="MODEL,..."),
+        str | None, Option(help="Measure several models on the same clips.", metavar="MODEL,...")
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(
-            "--baseline",
-            help="Codecs to give as many bits as the first model spends: x264,x265,av1.",
-            metavar="NAME,...",
+        Option(
+            help="Codecs to give as many bits as the first model spends: x264,x265,av1.", metavar="NAME,..."
         ),
     ] = None,
     curves: Annotated[
-        bool, typer.Option("--curves/--no-curves", help="Also measure codecs at rates of their own.")
+        bool, Option("--curves/--no-curves", help="Also measure codecs at rates of their own.")
     ] = True,
     table: Annotated[
-        Path | None, typer.Option("--csv", help="Write one row a clip to this CSV file.", metavar="FILE")
+        Path | None, Option("--csv", help="Write one row a clip to this CSV file.", metavar="FILE")
     ] = None,
-    markdown: Annotated[
-        Path | None, typer.Option("--markdown", help="Write a table for a paper.", metavar="FILE")
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", help="Write a page for a browser.", metavar="FILE.html")
-    ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N items.")] = None,
+    markdown: Annotated[Path | None, Option(help="Write a table for a paper.", metavar="FILE")] = None,
+    report: Annotated[Path | None, Option(help="Write a page for a browser.", metavar="FILE.html")] = None,
+    limit: Annotated[int | None, Option(min=1, help="Only the first N items.")] = None,
     features: Annotated[
-        Path | None,
-        typer.Option(
-            "--features", help="A folder with the weights of LPIPS, I3D and Inception.", metavar="DIR"
-        ),
+        Path | None, Option(help="A folder with the weights of LPIPS, I3D and Inception.", metavar="DIR")
     ] = None,
     journal: Annotated[
         Path | None,
-        typer.Option(
-            "--journal",
+        Option(
             help="Keep in this folder what is measured, for other runs.",
             metavar="DIR",
             show_default="a cache, until done",
         ),
     ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget what an interrupted run has measured.")
-    ] = False,
-    overlap: OverlapOption = 0,
-    sample: SampleOption = None,
-    batch_clips: BatchClipsOption = None,
-    device: DeviceOption = Device.auto,
-    dtype: DtypeOption = Dtype.auto,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    fresh: Annotated[bool, Option("--fresh", help="Forget what an interrupted run has measured.")] = False,
+    overlap: options.OverlapOption = 0,
+    sample: options.SampleOption = None,
+    batch_clips: options.BatchClipsOption = None,
+    device: options.DeviceOption = options.Device.auto,
+    dtype: options.DtypeOption = options.Dtype.auto,
+    force: options.ForceOption = False,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Measure how well videos survive their tokens: PSNR, SSIM, true bits, codebook use.
 
@@ -169,9 +139,6 @@ def evaluate(
         announce=output.say,
     )
 
-    def watch(place: int, items: int, name: str) -> AbstractContextManager[OnProgress]:
-        return output.progress(f"{place + 1}/{items} {name}")
-
     with open_journal(journal, plan.fingerprint, fresh, output.warn) as kept:
         known = sum(kept.get(item_key(item)) is not None for item in plan.items)
         if known:
@@ -180,15 +147,16 @@ def evaluate(
                 "--fresh starts over."
             )
         try:
-            measured = run(plan, kept, watch=watch, explain=_explain)
+            measured = run(plan, kept, watch=output.watch, explain=_explain)
         except (KeyboardInterrupt, SystemExit):
             output.say(f"Interrupted; {len(kept)} clips are kept. The same command goes on from there.")
             raise
         record = make_record(plan, measured, kept, "sweettok " + shlex.join(sys.argv[1:]))
         for _, error in measured.failed:
             output.error(error)
-        for warning in (warning for method in record.methods for warning in method.warnings):
-            output.warn(warning)
+        for method in record.methods:
+            for warning in method.warnings:
+                output.warn(warning)
         for note in record.data.notes:
             output.say(note)
         if table:

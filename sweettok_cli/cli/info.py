@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument
 
 from sweettok_cli.cli.options import JsonOption, QuietOption
 from sweettok_cli.cli.output import Output
@@ -14,8 +14,7 @@ from sweettok_cli.cli.output import Output
 
 def info(
     file: Annotated[
-        Path,
-        typer.Argument(help="A token file, a video, an image or a model.", metavar="FILE", readable=False),
+        Path, Argument(help="A token file, a video, an image or a model.", metavar="FILE", readable=False)
     ],
     as_json: JsonOption = False,
     quiet: QuietOption = False,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
 from sweettok_cli.cli.output import FAILED, Output, count
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def convert(
     checkpoint: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             help="A .ckpt, .pt, .pth, .bin or .safetensors file, or a folder of Accelerate.",
             metavar="FILE",
             readable=False,
@@ -27,7 +28,7 @@ def convert(
     ],
     family: Annotated[
         str,
-        typer.Option(
+        Option(
             "--as",
             metavar="FAMILY",
             help="sweettok, omnitokenizer, vidtok or vidtok-v1.1; or the name of a published model.",
@@ -35,24 +36,18 @@ def convert(
         ),
     ],
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder to write the model into.", show_default="./NAME"),
+        Path | None, Option("--output", "-o", help="Folder to write the model into.", show_default="./NAME")
     ] = None,
     name: Annotated[
-        str | None,
-        typer.Option("--name", help="The model's name in token files.", show_default="from the file's"),
+        str | None, Option(help="The model's name in token files.", show_default="from the file's")
     ] = None,
     words_spatial: Annotated[
-        Path | None,
-        typer.Option("--words-spatial", help="SweetTok: the pickled adjectives and nouns.", metavar="PICKLE"),
+        Path | None, Option(help="SweetTok: the pickled adjectives and nouns.", metavar="PICKLE")
     ] = None,
     words_temporal: Annotated[
-        Path | None,
-        typer.Option("--words-temporal", help="SweetTok: the pickled adverbs and verbs.", metavar="PICKLE"),
+        Path | None, Option(help="SweetTok: the pickled adverbs and verbs.", metavar="PICKLE")
     ] = None,
-    ema: Annotated[
-        bool, typer.Option("--ema", help="Take the moving average kept beside the weights.")
-    ] = False,
+    ema: Annotated[bool, Option("--ema", help="Take the moving average kept beside the weights.")] = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -144,13 +139,11 @@ def list_models(as_json: JsonOption = False, quiet: QuietOption = False) -> None
 @models_app.command(short_help="Fetch models from the Hub.")
 def pull(
     names: Annotated[
-        list[str],
-        typer.Argument(help="Names that `list` shows, or OWNER/REPO[@REVISION].", metavar="NAME..."),
+        list[str], Argument(help="Names that `list` shows, or OWNER/REPO[@REVISION].", metavar="NAME...")
     ],
-    force: Annotated[bool, typer.Option("--force", "-f", help="Fetch again what is here already.")] = False,
+    force: Annotated[bool, Option("--force", "-f", help="Fetch again what is here already.")] = False,
     keep_download: Annotated[
-        bool,
-        typer.Option("--keep-download", help="Keep the published file too, in the Hub's cache."),
+        bool, Option("--keep-download", help="Keep the published file too, in the Hub's cache.")
     ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -198,18 +191,17 @@ models_app.command(short_help="Read a checkpoint that was trained elsewhere.")(c
 @models_app.command(short_help="Publish a model's folder on the Hub.")
 def push(
     folder: Annotated[
-        Path, typer.Argument(help="A model's folder.", metavar="FOLDER", exists=True, file_okay=False)
+        Path, Argument(help="A model's folder.", metavar="FOLDER", exists=True, file_okay=False)
     ],
-    repository: Annotated[str, typer.Argument(help="Where to: OWNER/REPO.", metavar="REPO")],
+    repository: Annotated[str, Argument(help="Where to: OWNER/REPO.", metavar="REPO")],
     private: Annotated[
-        bool, typer.Option("--private", help="If the repository is made now, make it private.")
+        bool, Option("--private", help="If the repository is made now, make it private.")
     ] = False,
     revision: Annotated[
-        str | None,
-        typer.Option("--revision", help="Branch; made if it is missing.", show_default="main"),
+        str | None, Option(help="Branch; made if it is missing.", show_default="main")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, say what would be sent, send nothing.")
+        bool, Option("--dry-run", help="Check everything, say what would be sent, send nothing.")
     ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -259,7 +251,7 @@ def push(
 def verify(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             help="Names or folders.", metavar="[NAME|FOLDER]...", show_default="every model that is here"
         ),
     ] = None,

@@ -7,7 +7,8 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweettok_cli.errors import SweettokError
@@ -38,6 +39,7 @@ def explain(error: Exception) -> str:
     return f"Something went wrong inside sweettok ({what}); run again with SWEETTOK_DEBUG=1 to see where."
 
 
+@dataclass(frozen=True)
 class Output:
     """The voice of one command.
 
@@ -46,9 +48,8 @@ class Output:
         quiet: no talk and no progress bars; warnings and errors are still shown.
     """
 
-    def __init__(self, json: bool = False, quiet: bool = False) -> None:
-        self.json = json
-        self.quiet = quiet
+    json: bool = False
+    quiet: bool = False
 
     def say(self, text: str) -> None:
         """A line of talk on stderr."""
@@ -70,6 +71,10 @@ class Output:
             print(json.dumps(data, ensure_ascii=False, allow_nan=False))
         elif text is not None:
             print(text)
+
+    def watch(self, place: int, jobs: int, name: str) -> AbstractContextManager[OnProgress]:
+        """The bar of one of many jobs; a :data:`~sweettok_cli.runtime.Watcher`."""
+        return self.progress(f"{place + 1}/{jobs} {name}")
 
     @contextmanager
     def progress(self, label: str, unit: str = "frames") -> Iterator[OnProgress]:
@@ -94,6 +99,11 @@ class Output:
                 bar.update(task, completed=done, total=total, of="?" if total is None else str(total))
 
             yield update
+
+
+def picked(thing: Any, *names: str) -> dict[str, Any]:
+    """Some of a thing's attributes, by name."""
+    return {name: getattr(thing, name) for name in names}
 
 
 def count(number: int, noun: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
 from sweettok_cli.cli.output import FAILED, Output, as_text, debugging, explain
@@ -25,35 +26,28 @@ SHOWN, TELLING = 20, 3
 def words(
     files: Annotated[
         list[Path],
-        typer.Argument(
+        Argument(
             help="Token files, videos or pictures, or folders of them.", metavar="FILE|DIR", readable=False
         ),
     ],
     top: Annotated[
         int | None,
-        typer.Option(
-            "--top",
+        Option(
             min=1,
             help="Words to show of each part of speech.",
             show_default=f"{SHOWN}, with --json all; {TELLING} of several files",
         ),
     ] = None,
     video: Annotated[
-        Path | None,
-        typer.Option("--video", help="Write the source with the words of each region on it.", metavar="FILE"),
+        Path | None, Option(help="Write the source with the words of each region on it.", metavar="FILE")
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option(
-            "--source",
-            help="What the tokens were made from.",
-            metavar="FILE",
-            show_default="beside the token file",
-        ),
+        Option(help="What the tokens were made from.", metavar="FILE", show_default="beside the token file"),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--model",
             "-m",
             help="Model whose words to use.",
