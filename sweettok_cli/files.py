@@ -214,6 +214,11 @@ def _umask() -> int:
     return mask
 
 
+def folder_bytes(folder: Path) -> int:
+    """Size in bytes of all files that lie directly in ``folder``."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     digest = hashlib.sha256()

@@ -25,11 +25,6 @@ class Pooling(StrEnum):
     input = "input"
 
 
-@codebook_app.callback()
-def codebook() -> None:
-    """Make the language codebook's word prior."""
-
-
 @codebook_app.command()
 def build(
     out: Annotated[Path, Option("--out", "-o", help="Folder to write the prior into.")],

@@ -7,34 +7,26 @@ from typing import TYPE_CHECKING, Any
 from sweettok_cli.cli.output import as_text, count
 
 if TYPE_CHECKING:
-    from sweettok_cli.evaluation.record import Comparison, MethodFacts, Record
+    from sweettok_cli.evaluation.record import MethodFacts, Record
 
-_SHOWN = 40
-"""Clips that are listed; of more only the worst are."""
-_WORST = 10
+#: Clips that are listed; of more only the worst are.
+_SHOWN, _WORST = 40, 10
 
 
 def as_words(record: Record) -> str:
     """Tables and sentences: clips, methods, cost, codebooks, what is missing."""
-    parts: list[Any] = []
-    if record.clips:
-        parts.append(_clips(record))
-        if len(record.methods) > 1:
-            parts.append(_methods(record))
-    return as_text(*parts, *_lines(record))
+    tables = [_clips(record)] if record.clips else []
+    if record.clips and len(record.methods) > 1:
+        tables.append(_methods(record))
+    return as_text(*tables, *_lines(record))
 
 
 def _table(*headings: str) -> Any:
     from rich import box
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for place, heading in enumerate(headings):
-        if place:
-            table.add_column(heading, justify="right", no_wrap=True)
-        else:
-            table.add_column(heading, overflow="fold")
-    return table
+    figures = (Column(heading, justify="right", no_wrap=True) for heading in headings[1:])
+    return Table(Column(headings[0], overflow="fold"), *figures, box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def _clips(record: Record) -> Any:
@@ -80,15 +72,8 @@ def _methods(record: Record) -> Any:
 
 
 def _lines(record: Record) -> list[str]:
-    from sweettok_cli.evaluation.tables import (
-        COSTS,
-        STEADINESS,
-        TITLES,
-        digits_of,
-        figure,
-        short_title,
-        with_interval,
-    )
+    from sweettok_cli.evaluation import tables
+    from sweettok_cli.evaluation.tables import TITLES, digits_of, with_interval
 
     first, data, protocol = record.methods[0], record.data, record.protocol
     failed = f" ({len(record.failed)} failed)" if record.failed else ""
@@ -98,13 +83,13 @@ def _lines(record: Record) -> list[str]:
         f"over {protocol.average}, 95 % intervals over clips"
     ]
     for name, entry in first.summary.items() if len(record.methods) == 1 else ():
-        if name in (*COSTS, *STEADINESS):
+        if name in (*tables.COSTS, *tables.STEADINESS):
             continue
         also = ""
         if entry.mean_of_clips is not None and protocol.average == "frames" and data.clips > 1:
-            also = f", {figure(entry.mean_of_clips, digits_of(name, entry.unit))} mean of files"
+            also = f", {tables.figure(entry.mean_of_clips, digits_of(name, entry.unit))} mean of files"
         unit = f" {entry.unit}" if entry.unit else ""
-        lines.append(f"{short_title(name):<5} {with_interval(name, entry)}{unit}{also}")
+        lines.append(f"{tables.short_title(name):<5} {with_interval(name, entry)}{unit}{also}")
     lines.append(_cost(first))
     if "seam_flicker" in first.summary:
         lines.append(
@@ -119,9 +104,8 @@ def _lines(record: Record) -> list[str]:
     units = {name: entry.unit for each in reversed(record.methods) for name, entry in each.summary.items()}
     for pair in record.comparisons:
         digits = digits_of(pair.metric, units.get(pair.metric, ""))
-        lines.append(
-            f"{pair.a} - {pair.b}: {TITLES[pair.metric]} {pair.difference:+.{digits}f}{_range(pair, digits)}"
-        )
+        between = "" if pair.low is None else f" [{pair.low:+.{digits}f}, {pair.high:+.{digits}f}]"
+        lines.append(f"{pair.a} - {pair.b}: {TITLES[pair.metric]} {pair.difference:+.{digits}f}{between}")
     for method in record.methods:
         lines += [
             f"{TITLES.get(name, name)} of {method.name} was not measured: {reason}"
@@ -143,7 +127,3 @@ def _cost(first: MethodFacts) -> str:
         f"({clip.indices} indices, {clip.kbit:.2f} kbit) for {clip.frames} frames of "
         f"{clip.width}x{clip.height}; here {figure(pixel, 4)} bits per pixel, {figure(second, 1)} kbit/s"
     )
-
-
-def _range(pair: Comparison, digits: int) -> str:
-    return "" if pair.low is None else f" [{pair.low:+.{digits}f}, {pair.high:+.{digits}f}]"

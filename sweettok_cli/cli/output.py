@@ -72,6 +72,10 @@ class Output:
         elif text is not None:
             print(text)
 
+    def watched(self) -> bool:
+        """Whether there is somebody to draw bars for."""
+        return not self.quiet and sys.stderr.isatty()
+
     def watch(self, place: int, jobs: int, name: str) -> AbstractContextManager[OnProgress]:
         """The bar of one of many jobs; a :data:`~sweettok_cli.runtime.Watcher`."""
         return self.progress(f"{place + 1}/{jobs} {name}")
@@ -79,7 +83,7 @@ class Output:
     @contextmanager
     def progress(self, label: str, unit: str = "frames") -> Iterator[OnProgress]:
         """A bar on stderr, driven by the callback this yields; silent when quiet or when nobody watches."""
-        if self.quiet or not sys.stderr.isatty():
+        if not self.watched():
             yield lambda done, total: None
             return
         from rich.console import Console

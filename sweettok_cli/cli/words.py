@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,7 +99,7 @@ def words(
     data: dict[str, Any] = {
         "file": str(found.file),
         "model": found.tokens.meta.model,
-        "words": {part: [vars(word) for word in ranked] for part, ranked in ranking.items()},
+        "words": _plain(ranking),
         "use": {part: vars(each) for part, each in use.items()},
     }
     if video is not None:
@@ -140,30 +140,24 @@ def _contrast(given: list[Path], reader: WordReader, top: int, output: Output) -
                 yield found
 
     telling = contrast(read(), top)
-    data = {
-        "files": [
-            {
-                "file": str(file),
-                "words": {part: [vars(word) for word in words] for part, words in each.items()},
-            }
-            for file, each in telling
-        ],
-        "failed": failed,
-    }
+    files = [{"file": str(file), "words": _plain(each)} for file, each in telling]
+    data = {"files": files, "failed": failed}
     output.result(data, _contrast_table(telling) if telling and not output.json else None)
     if failed:
         raise typer.Exit(FAILED)
 
 
+def _plain(words: Mapping[str, Sequence[Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Words of each part of speech as JSON has them."""
+    return {part: [vars(word) for word in each] for part, each in words.items()}
+
+
 def _contrast_table(telling: list[tuple[Path, dict[str, list[TellingWord]]]]) -> str:
     from rich import box
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("file", overflow="fold")
     parts = list(telling[0][1])
-    for part in parts:
-        table.add_column(part)
+    table = Table(Column("file", overflow="fold"), *parts, box=box.SIMPLE_HEAD, pad_edge=False)
     for file, each in telling:
         cells = [", ".join(f"{word.word} x{word.lift:.1f}" for word in each[part]) for part in parts]
         table.add_row(file.name, *(cell or "-" for cell in cells))
@@ -172,15 +166,14 @@ def _contrast_table(telling: list[tuple[Path, dict[str, list[TellingWord]]]]) ->
 
 def _table(ranking: dict[str, list[RankedWord]], uses: dict[str, ListUse]) -> str:
     from rich.columns import Columns
-    from rich.table import Table
+    from rich.table import Column, Table
 
     tables = []
     for part, ranked in ranking.items():
         use = uses[part]
-        table = Table(title=f"{part}: {use.used} of {use.size}", title_justify="left", box=None, min_width=30)
-        table.add_column("word")
-        table.add_column("count", justify="right")
-        table.add_column("share", justify="right")
+        numbers = (Column(name, justify="right") for name in ("count", "share"))
+        table = Table("word", *numbers, title_justify="left", box=None, min_width=30)
+        table.title = f"{part}: {use.used} of {use.size}"
         for word in ranked:
             table.add_row(word.word, str(word.count), f"{100 * word.share:.1f} %")
         tables.append(table)
