@@ -84,16 +84,11 @@ class Source:
 
 
 def _first_existing(candidates: Iterable[Path]) -> Path | None:
-    """The first path that exists."""
     return next((path for path in candidates if path.exists()), None)
 
 
 def _read_lines(path: Path) -> list[str]:
-    """The lines of a list, without blanks.
-
-    Raises:
-        SweettokError: it cannot be read.
-    """
+    """The lines of a list, without blanks."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -109,13 +104,11 @@ def _shortfall(found: int, listed: int, noun: str) -> list[str]:
 
 
 _UCF101 = Source(
-    title="UCF-101",
-    splits=("test", "train", "test02", "train02", "test03", "train03"),
-    remedy=(
-        "download UCF101.rar and UCF101TrainTestSplits-RecognitionTask.zip from "
-        "https://www.crcv.ucf.edu/data/UCF101.php and unpack both into one folder, so that it holds "
-        "UCF-101/CLASS/v_*.avi and ucfTrainTestlist/testlist01.txt"
-    ),
+    "UCF-101",
+    ("test", "train", "test02", "train02", "test03", "train03"),
+    "download UCF101.rar and UCF101TrainTestSplits-RecognitionTask.zip from "
+    "https://www.crcv.ucf.edu/data/UCF101.php and unpack both into one folder, so that it holds "
+    "UCF-101/CLASS/v_*.avi and ucfTrainTestlist/testlist01.txt",
 )
 
 
@@ -140,13 +133,11 @@ def _ucf101(root: Path, split: str) -> DataSet:
 
 
 _K600 = Source(
-    title="Kinetics-600",
-    splits=("val", "test", "train"),
-    remedy=(
-        "get the lists and clips with https://github.com/cvdfoundation/kinetics-dataset "
-        "(k600_downloader.sh and k600_extractor.sh), so that the folder holds annotations/val.csv and, "
-        "anywhere below it, clips named ID_START_END.mp4 such as 0wR5jVB-WPk_000417_000427.mp4"
-    ),
+    "Kinetics-600",
+    ("val", "test", "train"),
+    "get the lists and clips with https://github.com/cvdfoundation/kinetics-dataset "
+    "(k600_downloader.sh and k600_extractor.sh), so that the folder holds annotations/val.csv and, "
+    "anywhere below it, clips named ID_START_END.mp4 such as 0wR5jVB-WPk_000417_000427.mp4",
 )
 
 _LISTS = {"val": ("val", "validate", "validation"), "test": ("test",), "train": ("train",)}
@@ -159,13 +150,8 @@ def _k600(root: Path, split: str) -> DataSet:
     listed_in = _first_existing(place / name for place in (root / "annotations", root) for name in names)
     if listed_in is None:
         raise _K600.missing(root, f"there is no annotations/{names[0]}")
-    clips = {
-        file: Path(parent, file)
-        for parent, _, files in os.walk(root)
-        for file in sorted(files)
-        if Path(file).suffix.lower() in VIDEOS
-    }
-    by_stem = {Path(file).stem: path for file, path in clips.items()}
+    paths = (Path(parent, file) for parent, _, files in os.walk(root) for file in sorted(files))
+    by_stem = {path.stem: path for path in paths if path.suffix.lower() in VIDEOS}
     listed = _read_k600(listed_in)
     items = [Item(stem, by_stem[stem], label) for stem, label in listed.items() if stem in by_stem]
     if not items:
@@ -190,13 +176,11 @@ def _read_k600(path: Path) -> dict[str, str | None]:
 
 
 _IMAGENET = Source(
-    title="ImageNet",
-    splits=("val",),
-    remedy=(
-        "download ILSVRC2012_img_val.tar from https://image-net.org/download-images.php (an account is "
-        "needed) and unpack it, so that the folder holds val/ILSVRC2012_val_00000001.JPEG, or "
-        "val/nXXXXXXXX/ILSVRC2012_val_*.JPEG"
-    ),
+    "ImageNet",
+    ("val",),
+    "download ILSVRC2012_img_val.tar from https://image-net.org/download-images.php (an account is "
+    "needed) and unpack it, so that the folder holds val/ILSVRC2012_val_00000001.JPEG, or "
+    "val/nXXXXXXXX/ILSVRC2012_val_*.JPEG",
 )
 
 _PICTURES = 50_000
@@ -228,13 +212,11 @@ def _pictures(folder: Path) -> list[Item]:
 
 
 _MCL_JCV = Source(
-    title="MCL-JCV",
-    splits=("all",),
-    remedy=(
-        "download the 30 source sequences from https://mcl.usc.edu/mcl-jcv-dataset/ and put them into one "
-        "folder as videoSRC01*.mp4 to videoSRC30*.mp4, or bare as videoSRC01_1920x1080_30.yuv (8-bit 4:2:0; "
-        "size and rate are read from the name)"
-    ),
+    "MCL-JCV",
+    ("all",),
+    "download the 30 source sequences from https://mcl.usc.edu/mcl-jcv-dataset/ and put them into one "
+    "folder as videoSRC01*.mp4 to videoSRC30*.mp4, or bare as videoSRC01_1920x1080_30.yuv (8-bit 4:2:0; "
+    "size and rate are read from the name)",
 )
 
 _SEQUENCES = 30
@@ -257,12 +239,10 @@ def _mcl_jcv(root: Path, split: str) -> DataSet:
 
 
 _DAVIS = Source(
-    title="DAVIS 2017",
-    splits=("val", "train", "test-dev"),
-    remedy=(
-        "download DAVIS-2017-trainval-480p.zip from https://davischallenge.org/davis2017/code.html and "
-        "unpack it, so that the folder holds JPEGImages/480p/bear/00000.jpg and ImageSets/2017/val.txt"
-    ),
+    "DAVIS 2017",
+    ("val", "train", "test-dev"),
+    "download DAVIS-2017-trainval-480p.zip from https://davischallenge.org/davis2017/code.html and "
+    "unpack it, so that the folder holds JPEGImages/480p/bear/00000.jpg and ImageSets/2017/val.txt",
 )
 
 DAVIS_RATE = Fraction(24)

@@ -88,18 +88,7 @@ class PictureFolder(FrameSource):
         if not self._paths:
             raise SweettokError(f"The folder {folder} holds no pictures; unpack the data set again.")
         first = probe(self._paths[0])
-        self.info = VideoInfo(
-            path=folder,
-            width=first.width,
-            height=first.height,
-            rate=rate,
-            frames=len(self._paths),
-            time_base=1 / rate,
-            variable_rate=False,
-            has_audio=False,
-            is_image=False,
-            duration=len(self._paths) / rate,
-        )
+        self.info = _silent(folder, first.width, first.height, rate, len(self._paths))
 
     def count(self) -> int:
         """Number of pictures."""
@@ -117,6 +106,14 @@ class PictureFolder(FrameSource):
                     f"{size[1]}x{size[0]}; unpack the data set again."
                 )
             yield rgb
+
+
+def _silent(path: Path, width: int, height: int, rate: Fraction, frames: int) -> VideoInfo:
+    """What is known of a video of even rate without sound."""
+    return VideoInfo(
+        path, width, height, rate, frames, 1 / rate,
+        variable_rate=False, has_audio=False, is_image=False, duration=frames / rate,
+    )  # fmt: skip
 
 
 class BarePlanes(FrameSource):
@@ -138,18 +135,7 @@ class BarePlanes(FrameSource):
             raise SweettokError(
                 f"{path} does not hold whole 8-bit 4:2:0 frames of {width}x{height}; fetch it again."
             )
-        self.info = VideoInfo(
-            path=path,
-            width=width,
-            height=height,
-            rate=rate,
-            frames=size // self._bytes,
-            time_base=1 / rate,
-            variable_rate=False,
-            has_audio=False,
-            is_image=False,
-            duration=size // self._bytes / rate,
-        )
+        self.info = _silent(path, width, height, rate, size // self._bytes)
 
     def count(self) -> int:
         """As many as the file's length allows."""

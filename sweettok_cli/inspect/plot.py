@@ -6,6 +6,10 @@ import math
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.ImageDraw import ImageDraw as Pen
+
+Point = tuple[float, float]
+Colour = tuple[int, int, int]
 
 WIDTH, HEIGHT = 1200, 720
 BACKGROUND = (255, 255, 255)
@@ -54,11 +58,7 @@ def draw_scores(
 
 
 def _curve(
-    pen: ImageDraw.ImageDraw,
-    box: tuple[int, int, int, int],
-    values: Sequence[float],
-    borders: Sequence[int],
-    colour: tuple[int, int, int],
+    pen: Pen, box: tuple[int, int, int, int], values: Sequence[float], borders: Sequence[int], colour: Colour
 ) -> None:
     """One pair of axes with its curve in ``box``: left, top, right, bottom in pixels of the picture."""
     left, top, right, bottom = box
@@ -88,9 +88,7 @@ def _curve(
     _line(pen, points, colour, 2 if len(points) <= 400 else 1)
     if len(points) <= 150:
         for across, down in points:
-            radius = 3.5 * _FINE
-            middle = across * _FINE, down * _FINE
-            ring = (middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius)
+            ring = [_FINE * side for side in (across - 3.5, down - 3.5, across + 3.5, down + 3.5)]
             pen.ellipse(ring, colour, BACKGROUND, _FINE)
 
 
@@ -108,12 +106,7 @@ def _step(span: float, lines: int) -> float:
     return power * min((1, 2, 5, 10), key=lambda factor: abs(math.log(factor * power / rough)))
 
 
-def _line(
-    pen: ImageDraw.ImageDraw,
-    points: Sequence[tuple[float, float]],
-    colour: tuple[int, int, int],
-    width: float,
-) -> None:
+def _line(pen: Pen, points: Sequence[Point], colour: Colour, width: float) -> None:
     fine = [(across * _FINE, down * _FINE) for across, down in points]
     pen.line(fine, colour, round(width * _FINE), joint="curve")
 
@@ -128,13 +121,6 @@ def _shortened(text: str, size: int, room: float) -> str:
     return text
 
 
-def _text(
-    pen: ImageDraw.ImageDraw,
-    place: tuple[float, float],
-    text: str,
-    colour: tuple[int, int, int],
-    size: int,
-    anchor: str,
-) -> None:
+def _text(pen: Pen, place: Point, text: str, colour: Colour, size: int, anchor: str) -> None:
     font = ImageFont.load_default(size * _FINE)
     pen.text((place[0] * _FINE, place[1] * _FINE), text, colour, font, anchor=anchor)

@@ -82,10 +82,6 @@ class ClipTask(Task):
         """As :meth:`Task.validate`: PSNR in dB, of :func:`~sweettok_cli.training.samples.validation_psnr`."""
         if not self._validates:
             return None
-        psnr = validation_psnr(
-            self._held_out,
-            self.recipe.frames,
-            self.multiple,
-            lambda frames: self.reconstruct(weights, frames),
-        )
+        reconstruct = partial(self.reconstruct, weights)
+        psnr = validation_psnr(self._held_out, self.recipe.frames, self.multiple, reconstruct)
         return {"psnr": psnr, "clips": len(self._held_out)}

@@ -20,18 +20,8 @@ _AT_LEAST_ONE = (
     *("window", "log_every", "keep_checkpoints"),
 )
 _NOT_NEGATIVE = (
-    *(
-        "seed",
-        "minutes",
-        "hold_out",
-        "final_lr",
-        "warmup",
-        "eps",
-        "weight_decay",
-        "clip_norm",
-        "init_samples",
-    ),
-    *("l1", "l2", "ssim", "frequency", "quantizer"),
+    *("seed", "minutes", "hold_out", "final_lr", "warmup", "eps", "weight_decay", "clip_norm"),
+    *("init_samples", "l1", "l2", "ssim", "frequency", "quantizer"),
     *("sample_every", "checkpoint_every", "validate_every", "validate_clips"),
 )
 
@@ -205,9 +195,8 @@ def _read(name: str) -> tuple[str, str]:
             ) from error
     if name not in recipe_names():
         raise SweettokError(f"There is no recipe {name!r}; name a .toml file or one of {_listed()}.")
-    return (resources.files("sweettok_cli.training") / "recipes" / f"{name}.toml").read_text(
-        encoding="utf-8"
-    ), name
+    shipped = resources.files("sweettok_cli.training") / "recipes" / f"{name}.toml"
+    return shipped.read_text(encoding="utf-8"), name
 
 
 def _listed() -> str:
@@ -257,26 +246,22 @@ def _check(recipe: Recipe, origin: str) -> None:
         for name in names:
             if getattr(recipe, name) < least:
                 raise SweettokError(f"{origin}: {name} must be at least {least}.")
-    crops_hold = all(
+    crops = bool(recipe.crop) and all(
         len(crop) == 3 and min(crop[:2]) >= 1 and crop[0] % 1 == crop[1] % 1 == 0 and crop[2] > 0
         for crop in recipe.crop
     )
+    betas = len(recipe.betas) == 2 and all(0 <= b < 1 for b in recipe.betas)
+    terms = recipe.l1 + recipe.l2 + recipe.ssim + recipe.frequency
     rules = {
         "stage must be 1, 2 or 3": recipe.stage in (1, 2, 3),
-        "crop must list [side, samples, weight], for example [[64, 8, 1.0]]": bool(recipe.crop)
-        and crops_hold,
-        "betas must be two numbers in [0, 1)": len(recipe.betas) == 2
-        and all(0 <= b < 1 for b in recipe.betas),
+        "crop must list [side, samples, weight], for example [[64, 8, 1.0]]": crops,
+        "betas must be two numbers in [0, 1)": betas,
         "ema must lie in [0, 1)": 0 <= recipe.ema < 1,
         "pictures must lie in [0, 1]": 0 <= recipe.pictures <= 1,
         "lr must be above 0": recipe.lr > 0,
         "lr_factors must be above 0": all(factor > 0 for factor in recipe.lr_factors.values()),
         f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
-        "one of l1, l2, ssim and frequency must be above 0": recipe.l1
-        + recipe.l2
-        + recipe.ssim
-        + recipe.frequency
-        > 0,
+        "one of l1, l2, ssim and frequency must be above 0": terms > 0,
     }
     for rule, holds in rules.items():
         if not holds:
