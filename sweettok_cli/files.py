@@ -68,17 +68,11 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class FolderKind:
-    """What is written as a folder.
+    """What is written as a folder."""
 
-    Attributes:
-        noun: what to call it in a message.
-        files: names that may lie in a folder which is replaced.
-        last: the one of them that is written last; a folder without it is not whole.
-    """
-
-    noun: str
-    files: frozenset[str]
-    last: str
+    noun: str  # what to call it in a message
+    files: frozenset[str]  # names that may lie in a folder which is replaced
+    last: str  # the one of them that is written last; a folder without it is not whole
 
     def whole(self, folder: Path) -> bool:
         """Whether ``folder`` holds all of one."""

@@ -16,53 +16,32 @@ from sweettok_cli.video.source import MEDIA, VIDEOS, check_readable, find_files
 
 @dataclass(frozen=True)
 class Item:
-    """One video or picture.
+    """One video or picture."""
 
-    Attributes:
-        name: unique within the data set, the same on every machine.
-        path: a file, or a folder of numbered pictures that are the frames of one video.
-        label: its class, where the data set has classes.
-        rate: frames a second, where the files do not say it.
-    """
-
-    name: str
-    path: Path
-    label: str | None = None
-    rate: Fraction | None = None
+    name: str  # unique within the data set, the same on every machine
+    path: Path  # a file, or a folder of numbered pictures that are the frames of one video
+    label: str | None = None  # its class, where the data set has classes
+    rate: Fraction | None = None  # frames a second, where the files do not say it
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Things to measure, in a fixed order.
+    """Things to measure, in a fixed order."""
 
-    Attributes:
-        name: as given to ``sweettok eval``, or the folder's own.
-        items: at least one.
-        split: which part of the data set, where it has parts.
-        notes: what a reader must know about these copies, e.g. how many files are missing.
-        known: whether it is one of the published data sets, and not any folder.
-    """
-
-    name: str
-    items: list[Item]
-    split: str | None = None
-    notes: list[str] = field(default_factory=list)
-    known: bool = True
+    name: str  # as given to ``sweettok eval``, or the folder's own
+    items: list[Item]  # at least one
+    split: str | None = None  # which part of the data set, where it has parts
+    notes: list[str] = field(default_factory=list)  # on these copies, e.g. how many files are missing
+    known: bool = True  # whether it is one of the published data sets, and not any folder
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from.
+    """Where a data set comes from."""
 
-    Attributes:
-        title: its name in print.
-        splits: parts that can be asked for; the first is the one that is measured by default.
-        remedy: where to download it and how to lay it out, to follow a semicolon.
-    """
-
-    title: str
-    splits: tuple[str, ...]
-    remedy: str
+    title: str  # its name in print
+    splits: tuple[str, ...]  # parts that can be asked for; the first is measured by default
+    remedy: str  # where to download it and how to lay it out, to follow a semicolon
 
     def missing(self, root: Path, what: str) -> SweettokError:
         """The error for a folder that lacks ``what``."""

@@ -31,18 +31,12 @@ UNREADABLE_SHARE = 0.05
 class Sampling:
     """What batches are cut."""
 
-    crop: Sequence[Sequence[float]]
-    """Choices ``[side in pixels, samples a batch, weight]``; each batch draws one by weight."""
-    crops_per_clip: int = 1
-    """Samples cut from one decoded stretch of a clip."""
-    pictures: float = 0.0
-    """Share of the batches that hold only the first frame of their samples."""
-    flip: bool = False
-    """Mirror half of the samples left to right."""
-    reverse: bool = False
-    """Play half of the samples backwards."""
-    frames: int = 17
-    """Frames of a sample."""
+    crop: Sequence[Sequence[float]]  # of [side in pixels, samples, weight] each batch draws one by weight
+    crops_per_clip: int = 1  # samples cut from one decoded stretch of a clip
+    pictures: float = 0.0  # share of the batches that hold only the first frame of their samples
+    flip: bool = False  # mirror half of the samples left to right
+    reverse: bool = False  # play half of the samples backwards
+    frames: int = 17  # frames of a sample
     seed: int = 0
 
 
@@ -50,10 +44,8 @@ class Sampling:
 class Batch:
     """Samples of one size and the clips they were cut from."""
 
-    frames: np.ndarray
-    """uint8 [b, t, h, w, 3]."""
-    clips: tuple[str, ...]
-    """Names of the clips, one for every ``crops_per_clip`` samples."""
+    frames: np.ndarray  # uint8 [b, t, h, w, 3]
+    clips: tuple[str, ...]  # names of the clips, one for every ``crops_per_clip`` samples
 
 
 def hold_out(entries: list[Entry], count: int, seed: int) -> tuple[list[Entry], list[Entry]]:

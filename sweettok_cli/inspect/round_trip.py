@@ -32,21 +32,13 @@ from sweettok_cli.video.writer import VideoWriter
 
 @dataclass(frozen=True)
 class RoundtripFiles:
-    """Where a round trip leaves its files.
-
-    Attributes:
-        tokens: the token file.
-        decoded: the reconstruction as a video, or a picture where the source is one.
-        side_by_side: source, reconstruction and amplified difference, of the same kind.
-        scores: CSV, one row a frame: frame, clip, psnr, ssim.
-        plot: the scores as a PNG picture.
-    """
+    """Where a round trip leaves its files."""
 
     tokens: Path
-    decoded: Path
-    side_by_side: Path
-    scores: Path
-    plot: Path
+    decoded: Path  # the reconstruction as a video, or a picture where the source is one
+    side_by_side: Path  # source, reconstruction and amplified difference, of the same kind
+    scores: Path  # CSV, one row a frame: frame, clip, psnr, ssim
+    plot: Path  # the scores as a PNG picture
 
     @classmethod
     def named(cls, source: Path, out: Path | None) -> RoundtripFiles:
@@ -109,19 +101,12 @@ class RoundtripFiles:
 
 @dataclass(frozen=True)
 class Roundtrip:
-    """What a round trip showed.
-
-    Attributes:
-        tokens: of the source.
-        comparison: scores of every frame of the reconstruction, before any video codec touches it.
-        encode_seconds: reading the source included.
-        decode_seconds: comparing and writing included.
-    """
+    """What a round trip showed."""
 
     tokens: Tokens
-    comparison: Comparison
-    encode_seconds: float
-    decode_seconds: float
+    comparison: Comparison  # of every frame of the reconstruction, before any video codec touches it
+    encode_seconds: float  # reading the source included
+    decode_seconds: float  # comparing and writing included
 
 
 def make_roundtrip(

@@ -39,22 +39,16 @@ class Job:
 class Result:
     """What became of one source.
 
-    Attributes:
-        source: a video or an image; or what was given and is none.
-        output: its token file; None if it was not told where to put one.
-        status: ``encoded``; ``skipped``, because there is an output; ``refused``, before any model was asked,
-            because it cannot be read or its output not be written; or ``failed``.
-        error: why it was refused or failed.
-        meta: of the tokens, if it was encoded; :func:`~sweettok_cli.tokens.token_cost` says what they cost.
-        seconds: that reading, encoding and writing took.
+    It is ``skipped`` because there is an output, and ``refused`` before any model was asked, because it
+    cannot be read or its output not be written.
     """
 
-    source: Path
-    output: Path | None
+    source: Path  # a video or an image; or what was given and is none
+    output: Path | None  # its token file; None if it was not told where to put one
     status: Literal["encoded", "skipped", "refused", "failed"]
-    error: Exception | None = None
-    meta: TokenMeta | None = None
-    seconds: float = 0.0
+    error: Exception | None = None  # why it was refused or failed
+    meta: TokenMeta | None = None  # of the tokens, if it was encoded
+    seconds: float = 0.0  # that reading, encoding and writing took
 
 
 def is_batch(inputs: Sequence[Path]) -> bool:
@@ -89,8 +83,7 @@ def encode_folder(
         skip_existing: leave out what has an output.
         batch_clips: as for :func:`encode_job`, like ``overlap``.
         overlap: see there.
-        watch: given each job's place, their number and the source's name; see
-            :data:`~sweettok_cli.runtime.Watcher`.
+        watch: given each job's place, their number and the source's name.
 
     Raises:
         SweettokError: ``output`` has the wrong kind, there is nothing to encode, or there is no such model.
@@ -232,11 +225,8 @@ def plan_jobs(
         target = place.with_suffix(SUFFIX)
         if short[target] > 1:
             target = place.with_name(place.name + SUFFIX)
-        if taken.setdefault(target, source) != source:
-            refuse(
-                source,
-                f"{source} would become {target} as {taken[target]} does; give another folder with -o.",
-            )
+        if (other := taken.setdefault(target, source)) != source:
+            refuse(source, f"{source} would become {target} as {other} does; give another folder with -o.")
     if not taken and not refused:
         raise SweettokError(f"{inputs[0]} holds no video or image; name files with other endings one by one.")
     return [Job(source, target) for target, source in taken.items()], refused

@@ -28,16 +28,13 @@ class State:
     """All that changes while a run goes on, besides the generators of random numbers."""
 
     task: Task
-    trained: nn.Module
-    """The task's model as Accelerate wraps it."""
+    trained: nn.Module  # the task's model as Accelerate wraps it
     optimizers: dict[str, Any]
-    parameters: dict[str, list[nn.Parameter]]
-    """What each optimizer learns."""
+    parameters: dict[str, list[nn.Parameter]]  # what each optimizer learns
     averaged: EMA
     step: int = 0
     seconds: float = 0.0
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    """Of losses and measures since the last line of the log."""
+    sums: dict[str, Tensor] = field(default_factory=dict)  # of losses and measures since the last log line
     counted: int = 0
 
     @torch.no_grad()

@@ -30,88 +30,52 @@ _NOT_NEGATIVE = (
 class Recipe:
     """What a run does. Each key can stand in a recipe file and be changed with ``--set key=value``."""
 
-    stage: int = 2
-    """1 spatial half on pictures, 2 both halves on clips, 3 decoder, with encoder and codebook frozen."""
+    stage: int = 2  # 1 spatial half on pictures, 2 both halves on clips, 3 decoder (encoder, codebook frozen)
+    # ``preset``: name of a network configuration; any other key overrides a field of it
     model: dict[str, Any] = field(default_factory=dict)
-    """``preset``: name of a network configuration; any other key overrides a field of it."""
-    seed: int = 0
-    """Seed of the weights, of the order of the clips and of every crop."""
-    steps: int = 100_000
-    """Optimizer steps of the whole run."""
-    minutes: float = 0.0
-    """Budget of time; above 0 the run and its learning rate end with steps or minutes, whichever is first."""
+    seed: int = 0  # seed of the weights, of the order of the clips and of every crop
+    steps: int = 100_000  # optimizer steps of the whole run
+    minutes: float = 0.0  # above 0, run and learning rate end with steps or minutes, whichever is first
 
-    frames: int = 17
-    """Frames of a training sample; a shorter clip repeats its last frame."""
+    frames: int = 17  # frames of a training sample; a shorter clip repeats its last frame
+    # choices ``[side in pixels, samples a batch and device, weight]``; each step draws one by weight
     crop: list[list[float]] = field(default_factory=lambda: [[64.0, 8.0, 1.0]])
-    """Choices ``[side in pixels, samples a batch and device, weight]``; each step draws one by weight."""
-    crops_per_clip: int = 2
-    """Samples cut from one decoded stretch of a clip: fewer is more varied, more is cheaper to decode."""
-    pictures: float = 0.0
-    """Share of the steps that see only the first frame of their samples: keeps single images good."""
-    flip: bool = True
-    """Mirror half of the samples left to right."""
-    reverse: bool = False
-    """Play half of the samples backwards."""
-    workers: int = 1
-    """Threads that decode ahead of the loop."""
-    prefetch: int = 6
-    """Batches kept ready."""
-    hold_out: int = 4
-    """Clips kept out of training and shown in the sample grids, where no validation folder is given."""
+    crops_per_clip: int = 2  # cut from one decoded stretch: fewer is more varied, more is cheaper to decode
+    pictures: float = 0.0  # share of the steps that see only first frames: keeps single images good
+    flip: bool = True  # mirror half of the samples left to right
+    reverse: bool = False  # play half of the samples backwards
+    workers: int = 1  # threads that decode ahead of the loop
+    prefetch: int = 6  # batches kept ready
+    hold_out: int = 4  # clips not trained on, shown in the sample grids, where no validation folder is given
 
-    lr: float = 1e-4
-    """Peak learning rate."""
+    lr: float = 1e-4  # peak learning rate
+    # factors on the rate for parameters whose dotted name starts so, e.g. ``{encoder = 0.3}``
     lr_factors: dict[str, float] = field(default_factory=dict)
-    """Factors on the rate for parameters whose dotted name starts so, e.g. ``{encoder = 0.3}``."""
-    final_lr: float = 1e-5
-    """Learning rate at the end of the cosine."""
-    warmup: int = 1000
-    """Steps of linear warm-up from 0."""
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.99])
-    """AdamW's two decay rates."""
-    eps: float = 1e-8
-    """AdamW's epsilon."""
-    weight_decay: float = 1e-4
-    """On matrices only: never on vectors, embeddings, queries and positions."""
-    clip_norm: float = 1.0
-    """Largest norm of the gradient; 0 leaves it as it is."""
-    accumulate: int = 1
-    """Batches added up to one optimizer step."""
-    ema: float = 0.999
-    """Decay of the averaged weights, min(ema, (1 + s) / (10 + s)) at step s; these are exported."""
-    precision: str = "auto"
-    """``bf16``, ``fp32``, or ``auto``: bf16 where the device computes in it natively."""
-    compile: bool = False
-    """Compile the network with torch.compile before training."""
-    init_samples: int = 1024
-    """Samples handed to the network's data-dependent initialisation before step 0; 0 skips it."""
+    final_lr: float = 1e-5  # learning rate at the end of the cosine
+    warmup: int = 1000  # steps of linear warm-up from 0
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.99])  # AdamW's two decay rates
+    eps: float = 1e-8  # AdamW's epsilon
+    weight_decay: float = 1e-4  # on matrices only: never on vectors, embeddings, queries and positions
+    clip_norm: float = 1.0  # largest norm of the gradient; 0 leaves it as it is
+    accumulate: int = 1  # batches added up to one optimizer step
+    ema: float = 0.999  # decay of the averaged, exported weights: min(ema, (1 + s) / (10 + s)) at step s
+    precision: str = "auto"  # ``bf16``, ``fp32``, or ``auto``: bf16 where the device computes in it natively
+    compile: bool = False  # compile the network with torch.compile before training
+    init_samples: int = 1024  # for the network's data-dependent initialisation before step 0; 0 skips it
 
-    l1: float = 0.0
-    """Weight of the mean absolute error of pixels."""
-    l2: float = 1.0
-    """Weight of the mean squared error of pixels."""
-    ssim: float = 0.0
-    """Weight of 1 - SSIM."""
-    frequency: float = 0.0
-    """Weight of the mean absolute error of the two-dimensional spectrum."""
-    quantizer: float = 1.0
-    """Factor on the quantizers' own losses."""
+    l1: float = 0.0  # weight of the mean absolute error of pixels
+    l2: float = 1.0  # weight of the mean squared error of pixels
+    ssim: float = 0.0  # weight of 1 - SSIM
+    frequency: float = 0.0  # weight of the mean absolute error of the two-dimensional spectrum
+    quantizer: float = 1.0  # factor on the quantizers' own losses
 
-    window: int = 100
-    """Steps over which use and perplexity of the codebooks are counted."""
-    log_every: int = 10
-    """Steps between two lines of the log."""
-    sample_every: int = 1000
-    """Steps between two sample grids; 0 draws none."""
-    checkpoint_every: int = 1000
-    """Steps between two checkpoints and exports; 0 keeps only the last."""
-    keep_checkpoints: int = 2
-    """Checkpoints kept, newest first."""
-    validate_every: int = 1000
-    """Steps between two measurements on the validation folder; 0 measures none."""
-    validate_clips: int = 24
-    """Clips of the validation folder that are measured."""
+    window: int = 100  # steps over which use and perplexity of the codebooks are counted
+    log_every: int = 10  # steps between two lines of the log
+    sample_every: int = 1000  # steps between two sample grids; 0 draws none
+    checkpoint_every: int = 1000  # steps between two checkpoints and exports; 0 keeps only the last
+    keep_checkpoints: int = 2  # checkpoints kept, newest first
+    validate_every: int = 1000  # steps between two measurements on the validation folder; 0 measures none
+    validate_clips: int = 24  # clips of the validation folder that are measured
 
     @property
     def sampling(self) -> Sampling:
