@@ -32,9 +32,10 @@ class FrameSource(ABC):
 
     info: VideoInfo
 
-    @abstractmethod
     def count(self) -> int:
         """How many frames there really are."""
+        assert self.info.frames is not None
+        return self.info.frames
 
     @abstractmethod
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
@@ -90,10 +91,6 @@ class PictureFolder(FrameSource):
         first = probe(self._paths[0])
         self.info = _silent(folder, first.width, first.height, rate, len(self._paths))
 
-    def count(self) -> int:
-        """Number of pictures."""
-        return len(self._paths)
-
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
         """As :meth:`FrameSource.frames`."""
         size = self.info.height, self.info.width
@@ -136,10 +133,6 @@ class BarePlanes(FrameSource):
                 f"{path} does not hold whole 8-bit 4:2:0 frames of {width}x{height}; fetch it again."
             )
         self.info = _silent(path, width, height, rate, size // self._bytes)
-
-    def count(self) -> int:
-        """As many as the file's length allows."""
-        return self._path.stat().st_size // self._bytes
 
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
         """As :meth:`FrameSource.frames`; colour as in any untagged video."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,17 +17,15 @@ from sweettok_cli.inspect.plot import draw_scores
 from sweettok_cli.inspect.side_by_side import SideBySide
 from sweettok_cli.metrics.comparison import Comparison
 from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
-from sweettok_cli.pipeline.decode import MAX_QUEUE
+from sweettok_cli.pipeline.decode import frame_writer
 from sweettok_cli.pipeline.encode import encode_video
-from sweettok_cli.pipeline.threads import write_behind
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.file import write_tokens
-from sweettok_cli.tokens.meta import TokenMeta, Tokens
+from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.info import probe
 from sweettok_cli.video.reader import VideoReader
 from sweettok_cli.video.source import MEDIA
-from sweettok_cli.video.writer import VideoWriter
 
 
 @dataclass(frozen=True)
@@ -149,14 +147,16 @@ def make_roundtrip(
     meta = tokens.meta
     comparison = Comparison()
     drawer = SideBySide(meta.width, meta.height, gain)
-    with ExitStack() as stack:
-        write_decoded = _writer(stack, files.decoded, meta, meta.width, meta.height, force)
-        write_drawn = _writer(stack, files.side_by_side, meta, drawer.width, drawer.height, force)
+    with (
+        VideoReader(source) as reader,
+        frame_writer(files.decoded, meta, force=force) as write_decoded,
+        frame_writer(files.side_by_side, meta, (drawer.width, drawer.height), force=force) as write_drawn,
+    ):
         decoded = decode_frames(tokens, tokenizer, batch_clips=batch_clips)
-        for number, (before, after) in enumerate(zip(_frames(source), decoded, strict=True)):
-            comparison.add(before, after, tokenizer.spec.begins_clip(number, meta.overlap))
-            write_decoded(after)
-            write_drawn(drawer.draw(before, after, f"{comparison.psnr[-1]:.2f} dB"))
+        for number, (before, after) in enumerate(zip(reader, decoded, strict=True)):
+            comparison.add(before.rgb, after, tokenizer.spec.begins_clip(number, meta.overlap))
+            write_decoded(np.ascontiguousarray(after))
+            write_drawn(drawer.draw(before.rgb, after, f"{comparison.psnr[-1]:.2f} dB"))
             if on_progress:
                 on_progress(meta.frames + comparison.frames, 2 * meta.frames)
     decoded_at = time.perf_counter()
@@ -166,24 +166,6 @@ def make_roundtrip(
     plot = draw_scores(title, comparison.psnr, comparison.ssim, comparison.borders)
     write_image(files.plot, np.asarray(plot), force=force)
     return Roundtrip(tokens, comparison, encoded - start, decoded_at - encoded)
-
-
-def _frames(source: Path) -> Iterator[np.ndarray]:
-    with VideoReader(source) as reader:
-        for frame in reader:
-            yield frame.rgb
-
-
-def _writer(
-    stack: ExitStack, path: Path, meta: TokenMeta, width: int, height: int, force: bool
-) -> Callable[[np.ndarray], None]:
-    """What takes the frames of one output, uint8 [height, width, 3]; whole once ``stack`` ends."""
-    if meta.image:
-        return lambda frame: write_image(path, np.ascontiguousarray(frame), force=force)
-    video = VideoWriter(path, width, height, meta.rate, times=meta.frame_times(), force=force)
-    depth = min(meta.clip_frames, MAX_QUEUE)
-    write = stack.enter_context(write_behind(stack.enter_context(video).write, depth))
-    return lambda frame: write(np.ascontiguousarray(frame))
 
 
 def _write_scores(path: Path, comparison: Comparison, force: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
 from sweettok_cli.pipeline.threads import write_behind
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.description import check_match
-from sweettok_cli.tokens.meta import Tokens
+from sweettok_cli.tokens.meta import TokenMeta, Tokens
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.writer import DEFAULT_CRF, VideoWriter, array_writer
 
@@ -51,29 +52,45 @@ def decode_video(
     meta = tokens.meta
     check_match(meta, tokenizer.spec, f"The token file of {meta.source or out.name}")
     frames = decode_frames(tokens, tokenizer, batch_clips=batch_clips)
-    with ExitStack() as stack:
-        if out.suffix.lower() == ".npy":
-            size = (meta.height, meta.width, 3)
-            shape = size if meta.image else (meta.frames, *size)
-            write = stack.enter_context(array_writer(out, shape, force))
-        elif meta.image:
-            write_image(out, next(frames), force=force)
-            return
-        else:
-            video = VideoWriter(
-                out,
-                meta.width,
-                meta.height,
-                meta.rate,
-                crf=crf,
-                times=meta.frame_times(),
-                audio_from=audio_from,
-                force=force,
-            )
-            write = stack.enter_context(
-                write_behind(stack.enter_context(video).write, depth=min(meta.clip_frames, MAX_QUEUE))
-            )
+    if out.suffix.lower() == ".npy":
+        size = (meta.height, meta.width, 3)
+        writer = array_writer(out, size if meta.image else (meta.frames, *size), force)
+    else:
+        writer = frame_writer(out, meta, crf=crf, audio_from=audio_from, force=force)
+    with writer as write:
         for done, frame in enumerate(frames, 1):
             write(np.ascontiguousarray(frame))
             if on_progress is not None:
                 on_progress(done, meta.frames)
+
+
+@contextmanager
+def frame_writer(
+    out: Path,
+    meta: TokenMeta,
+    size: tuple[int, int] | None = None,
+    *,
+    crf: float = DEFAULT_CRF,
+    audio_from: Path | None = None,
+    force: bool = False,
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Yield what takes decoded frames, contiguous uint8 [h, w, 3]; the file is whole once the block ends.
+
+    Args:
+        out: a video file, or a picture where ``meta`` is of one.
+        meta: of the tokens that are decoded.
+        size: width and height of the frames; by default those of the source.
+        crf: as for :func:`decode_video`, like ``audio_from`` and ``force``.
+    """
+    if meta.image:
+        yield lambda frame: write_image(out, frame, force=force)
+        return
+    width, height = size or (meta.width, meta.height)
+    times, depth = meta.frame_times(), min(meta.clip_frames, MAX_QUEUE)
+    with (
+        VideoWriter(
+            out, width, height, meta.rate, crf=crf, times=times, audio_from=audio_from, force=force
+        ) as video,
+        write_behind(video.write, depth) as write,
+    ):
+        yield write
