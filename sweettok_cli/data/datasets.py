@@ -224,8 +224,7 @@ _DAVIS = Source(
     "unpack it, so that the folder holds JPEGImages/480p/bear/00000.jpg and ImageSets/2017/val.txt",
 )
 
-DAVIS_RATE = Fraction(24)
-"""Frames a second; the pictures do not say it."""
+DAVIS_RATE = Fraction(24)  # frames a second; the pictures do not say it
 
 
 def _davis(root: Path, split: str) -> DataSet:
@@ -260,6 +259,7 @@ def _folder(target: Path) -> DataSet:
     return DataSet(target.resolve().name or str(target), items, known=False)
 
 
+#: Where each comes from, and what finds its items.
 DATA_SETS: dict[str, tuple[Source, Callable[[Path, str], DataSet]]] = {
     "ucf101": (_UCF101, _ucf101),
     "k600": (_K600, _k600),
@@ -267,7 +267,6 @@ DATA_SETS: dict[str, tuple[Source, Callable[[Path, str], DataSet]]] = {
     "mcl-jcv": (_MCL_JCV, _mcl_jcv),
     "davis": (_DAVIS, _davis),
 }
-"""Where each comes from, and what finds its items."""
 
 
 def open_dataset(target: str, data: Path | None = None, split: str | None = None) -> DataSet:

@@ -84,7 +84,7 @@ class Sampler:
         weights = np.array([weight for _, _, weight in settings.crop])
         shape = self._random(_SHAPE, number)
         choice = shape.choice(len(weights), p=weights / weights.sum())
-        side, samples = int(settings.crop[choice][0]), int(settings.crop[choice][1])
+        side, samples = map(int, settings.crop[choice][:2])
         start = (number * self.ranks + self.rank) * self.stride
         batch = self._cut(_SAMPLE, number, [start + i for i in range(self._clips(samples))], side, samples)
         alone = shape.random() < settings.pictures
@@ -112,8 +112,8 @@ class Sampler:
             random = self._random(kind, number, 0 if kind == _FIRST else self.rank, i)
             frames, name = self._read(place, random)
             names.append(name)
-            for _ in range(min(self.settings.crops_per_clip, samples - len(cuts))):
-                cuts.append(self._crop(frames, side, random))
+            crops = min(self.settings.crops_per_clip, samples - len(cuts))
+            cuts += [self._crop(frames, side, random) for _ in range(crops)]
         return Batch(np.stack(cuts), tuple(names))
 
     def _crop(self, frames: np.ndarray, side: int, random: np.random.Generator) -> np.ndarray:

@@ -27,16 +27,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN = 84, 28, 64, 62, 54  # _BETWEEN: tick la
 def draw_scores(
     title: str, psnr: Sequence[float], ssim: Sequence[float], borders: Sequence[int]
 ) -> Image.Image:
-    """Two curves over the frame number, PSNR above SSIM, with the first frame of each clip marked.
+    """Two curves over the frame number, PSNR (dB) above SSIM: RGB, :data:`WIDTH` x :data:`HEIGHT` pixels.
 
-    Args:
-        title: the heading, such as the file's name and the model's.
-        psnr: decibels of each frame; at least one.
-        ssim: of the same frames.
-        borders: numbers of the frames with which a clip begins, 0 excluded.
-
-    Returns:
-        An RGB picture of :data:`WIDTH` x :data:`HEIGHT` pixels.
+    There is at least one frame. ``borders``, the frames but 0 with which a clip begins, are marked.
     """
     sheet = Image.new("RGB", (WIDTH * _FINE, HEIGHT * _FINE), BACKGROUND)
     pen = ImageDraw.Draw(sheet)

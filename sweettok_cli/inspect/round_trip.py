@@ -125,8 +125,7 @@ def make_roundtrip(
         tokenizer: already loaded.
         files: where to write.
         gain: factor by which the difference is shown larger.
-        batch_clips: clips that go through the model at once; None for the tokenizer's own choice.
-        overlap: frames that each clip repeats of the one before.
+        batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``.
         force: replace files that exist.
         on_progress: called with the frames encoded plus those decoded, and twice the frames in all where that
             is known.

@@ -78,11 +78,9 @@ def encode_folder(
             with a name of its own.
         load: gives the model; asked once, and only if there is something to encode.
         to_folder: ``output`` names a folder even if there is none.
-        force: replace outputs that exist; without it, and without ``skip_existing``, their sources are
-            refused.
+        force: replace outputs that exist; else, without ``skip_existing``, their sources are refused.
         skip_existing: leave out what has an output.
         batch_clips: as for :func:`encode_job`, like ``overlap``.
-        overlap: see there.
         watch: given each job's place, their number and the source's name.
 
     Raises:
@@ -128,9 +126,7 @@ def encode_job(
         job: from a plan; the folder of its output is there.
         tokenizer: the model.
         force: replace an output that exists.
-        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
-        overlap: frames that each clip repeats of the one before.
-        on_progress: called after each batch.
+        batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like what follows.
     """
     # The model's code takes seconds to import; what is wrong with a plan should be told at once.
     from sweettok_cli.pipeline.encode import encode_video
@@ -181,11 +177,7 @@ def plan_jobs(
     One file becomes a file of the same name ending in .npz beside it, or ``output``, or a file in the folder
     ``output``. For several inputs or a folder, ``output`` is a folder that keeps the structure of the inputs.
     Two sources that would make the same file (``a.mp4``, ``a.png``) both keep their ending: ``a.mp4.npz``.
-
-    Args:
-        inputs: files and folders, at least one.
-        output: a file or a folder; None for beside the sources.
-        to_folder: ``output`` names a folder even if there is none.
+    With ``to_folder``, ``output`` names a folder even if there is none.
 
     Returns:
         Jobs in the order of what was given, folders sorted by name; and what cannot even be tried.
@@ -238,19 +230,15 @@ def _single(source: Path, output: Path | None, to_folder: bool) -> Path:
     if to_folder or output.is_dir():
         return output / source.with_suffix(SUFFIX).name
     if output.suffix.lower() != SUFFIX:
-        raise SweettokError(
-            f"{output} does not end in {SUFFIX}; name it so, or end it with / to make it a folder."
-        )
+        how = "name it so, or end it with / to make it a folder"
+        raise SweettokError(f"{output} does not end in {SUFFIX}; {how}.")
     return output
 
 
 def decoded_path(tokens_file: Path, output: Path | None, image: bool) -> Path:
     """Where the video or image of a token file goes: ``NAME.decoded.mp4`` or ``.png``, unless it is named.
 
-    Args:
-        tokens_file: the token file.
-        output: a file, or a folder that is there; None for beside the token file.
-        image: its tokens are those of an image.
+    ``output`` is a file, or a folder that is there; None for beside the token file.
 
     Raises:
         SweettokError: ``output`` has an ending that is not written.

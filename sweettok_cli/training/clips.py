@@ -21,18 +21,10 @@ from sweettok_cli.training.task import Task
 
 
 class ClipTask(Task):
-    """A task whose network gives clips back.
+    """A task whose network gives clips back; the recipe says how they are cut, and which are looked at."""
 
-    Args:
-        recipe: says how clips are cut, and which are looked at.
-
-    Attributes:
-        sampler: the batches of this process.
-        device: on which the network computes.
-    """
-
-    sampler: Sampler
-    device: torch.device
+    sampler: Sampler  # the batches of this process
+    device: torch.device  # on which the network computes
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe

@@ -48,9 +48,8 @@ def rate_factor(name: str, recipe: Recipe) -> float:
 
 def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
     """Rate of step number ``step`` (0, 1, ...): linear warm-up times half a cosine over ``progress``."""
-    cosine = recipe.final_lr + (recipe.lr - recipe.final_lr) * 0.5 * (
-        1 + math.cos(math.pi * min(1.0, progress))
-    )
+    falling = 1 + math.cos(math.pi * min(1.0, progress))  # 2 to 0
+    cosine = recipe.final_lr + (recipe.lr - recipe.final_lr) * 0.5 * falling
     return cosine * min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else cosine
 
 

@@ -15,6 +15,7 @@ from sweettok_cli.data.sampler import Sampling
 from sweettok_cli.errors import SweettokError
 
 PRECISIONS = ("auto", "bf16", "fp32")
+_SHIPPED = resources.files("sweettok_cli.training") / "recipes"
 _AT_LEAST_ONE = (
     *("steps", "frames", "crops_per_clip", "workers", "prefetch", "accumulate"),
     *("window", "log_every", "keep_checkpoints"),
@@ -92,10 +93,7 @@ class Recipe:
 
 def recipe_names() -> list[str]:
     """Names of the shipped recipes."""
-    folder = resources.files("sweettok_cli.training") / "recipes"
-    return sorted(
-        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
-    )
+    return sorted(e.name.removesuffix(".toml") for e in _SHIPPED.iterdir() if e.name.endswith(".toml"))
 
 
 def load_recipe(stage: int | None, config: str | None, settings: Sequence[str] = ()) -> Recipe:
@@ -116,15 +114,13 @@ def load_recipe(stage: int | None, config: str | None, settings: Sequence[str] =
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise SweettokError(
-            f"{origin} is not a TOML file ({error}); correct it or name one of {_listed()}."
-        ) from error
+        how = f"correct it or name one of {_listed()}"
+        raise SweettokError(f"{origin} is not a TOML file ({error}); {how}.") from error
     for setting in settings:
         key, mark, value = setting.partition("=")
         if not mark or not key.strip():
-            raise SweettokError(
-                f"--set {setting} is not of the form key=value; write for example --set lr=3e-4."
-            )
+            how = "write for example --set lr=3e-4"
+            raise SweettokError(f"--set {setting} is not of the form key=value; {how}.")
         _assign(values, key.strip(), _parse(value.strip()))
     stated = values.setdefault("stage", stage or 2)
     if stage is not None and stated != stage:
@@ -159,8 +155,7 @@ def _read(name: str) -> tuple[str, str]:
             ) from error
     if name not in recipe_names():
         raise SweettokError(f"There is no recipe {name!r}; name a .toml file or one of {_listed()}.")
-    shipped = resources.files("sweettok_cli.training") / "recipes" / f"{name}.toml"
-    return shipped.read_text(encoding="utf-8"), name
+    return (_SHIPPED / f"{name}.toml").read_text(encoding="utf-8"), name
 
 
 def _listed() -> str:
@@ -188,13 +183,10 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
 
 def _typed(key: str, value: Any, hint: str, origin: str) -> Any:
     """``value`` as the kind the field wants; whole numbers serve as fractions, nothing else is converted."""
-    whole, number = isinstance(value, int) and not isinstance(value, bool), isinstance(value, int | float)
-    if (hint == str(int) and whole) or (hint == str(bool) and isinstance(value, bool)):
+    if hint == str(type(value)):
         return value
-    if hint == str(float) and number and not isinstance(value, bool):
+    if hint == str(float) and type(value) is int:
         return float(value)
-    if hint == str(str) and isinstance(value, str):
-        return value
     if hint.startswith("dict") and isinstance(value, dict):
         inner = str(float) if hint.endswith(", float]") else ""
         return {k: _typed(f"{key}.{k}", v, inner, origin) for k, v in value.items()} if inner else value
