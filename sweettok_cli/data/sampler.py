@@ -7,8 +7,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -195,28 +197,25 @@ def declared_frames(entry: Entry) -> int:
         return max(1, int((container.duration or 0) / 1e6 * rate))
 
 
-class Prefetcher:
-    """Iterates over (batch, seconds waited for it) from batch ``start`` on, decoding ahead in threads.
+@contextmanager
+def prefetched(
+    batch: Callable[[int], Any], start: int, workers: int, prefetch: int
+) -> Iterator[Iterator[tuple[Any, float]]]:
+    """Yield an endless (batch, seconds waited for it) from batch ``start`` on, decoded ahead in threads.
 
     Threads are enough: decoding leaves the interpreter's lock.
     """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
 
-    def __init__(self, batch: Callable[[int], Any], start: int, workers: int, prefetch: int):
-        self.batch, self.next, self.prefetch = batch, start, prefetch
-        self.pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-        self.ahead: deque[Future[Any]] = deque()
-
-    def __enter__(self) -> Prefetcher:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(wait=True, cancel_futures=True)
-
-    def __iter__(self) -> Iterator[tuple[Any, float]]:
-        while True:
-            while len(self.ahead) < self.prefetch:
-                self.ahead.append(self.pool.submit(self.batch, self.next))
-                self.next += 1
+    def batches() -> Iterator[tuple[Any, float]]:
+        ahead = deque(pool.submit(batch, number) for number in range(start, start + prefetch))
+        for following in count(start + prefetch):
             begin = time.perf_counter()
-            batch = self.ahead.popleft().result()
-            yield batch, time.perf_counter() - begin
+            taken = ahead.popleft().result()
+            yield taken, time.perf_counter() - begin
+            ahead.append(pool.submit(batch, following))
+
+    try:
+        yield batches()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

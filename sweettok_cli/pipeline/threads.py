@@ -21,17 +21,14 @@ class _End:
     error: BaseException | None = None
 
 
-class _Worker:
+class _Worker(threading.Thread):
     """A thread that can be stopped for good, even where a signal hits while it is started."""
 
     def __init__(self, name: str, work: Callable[[], None]) -> None:
+        super().__init__(name=name, daemon=True)
         self.stopped = threading.Event()
         self._work = work
         self._at_work = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
 
     def stop(self) -> None:
         """Tell the work to stop, and wait until it has; what was not begun never begins."""
@@ -41,10 +38,10 @@ class _Worker:
     def wait(self) -> None:
         with self._at_work:
             pass
-        if self._thread.is_alive():
-            self._thread.join()
+        if self.is_alive():
+            self.join()
 
-    def _run(self) -> None:
+    def run(self) -> None:
         with self._at_work:
             if not self.stopped.is_set():
                 self._work()

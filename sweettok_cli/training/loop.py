@@ -20,14 +20,13 @@ from accelerate.utils import DistributedDataParallelKwargs, gather_object, parse
 from safetensors import SafetensorError
 from torch import Tensor
 
-from sweettok_cli.data.sampler import Prefetcher
+from sweettok_cli.data.sampler import prefetched
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.runtime import resolve_precision
 from sweettok_cli.training.checkpoint import CheckpointStore, State, random_state, set_random_state
-from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.log import Journal
-from sweettok_cli.training.optimizer import learning_rate, make_optimizer, run_progress
+from sweettok_cli.training.optimizer import EMA, learning_rate, make_optimizer, run_progress
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Task
 
@@ -141,9 +140,8 @@ class Run:
         stepping = waited = 0.0
         saved = state.step if self.options.resume else -1
         first = state.step * recipe.accumulate
-        prefetcher = Prefetcher(self.batches.batch, first, recipe.workers, recipe.prefetch)
-        with asked_to_stop() as asked, prefetcher:
-            batches = iter(prefetcher)
+        ahead = prefetched(self.batches.batch, first, recipe.workers, recipe.prefetch)
+        with asked_to_stop() as asked, ahead as batches:
             while True:
                 state.seconds = before + time.perf_counter() - begun
                 progress = run_progress(recipe, state.step, state.seconds)
