@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Option
@@ -23,6 +23,10 @@ class Pooling(StrEnum):
 
     mean = "mean"
     input = "input"
+
+
+def _kept(words: str, least: int, default: int) -> Any:
+    return Option(min=least, help=f"{words} to keep.", show_default=f"{default}, captions all")
 
 
 @codebook_app.command()
@@ -45,18 +49,10 @@ def build(
         int | None,
         Option(min=1, help="Keep this many whitened principal components.", show_default="the model's"),
     ] = None,
-    adjectives: Annotated[
-        int | None, Option(min=2, help="Adjectives to keep.", show_default="5078, captions all")
-    ] = None,
-    nouns: Annotated[
-        int | None, Option(min=1, help="Nouns to keep.", show_default="5403, captions all")
-    ] = None,
-    adverbs: Annotated[
-        int | None, Option(min=2, help="Adverbs to keep.", show_default="1872, captions all")
-    ] = None,
-    verbs: Annotated[
-        int | None, Option(min=1, help="Verbs to keep.", show_default="9267, captions all")
-    ] = None,
+    adjectives: Annotated[int | None, _kept("Adjectives", least=2, default=5078)] = None,
+    nouns: Annotated[int | None, _kept("Nouns", least=1, default=5403)] = None,
+    adverbs: Annotated[int | None, _kept("Adverbs", least=2, default=1872)] = None,
+    verbs: Annotated[int | None, _kept("Verbs", least=1, default=9267)] = None,
     min_count: Annotated[
         int, Option(min=0, help="With captions: adjectives and nouns must occur more often than this.")
     ] = 10,

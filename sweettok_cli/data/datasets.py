@@ -272,10 +272,7 @@ DATA_SETS: dict[str, tuple[Source, Callable[[Path, str], DataSet]]] = {
 def open_dataset(target: str, data: Path | None = None, split: str | None = None) -> DataSet:
     """A data set by its name, or any folder or file by its path.
 
-    Args:
-        target: a key of :data:`DATA_SETS`, or a path; ``./ucf101`` is a path.
-        data: the folder of a named data set.
-        split: which part of a named data set; by default the one that papers report on.
+    ``./ucf101`` is a path. A named data set lies in the folder ``data``; its default part is that of papers.
 
     Raises:
         SweettokError: it is not there; the sentence says where to download it and how to lay it out.

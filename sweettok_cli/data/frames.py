@@ -24,13 +24,9 @@ from sweettok_cli.video.source import PICTURES, open_container, video_stream
 
 
 class FrameSource(ABC):
-    """Frames in order, read as they are asked for.
+    """Frames in order, read as they are asked for."""
 
-    Attributes:
-        info: size, rate and kind; ``info.frames`` is what the file says, see :meth:`count`.
-    """
-
-    info: VideoInfo
+    info: VideoInfo  # size, rate and kind; ``info.frames`` is what the file says, see :meth:`count`
 
     def count(self) -> int:
         """How many frames there really are."""

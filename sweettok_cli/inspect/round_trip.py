@@ -40,12 +40,10 @@ class RoundtripFiles:
 
     @classmethod
     def named(cls, source: Path, out: Path | None) -> RoundtripFiles:
-        """Names for the files of one source.
+        """Names for the files of one source: a video or a picture.
 
-        Args:
-            source: the video or picture.
-            out: a folder, existing or not; or the name of the side-by-side video (or picture), beside which
-                the other files are put and after which they are named. By default a folder beside the source.
+        ``out`` is a folder, existing or not; or the name of the side-by-side video (or picture), beside which
+        the other files are put and after which they are named. By default a folder beside the source.
 
         Raises:
             SweettokError: the source cannot be read, or ``out`` names a kind of file that is not written.
@@ -122,11 +120,8 @@ def make_roundtrip(
 
     Args:
         source: a video or a picture.
-        tokenizer: already loaded.
-        files: where to write.
         gain: factor by which the difference is shown larger.
         batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``.
-        force: replace files that exist.
         on_progress: called with the frames encoded plus those decoded, and twice the frames in all where that
             is known.
 

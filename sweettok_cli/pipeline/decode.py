@@ -36,14 +36,11 @@ def decode_video(
     The result has the source's size, frame count and frame rate (or times). On an error nothing is left.
 
     Args:
-        tokens: as :func:`~sweettok_cli.tokens.read_tokens` gives them.
-        tokenizer: the model that encoded them.
         out: .mp4, .m4v or .mov for a video; .png, .jpg, .webp, ... for an image; .npy for the bare pixels,
             uint8 [t, h, w, 3] or [h, w, 3].
         batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
         audio_from: a file whose sound is copied.
         crf: H.264 quality, 0 (lossless) to 51.
-        force: replace an existing file.
         on_progress: called after each frame is queued for writing.
 
     Raises:
@@ -76,11 +73,7 @@ def frame_writer(
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Yield what takes decoded frames, contiguous uint8 [h, w, 3]; the file is whole once the block ends.
 
-    Args:
-        out: a video file, or a picture where ``meta`` is of one.
-        meta: of the tokens that are decoded.
-        size: width and height of the frames; by default those of the source.
-        crf: as for :func:`decode_video`, like ``audio_from`` and ``force``.
+    It is a picture where ``meta`` is of one. By default the frames have the source's (width, height).
     """
     if meta.image:
         yield lambda frame: write_image(out, frame, force=force)

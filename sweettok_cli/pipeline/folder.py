@@ -79,7 +79,6 @@ def encode_folder(
         load: gives the model; asked once, and only if there is something to encode.
         to_folder: ``output`` names a folder even if there is none.
         force: replace outputs that exist; else, without ``skip_existing``, their sources are refused.
-        skip_existing: leave out what has an output.
         batch_clips: as for :func:`encode_job`, like ``overlap``.
         watch: given each job's place, their number and the source's name.
 
@@ -120,13 +119,9 @@ def encode_job(
     overlap: int = 0,
     on_progress: OnProgress | None = None,
 ) -> Result:
-    """Encode one source into its token file; whatever goes wrong is in the result.
+    """Encode one source into its token file, whose folder is there; whatever goes wrong is in the result.
 
-    Args:
-        job: from a plan; the folder of its output is there.
-        tokenizer: the model.
-        force: replace an output that exists.
-        batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like what follows.
+    The options are those of :func:`~sweettok_cli.pipeline.encode.encode_video`.
     """
     # The model's code takes seconds to import; what is wrong with a plan should be told at once.
     from sweettok_cli.pipeline.encode import encode_video

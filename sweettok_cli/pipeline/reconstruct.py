@@ -47,7 +47,6 @@ def reconstruct_frames(
     Args:
         frames: uint8 RGB [h, w, 3], gone through in a thread of their own.
         info: says their size, and whether they are one image.
-        tokenizer: the model.
         batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``.
         on_arrays: given the index arrays of each batch, e.g. to count which codes are used.
         seconds: filled in while frames come.

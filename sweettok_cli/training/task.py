@@ -55,16 +55,11 @@ class Task(ABC):
     batch, and now and then :meth:`figures`, :meth:`samples`, :meth:`validate` and :meth:`export`. The wrapped
     model computes under autocast where the recipe says so, and answers in float32. Everything of a task that
     changes while it trains is in :attr:`model` or in :meth:`state_dict`.
-
-    Attributes:
-        title: for the log, e.g. "stage 2, both halves on clips".
-        model: what a checkpoint keeps and several processes share; made by :meth:`build`.
-        unused_parameters: whether parameters that learn may get no gradient in some steps.
     """
 
-    title: str
-    model: nn.Module
-    unused_parameters: bool = False
+    title: str  # for the log, e.g. "stage 2, both halves on clips"
+    model: nn.Module  # what a checkpoint keeps and several processes share; made by :meth:`build`
+    unused_parameters: bool = False  # whether parameters that learn may get no gradient in some steps
 
     @abstractmethod
     def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int) -> Batches:
