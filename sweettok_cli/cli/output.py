@@ -41,15 +41,10 @@ def explain(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Output:
-    """The voice of one command.
+    """The voice of one command."""
 
-    Args:
-        json: print one JSON object on stdout in place of text.
-        quiet: no talk and no progress bars; warnings and errors are still shown.
-    """
-
-    json: bool = False
-    quiet: bool = False
+    json: bool = False  # print one JSON object on stdout in place of text
+    quiet: bool = False  # no talk and no progress bars; warnings and errors are still shown
 
     def say(self, text: str) -> None:
         """A line of talk on stderr."""

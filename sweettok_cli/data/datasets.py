@@ -47,20 +47,6 @@ class Source:
         """The error for a folder that lacks ``what``."""
         return SweettokError(f"{root} does not hold {self.title}: {what}; {self.remedy}.")
 
-    def pick_split(self, split: str | None) -> str:
-        """The part asked for, or the default one.
-
-        Raises:
-            SweettokError: there is no such part.
-        """
-        if split is None:
-            return self.splits[0]
-        if split not in self.splits:
-            raise SweettokError(
-                f"{self.title} has no split {split!r} here; choose from {', '.join(self.splits)}."
-            )
-        return split
-
 
 def _first_existing(candidates: Iterable[Path]) -> Path | None:
     return next((path for path in candidates if path.exists()), None)
@@ -292,4 +278,7 @@ def open_dataset(target: str, data: Path | None = None, split: str | None = None
         )
     if not data.is_dir():
         raise source.missing(data, "there is no such folder")
-    return load(data, source.pick_split(split))
+    if split is not None and split not in source.splits:
+        listed = ", ".join(source.splits)
+        raise SweettokError(f"{source.title} has no split {split!r} here; choose from {listed}.")
+    return load(data, source.splits[0] if split is None else split)

@@ -56,13 +56,9 @@ class RoundtripFiles:
             raise SweettokError(f"{folder} does not end in {ending}, which this source becomes; name it so.")
         else:
             stem, side_by_side = source.stem, folder / f"{source.stem}.side-by-side{ending}"
-        return cls(
-            tokens=folder / f"{stem}.npz",
-            decoded=folder / f"{stem}.decoded{ending}",
-            side_by_side=side_by_side,
-            scores=folder / f"{stem}.scores.csv",
-            plot=folder / f"{stem}.scores.png",
-        )
+        tokens, decoded = folder / f"{stem}.npz", folder / f"{stem}.decoded{ending}"
+        scores, plot = folder / f"{stem}.scores.csv", folder / f"{stem}.scores.png"
+        return cls(tokens, decoded, side_by_side, scores, plot)
 
     def paths(self) -> dict[str, Path]:
         """All files, by what they hold."""

@@ -53,7 +53,6 @@ def _sentence(record: dict[str, Any]) -> str:
         ]
         return "  ".join(part for part in parts if part)
     if record["kind"] == "validate":
-        return (
-            f"{step}  validation psnr {record['psnr']:.2f} dB over {record['clips']} clips (averaged weights)"
-        )
+        clips = f"{record['clips']} clips (averaged weights)"
+        return f"{step}  validation psnr {record['psnr']:.2f} dB over {clips}"
     return f"{step}  {record['event']}"

@@ -298,10 +298,7 @@ class Run:
 
 
 def train(options: RunOptions, say: Callable[[str], None]) -> dict[str, Any] | None:
-    """Run a training to its end; ``say`` takes lines for humans.
-
-    Returns the summary of :meth:`Run.train` in the first process, None in the others.
-    """
+    """Run a training to its end, saying lines for humans; the first process is given its summary."""
     run = Run(options, say)
     summary = run.train()
     return summary if run.main else None
