@@ -82,9 +82,8 @@ def train(
     except ModuleNotFoundError as error:
         if error.name not in ("accelerate", "tomli_w"):
             raise
-        raise SweettokError(
-            f"Training needs {error.name}; install it with: pip install 'sweettok[train]'"
-        ) from error
+        how = "install it with: pip install 'sweettok[train]'"
+        raise SweettokError(f"Training needs {error.name}; {how}") from error
 
     task = task_of(recipe, init, prior)
     summary = run(RunOptions(task, recipe, data, folder, val, resume), output.say)

@@ -148,7 +148,6 @@ def _contrast(given: list[Path], reader: WordReader, top: int, output: Output) -
 
 
 def _plain(words: Mapping[str, Sequence[Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Words of each part of speech as JSON has them."""
     return {part: [vars(word) for word in each] for part, each in words.items()}
 
 

@@ -78,9 +78,8 @@ class RoundtripFiles:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SweettokError(
-                f"Cannot make the folder {folder} ({error.strerror}); choose another with -o."
-            ) from error
+            how = "choose another with -o"
+            raise SweettokError(f"Cannot make the folder {folder} ({error.strerror}); {how}.") from error
         try:
             for path in self.paths().values():
                 check_target(path, force)

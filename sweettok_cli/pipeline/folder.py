@@ -127,14 +127,11 @@ def encode_job(
     from sweettok_cli.pipeline.encode import encode_video
     from sweettok_cli.tokens import write_tokens
 
+    update = None if on_progress is None else trimming(on_progress)
     start = time.perf_counter()
     try:
         tokens = encode_video(
-            job.source,
-            tokenizer,
-            batch_clips=batch_clips,
-            overlap=overlap,
-            on_progress=None if on_progress is None else trimming(on_progress),
+            job.source, tokenizer, batch_clips=batch_clips, overlap=overlap, on_progress=update
         )
         write_tokens(job.output, tokens, force)
     # Whatever is wrong with one file of many must not cost the others.

@@ -62,10 +62,7 @@ def run_progress(recipe: Recipe, step: int, seconds: float) -> float:
 
 
 class EMA(AveragedModel):
-    """Exponential moving average of weights, with the published decay min(decay, (1 + s) / (10 + s)).
-
-    It is what validation looks at and what is exported.
-    """
+    """Averaged weights, to be validated and exported; the published decay min(decay, (1 + s) / (10 + s))."""
 
     def __init__(self, model: nn.Module, decay: float):
         self._weight = 0.0

@@ -176,9 +176,8 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
     elif group in ("model", "lr_factors"):
         values.setdefault(group, {})[inner] = value
     else:
-        raise SweettokError(
-            f"--set {key}: only model and lr_factors have keys of their own; write {inner} alone."
-        )
+        how = f"write {inner} alone"
+        raise SweettokError(f"--set {key}: only model and lr_factors have keys of their own; {how}.")
 
 
 def _typed(key: str, value: Any, hint: str, origin: str) -> Any:
