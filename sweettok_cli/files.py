@@ -43,10 +43,9 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
         SweettokError: ``path`` exists without ``force``, the folder cannot be written, or the disk is full.
     """
     check_target(path, force)
+    suffix = f"{_PART}{path.suffix}"
     try:
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}.", suffix=f"{_PART}{path.suffix}", dir=path.parent
-        )
+        handle, name = tempfile.mkstemp(suffix, f".{path.stem}.", path.parent)
     except OSError as error:
         raise SweettokError(
             f"Cannot write into {path.parent} ({error.strerror}); choose another folder with -o."
@@ -55,7 +54,8 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _sync(temporary)
+        with open(temporary, "rb") as stream:
+            os.fsync(stream.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
@@ -68,17 +68,11 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class FolderKind:
-    """What is written as a folder.
+    """What is written as a folder."""
 
-    Attributes:
-        noun: what to call it in a message.
-        files: names that may lie in a folder which is replaced.
-        last: the one of them that is written last; a folder without it is not whole.
-    """
-
-    noun: str
-    files: frozenset[str]
-    last: str
+    noun: str  # what to call it in a message
+    files: frozenset[str]  # names that may lie in a folder which is replaced
+    last: str  # the one of them that is written last; a folder without it is not whole
 
     def whole(self, folder: Path) -> bool:
         """Whether ``folder`` holds all of one."""
@@ -136,7 +130,7 @@ def atomic_folder(folder: Path, kind: FolderKind, force: bool = False) -> Iterat
                 _empty(folder)
                 raise
             return
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=_PART, dir=folder.parent))
+        part = Path(tempfile.mkdtemp(_PART, f".{folder.name}.", folder.parent))
         held = _hold(part)
         try:
             yield part
@@ -203,21 +197,18 @@ def _empty(folder: Path) -> None:
         entry.unlink()
 
 
-def _sync(path: Path) -> None:
-    with open(path, "rb") as stream:
-        os.fsync(stream.fileno())
-
-
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
+def folder_bytes(folder: Path) -> int:
+    """Size in bytes of all files that lie directly in ``folder``."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+
+
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
-    digest = hashlib.sha256()
     with open(path, "rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -39,11 +39,7 @@ def pick_device(name: str) -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    available = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     kind = name.partition(":")[0]
     if kind not in available:
         raise SweettokError(f"There is no device {name!r}; --device takes auto, cpu, cuda or mps.")
@@ -193,28 +189,24 @@ def _threads() -> set[int]:
     return {int(entry.name) for entry in _THREADS.iterdir()}
 
 
-_PACKAGES = ("torch", "numpy", "av", "pillow")
-
-
 def versions() -> dict[str, str]:
     """Of the packages that pixels go through, by name."""
     from importlib import metadata
 
-    return {name: metadata.version(name) for name in _PACKAGES}
+    return {name: metadata.version(name) for name in ("torch", "numpy", "av", "pillow")}
 
 
 def environment() -> dict[str, str]:
     """What a figure may depend on beside the protocol, by name."""
     import av
 
-    found = {
+    return {
         "processor": f"{processor()}, {os.cpu_count()} threads",
         "system": platform.platform(terse=True),
         "Python": platform.python_version(),
+        **versions(),
+        "FFmpeg's libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
     }
-    found |= versions()
-    found["FFmpeg's libavcodec"] = ".".join(map(str, av.library_versions["libavcodec"]))
-    return found
 
 
 def processor() -> str:

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
+from typer import Option
 
 from sweettok_cli.cli.codebook import codebook_app
 from sweettok_cli.cli.decode import decode
@@ -47,7 +48,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def sweettok(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Video to discrete tokens and back.

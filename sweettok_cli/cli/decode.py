@@ -6,18 +6,18 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from sweettok_cli.cli import options
-from sweettok_cli.cli.output import Output, count
+from sweettok_cli.cli.output import Output, count, picked
 from sweettok_cli.runtime import use_one_heap
 
 
 def decode(
-    tokens_file: Annotated[Path, typer.Argument(help="A token file.", metavar="TOKENS", readable=False)],
+    tokens_file: Annotated[Path, Argument(help="A token file.", metavar="TOKENS", readable=False)],
     output: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--output",
             "-o",
             help="Video (.mp4, .mov), for an image a picture (.png, .jpg), bare pixels (.npy), or a folder.",
@@ -27,22 +27,14 @@ def decode(
     force: options.ForceOption = False,
     audio_from: Annotated[
         Path | None,
-        typer.Option(
-            "--audio-from",
-            help="Copy the sound of this file, usually the source.",
-            metavar="FILE",
-            readable=False,
-        ),
+        Option(help="Copy the sound of this file, usually the source.", metavar="FILE", readable=False),
     ] = None,
     crf: Annotated[
-        float | None,
-        typer.Option("--crf", min=0, max=51, help="H.264 quality; 0 is lossless.", show_default="14"),
+        float | None, Option(min=0, max=51, help="H.264 quality; 0 is lossless.", show_default="14")
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
-            "--model", "-m", help="Name or folder of the model.", show_default="the one that encoded"
-        ),
+        Option("--model", "-m", help="Name or folder of the model.", show_default="the one that encoded"),
     ] = None,
     device: options.DeviceOption = options.Device.auto,
     dtype: options.DtypeOption = options.Dtype.auto,
@@ -101,12 +93,10 @@ def decode(
             on_progress=update,
         )
     seconds = time.perf_counter() - start
-    out.say(
-        f"{tokens_file} -> {target}: {count(meta.frames, 'frame')} of {meta.width}x{meta.height}, "
-        f"{seconds:.1f} s"
-    )
+    made = f"{count(meta.frames, 'frame')} of {meta.width}x{meta.height}"
+    out.say(f"{tokens_file} -> {target}: {made}, {seconds:.1f} s")
     data = {"tokens": str(tokens_file), "output": str(target)}
-    data |= {name: getattr(meta, name) for name in ("model", "width", "height", "frames")}
+    data |= picked(meta, "model", "width", "height", "frames")
     out.result({**data, "rate": str(meta.rate), "seconds": round(seconds, 3)}, str(target))
 
 

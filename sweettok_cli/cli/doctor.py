@@ -6,10 +6,8 @@ import importlib
 import os
 import platform
 import sys
-from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 
@@ -18,37 +16,22 @@ from sweettok_cli.cli.output import FAILED, Output
 from sweettok_cli.runtime import __version__
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
-#: Distribution, module to import, the extra that brings it ("" for what every installation has).
-_PACKAGES = (
-    ("numpy", "numpy", ""),
-    ("torch", "torch", ""),
-    ("av", "av", ""),
-    ("pillow", "PIL", ""),
-    ("einops", "einops", ""),
-    ("safetensors", "safetensors", ""),
-    ("huggingface-hub", "huggingface_hub", ""),
-    ("typer", "typer", ""),
-    ("rich", "rich", ""),
-    ("accelerate", "accelerate", "train"),
-    ("tomli-w", "tomli_w", "train"),
-    ("torchmetrics", "torchmetrics", "eval"),
-    ("transformers", "transformers", "codebook"),
-    ("wordfreq", "wordfreq", "codebook"),
-)
+#: Distributions by the extra that brings them ("" for what every installation has).
+_PACKAGES = {
+    "": ("numpy", "torch", "av", "pillow", "einops", "safetensors", "huggingface-hub", "typer", "rich"),
+    "train": ("accelerate", "tomli-w"),
+    "eval": ("torchmetrics",),
+    "codebook": ("transformers", "wordfreq"),
+}
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at.
-
-    Attributes:
-        name: what it is.
-        state: "ok", "missing" (only some commands need it) or "broken" (nothing works without it).
-        detail: version or place, or what to do.
-    """
+class Finding(NamedTuple):
+    """One thing looked at."""
 
     name: str
+    #: "ok", "missing" (only some commands need it) or "broken" (nothing works without it).
     state: str
+    #: Version or place, or what to do.
     detail: str
 
 
@@ -63,11 +46,10 @@ def doctor(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
 
         sweettok doctor --json
     """
+    program = f"{__version__} on Python {platform.python_version()}, {platform.platform()}"
     findings = [
-        Finding(
-            "sweettok", "ok", f"{__version__} on Python {platform.python_version()}, {platform.platform()}"
-        ),
-        *(_package(*row) for row in _PACKAGES),
+        Finding("sweettok", "ok", program),
+        *(_package(name, extra) for extra, names in _PACKAGES.items() for name in names),
         _h264(),
         *_devices(),
         _weights(),
@@ -76,7 +58,7 @@ def doctor(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
     broken = [finding.name for finding in findings if finding.state == "broken"]
     width = max(len(finding.name) for finding in findings) + 2
     text = "\n".join(f"{found.state:<9}{found.name:<{width}}{found.detail}" for found in findings)
-    data: dict[str, Any] = {"healthy": not broken, "findings": [asdict(finding) for finding in findings]}
+    data: dict[str, Any] = {"healthy": not broken, "findings": [found._asdict() for found in findings]}
     out = Output(json=as_json, quiet=quiet)
     out.result(data, text)
     if broken:
@@ -84,7 +66,7 @@ def doctor(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
         raise typer.Exit(FAILED)
 
 
-def _package(name: str, module: str, extra: str) -> Finding:
+def _package(name: str, extra: str) -> Finding:
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -94,7 +76,7 @@ def _package(name: str, module: str, extra: str) -> Finding:
     if extra:
         return Finding(name, "ok", version)
     try:
-        importlib.import_module(module)
+        importlib.import_module("PIL" if name == "pillow" else name.replace("-", "_"))
     # A package that is there but does not load may raise anything: ImportError, OSError of a library, ...
     except Exception as error:
         return Finding(name, "broken", f"{version} does not load: {' '.join(str(error).split())}")
@@ -106,14 +88,11 @@ def _h264() -> Finding:
         import av
     except ImportError:
         return Finding("H.264", "broken", "cannot be written without av")
-    libraries = ", ".join(
-        f"{name} {'.'.join(map(str, version))}" for name, version in av.library_versions.items()
-    )
     if "libx264" not in av.codecs_available:
-        return Finding(
-            "H.264", "broken", "this build of av has no libx264; install av from the package index"
-        )
-    return Finding("H.264", "ok", f"libx264; {libraries}")
+        how = "install av from the package index"
+        return Finding("H.264", "broken", f"this build of av has no libx264; {how}")
+    libraries = (f"{name} {'.'.join(map(str, version))}" for name, version in av.library_versions.items())
+    return Finding("H.264", "ok", f"libx264; {', '.join(libraries)}")
 
 
 def _devices() -> list[Finding]:
@@ -123,10 +102,9 @@ def _devices() -> list[Finding]:
         return [Finding("devices", "broken", "cannot be used without torch")]
     found = [Finding("cpu", "ok", f"cores: {os.cpu_count()}, threads: {torch.get_num_threads()}")]
     for index in range(torch.cuda.device_count()):
-        memory = torch.cuda.get_device_properties(index).total_memory
-        found.append(
-            Finding(f"cuda:{index}", "ok", f"{torch.cuda.get_device_name(index)}, {memory / 2**30:.0f} GiB")
-        )
+        chip = torch.cuda.get_device_properties(index)
+        memory = f"{chip.total_memory / 2**30:.0f} GiB"
+        found.append(Finding(f"cuda:{index}", "ok", f"{chip.name}, {memory}"))
     if torch.backends.mps.is_available():
         found.append(Finding("mps", "ok", "Apple GPU"))
     if len(found) == 1:
@@ -136,14 +114,14 @@ def _devices() -> list[Finding]:
 
 def _weights() -> Finding:
     from sweettok_cli.errors import SweettokError
+    from sweettok_cli.files import folder_bytes
     from sweettok_cli.zoo.local import find_model
 
     try:
-        folder = Path(find_model(DEFAULT_MODEL))
+        folder = find_model(DEFAULT_MODEL)
     except SweettokError as error:
         return Finding(DEFAULT_MODEL, "broken", str(error))
-    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    return Finding(DEFAULT_MODEL, "ok", f"{folder} ({size / 1e6:.1f} MB)")
+    return Finding(DEFAULT_MODEL, "ok", f"{folder} ({folder_bytes(folder) / 1e6:.1f} MB)")
 
 
 def _wordnet() -> Finding:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from sweettok_cli.cli import options
-from sweettok_cli.cli.output import FAILED, Output, count, debugging, explain
-from sweettok_cli.runtime import OnProgress, use_one_heap
+from sweettok_cli.cli.output import FAILED, Output, count, debugging, explain, picked
+from sweettok_cli.runtime import use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
 
 def encode(
     inputs: Annotated[
-        list[Path],
-        typer.Argument(help="Videos, images or folders of them.", metavar="FILE|DIR", readable=False),
+        list[Path], Argument(help="Videos, images or folders of them.", metavar="FILE|DIR", readable=False)
     ],
     output: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--output",
             "-o",
             help="File or folder to write.",
@@ -36,8 +35,7 @@ def encode(
     ] = None,
     force: options.ForceOption = False,
     skip_existing: Annotated[
-        bool,
-        typer.Option("--skip-existing", help="Leave out what has been encoded before: resume a long job."),
+        bool, Option("--skip-existing", help="Leave out what has been encoded before: resume a long job.")
     ] = False,
     model: options.ModelOption = DEFAULT_MODEL,
     device: options.DeviceOption = options.Device.auto,
@@ -76,9 +74,6 @@ def encode(
             model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None
         )
 
-    def watch(place: int, jobs: int, name: str) -> AbstractContextManager[OnProgress]:
-        return out.progress(f"{place + 1}/{jobs} {name}" if batch else name)
-
     summary: dict[str, list[dict[str, Any]]] = {"encoded": [], "skipped": [], "failed": []}
     for result in encode_folder(
         inputs,
@@ -89,7 +84,7 @@ def encode(
         skip_existing=skip_existing,
         batch_clips=batch_clips,
         overlap=overlap,
-        watch=watch,
+        watch=out.watch if batch else lambda place, jobs, name: out.progress(name),
     ):
         if result.error is not None:
             refused = result.status == "refused"
@@ -125,8 +120,8 @@ def _record(result: Result) -> dict[str, Any]:
     meta, cost = result.meta, token_cost(result.meta)
     return {
         **record,
-        **{name: getattr(meta, name) for name in ("model", "frames", "clips")},
-        **{name: getattr(cost, name) for name in ("tokens", "indices", "bits")},
+        **picked(meta, "model", "frames", "clips"),
+        **picked(cost, "tokens", "indices", "bits"),
         "file_bytes": result.output.stat().st_size,
         "seconds": round(result.seconds, 3),
     }

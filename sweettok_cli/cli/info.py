@@ -6,16 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from typer import Argument
 
 from sweettok_cli.cli.options import JsonOption, QuietOption
-from sweettok_cli.cli.output import Output
+from sweettok_cli.cli.output import Output, picked
 
 
 def info(
     file: Annotated[
-        Path,
-        typer.Argument(help="A token file, a video, an image or a model.", metavar="FILE", readable=False),
+        Path, Argument(help="A token file, a video, an image or a model.", metavar="FILE", readable=False)
     ],
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -49,30 +48,28 @@ def info(
 
 
 def _model(name_or_path: str) -> dict[str, Any]:
+    from sweettok_cli.files import folder_bytes
     from sweettok_cli.models.registry import read_spec
     from sweettok_cli.storage.model_folder import ModelFolder
     from sweettok_cli.zoo.local import find_model
 
     folder = find_model(name_or_path)
     model = ModelFolder(folder)
-    spec = read_spec(model)
-    side = 256
+    spec, size = read_spec(model), (256, 256)
     return {
         "file": str(folder),
         "kind": "model",
-        "file_bytes": sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
+        "file_bytes": folder_bytes(folder),
         "model": spec.name,
         "family": spec.family,
         "weights_sha256": spec.weights_sha256,
         "source": model.header.source,
-        **{name: getattr(spec, name) for name in ("clip_frames", "stream_frames", "multiple", "images")},
-        "value_range": spec.value_range,
-        "codebooks": spec.codebooks,
+        **picked(spec, "clip_frames", "stream_frames", "multiple", "images", "value_range", "codebooks"),
         "clip_256": {
-            "shapes": spec.clip_shapes(side, side),
-            "tokens": spec.tokens_per_clip(side, side),
-            "indices": spec.indices_per_clip(side, side),
-            "bits": spec.bits_per_clip(side, side),
+            "shapes": spec.clip_shapes(*size),
+            "tokens": spec.tokens_per_clip(*size),
+            "indices": spec.indices_per_clip(*size),
+            "bits": spec.bits_per_clip(*size),
         },
     }
 
@@ -85,15 +82,12 @@ def _tokens(file: Path) -> dict[str, Any]:
         "file": str(file),
         "kind": "tokens",
         "file_bytes": file.stat().st_size,
-        **{name: getattr(meta, name) for name in ("model", "family", "weights_sha256", "source", "image")},
-        **{
-            name: getattr(meta, name)
-            for name in ("width", "height", "padded_width", "padded_height", "frames")
-        },
+        **picked(meta, "model", "family", "weights_sha256", "source", "image"),
+        **picked(meta, "width", "height", "padded_width", "padded_height", "frames"),
         "rate": str(meta.rate),
         "variable_rate": meta.times is not None,
         "seconds": None if meta.duration is None else float(meta.duration),
-        **{name: getattr(meta, name) for name in ("clips", "clip_frames", "overlap", "shapes", "codebooks")},
+        **picked(meta, "clips", "clip_frames", "overlap", "shapes", "codebooks"),
         **vars(token_cost(meta)),
         "writer": meta.writer,
     }
@@ -110,9 +104,7 @@ def _video(file: Path) -> dict[str, Any]:
         "file": str(file),
         "kind": "image" if found.is_image else "video",
         "file_bytes": file.stat().st_size,
-        "width": found.width,
-        "height": found.height,
-        "frames": found.frames,
+        **picked(found, "width", "height", "frames"),
         "rate": str(found.rate),
         "variable_rate": found.variable_rate,
         "seconds": None if seconds is None else float(seconds),
@@ -132,16 +124,12 @@ def _text(data: dict[str, Any]) -> str:
     return "\n".join(f"{name:<{width}}{value}" for name, value in rows.items())
 
 
-def _moves(data: dict[str, Any]) -> bool:
-    return data["kind"] == "video" or (data["kind"] == "tokens" and not data["image"])
-
-
 def _picture(data: dict[str, Any]) -> str:
     """Size, length and rate of a video, an image or what tokens were made from."""
     from fractions import Fraction
 
     size = f"{data['width']}x{data['height']}"
-    if not _moves(data):
+    if data["kind"] == "image" or data.get("image"):
         return f"{size}, one image"
     frames = "unknown number of" if data["frames"] is None else data["frames"]
     rate = f"{float(Fraction(data['rate'])):.5g} fps"
@@ -156,7 +144,7 @@ def _token_rows(data: dict[str, Any]) -> dict[str, str]:
     else:
         shapes = ", ".join(f"{name} {_times(shape)}" for name, shape in data["shapes"].items())
     rate = data["kbit_per_second"]
-    length = f"{data['clip_frames']:,} frames" if _moves(data) else "1 frame"
+    length = "1 frame" if data["image"] else f"{data['clip_frames']:,} frames"
     inside = _times((data["padded_width"], data["padded_height"]))
     padded = "" if inside == _times((data["width"], data["height"])) else f", padded to {inside}"
     overlap = f", overlapping by {data['overlap']}" if data["overlap"] else ""

@@ -2,24 +2,88 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
-from sweettok_cli.cli.output import FAILED, Output, count
+from sweettok_cli.cli.output import FAILED, Output, as_text, count, picked
 
 if TYPE_CHECKING:
     from sweettok_cli.storage.model_folder import ModelHeader
 
 
+models_app = typer.Typer(help="List, fetch, convert, publish and check models.", no_args_is_help=True)
+
+
+@models_app.command("list", short_help="List the models that go by name.")
+def list_models(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
+    """List the models that go by name: shipped, pulled, or to be had on the Hub.
+
+    Every command takes these names with --model, and fetches what is not here yet.
+
+    Examples:
+
+        sweettok models list
+
+        sweettok models list --json
+    """
+    from sweettok_cli.zoo.store import store_folder
+
+    rows = _rows()
+    data = {"store": str(store_folder()), "models": rows}
+    Output(json=as_json, quiet=quiet).result(data, None if as_json else _table(rows))
+
+
+@models_app.command(short_help="Fetch models from the Hub.")
+def pull(
+    names: Annotated[
+        list[str], Argument(help="Names that `list` shows, or OWNER/REPO[@REVISION].", metavar="NAME...")
+    ],
+    force: Annotated[bool, Option("--force", "-f", help="Fetch again what is here already.")] = False,
+    keep_download: Annotated[
+        bool, Option("--keep-download", help="Keep the published file too, in the Hub's cache.")
+    ] = False,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Fetch models from the Hub: checked, converted to safetensors, kept beside the Hub's cache.
+
+    A published checkpoint is read once and then removed, unless --keep-download is given. A repository that
+    `sweettok models push` made is fetched as it is. HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE and HF_HOME mean
+    what they mean to huggingface_hub; SWEETTOK_HOME is the folder for models.
+
+    Examples:
+
+        sweettok models pull vidtok-fsq-causal-488-32768
+
+        sweettok models pull OWNER/REPO@main
+    """
+    from sweettok_cli.files import folder_bytes
+    from sweettok_cli.zoo.pull import megabytes, pull_model
+
+    out = Output(json=as_json, quiet=quiet)
+    pulled = []
+    for name in names:
+        done = pull_model(name, force=force, keep_download=keep_download, say=out.say, bars=out.watched())
+        size = folder_bytes(done.folder)
+        row = {"name": name, "folder": str(done.folder), "family": done.header.family, "bytes": size}
+        row |= picked(done.header, "weights_sha256", "source")
+        pulled.append({**row, "fetched": done.fetched})
+        if not as_json:
+            out.result({}, f"{done.folder} ({megabytes(size)})")
+    if as_json:
+        out.result({"models": pulled}, None)
+
+
+@models_app.command(short_help="Read a checkpoint that was trained elsewhere.")
 def convert(
     checkpoint: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             help="A .ckpt, .pt, .pth, .bin or .safetensors file, or a folder of Accelerate.",
             metavar="FILE",
             readable=False,
@@ -27,7 +91,7 @@ def convert(
     ],
     family: Annotated[
         str,
-        typer.Option(
+        Option(
             "--as",
             metavar="FAMILY",
             help="sweettok, omnitokenizer, vidtok or vidtok-v1.1; or the name of a published model.",
@@ -35,24 +99,18 @@ def convert(
         ),
     ],
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Folder to write the model into.", show_default="./NAME"),
+        Path | None, Option("--output", "-o", help="Folder to write the model into.", show_default="./NAME")
     ] = None,
     name: Annotated[
-        str | None,
-        typer.Option("--name", help="The model's name in token files.", show_default="from the file's"),
+        str | None, Option(help="The model's name in token files.", show_default="from the file's")
     ] = None,
     words_spatial: Annotated[
-        Path | None,
-        typer.Option("--words-spatial", help="SweetTok: the pickled adjectives and nouns.", metavar="PICKLE"),
+        Path | None, Option(help="SweetTok: the pickled adjectives and nouns.", metavar="PICKLE")
     ] = None,
     words_temporal: Annotated[
-        Path | None,
-        typer.Option("--words-temporal", help="SweetTok: the pickled adverbs and verbs.", metavar="PICKLE"),
+        Path | None, Option(help="SweetTok: the pickled adverbs and verbs.", metavar="PICKLE")
     ] = None,
-    ema: Annotated[
-        bool, typer.Option("--ema", help="Take the moving average kept beside the weights.")
-    ] = False,
+    ema: Annotated[bool, Option("--ema", help="Take the moving average kept beside the weights.")] = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -88,14 +146,8 @@ def convert(
     )
     for line in _report(checkpoint, header):
         out.say(line)
-    data = {
-        "checkpoint": str(checkpoint),
-        "output": str(header.folder),
-        "name": header.name,
-        "family": header.family,
-        "weights_sha256": header.weights_sha256,
-        "source": header.source,
-    }
+    data = {"checkpoint": str(checkpoint), "output": str(header.folder)}
+    data |= picked(header, "name", "family", "weights_sha256", "source")
     out.result(data, str(header.folder))
 
 
@@ -114,102 +166,20 @@ def _report(checkpoint: Path, header: ModelHeader) -> list[str]:
     return [*lines, f"{header.name} ({header.family}) -> {header.folder}"]
 
 
-models_app = typer.Typer(help="List, fetch, convert, publish and check models.", no_args_is_help=True)
-
-
-@models_app.callback()
-def models() -> None:
-    """List, fetch, convert, publish and check models."""
-
-
-@models_app.command("list", short_help="List the models that go by name.")
-def list_models(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
-    """List the models that go by name: shipped, pulled, or to be had on the Hub.
-
-    Every command takes these names with --model, and fetches what is not here yet.
-
-    Examples:
-
-        sweettok models list
-
-        sweettok models list --json
-    """
-    from sweettok_cli.zoo.store import store_folder
-
-    rows = _rows()
-    data = {"store": str(store_folder()), "models": rows}
-    Output(json=as_json, quiet=quiet).result(data, None if as_json else _table(rows))
-
-
-@models_app.command(short_help="Fetch models from the Hub.")
-def pull(
-    names: Annotated[
-        list[str],
-        typer.Argument(help="Names that `list` shows, or OWNER/REPO[@REVISION].", metavar="NAME..."),
-    ],
-    force: Annotated[bool, typer.Option("--force", "-f", help="Fetch again what is here already.")] = False,
-    keep_download: Annotated[
-        bool,
-        typer.Option("--keep-download", help="Keep the published file too, in the Hub's cache."),
-    ] = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Fetch models from the Hub: checked, converted to safetensors, kept beside the Hub's cache.
-
-    A published checkpoint is read once and then removed, unless --keep-download is given. A repository that
-    `sweettok models push` made is fetched as it is. HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE and HF_HOME mean
-    what they mean to huggingface_hub; SWEETTOK_HOME is the folder for models.
-
-    Examples:
-
-        sweettok models pull vidtok-fsq-causal-488-32768
-
-        sweettok models pull OWNER/REPO@main
-    """
-    from sweettok_cli.zoo.pull import megabytes, pull_model
-
-    out = Output(json=as_json, quiet=quiet)
-    bars = not quiet and sys.stderr.isatty()
-    pulled = []
-    for name in names:
-        done = pull_model(name, force=force, keep_download=keep_download, say=out.say, bars=bars)
-        size = _bytes(done.folder)
-        pulled.append(
-            {
-                "name": name,
-                "folder": str(done.folder),
-                "family": done.header.family,
-                "bytes": size,
-                "weights_sha256": done.header.weights_sha256,
-                "source": done.header.source,
-                "fetched": done.fetched,
-            }
-        )
-        if not as_json:
-            out.result({}, f"{done.folder} ({megabytes(size)})")
-    if as_json:
-        out.result({"models": pulled}, None)
-
-
-models_app.command(short_help="Read a checkpoint that was trained elsewhere.")(convert)
-
-
 @models_app.command(short_help="Publish a model's folder on the Hub.")
 def push(
     folder: Annotated[
-        Path, typer.Argument(help="A model's folder.", metavar="FOLDER", exists=True, file_okay=False)
+        Path, Argument(help="A model's folder.", metavar="FOLDER", exists=True, file_okay=False)
     ],
-    repository: Annotated[str, typer.Argument(help="Where to: OWNER/REPO.", metavar="REPO")],
+    repository: Annotated[str, Argument(help="Where to: OWNER/REPO.", metavar="REPO")],
     private: Annotated[
-        bool, typer.Option("--private", help="If the repository is made now, make it private.")
+        bool, Option("--private", help="If the repository is made now, make it private.")
     ] = False,
     revision: Annotated[
-        str | None,
-        typer.Option("--revision", help="Branch; made if it is missing.", show_default="main"),
+        str | None, Option(help="Branch; made if it is missing.", show_default="main")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, say what would be sent, send nothing.")
+        bool, Option("--dry-run", help="Check everything, say what would be sent, send nothing.")
     ] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -236,30 +206,20 @@ def push(
     commit = None
     if not dry_run:
         out.say(f"Sending {plan.header.name} to {plan.url} ({total})")
-        commit = push_model(plan, private=private, bars=not quiet and sys.stderr.isatty())
+        commit = push_model(plan, private=private, bars=out.watched())
     width = max(map(len, sizes)) + 2
     listed = [f"{name:<{width}}{size:,} bytes{' (made)' * (name in made)}" for name, size in sizes.items()]
     ends = f"would be sent to {plan.url}, branch {plan.revision}: {total}" if dry_run else plan.url
-    out.result(
-        {
-            "repository": plan.repository,
-            "revision": plan.revision,
-            "url": plan.url,
-            "model": plan.header.name,
-            "files": sizes,
-            "made": made,
-            "dry_run": dry_run,
-            "commit": commit,
-        },
-        "\n".join([*listed, ends]),
-    )
+    data = {**picked(plan, "repository", "revision", "url"), "model": plan.header.name, "files": sizes}
+    data |= {"made": made, "dry_run": dry_run, "commit": commit}
+    out.result(data, "\n".join([*listed, ends]))
 
 
 @models_app.command(short_help="Check models of this machine byte by byte.")
 def verify(
     names: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             help="Names or folders.", metavar="[NAME|FOLDER]...", show_default="every model that is here"
         ),
     ] = None,
@@ -316,6 +276,7 @@ def _remedy(name: str, folder: Path) -> str:
 def _rows() -> list[dict[str, Any]]:
     """One row a model: those of the catalogue, then what else lies in the store."""
     from sweettok_cli.errors import SweettokError
+    from sweettok_cli.files import folder_bytes
     from sweettok_cli.storage.model_folder import ModelFolder
     from sweettok_cli.zoo.catalogue import CATALOGUE
     from sweettok_cli.zoo.local import local_models, shipped_models
@@ -323,25 +284,20 @@ def _rows() -> list[dict[str, Any]]:
     here, shipped = local_models(), shipped_models()
     rows = []
     for model in CATALOGUE:
-        folder = here.pop(model.name, None)
-        state = "on the Hub" if folder is None else "shipped" if model.name in shipped else "pulled"
-        if folder is None and model.shipped:
-            state = "missing"
-        elif folder is None and not model.published:
-            state = "not published"
-        size = model.bytes if folder is None else _bytes(folder)
-        rows.append(
-            {**asdict(model), "pinned": model.pinned, "state": state, "folder": folder and str(folder)}
-            | {"bytes": size}
-        )
+        row = {**asdict(model), "pinned": model.pinned}
+        if folder := here.pop(model.name, None):
+            state = "shipped" if model.name in shipped else "pulled"
+            rows.append({**row, "state": state, "folder": str(folder), "bytes": folder_bytes(folder)})
+        else:
+            state = "missing" if model.shipped else "on the Hub" if model.published else "not published"
+            rows.append({**row, "state": state, "folder": None})
     for name, folder in here.items():
-        row = {"name": name, "folder": str(folder), "bytes": _bytes(folder)}
+        row = {"name": name, "folder": str(folder), "bytes": folder_bytes(folder)}
         try:
             header = ModelFolder(folder).header
         except SweettokError as error:
-            rows.append(
-                {**row, "family": "?", "weights_license": "?", "state": "damaged", "note": str(error)}
-            )
+            row |= {"family": "?", "weights_license": "?", "state": "damaged", "note": str(error)}
+            rows.append(row)
             continue
         source = header.source.get("pulled", header.source)
         row |= {key: source.get(key, "") for key in ("repository", "revision")}
@@ -350,14 +306,9 @@ def _rows() -> list[dict[str, Any]]:
     return rows
 
 
-def _bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-
-
 def _table(rows: list[dict[str, Any]]) -> str:
     from rich.table import Table
 
-    from sweettok_cli.cli.output import as_text
     from sweettok_cli.zoo.pull import megabytes
 
     table = Table(box=None, pad_edge=False)

@@ -5,52 +5,26 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-import typer
+from typer import Option
 
+Device = StrEnum("Device", ["auto", "cpu", "cuda", "mps"])
+Dtype = StrEnum("Dtype", ["auto", "float32", "bfloat16", "float16"])
 
-class Device(StrEnum):
-    """Where the model runs."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
-
-
-class Dtype(StrEnum):
-    """The number format the model computes in."""
-
-    auto = "auto"
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-    float16 = "float16"
-
-
-ModelOption = Annotated[
-    str, typer.Option("--model", "-m", help="Name of a model, or a folder that holds one.", show_default=True)
-]
-DeviceOption = Annotated[
-    Device, typer.Option("--device", help="Where to run; auto takes the fastest found.", show_default=True)
-]
-DtypeOption = Annotated[
-    Dtype, typer.Option("--dtype", help="Number format to compute in.", show_default=True)
-]
+ModelOption = Annotated[str, Option("--model", "-m", help="Name of a model, or a folder that holds one.")]
+DeviceOption = Annotated[Device, Option("--device", help="Where to run; auto takes the fastest found.")]
+DtypeOption = Annotated[Dtype, Option("--dtype", help="Number format to compute in.")]
 BatchClipsOption = Annotated[
-    int | None,
-    typer.Option("--batch-clips", min=1, help="Clips in the model at once.", show_default="by device"),
+    int | None, Option("--batch-clips", min=1, help="Clips in the model at once.", show_default="by device")
 ]
 OverlapOption = Annotated[
     int,
-    typer.Option(
-        "--overlap",
-        min=0,
-        help="Frames each clip shares with the one before; decoding cross-fades them.",
-        show_default=True,
+    Option(
+        "--overlap", min=0, help="Frames each clip shares with the one before; decoding cross-fades them."
     ),
 ]
 SampleOption = Annotated[
     int | None,
-    typer.Option(
+    Option(
         "--sample",
         min=0,
         metavar="SEED",
@@ -58,6 +32,6 @@ SampleOption = Annotated[
         show_default="their mean",
     ),
 ]
-ForceOption = Annotated[bool, typer.Option("--force", "-f", help="Replace outputs that exist.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No talk and no progress on stderr.")]
+ForceOption = Annotated[bool, Option("--force", "-f", help="Replace outputs that exist.")]
+JsonOption = Annotated[bool, Option("--json", help="Print one JSON object on stdout.")]
+QuietOption = Annotated[bool, Option("--quiet", "-q", help="No talk and no progress on stderr.")]

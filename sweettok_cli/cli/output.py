@@ -7,7 +7,8 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sweettok_cli.errors import SweettokError
@@ -38,17 +39,12 @@ def explain(error: Exception) -> str:
     return f"Something went wrong inside sweettok ({what}); run again with SWEETTOK_DEBUG=1 to see where."
 
 
+@dataclass(frozen=True)
 class Output:
-    """The voice of one command.
+    """The voice of one command."""
 
-    Args:
-        json: print one JSON object on stdout in place of text.
-        quiet: no talk and no progress bars; warnings and errors are still shown.
-    """
-
-    def __init__(self, json: bool = False, quiet: bool = False) -> None:
-        self.json = json
-        self.quiet = quiet
+    json: bool = False  # print one JSON object on stdout in place of text
+    quiet: bool = False  # no talk and no progress bars; warnings and errors are still shown
 
     def say(self, text: str) -> None:
         """A line of talk on stderr."""
@@ -71,10 +67,18 @@ class Output:
         elif text is not None:
             print(text)
 
+    def watched(self) -> bool:
+        """Whether there is somebody to draw bars for."""
+        return not self.quiet and sys.stderr.isatty()
+
+    def watch(self, place: int, jobs: int, name: str) -> AbstractContextManager[OnProgress]:
+        """The bar of one of many jobs; a :data:`~sweettok_cli.runtime.Watcher`."""
+        return self.progress(f"{place + 1}/{jobs} {name}")
+
     @contextmanager
     def progress(self, label: str, unit: str = "frames") -> Iterator[OnProgress]:
         """A bar on stderr, driven by the callback this yields; silent when quiet or when nobody watches."""
-        if self.quiet or not sys.stderr.isatty():
+        if not self.watched():
             yield lambda done, total: None
             return
         from rich.console import Console
@@ -94,6 +98,11 @@ class Output:
                 bar.update(task, completed=done, total=total, of="?" if total is None else str(total))
 
             yield update
+
+
+def picked(thing: Any, *names: str) -> dict[str, Any]:
+    """Some of a thing's attributes, by name."""
+    return {name: getattr(thing, name) for name in names}
 
 
 def count(number: int, noun: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 
 from sweettok_cli.cli import options
-from sweettok_cli.cli.output import Output, count
+from sweettok_cli.cli.output import Output, count, picked
 from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def roundtrip(
-    file: Annotated[Path, typer.Argument(help="A video or a picture.", metavar="FILE", readable=False)],
+    file: Annotated[Path, Argument(help="A video or a picture.", metavar="FILE", readable=False)],
     out: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--output",
             "-o",
             help="Folder for the results, or name of the side-by-side video.",
@@ -28,9 +28,7 @@ def roundtrip(
             metavar="PATH",
         ),
     ] = None,
-    gain: Annotated[
-        float, typer.Option("--gain", min=0.1, help="How much larger the difference is shown.")
-    ] = 4.0,
+    gain: Annotated[float, Option(min=0.1, help="How much larger the difference is shown.")] = 4.0,
     model: options.ModelOption = DEFAULT_MODEL,
     overlap: options.OverlapOption = 0,
     sample: options.SampleOption = None,
@@ -85,14 +83,13 @@ def _record(file: Path, files: RoundtripFiles, result: Roundtrip) -> dict[str, A
     from sweettok_cli.tokens.layout import token_cost
 
     meta, comparison = result.tokens.meta, result.comparison
-    cost = token_cost(meta)
     return {
         "file": str(file),
-        **{name: getattr(meta, name) for name in ("model", "width", "height", "frames", "clips")},
+        **picked(meta, "model", "width", "height", "frames", "clips"),
         "psnr": sum(comparison.psnr) / comparison.frames,
         "ssim": sum(comparison.ssim) / comparison.frames,
         "seam_flicker": comparison.flicker.ratio,
-        **{name: getattr(cost, name) for name in ("tokens", "indices", "bits", "bits_per_pixel")},
+        **picked(token_cost(meta), "tokens", "indices", "bits", "bits_per_pixel"),
         "seconds": {"encode": result.encode_seconds, "decode": result.decode_seconds},
         "files": {name: str(path) for name, path in files.paths().items()},
         "per_frame": [

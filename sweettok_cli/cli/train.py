@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from sweettok_cli.cli.options import JsonOption, QuietOption
 from sweettok_cli.cli.output import Output
@@ -13,48 +13,35 @@ from sweettok_cli.cli.output import Output
 
 def train(
     data: Annotated[
-        list[Path],
-        typer.Option(
-            "--data", help="Folder of videos, images or tar shards, or one of these; can be repeated."
-        ),
+        list[Path], Option(help="Folder of videos, images or tar shards, or one of these; can be repeated.")
     ],
     stage: Annotated[
         int | None,
-        typer.Option(
-            "--stage", min=1, max=3, help="1 spatial half on pictures, 2 both halves on clips, 3 decoder."
-        ),
+        Option(min=1, max=3, help="1 spatial half on pictures, 2 both halves on clips, 3 decoder."),
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option(
-            "--config",
-            help="Recipe: a TOML file or a shipped one by name.",
-            show_default="sweettok-small-stage<n>",
-        ),
+        Option(help="Recipe: a TOML file or a shipped one by name.", show_default="sweettok-small-stage<n>"),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; can be repeated."),
+        Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; can be repeated."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The run's folder.", show_default="runs/<recipe>")
+        Path | None, Option("--out", "-o", help="The run's folder.", show_default="runs/<recipe>")
     ] = None,
     val: Annotated[
-        Path | None,
-        typer.Option("--val", help="Folder of clips to measure on from time to time; never trained on."),
+        Path | None, Option(help="Folder of clips to measure on from time to time; never trained on.")
     ] = None,
-    init: Annotated[Path | None, typer.Option("--init", help="Model folder to start from.")] = None,
+    init: Annotated[Path | None, Option(help="Model folder to start from.")] = None,
     prior: Annotated[
-        Path | None, typer.Option("--prior", help="Word prior of a new network (sweettok codebook build).")
+        Path | None, Option(help="Word prior of a new network (sweettok codebook build).")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run in --out where its checkpoint ends.")
+        bool, Option("--resume", help="Continue the run in --out where its checkpoint ends.")
     ] = False,
     max_minutes: Annotated[
-        float | None,
-        typer.Option(
-            "--max-minutes", min=0, help="End by then at the latest; the learning rate follows the clock."
-        ),
+        float | None, Option(min=0, help="End by then at the latest; the learning rate follows the clock.")
     ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -95,9 +82,8 @@ def train(
     except ModuleNotFoundError as error:
         if error.name not in ("accelerate", "tomli_w"):
             raise
-        raise SweettokError(
-            f"Training needs {error.name}; install it with: pip install 'sweettok[train]'"
-        ) from error
+        how = "install it with: pip install 'sweettok[train]'"
+        raise SweettokError(f"Training needs {error.name}; {how}") from error
 
     task = task_of(recipe, init, prior)
     summary = run(RunOptions(task, recipe, data, folder, val, resume), output.say)

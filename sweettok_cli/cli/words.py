@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Argument, Option
 
 from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
 from sweettok_cli.cli.output import FAILED, Output, as_text, debugging, explain
@@ -25,35 +26,28 @@ SHOWN, TELLING = 20, 3
 def words(
     files: Annotated[
         list[Path],
-        typer.Argument(
+        Argument(
             help="Token files, videos or pictures, or folders of them.", metavar="FILE|DIR", readable=False
         ),
     ],
     top: Annotated[
         int | None,
-        typer.Option(
-            "--top",
+        Option(
             min=1,
             help="Words to show of each part of speech.",
             show_default=f"{SHOWN}, with --json all; {TELLING} of several files",
         ),
     ] = None,
     video: Annotated[
-        Path | None,
-        typer.Option("--video", help="Write the source with the words of each region on it.", metavar="FILE"),
+        Path | None, Option(help="Write the source with the words of each region on it.", metavar="FILE")
     ] = None,
     source: Annotated[
         Path | None,
-        typer.Option(
-            "--source",
-            help="What the tokens were made from.",
-            metavar="FILE",
-            show_default="beside the token file",
-        ),
+        Option(help="What the tokens were made from.", metavar="FILE", show_default="beside the token file"),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--model",
             "-m",
             help="Model whose words to use.",
@@ -105,7 +99,7 @@ def words(
     data: dict[str, Any] = {
         "file": str(found.file),
         "model": found.tokens.meta.model,
-        "words": {part: [vars(word) for word in ranked] for part, ranked in ranking.items()},
+        "words": _plain(ranking),
         "use": {part: vars(each) for part, each in use.items()},
     }
     if video is not None:
@@ -146,30 +140,23 @@ def _contrast(given: list[Path], reader: WordReader, top: int, output: Output) -
                 yield found
 
     telling = contrast(read(), top)
-    data = {
-        "files": [
-            {
-                "file": str(file),
-                "words": {part: [vars(word) for word in words] for part, words in each.items()},
-            }
-            for file, each in telling
-        ],
-        "failed": failed,
-    }
+    files = [{"file": str(file), "words": _plain(each)} for file, each in telling]
+    data = {"files": files, "failed": failed}
     output.result(data, _contrast_table(telling) if telling and not output.json else None)
     if failed:
         raise typer.Exit(FAILED)
 
 
+def _plain(words: Mapping[str, Sequence[Any]]) -> dict[str, list[dict[str, Any]]]:
+    return {part: [vars(word) for word in each] for part, each in words.items()}
+
+
 def _contrast_table(telling: list[tuple[Path, dict[str, list[TellingWord]]]]) -> str:
     from rich import box
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("file", overflow="fold")
     parts = list(telling[0][1])
-    for part in parts:
-        table.add_column(part)
+    table = Table(Column("file", overflow="fold"), *parts, box=box.SIMPLE_HEAD, pad_edge=False)
     for file, each in telling:
         cells = [", ".join(f"{word.word} x{word.lift:.1f}" for word in each[part]) for part in parts]
         table.add_row(file.name, *(cell or "-" for cell in cells))
@@ -178,15 +165,14 @@ def _contrast_table(telling: list[tuple[Path, dict[str, list[TellingWord]]]]) ->
 
 def _table(ranking: dict[str, list[RankedWord]], uses: dict[str, ListUse]) -> str:
     from rich.columns import Columns
-    from rich.table import Table
+    from rich.table import Column, Table
 
     tables = []
     for part, ranked in ranking.items():
         use = uses[part]
-        table = Table(title=f"{part}: {use.used} of {use.size}", title_justify="left", box=None, min_width=30)
-        table.add_column("word")
-        table.add_column("count", justify="right")
-        table.add_column("share", justify="right")
+        numbers = (Column(name, justify="right") for name in ("count", "share"))
+        table = Table("word", *numbers, title_justify="left", box=None, min_width=30)
+        table.title = f"{part}: {use.used} of {use.size}"
         for word in ranked:
             table.add_row(word.word, str(word.count), f"{100 * word.share:.1f} %")
         tables.append(table)

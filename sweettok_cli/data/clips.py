@@ -54,9 +54,8 @@ def find_entries(paths: Sequence[Path]) -> list[Entry]:
     entries: list[Entry] = []
     for path in paths:
         if not path.exists():
-            raise SweettokError(
-                f"The training data {path} do not exist; give a folder of clips or tar shards."
-            )
+            how = "give a folder of clips or tar shards"
+            raise SweettokError(f"The training data {path} do not exist; {how}.")
         files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
         for file in files:
             suffix = file.suffix.lower()

@@ -16,84 +16,44 @@ from sweettok_cli.video.source import MEDIA, VIDEOS, check_readable, find_files
 
 @dataclass(frozen=True)
 class Item:
-    """One video or picture.
+    """One video or picture."""
 
-    Attributes:
-        name: unique within the data set, the same on every machine.
-        path: a file, or a folder of numbered pictures that are the frames of one video.
-        label: its class, where the data set has classes.
-        rate: frames a second, where the files do not say it.
-    """
-
-    name: str
-    path: Path
-    label: str | None = None
-    rate: Fraction | None = None
+    name: str  # unique within the data set, the same on every machine
+    path: Path  # a file, or a folder of numbered pictures that are the frames of one video
+    label: str | None = None  # its class, where the data set has classes
+    rate: Fraction | None = None  # frames a second, where the files do not say it
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Things to measure, in a fixed order.
+    """Things to measure, in a fixed order."""
 
-    Attributes:
-        name: as given to ``sweettok eval``, or the folder's own.
-        items: at least one.
-        split: which part of the data set, where it has parts.
-        notes: what a reader must know about these copies, e.g. how many files are missing.
-        known: whether it is one of the published data sets, and not any folder.
-    """
-
-    name: str
-    items: list[Item]
-    split: str | None = None
-    notes: list[str] = field(default_factory=list)
-    known: bool = True
+    name: str  # as given to ``sweettok eval``, or the folder's own
+    items: list[Item]  # at least one
+    split: str | None = None  # which part of the data set, where it has parts
+    notes: list[str] = field(default_factory=list)  # on these copies, e.g. how many files are missing
+    known: bool = True  # whether it is one of the published data sets, and not any folder
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from.
+    """Where a data set comes from."""
 
-    Attributes:
-        title: its name in print.
-        splits: parts that can be asked for; the first is the one that is measured by default.
-        remedy: where to download it and how to lay it out, to follow a semicolon.
-    """
-
-    title: str
-    splits: tuple[str, ...]
-    remedy: str
+    title: str  # its name in print
+    splits: tuple[str, ...]  # parts that can be asked for; the first is measured by default
+    remedy: str  # where to download it and how to lay it out, to follow a semicolon
 
     def missing(self, root: Path, what: str) -> SweettokError:
         """The error for a folder that lacks ``what``."""
         return SweettokError(f"{root} does not hold {self.title}: {what}; {self.remedy}.")
 
-    def pick_split(self, split: str | None) -> str:
-        """The part asked for, or the default one.
-
-        Raises:
-            SweettokError: there is no such part.
-        """
-        if split is None:
-            return self.splits[0]
-        if split not in self.splits:
-            raise SweettokError(
-                f"{self.title} has no split {split!r} here; choose from {', '.join(self.splits)}."
-            )
-        return split
-
 
 def _first_existing(candidates: Iterable[Path]) -> Path | None:
-    """The first path that exists."""
     return next((path for path in candidates if path.exists()), None)
 
 
 def _read_lines(path: Path) -> list[str]:
-    """The lines of a list, without blanks.
-
-    Raises:
-        SweettokError: it cannot be read.
-    """
+    """The lines of a list, without blanks."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -109,13 +69,11 @@ def _shortfall(found: int, listed: int, noun: str) -> list[str]:
 
 
 _UCF101 = Source(
-    title="UCF-101",
-    splits=("test", "train", "test02", "train02", "test03", "train03"),
-    remedy=(
-        "download UCF101.rar and UCF101TrainTestSplits-RecognitionTask.zip from "
-        "https://www.crcv.ucf.edu/data/UCF101.php and unpack both into one folder, so that it holds "
-        "UCF-101/CLASS/v_*.avi and ucfTrainTestlist/testlist01.txt"
-    ),
+    "UCF-101",
+    ("test", "train", "test02", "train02", "test03", "train03"),
+    "download UCF101.rar and UCF101TrainTestSplits-RecognitionTask.zip from "
+    "https://www.crcv.ucf.edu/data/UCF101.php and unpack both into one folder, so that it holds "
+    "UCF-101/CLASS/v_*.avi and ucfTrainTestlist/testlist01.txt",
 )
 
 
@@ -140,13 +98,11 @@ def _ucf101(root: Path, split: str) -> DataSet:
 
 
 _K600 = Source(
-    title="Kinetics-600",
-    splits=("val", "test", "train"),
-    remedy=(
-        "get the lists and clips with https://github.com/cvdfoundation/kinetics-dataset "
-        "(k600_downloader.sh and k600_extractor.sh), so that the folder holds annotations/val.csv and, "
-        "anywhere below it, clips named ID_START_END.mp4 such as 0wR5jVB-WPk_000417_000427.mp4"
-    ),
+    "Kinetics-600",
+    ("val", "test", "train"),
+    "get the lists and clips with https://github.com/cvdfoundation/kinetics-dataset "
+    "(k600_downloader.sh and k600_extractor.sh), so that the folder holds annotations/val.csv and, "
+    "anywhere below it, clips named ID_START_END.mp4 such as 0wR5jVB-WPk_000417_000427.mp4",
 )
 
 _LISTS = {"val": ("val", "validate", "validation"), "test": ("test",), "train": ("train",)}
@@ -159,13 +115,8 @@ def _k600(root: Path, split: str) -> DataSet:
     listed_in = _first_existing(place / name for place in (root / "annotations", root) for name in names)
     if listed_in is None:
         raise _K600.missing(root, f"there is no annotations/{names[0]}")
-    clips = {
-        file: Path(parent, file)
-        for parent, _, files in os.walk(root)
-        for file in sorted(files)
-        if Path(file).suffix.lower() in VIDEOS
-    }
-    by_stem = {Path(file).stem: path for file, path in clips.items()}
+    paths = (Path(parent, file) for parent, _, files in os.walk(root) for file in sorted(files))
+    by_stem = {path.stem: path for path in paths if path.suffix.lower() in VIDEOS}
     listed = _read_k600(listed_in)
     items = [Item(stem, by_stem[stem], label) for stem, label in listed.items() if stem in by_stem]
     if not items:
@@ -190,13 +141,11 @@ def _read_k600(path: Path) -> dict[str, str | None]:
 
 
 _IMAGENET = Source(
-    title="ImageNet",
-    splits=("val",),
-    remedy=(
-        "download ILSVRC2012_img_val.tar from https://image-net.org/download-images.php (an account is "
-        "needed) and unpack it, so that the folder holds val/ILSVRC2012_val_00000001.JPEG, or "
-        "val/nXXXXXXXX/ILSVRC2012_val_*.JPEG"
-    ),
+    "ImageNet",
+    ("val",),
+    "download ILSVRC2012_img_val.tar from https://image-net.org/download-images.php (an account is "
+    "needed) and unpack it, so that the folder holds val/ILSVRC2012_val_00000001.JPEG, or "
+    "val/nXXXXXXXX/ILSVRC2012_val_*.JPEG",
 )
 
 _PICTURES = 50_000
@@ -228,13 +177,11 @@ def _pictures(folder: Path) -> list[Item]:
 
 
 _MCL_JCV = Source(
-    title="MCL-JCV",
-    splits=("all",),
-    remedy=(
-        "download the 30 source sequences from https://mcl.usc.edu/mcl-jcv-dataset/ and put them into one "
-        "folder as videoSRC01*.mp4 to videoSRC30*.mp4, or bare as videoSRC01_1920x1080_30.yuv (8-bit 4:2:0; "
-        "size and rate are read from the name)"
-    ),
+    "MCL-JCV",
+    ("all",),
+    "download the 30 source sequences from https://mcl.usc.edu/mcl-jcv-dataset/ and put them into one "
+    "folder as videoSRC01*.mp4 to videoSRC30*.mp4, or bare as videoSRC01_1920x1080_30.yuv (8-bit 4:2:0; "
+    "size and rate are read from the name)",
 )
 
 _SEQUENCES = 30
@@ -257,16 +204,13 @@ def _mcl_jcv(root: Path, split: str) -> DataSet:
 
 
 _DAVIS = Source(
-    title="DAVIS 2017",
-    splits=("val", "train", "test-dev"),
-    remedy=(
-        "download DAVIS-2017-trainval-480p.zip from https://davischallenge.org/davis2017/code.html and "
-        "unpack it, so that the folder holds JPEGImages/480p/bear/00000.jpg and ImageSets/2017/val.txt"
-    ),
+    "DAVIS 2017",
+    ("val", "train", "test-dev"),
+    "download DAVIS-2017-trainval-480p.zip from https://davischallenge.org/davis2017/code.html and "
+    "unpack it, so that the folder holds JPEGImages/480p/bear/00000.jpg and ImageSets/2017/val.txt",
 )
 
-DAVIS_RATE = Fraction(24)
-"""Frames a second; the pictures do not say it."""
+DAVIS_RATE = Fraction(24)  # frames a second; the pictures do not say it
 
 
 def _davis(root: Path, split: str) -> DataSet:
@@ -301,6 +245,7 @@ def _folder(target: Path) -> DataSet:
     return DataSet(target.resolve().name or str(target), items, known=False)
 
 
+#: Where each comes from, and what finds its items.
 DATA_SETS: dict[str, tuple[Source, Callable[[Path, str], DataSet]]] = {
     "ucf101": (_UCF101, _ucf101),
     "k600": (_K600, _k600),
@@ -308,16 +253,12 @@ DATA_SETS: dict[str, tuple[Source, Callable[[Path, str], DataSet]]] = {
     "mcl-jcv": (_MCL_JCV, _mcl_jcv),
     "davis": (_DAVIS, _davis),
 }
-"""Where each comes from, and what finds its items."""
 
 
 def open_dataset(target: str, data: Path | None = None, split: str | None = None) -> DataSet:
     """A data set by its name, or any folder or file by its path.
 
-    Args:
-        target: a key of :data:`DATA_SETS`, or a path; ``./ucf101`` is a path.
-        data: the folder of a named data set.
-        split: which part of a named data set; by default the one that papers report on.
+    ``./ucf101`` is a path. A named data set lies in the folder ``data``; its default part is that of papers.
 
     Raises:
         SweettokError: it is not there; the sentence says where to download it and how to lay it out.
@@ -337,4 +278,7 @@ def open_dataset(target: str, data: Path | None = None, split: str | None = None
         )
     if not data.is_dir():
         raise source.missing(data, "there is no such folder")
-    return load(data, source.pick_split(split))
+    if split is not None and split not in source.splits:
+        listed = ", ".join(source.splits)
+        raise SweettokError(f"{source.title} has no split {split!r} here; choose from {listed}.")
+    return load(data, source.splits[0] if split is None else split)

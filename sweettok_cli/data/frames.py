@@ -24,17 +24,14 @@ from sweettok_cli.video.source import PICTURES, open_container, video_stream
 
 
 class FrameSource(ABC):
-    """Frames in order, read as they are asked for.
+    """Frames in order, read as they are asked for."""
 
-    Attributes:
-        info: size, rate and kind; ``info.frames`` is what the file says, see :meth:`count`.
-    """
+    info: VideoInfo  # size, rate and kind; ``info.frames`` is what the file says, see :meth:`count`
 
-    info: VideoInfo
-
-    @abstractmethod
     def count(self) -> int:
         """How many frames there really are."""
+        assert self.info.frames is not None
+        return self.info.frames
 
     @abstractmethod
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
@@ -88,22 +85,7 @@ class PictureFolder(FrameSource):
         if not self._paths:
             raise SweettokError(f"The folder {folder} holds no pictures; unpack the data set again.")
         first = probe(self._paths[0])
-        self.info = VideoInfo(
-            path=folder,
-            width=first.width,
-            height=first.height,
-            rate=rate,
-            frames=len(self._paths),
-            time_base=1 / rate,
-            variable_rate=False,
-            has_audio=False,
-            is_image=False,
-            duration=len(self._paths) / rate,
-        )
-
-    def count(self) -> int:
-        """Number of pictures."""
-        return len(self._paths)
+        self.info = _silent(folder, first.width, first.height, rate, len(self._paths))
 
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
         """As :meth:`FrameSource.frames`."""
@@ -117,6 +99,14 @@ class PictureFolder(FrameSource):
                     f"{size[1]}x{size[0]}; unpack the data set again."
                 )
             yield rgb
+
+
+def _silent(path: Path, width: int, height: int, rate: Fraction, frames: int) -> VideoInfo:
+    """What is known of a video of even rate without sound."""
+    return VideoInfo(
+        path, width, height, rate, frames, 1 / rate,
+        variable_rate=False, has_audio=False, is_image=False, duration=frames / rate,
+    )  # fmt: skip
 
 
 class BarePlanes(FrameSource):
@@ -138,22 +128,7 @@ class BarePlanes(FrameSource):
             raise SweettokError(
                 f"{path} does not hold whole 8-bit 4:2:0 frames of {width}x{height}; fetch it again."
             )
-        self.info = VideoInfo(
-            path=path,
-            width=width,
-            height=height,
-            rate=rate,
-            frames=size // self._bytes,
-            time_base=1 / rate,
-            variable_rate=False,
-            has_audio=False,
-            is_image=False,
-            duration=size // self._bytes / rate,
-        )
-
-    def count(self) -> int:
-        """As many as the file's length allows."""
-        return self._path.stat().st_size // self._bytes
+        self.info = _silent(path, width, height, rate, size // self._bytes)
 
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
         """As :meth:`FrameSource.frames`; colour as in any untagged video."""

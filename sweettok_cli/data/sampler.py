@@ -7,8 +7,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -31,18 +33,12 @@ UNREADABLE_SHARE = 0.05
 class Sampling:
     """What batches are cut."""
 
-    crop: Sequence[Sequence[float]]
-    """Choices ``[side in pixels, samples a batch, weight]``; each batch draws one by weight."""
-    crops_per_clip: int = 1
-    """Samples cut from one decoded stretch of a clip."""
-    pictures: float = 0.0
-    """Share of the batches that hold only the first frame of their samples."""
-    flip: bool = False
-    """Mirror half of the samples left to right."""
-    reverse: bool = False
-    """Play half of the samples backwards."""
-    frames: int = 17
-    """Frames of a sample."""
+    crop: Sequence[Sequence[float]]  # of [side in pixels, samples, weight] each batch draws one by weight
+    crops_per_clip: int = 1  # samples cut from one decoded stretch of a clip
+    pictures: float = 0.0  # share of the batches that hold only the first frame of their samples
+    flip: bool = False  # mirror half of the samples left to right
+    reverse: bool = False  # play half of the samples backwards
+    frames: int = 17  # frames of a sample
     seed: int = 0
 
 
@@ -50,10 +46,8 @@ class Sampling:
 class Batch:
     """Samples of one size and the clips they were cut from."""
 
-    frames: np.ndarray
-    """uint8 [b, t, h, w, 3]."""
-    clips: tuple[str, ...]
-    """Names of the clips, one for every ``crops_per_clip`` samples."""
+    frames: np.ndarray  # uint8 [b, t, h, w, 3]
+    clips: tuple[str, ...]  # names of the clips, one for every ``crops_per_clip`` samples
 
 
 def hold_out(entries: list[Entry], count: int, seed: int) -> tuple[list[Entry], list[Entry]]:
@@ -92,7 +86,7 @@ class Sampler:
         weights = np.array([weight for _, _, weight in settings.crop])
         shape = self._random(_SHAPE, number)
         choice = shape.choice(len(weights), p=weights / weights.sum())
-        side, samples = int(settings.crop[choice][0]), int(settings.crop[choice][1])
+        side, samples = map(int, settings.crop[choice][:2])
         start = (number * self.ranks + self.rank) * self.stride
         batch = self._cut(_SAMPLE, number, [start + i for i in range(self._clips(samples))], side, samples)
         alone = shape.random() < settings.pictures
@@ -120,8 +114,8 @@ class Sampler:
             random = self._random(kind, number, 0 if kind == _FIRST else self.rank, i)
             frames, name = self._read(place, random)
             names.append(name)
-            for _ in range(min(self.settings.crops_per_clip, samples - len(cuts))):
-                cuts.append(self._crop(frames, side, random))
+            crops = min(self.settings.crops_per_clip, samples - len(cuts))
+            cuts += [self._crop(frames, side, random) for _ in range(crops)]
         return Batch(np.stack(cuts), tuple(names))
 
     def _crop(self, frames: np.ndarray, side: int, random: np.random.Generator) -> np.ndarray:
@@ -203,28 +197,25 @@ def declared_frames(entry: Entry) -> int:
         return max(1, int((container.duration or 0) / 1e6 * rate))
 
 
-class Prefetcher:
-    """Iterates over (batch, seconds waited for it) from batch ``start`` on, decoding ahead in threads.
+@contextmanager
+def prefetched(
+    batch: Callable[[int], Any], start: int, workers: int, prefetch: int
+) -> Iterator[Iterator[tuple[Any, float]]]:
+    """Yield an endless (batch, seconds waited for it) from batch ``start`` on, decoded ahead in threads.
 
     Threads are enough: decoding leaves the interpreter's lock.
     """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
 
-    def __init__(self, batch: Callable[[int], Any], start: int, workers: int, prefetch: int):
-        self.batch, self.next, self.prefetch = batch, start, prefetch
-        self.pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-        self.ahead: deque[Future[Any]] = deque()
-
-    def __enter__(self) -> Prefetcher:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.pool.shutdown(wait=True, cancel_futures=True)
-
-    def __iter__(self) -> Iterator[tuple[Any, float]]:
-        while True:
-            while len(self.ahead) < self.prefetch:
-                self.ahead.append(self.pool.submit(self.batch, self.next))
-                self.next += 1
+    def batches() -> Iterator[tuple[Any, float]]:
+        ahead = deque(pool.submit(batch, number) for number in range(start, start + prefetch))
+        for following in count(start + prefetch):
             begin = time.perf_counter()
-            batch = self.ahead.popleft().result()
-            yield batch, time.perf_counter() - begin
+            taken = ahead.popleft().result()
+            yield taken, time.perf_counter() - begin
+            ahead.append(pool.submit(batch, following))
+
+    try:
+        yield batches()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

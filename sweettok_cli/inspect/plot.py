@@ -6,6 +6,10 @@ import math
 from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.ImageDraw import ImageDraw as Pen
+
+Point = tuple[float, float]
+Colour = tuple[int, int, int]
 
 WIDTH, HEIGHT = 1200, 720
 BACKGROUND = (255, 255, 255)
@@ -23,16 +27,9 @@ _LEFT, _RIGHT, _TOP, _BOTTOM, _BETWEEN = 84, 28, 64, 62, 54  # _BETWEEN: tick la
 def draw_scores(
     title: str, psnr: Sequence[float], ssim: Sequence[float], borders: Sequence[int]
 ) -> Image.Image:
-    """Two curves over the frame number, PSNR above SSIM, with the first frame of each clip marked.
+    """Two curves over the frame number, PSNR (dB) above SSIM: RGB, :data:`WIDTH` x :data:`HEIGHT` pixels.
 
-    Args:
-        title: the heading, such as the file's name and the model's.
-        psnr: decibels of each frame; at least one.
-        ssim: of the same frames.
-        borders: numbers of the frames with which a clip begins, 0 excluded.
-
-    Returns:
-        An RGB picture of :data:`WIDTH` x :data:`HEIGHT` pixels.
+    There is at least one frame. ``borders``, the frames but 0 with which a clip begins, are marked.
     """
     sheet = Image.new("RGB", (WIDTH * _FINE, HEIGHT * _FINE), BACKGROUND)
     pen = ImageDraw.Draw(sheet)
@@ -54,11 +51,7 @@ def draw_scores(
 
 
 def _curve(
-    pen: ImageDraw.ImageDraw,
-    box: tuple[int, int, int, int],
-    values: Sequence[float],
-    borders: Sequence[int],
-    colour: tuple[int, int, int],
+    pen: Pen, box: tuple[int, int, int, int], values: Sequence[float], borders: Sequence[int], colour: Colour
 ) -> None:
     """One pair of axes with its curve in ``box``: left, top, right, bottom in pixels of the picture."""
     left, top, right, bottom = box
@@ -88,9 +81,7 @@ def _curve(
     _line(pen, points, colour, 2 if len(points) <= 400 else 1)
     if len(points) <= 150:
         for across, down in points:
-            radius = 3.5 * _FINE
-            middle = across * _FINE, down * _FINE
-            ring = (middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius)
+            ring = [_FINE * side for side in (across - 3.5, down - 3.5, across + 3.5, down + 3.5)]
             pen.ellipse(ring, colour, BACKGROUND, _FINE)
 
 
@@ -108,12 +99,7 @@ def _step(span: float, lines: int) -> float:
     return power * min((1, 2, 5, 10), key=lambda factor: abs(math.log(factor * power / rough)))
 
 
-def _line(
-    pen: ImageDraw.ImageDraw,
-    points: Sequence[tuple[float, float]],
-    colour: tuple[int, int, int],
-    width: float,
-) -> None:
+def _line(pen: Pen, points: Sequence[Point], colour: Colour, width: float) -> None:
     fine = [(across * _FINE, down * _FINE) for across, down in points]
     pen.line(fine, colour, round(width * _FINE), joint="curve")
 
@@ -128,13 +114,6 @@ def _shortened(text: str, size: int, room: float) -> str:
     return text
 
 
-def _text(
-    pen: ImageDraw.ImageDraw,
-    place: tuple[float, float],
-    text: str,
-    colour: tuple[int, int, int],
-    size: int,
-    anchor: str,
-) -> None:
+def _text(pen: Pen, place: Point, text: str, colour: Colour, size: int, anchor: str) -> None:
     font = ImageFont.load_default(size * _FINE)
     pen.text((place[0] * _FINE, place[1] * _FINE), text, colour, font, anchor=anchor)

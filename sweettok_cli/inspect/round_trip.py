@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,45 +17,33 @@ from sweettok_cli.inspect.plot import draw_scores
 from sweettok_cli.inspect.side_by_side import SideBySide
 from sweettok_cli.metrics.comparison import Comparison
 from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
-from sweettok_cli.pipeline.decode import MAX_QUEUE
+from sweettok_cli.pipeline.decode import frame_writer
 from sweettok_cli.pipeline.encode import encode_video
-from sweettok_cli.pipeline.threads import write_behind
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.file import write_tokens
-from sweettok_cli.tokens.meta import TokenMeta, Tokens
+from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.info import probe
 from sweettok_cli.video.reader import VideoReader
 from sweettok_cli.video.source import MEDIA
-from sweettok_cli.video.writer import VideoWriter
 
 
 @dataclass(frozen=True)
 class RoundtripFiles:
-    """Where a round trip leaves its files.
-
-    Attributes:
-        tokens: the token file.
-        decoded: the reconstruction as a video, or a picture where the source is one.
-        side_by_side: source, reconstruction and amplified difference, of the same kind.
-        scores: CSV, one row a frame: frame, clip, psnr, ssim.
-        plot: the scores as a PNG picture.
-    """
+    """Where a round trip leaves its files."""
 
     tokens: Path
-    decoded: Path
-    side_by_side: Path
-    scores: Path
-    plot: Path
+    decoded: Path  # the reconstruction as a video, or a picture where the source is one
+    side_by_side: Path  # source, reconstruction and amplified difference, of the same kind
+    scores: Path  # CSV, one row a frame: frame, clip, psnr, ssim
+    plot: Path  # the scores as a PNG picture
 
     @classmethod
     def named(cls, source: Path, out: Path | None) -> RoundtripFiles:
-        """Names for the files of one source.
+        """Names for the files of one source: a video or a picture.
 
-        Args:
-            source: the video or picture.
-            out: a folder, existing or not; or the name of the side-by-side video (or picture), beside which
-                the other files are put and after which they are named. By default a folder beside the source.
+        ``out`` is a folder, existing or not; or the name of the side-by-side video (or picture), beside which
+        the other files are put and after which they are named. By default a folder beside the source.
 
         Raises:
             SweettokError: the source cannot be read, or ``out`` names a kind of file that is not written.
@@ -68,13 +56,9 @@ class RoundtripFiles:
             raise SweettokError(f"{folder} does not end in {ending}, which this source becomes; name it so.")
         else:
             stem, side_by_side = source.stem, folder / f"{source.stem}.side-by-side{ending}"
-        return cls(
-            tokens=folder / f"{stem}.npz",
-            decoded=folder / f"{stem}.decoded{ending}",
-            side_by_side=side_by_side,
-            scores=folder / f"{stem}.scores.csv",
-            plot=folder / f"{stem}.scores.png",
-        )
+        tokens, decoded = folder / f"{stem}.npz", folder / f"{stem}.decoded{ending}"
+        scores, plot = folder / f"{stem}.scores.csv", folder / f"{stem}.scores.png"
+        return cls(tokens, decoded, side_by_side, scores, plot)
 
     def paths(self) -> dict[str, Path]:
         """All files, by what they hold."""
@@ -94,9 +78,8 @@ class RoundtripFiles:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SweettokError(
-                f"Cannot make the folder {folder} ({error.strerror}); choose another with -o."
-            ) from error
+            how = "choose another with -o"
+            raise SweettokError(f"Cannot make the folder {folder} ({error.strerror}); {how}.") from error
         try:
             for path in self.paths().values():
                 check_target(path, force)
@@ -109,19 +92,12 @@ class RoundtripFiles:
 
 @dataclass(frozen=True)
 class Roundtrip:
-    """What a round trip showed.
-
-    Attributes:
-        tokens: of the source.
-        comparison: scores of every frame of the reconstruction, before any video codec touches it.
-        encode_seconds: reading the source included.
-        decode_seconds: comparing and writing included.
-    """
+    """What a round trip showed."""
 
     tokens: Tokens
-    comparison: Comparison
-    encode_seconds: float
-    decode_seconds: float
+    comparison: Comparison  # of every frame of the reconstruction, before any video codec touches it
+    encode_seconds: float  # reading the source included
+    decode_seconds: float  # comparing and writing included
 
 
 def make_roundtrip(
@@ -139,12 +115,8 @@ def make_roundtrip(
 
     Args:
         source: a video or a picture.
-        tokenizer: already loaded.
-        files: where to write.
         gain: factor by which the difference is shown larger.
-        batch_clips: clips that go through the model at once; None for the tokenizer's own choice.
-        overlap: frames that each clip repeats of the one before.
-        force: replace files that exist.
+        batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``.
         on_progress: called with the frames encoded plus those decoded, and twice the frames in all where that
             is known.
 
@@ -164,14 +136,16 @@ def make_roundtrip(
     meta = tokens.meta
     comparison = Comparison()
     drawer = SideBySide(meta.width, meta.height, gain)
-    with ExitStack() as stack:
-        write_decoded = _writer(stack, files.decoded, meta, meta.width, meta.height, force)
-        write_drawn = _writer(stack, files.side_by_side, meta, drawer.width, drawer.height, force)
+    with (
+        VideoReader(source) as reader,
+        frame_writer(files.decoded, meta, force=force) as write_decoded,
+        frame_writer(files.side_by_side, meta, (drawer.width, drawer.height), force=force) as write_drawn,
+    ):
         decoded = decode_frames(tokens, tokenizer, batch_clips=batch_clips)
-        for number, (before, after) in enumerate(zip(_frames(source), decoded, strict=True)):
-            comparison.add(before, after, tokenizer.spec.begins_clip(number, meta.overlap))
-            write_decoded(after)
-            write_drawn(drawer.draw(before, after, f"{comparison.psnr[-1]:.2f} dB"))
+        for number, (before, after) in enumerate(zip(reader, decoded, strict=True)):
+            comparison.add(before.rgb, after, tokenizer.spec.begins_clip(number, meta.overlap))
+            write_decoded(np.ascontiguousarray(after))
+            write_drawn(drawer.draw(before.rgb, after, f"{comparison.psnr[-1]:.2f} dB"))
             if on_progress:
                 on_progress(meta.frames + comparison.frames, 2 * meta.frames)
     decoded_at = time.perf_counter()
@@ -181,24 +155,6 @@ def make_roundtrip(
     plot = draw_scores(title, comparison.psnr, comparison.ssim, comparison.borders)
     write_image(files.plot, np.asarray(plot), force=force)
     return Roundtrip(tokens, comparison, encoded - start, decoded_at - encoded)
-
-
-def _frames(source: Path) -> Iterator[np.ndarray]:
-    with VideoReader(source) as reader:
-        for frame in reader:
-            yield frame.rgb
-
-
-def _writer(
-    stack: ExitStack, path: Path, meta: TokenMeta, width: int, height: int, force: bool
-) -> Callable[[np.ndarray], None]:
-    """What takes the frames of one output, uint8 [height, width, 3]; whole once ``stack`` ends."""
-    if meta.image:
-        return lambda frame: write_image(path, np.ascontiguousarray(frame), force=force)
-    video = VideoWriter(path, width, height, meta.rate, times=meta.frame_times(), force=force)
-    depth = min(meta.clip_frames, MAX_QUEUE)
-    write = stack.enter_context(write_behind(stack.enter_context(video).write, depth))
-    return lambda frame: write(np.ascontiguousarray(frame))
 
 
 def _write_scores(path: Path, comparison: Comparison, force: bool) -> None:

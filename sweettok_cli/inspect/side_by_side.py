@@ -14,16 +14,10 @@ LARGEST_SIDE = 1280  # larger frames are shown smaller: players give up on pictu
 
 
 class SideBySide:
-    """Draws the three panels of one video, all frames alike.
+    """Draws the three panels of one video of ``width`` x ``height`` pixels, all frames alike.
 
-    Args:
-        width: of the video's frames, in pixels.
-        height: of the video's frames, in pixels.
-        gain: factor by which the difference is shown larger.
-
-    Attributes:
-        width: of the drawn picture; even, as H.264 likes it.
-        height: of the drawn picture; even.
+    The difference is shown larger by the factor ``gain``. The attributes ``width`` and ``height`` are those
+    of the drawn picture: even, as H.264 likes it.
     """
 
     def __init__(self, width: int, height: int, gain: float = 4.0) -> None:
@@ -42,15 +36,9 @@ class SideBySide:
         self.height = _even(self.header + self.shown[1] + self.gap)
 
     def draw(self, source: np.ndarray, reconstruction: np.ndarray, note: str = "") -> np.ndarray:
-        """The picture for one pair of frames.
+        """The picture, uint8 ``[self.height, self.width, 3]``, for a pair of frames, uint8 ``[h, w, 3]``.
 
-        Args:
-            source: uint8 ``[h, w, 3]``.
-            reconstruction: uint8 ``[h, w, 3]``.
-            note: a few characters at the right end of the reconstruction's label, such as its PSNR.
-
-        Returns:
-            uint8 ``[self.height, self.width, 3]``.
+        ``note``, such as the PSNR, is at the right end of the reconstruction's label.
         """
         picture = Image.new("RGB", (self.width, self.height), BACKGROUND)
         pen = ImageDraw.Draw(picture)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
 from sweettok_cli.pipeline.threads import write_behind
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.description import check_match
-from sweettok_cli.tokens.meta import Tokens
+from sweettok_cli.tokens.meta import TokenMeta, Tokens
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.writer import DEFAULT_CRF, VideoWriter, array_writer
 
@@ -35,14 +36,11 @@ def decode_video(
     The result has the source's size, frame count and frame rate (or times). On an error nothing is left.
 
     Args:
-        tokens: as :func:`~sweettok_cli.tokens.read_tokens` gives them.
-        tokenizer: the model that encoded them.
         out: .mp4, .m4v or .mov for a video; .png, .jpg, .webp, ... for an image; .npy for the bare pixels,
             uint8 [t, h, w, 3] or [h, w, 3].
         batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
         audio_from: a file whose sound is copied.
         crf: H.264 quality, 0 (lossless) to 51.
-        force: replace an existing file.
         on_progress: called after each frame is queued for writing.
 
     Raises:
@@ -51,29 +49,41 @@ def decode_video(
     meta = tokens.meta
     check_match(meta, tokenizer.spec, f"The token file of {meta.source or out.name}")
     frames = decode_frames(tokens, tokenizer, batch_clips=batch_clips)
-    with ExitStack() as stack:
-        if out.suffix.lower() == ".npy":
-            size = (meta.height, meta.width, 3)
-            shape = size if meta.image else (meta.frames, *size)
-            write = stack.enter_context(array_writer(out, shape, force))
-        elif meta.image:
-            write_image(out, next(frames), force=force)
-            return
-        else:
-            video = VideoWriter(
-                out,
-                meta.width,
-                meta.height,
-                meta.rate,
-                crf=crf,
-                times=meta.frame_times(),
-                audio_from=audio_from,
-                force=force,
-            )
-            write = stack.enter_context(
-                write_behind(stack.enter_context(video).write, depth=min(meta.clip_frames, MAX_QUEUE))
-            )
+    if out.suffix.lower() == ".npy":
+        size = (meta.height, meta.width, 3)
+        writer = array_writer(out, size if meta.image else (meta.frames, *size), force)
+    else:
+        writer = frame_writer(out, meta, crf=crf, audio_from=audio_from, force=force)
+    with writer as write:
         for done, frame in enumerate(frames, 1):
             write(np.ascontiguousarray(frame))
             if on_progress is not None:
                 on_progress(done, meta.frames)
+
+
+@contextmanager
+def frame_writer(
+    out: Path,
+    meta: TokenMeta,
+    size: tuple[int, int] | None = None,
+    *,
+    crf: float = DEFAULT_CRF,
+    audio_from: Path | None = None,
+    force: bool = False,
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Yield what takes decoded frames, contiguous uint8 [h, w, 3]; the file is whole once the block ends.
+
+    It is a picture where ``meta`` is of one. By default the frames have the source's (width, height).
+    """
+    if meta.image:
+        yield lambda frame: write_image(out, frame, force=force)
+        return
+    width, height = size or (meta.width, meta.height)
+    times, depth = meta.frame_times(), min(meta.clip_frames, MAX_QUEUE)
+    with (
+        VideoWriter(
+            out, width, height, meta.rate, crf=crf, times=times, audio_from=audio_from, force=force
+        ) as video,
+        write_behind(video.write, depth) as write,
+    ):
+        yield write

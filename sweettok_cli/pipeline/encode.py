@@ -27,7 +27,6 @@ def encode_video(
 
     Args:
         path: anything :class:`~sweettok_cli.video.VideoReader` reads.
-        tokenizer: the model.
         batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
         overlap: frames that each clip repeats of the one before; decoding cross-fades them.
         on_progress: called after each batch.

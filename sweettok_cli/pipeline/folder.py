@@ -39,22 +39,16 @@ class Job:
 class Result:
     """What became of one source.
 
-    Attributes:
-        source: a video or an image; or what was given and is none.
-        output: its token file; None if it was not told where to put one.
-        status: ``encoded``; ``skipped``, because there is an output; ``refused``, before any model was asked,
-            because it cannot be read or its output not be written; or ``failed``.
-        error: why it was refused or failed.
-        meta: of the tokens, if it was encoded; :func:`~sweettok_cli.tokens.token_cost` says what they cost.
-        seconds: that reading, encoding and writing took.
+    It is ``skipped`` because there is an output, and ``refused`` before any model was asked, because it
+    cannot be read or its output not be written.
     """
 
-    source: Path
-    output: Path | None
+    source: Path  # a video or an image; or what was given and is none
+    output: Path | None  # its token file; None if it was not told where to put one
     status: Literal["encoded", "skipped", "refused", "failed"]
-    error: Exception | None = None
-    meta: TokenMeta | None = None
-    seconds: float = 0.0
+    error: Exception | None = None  # why it was refused or failed
+    meta: TokenMeta | None = None  # of the tokens, if it was encoded
+    seconds: float = 0.0  # that reading, encoding and writing took
 
 
 def is_batch(inputs: Sequence[Path]) -> bool:
@@ -84,13 +78,9 @@ def encode_folder(
             with a name of its own.
         load: gives the model; asked once, and only if there is something to encode.
         to_folder: ``output`` names a folder even if there is none.
-        force: replace outputs that exist; without it, and without ``skip_existing``, their sources are
-            refused.
-        skip_existing: leave out what has an output.
+        force: replace outputs that exist; else, without ``skip_existing``, their sources are refused.
         batch_clips: as for :func:`encode_job`, like ``overlap``.
-        overlap: see there.
-        watch: given each job's place, their number and the source's name; see
-            :data:`~sweettok_cli.runtime.Watcher`.
+        watch: given each job's place, their number and the source's name.
 
     Raises:
         SweettokError: ``output`` has the wrong kind, there is nothing to encode, or there is no such model.
@@ -129,28 +119,19 @@ def encode_job(
     overlap: int = 0,
     on_progress: OnProgress | None = None,
 ) -> Result:
-    """Encode one source into its token file; whatever goes wrong is in the result.
+    """Encode one source into its token file, whose folder is there; whatever goes wrong is in the result.
 
-    Args:
-        job: from a plan; the folder of its output is there.
-        tokenizer: the model.
-        force: replace an output that exists.
-        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
-        overlap: frames that each clip repeats of the one before.
-        on_progress: called after each batch.
+    The options are those of :func:`~sweettok_cli.pipeline.encode.encode_video`.
     """
     # The model's code takes seconds to import; what is wrong with a plan should be told at once.
     from sweettok_cli.pipeline.encode import encode_video
     from sweettok_cli.tokens import write_tokens
 
+    update = None if on_progress is None else trimming(on_progress)
     start = time.perf_counter()
     try:
         tokens = encode_video(
-            job.source,
-            tokenizer,
-            batch_clips=batch_clips,
-            overlap=overlap,
-            on_progress=None if on_progress is None else trimming(on_progress),
+            job.source, tokenizer, batch_clips=batch_clips, overlap=overlap, on_progress=update
         )
         write_tokens(job.output, tokens, force)
     # Whatever is wrong with one file of many must not cost the others.
@@ -188,11 +169,7 @@ def plan_jobs(
     One file becomes a file of the same name ending in .npz beside it, or ``output``, or a file in the folder
     ``output``. For several inputs or a folder, ``output`` is a folder that keeps the structure of the inputs.
     Two sources that would make the same file (``a.mp4``, ``a.png``) both keep their ending: ``a.mp4.npz``.
-
-    Args:
-        inputs: files and folders, at least one.
-        output: a file or a folder; None for beside the sources.
-        to_folder: ``output`` names a folder even if there is none.
+    With ``to_folder``, ``output`` names a folder even if there is none.
 
     Returns:
         Jobs in the order of what was given, folders sorted by name; and what cannot even be tried.
@@ -232,11 +209,8 @@ def plan_jobs(
         target = place.with_suffix(SUFFIX)
         if short[target] > 1:
             target = place.with_name(place.name + SUFFIX)
-        if taken.setdefault(target, source) != source:
-            refuse(
-                source,
-                f"{source} would become {target} as {taken[target]} does; give another folder with -o.",
-            )
+        if (other := taken.setdefault(target, source)) != source:
+            refuse(source, f"{source} would become {target} as {other} does; give another folder with -o.")
     if not taken and not refused:
         raise SweettokError(f"{inputs[0]} holds no video or image; name files with other endings one by one.")
     return [Job(source, target) for target, source in taken.items()], refused
@@ -248,19 +222,15 @@ def _single(source: Path, output: Path | None, to_folder: bool) -> Path:
     if to_folder or output.is_dir():
         return output / source.with_suffix(SUFFIX).name
     if output.suffix.lower() != SUFFIX:
-        raise SweettokError(
-            f"{output} does not end in {SUFFIX}; name it so, or end it with / to make it a folder."
-        )
+        how = "name it so, or end it with / to make it a folder"
+        raise SweettokError(f"{output} does not end in {SUFFIX}; {how}.")
     return output
 
 
 def decoded_path(tokens_file: Path, output: Path | None, image: bool) -> Path:
     """Where the video or image of a token file goes: ``NAME.decoded.mp4`` or ``.png``, unless it is named.
 
-    Args:
-        tokens_file: the token file.
-        output: a file, or a folder that is there; None for beside the token file.
-        image: its tokens are those of an image.
+    ``output`` is a file, or a folder that is there; None for beside the token file.
 
     Raises:
         SweettokError: ``output`` has an ending that is not written.

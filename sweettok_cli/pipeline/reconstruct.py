@@ -47,9 +47,7 @@ def reconstruct_frames(
     Args:
         frames: uint8 RGB [h, w, 3], gone through in a thread of their own.
         info: says their size, and whether they are one image.
-        tokenizer: the model.
-        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
-        overlap: frames that each clip repeats of the one before; decoding cross-fades them.
+        batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``.
         on_arrays: given the index arrays of each batch, e.g. to count which codes are used.
         seconds: filled in while frames come.
 

@@ -5,32 +5,30 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from queue import Empty, Full, Queue
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 #: How often a waiting thread looks whether the other side has given up, in seconds.
 _POLL = 0.1
 
 
+@dataclass
 class _End:
     """The last thing in a queue, with the error that ended it, if one did."""
 
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
+    error: BaseException | None = None
 
 
-class _Worker:
+class _Worker(threading.Thread):
     """A thread that can be stopped for good, even where a signal hits while it is started."""
 
     def __init__(self, name: str, work: Callable[[], None]) -> None:
+        super().__init__(name=name, daemon=True)
         self.stopped = threading.Event()
         self._work = work
         self._at_work = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
 
     def stop(self) -> None:
         """Tell the work to stop, and wait until it has; what was not begun never begins."""
@@ -40,10 +38,10 @@ class _Worker:
     def wait(self) -> None:
         with self._at_work:
             pass
-        if self._thread.is_alive():
-            self._thread.join()
+        if self.is_alive():
+            self.join()
 
-    def _run(self) -> None:
+    def run(self) -> None:
         with self._at_work:
             if not self.stopped.is_set():
                 self._work()
@@ -84,49 +82,6 @@ def read_ahead(items: Iterable[T], depth: int = 1) -> Generator[T, None, None]:
         worker.stop()
 
 
-class _WriteBehind(Generic[T]):
-    """Hands items to a thread; see :func:`write_behind`."""
-
-    def __init__(self, write: Callable[[T], None], depth: int) -> None:
-        self._write = write
-        self._queue: Queue[T | _End] = Queue(depth)
-        self._error: BaseException | None = None
-        self._worker = _Worker("write-behind", self._consume)
-
-    def start(self) -> None:
-        self._worker.start()
-
-    def put(self, item: T) -> None:
-        if not _put(self._queue, item, self._worker.stopped):
-            self._raise()
-
-    def finish(self) -> None:
-        _put(self._queue, _End(), self._worker.stopped)
-        self._worker.wait()
-        self._raise()
-
-    def abandon(self) -> None:
-        self._worker.stop()
-
-    def _raise(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def _consume(self) -> None:
-        try:
-            while not self._worker.stopped.is_set():
-                try:
-                    item = self._queue.get(timeout=_POLL)
-                except Empty:
-                    continue
-                if isinstance(item, _End):
-                    return
-                self._write(item)
-        except BaseException as error:
-            self._error = error
-            self._worker.stopped.set()
-
-
 @contextmanager
 def write_behind(write: Callable[[T], None], depth: int) -> Iterator[Callable[[T], None]]:
     """Yield a function that queues an item for ``write``, which a thread calls in order, ``depth`` behind.
@@ -134,14 +89,38 @@ def write_behind(write: Callable[[T], None], depth: int) -> Iterator[Callable[[T
     Leaving the block waits until everything is written. An exception of ``write`` is raised by the next call,
     or on leaving; an exception in the block discards what is queued.
     """
-    behind = _WriteBehind(write, depth)
+    queue: Queue[T | _End] = Queue(depth)
+    failed = _End()
+
+    def consume() -> None:
+        try:
+            while not worker.stopped.is_set():
+                try:
+                    item = queue.get(timeout=_POLL)
+                except Empty:
+                    continue
+                if isinstance(item, _End):
+                    return
+                write(item)
+        except BaseException as error:
+            failed.error = error
+            worker.stopped.set()
+
+    def put(item: T) -> None:
+        if not _put(queue, item, worker.stopped) and failed.error is not None:
+            raise failed.error
+
+    worker = _Worker("write-behind", consume)
     try:
-        behind.start()
-        yield behind.put
+        worker.start()
+        yield put
     except BaseException:
-        behind.abandon()
+        worker.stop()
         raise
-    behind.finish()
+    _put(queue, _End(), worker.stopped)
+    worker.wait()
+    if failed.error is not None:
+        raise failed.error
 
 
 def _put(queue: Queue[T | _End], item: T | _End, stop: threading.Event) -> bool:

@@ -7,6 +7,7 @@ import pickle
 import random
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.training.ema import EMA
+from sweettok_cli.training.optimizer import EMA
 from sweettok_cli.training.task import Step, Task
+
+#: Of a run's state, what a checkpoint keeps as it is.
+_PLAIN = ("step", "seconds", "sums", "counted")
 
 
 @dataclass
@@ -24,27 +28,22 @@ class State:
     """All that changes while a run goes on, besides the generators of random numbers."""
 
     task: Task
-    trained: nn.Module
-    """The task's model as Accelerate wraps it."""
+    trained: nn.Module  # the task's model as Accelerate wraps it
     optimizers: dict[str, Any]
-    parameters: dict[str, list[nn.Parameter]]
-    """What each optimizer learns."""
+    parameters: dict[str, list[nn.Parameter]]  # what each optimizer learns
     averaged: EMA
     step: int = 0
     seconds: float = 0.0
-    sums: dict[str, Tensor] = field(default_factory=dict)
-    """Of losses and measures since the last line of the log."""
+    sums: dict[str, Tensor] = field(default_factory=dict)  # of losses and measures since the last log line
     counted: int = 0
 
     @torch.no_grad()
     def count(self, found: Step, loss: Tensor) -> None:
         """Add up what the log will average, without waiting for the device."""
-        many = len(found.losses) > 1
-        terms = {
-            f"{optimizer}/{name}" if many else name: value
-            for optimizer, losses in found.losses.items()
-            for name, value in losses.items()
-        }
+        terms: dict[str, Tensor] = {}
+        for optimizer, losses in found.losses.items():
+            prefix = f"{optimizer}/" if len(found.losses) > 1 else ""
+            terms |= {f"{prefix}{name}": value for name, value in losses.items()}
         for name, value in {**terms, "loss": loss, **found.measures}.items():
             self.sums[name] = self.sums.get(name, torch.zeros_like(loss)) + value.detach()
 
@@ -55,10 +54,7 @@ class State:
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "averaged": self.averaged.state_dict(),
             "task": self.task.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "sums": self.sums,
-            "counted": self.counted,
+            **{name: getattr(self, name) for name in _PLAIN},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -77,8 +73,8 @@ class State:
             optimizer.load_state_dict(state["optimizers"][name])
         self.averaged.load_state_dict(state["averaged"])
         self.task.load_state_dict(state["task"])
-        self.step, self.seconds = state["step"], state["seconds"]
-        self.sums, self.counted = state["sums"], state["counted"]
+        for name in _PLAIN:
+            setattr(self, name, state[name])
 
 
 _STATE, _RNG = "state.pt", "rng-{rank}.pt"
@@ -117,20 +113,13 @@ class CheckpointStore:
         """Folder of the checkpoint after ``step`` steps."""
         return self.folder / f"{step:08d}"
 
-    def begin(self, step: int) -> Path:
-        """An empty folder, invisible to :meth:`steps`, for every rank to write into."""
-        partial = self._partial(step)
+    def save(self, step: int, state: dict[str, Any], generators: Sequence[dict[str, Any]]) -> None:
+        """Write the shared state and every rank's generators, visible in one move; remove the oldest."""
+        partial, final = self.folder / f".{step:08d}.partial", self.path(step)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        return partial
-
-    def write_rank(self, step: int, rank: int) -> None:
-        """Write this process' generators into the begun checkpoint."""
-        _save(random_state(), self._partial(step) / _RNG.format(rank=rank))
-
-    def finish(self, step: int, state: dict[str, Any]) -> None:
-        """Write the shared state, make the checkpoint visible in one move, remove those beyond ``keep``."""
-        partial, final = self._partial(step), self.path(step)
+        for rank, generator in enumerate(generators):
+            _save(generator, partial / _RNG.format(rank=rank))
         _save(state, partial / _STATE)
         if final.exists():  # the same step saved again, say after --resume with nothing left to do
             shutil.rmtree(final)
@@ -161,9 +150,6 @@ class CheckpointStore:
                 f"Cannot read the checkpoint {folder} ({error}); delete it to go on from an older one."
             ) from error
         return state, rng
-
-    def _partial(self, step: int) -> Path:
-        return self.folder / f".{step:08d}.partial"
 
 
 def _save(value: dict[str, Any], path: Path) -> None:

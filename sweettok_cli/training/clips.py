@@ -21,18 +21,10 @@ from sweettok_cli.training.task import Task
 
 
 class ClipTask(Task):
-    """A task whose network gives clips back.
+    """A task whose network gives clips back; the recipe says how they are cut, and which are looked at."""
 
-    Args:
-        recipe: says how clips are cut, and which are looked at.
-
-    Attributes:
-        sampler: the batches of this process.
-        device: on which the network computes.
-    """
-
-    sampler: Sampler
-    device: torch.device
+    sampler: Sampler  # the batches of this process
+    device: torch.device  # on which the network computes
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -82,10 +74,6 @@ class ClipTask(Task):
         """As :meth:`Task.validate`: PSNR in dB, of :func:`~sweettok_cli.training.samples.validation_psnr`."""
         if not self._validates:
             return None
-        psnr = validation_psnr(
-            self._held_out,
-            self.recipe.frames,
-            self.multiple,
-            lambda frames: self.reconstruct(weights, frames),
-        )
+        reconstruct = partial(self.reconstruct, weights)
+        psnr = validation_psnr(self._held_out, self.recipe.frames, self.multiple, reconstruct)
         return {"psnr": psnr, "clips": len(self._held_out)}

@@ -21,9 +21,8 @@ class Journal:
         if not self.path.exists():
             return
         lines = self.path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if _step(line) <= step]
         with atomic_output(self.path, force=True) as part:
-            part.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+            part.write_text("".join(line + "\n" for line in lines if _step(line) <= step), encoding="utf-8")
 
     def write(self, kind: str, step: int, **values: Any) -> None:
         """Append one record and say it in short."""
@@ -54,7 +53,6 @@ def _sentence(record: dict[str, Any]) -> str:
         ]
         return "  ".join(part for part in parts if part)
     if record["kind"] == "validate":
-        return (
-            f"{step}  validation psnr {record['psnr']:.2f} dB over {record['clips']} clips (averaged weights)"
-        )
+        clips = f"{record['clips']} clips (averaged weights)"
+        return f"{step}  validation psnr {record['psnr']:.2f} dB over {clips}"
     return f"{step}  {record['event']}"

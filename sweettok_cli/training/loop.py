@@ -6,55 +6,49 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import PartialState
-from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env, set_seed
+from accelerate.utils import DistributedDataParallelKwargs, gather_object, parse_flag_from_env, set_seed
 from safetensors import SafetensorError
 from torch import Tensor
 
-from sweettok_cli.data.sampler import Prefetcher
+from sweettok_cli.data.sampler import prefetched
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.runtime import resolve_precision
-from sweettok_cli.training.checkpoint import CheckpointStore, State, set_random_state
-from sweettok_cli.training.ema import EMA
+from sweettok_cli.training.checkpoint import CheckpointStore, State, random_state, set_random_state
 from sweettok_cli.training.log import Journal
-from sweettok_cli.training.optimizer import learning_rate, make_optimizer, run_progress
+from sweettok_cli.training.optimizer import EMA, learning_rate, make_optimizer, run_progress
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Task
 
 
-class Interrupt:
-    """While active, the first Ctrl-C or SIGTERM sets :attr:`wanted`; a second one acts as it always did."""
+@contextmanager
+def asked_to_stop() -> Iterator[Event]:
+    """In the block, the first Ctrl-C or SIGTERM sets the event; a second one acts as it always did."""
+    asked = Event()
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        restore()
 
-    def __init__(self) -> None:
-        self.wanted = False
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> Interrupt:
-        self._before = {number: signal.signal(number, self._note) for number in self.SIGNALS}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._restore()
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.wanted = True
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
+    def restore() -> None:
+        for number, handler in before.items():
             signal.signal(number, handler)
-        self._before = {}
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        restore()
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ class Run:
         mixed = "bf16" if precision == "bf16" else "no"
         self.accelerator = Accelerator(cpu=cpu, mixed_precision=mixed, kwargs_handlers=[unused])
         self.main = self.accelerator.is_main_process
-        self.say = say if self.main else _silent
+        self.say = say if self.main else lambda _: None
         self.journal = Journal(options.out / "log.jsonl", self.say)
         self.checkpoints = CheckpointStore(options.out / "checkpoints", self.recipe.keep_checkpoints)
         if self.main:
@@ -145,16 +139,13 @@ class Run:
         begun, before = time.perf_counter(), state.seconds
         stepping = waited = 0.0
         saved = state.step if self.options.resume else -1
-        prefetcher = Prefetcher(
-            self.batches.batch, state.step * recipe.accumulate, recipe.workers, recipe.prefetch
-        )
-        with Interrupt() as interrupt, prefetcher:
-            batches = iter(prefetcher)
+        first = state.step * recipe.accumulate
+        ahead = prefetched(self.batches.batch, first, recipe.workers, recipe.prefetch)
+        with asked_to_stop() as asked, ahead as batches:
             while True:
                 state.seconds = before + time.perf_counter() - begun
-                stop, progress = self._agree(
-                    interrupt.wanted, run_progress(recipe, state.step, state.seconds)
-                )
+                progress = run_progress(recipe, state.step, state.seconds)
+                stop, progress = self._agree(asked.is_set(), progress)
                 if stop or progress >= 1:
                     break
                 lr = learning_rate(recipe, state.step, progress)
@@ -292,28 +283,22 @@ class Run:
 
     def _save(self) -> None:
         """Export the averaged weights, then write the checkpoint: where there is one, there is a model."""
-        state, accelerator, out = self.state, self.accelerator, self.options.out
+        state, out = self.state, self.options.out
         try:
             if self.main:
                 self.task.export(out / "model", state.averaged.module, out.name)
-                self.checkpoints.begin(state.step)
-            accelerator.wait_for_everyone()
-            self.checkpoints.write_rank(state.step, accelerator.process_index)
-            accelerator.wait_for_everyone()
+            generators = gather_object([random_state()])
             if self.main:
-                self.checkpoints.finish(state.step, state.state_dict())
+                self.checkpoints.save(state.step, state.state_dict(), generators)
         except (OSError, SafetensorError) as error:
             raise SweettokError(
                 f"Cannot save step {state.step} in {out} ({error}); free some space, then --resume."
             ) from error
-        accelerator.wait_for_everyone()
+        self.accelerator.wait_for_everyone()
 
 
 def train(options: RunOptions, say: Callable[[str], None]) -> dict[str, Any] | None:
-    """Run a training to its end; ``say`` takes lines for humans.
-
-    Returns the summary of :meth:`Run.train` in the first process, None in the others.
-    """
+    """Run a training to its end, saying lines for humans; the first process is given its summary."""
     run = Run(options, say)
     summary = run.train()
     return summary if run.main else None
@@ -321,7 +306,3 @@ def train(options: RunOptions, say: Callable[[str], None]) -> dict[str, Any] | N
 
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
-
-
-def _silent(_: str) -> None:
-    """What the other ranks say."""

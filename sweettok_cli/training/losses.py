@@ -17,10 +17,7 @@ _BOX, _BOX_STRIDE = 8, 4
 def reconstruction_losses(reconstruction: Tensor, video: Tensor, recipe: Recipe) -> dict[str, Tensor]:
     """Distances between pictures, weighted, in float32, by name; a weight of 0 leaves its term out.
 
-    Args:
-        reconstruction: float [b, 3, t, h, w], the network's answer to ``video``.
-        video: float [b, 3, t, h, w] in [-0.5, 0.5].
-        recipe: gives the weights.
+    ``video`` is float [b, 3, t, h, w] in [-0.5, 0.5], and ``reconstruction`` the network's answer to it.
     """
     made, wanted = reconstruction.float(), video.float()
     terms: dict[str, Tensor] = {}

@@ -1,12 +1,14 @@
-"""AdamW and its learning rate."""
+"""AdamW, its learning rate, and the average of the weights it goes through."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.recipe import Recipe
@@ -48,9 +50,8 @@ def rate_factor(name: str, recipe: Recipe) -> float:
 
 def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
     """Rate of step number ``step`` (0, 1, ...): linear warm-up times half a cosine over ``progress``."""
-    cosine = recipe.final_lr + (recipe.lr - recipe.final_lr) * 0.5 * (
-        1 + math.cos(math.pi * min(1.0, progress))
-    )
+    falling = 1 + math.cos(math.pi * min(1.0, progress))  # 2 to 0
+    cosine = recipe.final_lr + (recipe.lr - recipe.final_lr) * 0.5 * falling
     return cosine * min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else cosine
 
 
@@ -58,3 +59,24 @@ def run_progress(recipe: Recipe, step: int, seconds: float) -> float:
     """Share of the run that is over, by steps or by minutes, whichever is further; 1 is the end."""
     by_time = seconds / (60 * recipe.minutes) if recipe.minutes else 0.0
     return max(step / recipe.steps, by_time)
+
+
+class EMA(AveragedModel):
+    """Averaged weights, to be validated and exported; the published decay min(decay, (1 + s) / (10 + s))."""
+
+    def __init__(self, model: nn.Module, decay: float):
+        self._weight = 0.0
+        super().__init__(model, multi_avg_fn=self._average)
+        self.decay = decay
+        self.requires_grad_(False)
+        self.eval()
+
+    def update(self, model: nn.Module, step: int) -> None:
+        """Take in the weights after step number ``step`` (0, 1, ...); the first call copies them."""
+        self._weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        self.update_parameters(model)
+
+    def _average(
+        self, averaged: Sequence[Tensor | None], current: Sequence[Tensor | None], _: Tensor | int
+    ) -> None:
+        torch._foreach_lerp_(cast(list[Tensor], averaged), cast(list[Tensor], current), self._weight)

@@ -41,19 +41,15 @@ def pad_to_multiple(frames: np.ndarray, multiple: int) -> np.ndarray:
 class SampleGrid:
     """Some clips drawn beside what the network makes of them: a row a clip, pairs of source | result.
 
-    Args:
-        entries: the clips.
-        frames: of each that the network is given.
-        side: most pixels of the middle that are taken, before padding.
-        multiple: the sides that the network is given are multiples of this many pixels.
+    Of each clip the network is given as many ``frames``, of their middle at most ``side`` pixels, padded to
+    multiples of ``multiple``.
     """
 
     def __init__(self, entries: Sequence[Entry], frames: int, side: int, multiple: int):
         clips = [pad_to_multiple(centre_clip(entry, frames, side), multiple) for entry in entries]
         size = [max(clip.shape[axis] for clip in clips) for axis in (1, 2)]
-        pads = [
-            ((0, 0), (0, size[0] - clip.shape[1]), (0, size[1] - clip.shape[2]), (0, 0)) for clip in clips
-        ]
+        lacks = [(size[0] - clip.shape[1], size[1] - clip.shape[2]) for clip in clips]
+        pads = [((0, 0), (0, lack_h), (0, lack_w), (0, 0)) for lack_h, lack_w in lacks]
         self.clips = np.stack([np.pad(clip, pad, mode="edge") for clip, pad in zip(clips, pads, strict=True)])
         self.shown = sorted({0, frames // 2, frames - 1})
 
@@ -81,8 +77,7 @@ def validation_psnr(
     figures = []
     for entry in entries:
         source = centre_clip(entry, count, VALIDATION_SIDE)
-        made = reconstruct(pad_to_multiple(source, multiple)[None])[
-            0, :, : source.shape[1], : source.shape[2]
-        ]
+        made = reconstruct(pad_to_multiple(source, multiple)[None])[0]
+        made = made[:, : source.shape[1], : source.shape[2]]
         figures.append(float(np.mean([psnr(a, b) for a, b in zip(source, made, strict=True)])))
     return float(np.mean(figures))

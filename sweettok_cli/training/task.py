@@ -25,32 +25,27 @@ class Batches(Protocol):
     @property
     def unreadable(self) -> Mapping[int, str]:
         """Names of what could not be read so far."""
-        ...
 
     def batch(self, number: int) -> Any:
         """Batch ``number`` (0, 1, ...) of this process; a pure function of seed, number and process.
 
         Its ``clips`` names what it was made from. Called by threads that run ahead of the loop.
         """
-        ...
 
     def describe(self) -> str:
         """How much there is, e.g. "671 clips"."""
-        ...
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one pass of a task gives the loop.
+    """What one pass of a task gives the loop: what is minimised, and what else is logged.
 
-    Attributes:
-        losses: what is minimised. With several optimizers the gradient of each sum reaches that optimizer's
-            parameters only, whatever else the terms depend on.
-        measures: further scalar tensors to be averaged for the log, e.g. a squared error.
+    With several optimizers the gradient of each sum reaches that optimizer's parameters only, whatever else
+    the terms depend on.
     """
 
     losses: Losses
-    measures: Mapping[str, Tensor]
+    measures: Mapping[str, Tensor]  # further scalar tensors to be averaged for the log, e.g. a squared error
 
 
 class Task(ABC):
@@ -60,26 +55,17 @@ class Task(ABC):
     batch, and now and then :meth:`figures`, :meth:`samples`, :meth:`validate` and :meth:`export`. The wrapped
     model computes under autocast where the recipe says so, and answers in float32. Everything of a task that
     changes while it trains is in :attr:`model` or in :meth:`state_dict`.
-
-    Attributes:
-        title: for the log, e.g. "stage 2, both halves on clips".
-        model: what a checkpoint keeps and several processes share; made by :meth:`build`.
-        unused_parameters: whether parameters that learn may get no gradient in some steps.
     """
 
-    title: str
-    model: nn.Module
-    unused_parameters: bool = False
+    title: str  # for the log, e.g. "stage 2, both halves on clips"
+    model: nn.Module  # what a checkpoint keeps and several processes share; made by :meth:`build`
+    unused_parameters: bool = False  # whether parameters that learn may get no gradient in some steps
 
     @abstractmethod
     def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int) -> Batches:
-        """Find the data of this process.
+        """Find the data (folders, shards, files) of process ``rank`` of ``ranks``.
 
-        Args:
-            data: folders, shards or files to train on.
-            val: what is only looked at; None to hold some of the data out.
-            rank: of this process.
-            ranks: processes in all.
+        ``val`` is only looked at; None holds some of the data out.
 
         Raises:
             SweettokError: there are none, or they cannot be read.
@@ -99,10 +85,7 @@ class Task(ABC):
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
         """As :meth:`build`, for a run that goes on; the loop fills in the weights.
 
-        Args:
-            device: to compute on.
-            exported: the model folder that :meth:`export` wrote.
-            model: the state of :attr:`model` in the checkpoint.
+        Given are the model folder that :meth:`export` wrote, and the checkpoint's state of :attr:`model`.
         """
 
     @abstractmethod
@@ -111,12 +94,9 @@ class Task(ABC):
 
     @abstractmethod
     def losses(self, model: nn.Module, batch: Any, step: int) -> Step:
-        """One pass.
+        """One pass over a batch of :meth:`batches`, after ``step`` optimizer steps.
 
-        Args:
-            model: :attr:`model`, as it is wrapped for several processes or compiled; to be called.
-            batch: of :meth:`batches`.
-            step: optimizer steps that are done.
+        To be called is ``model``: :attr:`model`, wrapped for several processes or compiled.
         """
 
     @abstractmethod

@@ -11,7 +11,7 @@ import pytest
 
 from sweettok_cli.data import sampler as data
 from sweettok_cli.data.clips import Entry, find_entries
-from sweettok_cli.data.sampler import Prefetcher, Sampler, Sampling, declared_frames, hold_out
+from sweettok_cli.data.sampler import Sampler, Sampling, declared_frames, hold_out, prefetched
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.reader import read_clip
 
@@ -56,8 +56,8 @@ def test_batch_depends_on_nothing_but_its_number(entries: list[Entry], tiny: Sam
         assert a.clips == b.clips and np.array_equal(a.frames, b.frames)
         assert a.frames.dtype == np.uint8 and a.frames.shape[1:] == (17, 64, 64, 3)
     assert {len(batch.frames) for batch in forward} == {2, 4}
-    with Prefetcher(Sampler(entries, tiny).batch, 2, workers=3, prefetch=2) as prefetcher:
-        ahead = [batch for (batch, _), _ in zip(prefetcher, range(3), strict=False)]
+    with prefetched(Sampler(entries, tiny).batch, 2, workers=3, prefetch=2) as batches:
+        ahead = [batch for (batch, _), _ in zip(batches, range(3), strict=False)]
     assert all(np.array_equal(a.frames, b.frames) for a, b in zip(ahead, forward[2:5], strict=True))
 
 

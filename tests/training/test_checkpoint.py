@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,7 @@ CPU = torch.device("cpu")
 
 
 def save(store: CheckpointStore, step: int) -> None:
-    store.begin(step)
-    store.write_rank(step, 0)
-    store.finish(step, {"step": step, "weights": torch.full((3,), float(step))})
+    store.save(step, {"step": step, "weights": torch.full((3,), float(step))}, [random_state()])
 
 
 def test_newest_are_kept_and_loaded(tmp_path: Path) -> None:
@@ -32,8 +31,9 @@ def test_newest_are_kept_and_loaded(tmp_path: Path) -> None:
 def test_half_written_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:
     store = CheckpointStore(tmp_path / "checkpoints", keep=2)
     save(store, 5)
-    store.begin(10)
-    store.write_rank(10, 0)
+    with pytest.raises(TypeError):  # of pickle, after the generators have been written
+        store.save(10, {"lock": threading.Lock()}, [random_state()])
+    assert [p.name for p in (tmp_path / "checkpoints" / ".00000010.partial").glob("rng*")] == ["rng-0.pt"]
     assert store.steps() == [5]
     assert store.load(CPU, 0)[0]["step"] == 5
     store.clean()
