@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.training.optimizer import EMA
+from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.task import Step, Task
 
 #: Of a run's state, what a checkpoint keeps as it is.

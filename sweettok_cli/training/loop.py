@@ -25,8 +25,9 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.runtime import resolve_precision
 from sweettok_cli.training.checkpoint import CheckpointStore, State, random_state, set_random_state
+from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.log import Journal
-from sweettok_cli.training.optimizer import EMA, learning_rate, make_optimizer, run_progress
+from sweettok_cli.training.optimizer import learning_rate, make_optimizer, run_progress
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Task
 

@@ -1,14 +1,12 @@
-"""AdamW, its learning rate, and the average of the weights it goes through."""
+"""AdamW and its learning rate."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import cast
+from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch import nn
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.recipe import Recipe
@@ -36,10 +34,11 @@ def make_optimizer(
         key = 0.0 if plain else recipe.weight_decay, rate_factor(name, recipe)
         groups.setdefault(key, []).append(parameter)
     fused = all(p.device.type in ("cpu", "cuda") for group in groups.values() for p in group)
-    return torch.optim.AdamW(
-        [{"params": g, "weight_decay": decay, "factor": factor} for (decay, factor), g in groups.items()],
-        lr=recipe.lr, betas=(recipe.betas[0], recipe.betas[1]), eps=recipe.eps, fused=fused,
-    )  # fmt: skip
+    options = [
+        {"params": g, "weight_decay": decay, "factor": factor} for (decay, factor), g in groups.items()
+    ]
+    betas = recipe.betas[0], recipe.betas[1]
+    return torch.optim.AdamW(options, lr=recipe.lr, betas=betas, eps=recipe.eps, fused=fused)
 
 
 def rate_factor(name: str, recipe: Recipe) -> float:
@@ -59,24 +58,3 @@ def run_progress(recipe: Recipe, step: int, seconds: float) -> float:
     """Share of the run that is over, by steps or by minutes, whichever is further; 1 is the end."""
     by_time = seconds / (60 * recipe.minutes) if recipe.minutes else 0.0
     return max(step / recipe.steps, by_time)
-
-
-class EMA(AveragedModel):
-    """Averaged weights, to be validated and exported; the published decay min(decay, (1 + s) / (10 + s))."""
-
-    def __init__(self, model: nn.Module, decay: float):
-        self._weight = 0.0
-        super().__init__(model, multi_avg_fn=self._average)
-        self.decay = decay
-        self.requires_grad_(False)
-        self.eval()
-
-    def update(self, model: nn.Module, step: int) -> None:
-        """Take in the weights after step number ``step`` (0, 1, ...); the first call copies them."""
-        self._weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        self.update_parameters(model)
-
-    def _average(
-        self, averaged: Sequence[Tensor | None], current: Sequence[Tensor | None], _: Tensor | int
-    ) -> None:
-        torch._foreach_lerp_(cast(list[Tensor], averaged), cast(list[Tensor], current), self._weight)

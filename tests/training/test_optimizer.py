@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.training.optimizer import EMA, learning_rate, make_optimizer, run_progress
+from sweettok_cli.training.ema import EMA
+from sweettok_cli.training.optimizer import learning_rate, make_optimizer, run_progress
 from sweettok_cli.training.recipe import Recipe
 
 
