@@ -118,7 +118,6 @@ class CosineAttention(nn.Module):
         super().__init__()
         inner = heads * head_dim
         self.heads = heads
-        self.head_dim = head_dim
         self.norm = GammaNorm(dim)
         self.to_q = Linear(dim, inner, bias=False)
         self.to_kv = Linear(dim, 2 * inner, bias=False)

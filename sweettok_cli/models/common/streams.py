@@ -8,8 +8,9 @@ or carries its state along is known here and in the families, nowhere else.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,21 +22,17 @@ from sweettok_cli.video.fit import Fit
 
 #: Takes padded frames, uint8 RGB ``[b, t, h, w, 3]``; gives their tokens on the model's device by name.
 Encode = Callable[[np.ndarray], dict[str, Tensor]]
-Decode = Callable[[Mapping[str, Tensor]], Tensor]
-DecodePieces = Callable[[Mapping[str, Tensor] | None], Tensor]
+#: Takes tokens as :data:`Encode` gives them, or None at the end of a stream; gives frames.
+Decode = Callable[[Any], Tensor]
 
 _FINISHED = "the stream is finished; open another one for another video"
 
 
 class EncoderStream(ABC):
-    """Frames of one video in, its tokens out.
-
-    Attributes:
-        frames: of the source whose tokens have been given back so far.
-    """
+    """Frames of one video in, its tokens out."""
 
     def __init__(self, fit: Fit) -> None:
-        self.frames = 0
+        self.frames = 0  # of the source whose tokens have been given back so far
         self._fit, self._finished = fit, False
         self._held: list[np.ndarray] = []
         self._fresh = 0  # of the held frames, those that no clip before holds
@@ -95,14 +92,9 @@ class EncoderStream(ABC):
 
 
 class ClipEncoder(EncoderStream):
-    """Clips of a fixed length, each encoded by itself, several at once.
+    """Clips of ``length`` frames, each encoded by itself, ``batch`` of them at once.
 
-    Args:
-        encode: the model.
-        fit: how frames are padded.
-        length: frames in a clip.
-        overlap: frames that each clip repeats of the one before.
-        batch: clips that go through the model at once.
+    Each repeats ``overlap`` frames of the one before; ``fit`` says how frames are padded.
     """
 
     def __init__(self, encode: Encode, fit: Fit, length: int, overlap: int, batch: int) -> None:
@@ -136,13 +128,9 @@ class ClipEncoder(EncoderStream):
 
 
 class PieceEncoder(EncoderStream):
-    """One video in pieces, for models that carry their state along: the first frame alone, then some each.
+    """One video in pieces, for models that carry their state along: one frame, then ``length`` at a time.
 
-    Args:
-        encode: the model, which holds the state; it is given one piece after the other.
-        fit: how frames are padded.
-        layout: of the tokens; pieces are whole cells of it.
-        length: frames in a piece.
+    ``encode`` holds the state and is given one piece after the other, whole cells of the tokens' ``layout``.
     """
 
     def __init__(self, encode: Encode, fit: Fit, layout: GridTokens, length: int) -> None:
@@ -173,14 +161,17 @@ class DecoderStream(ABC):
     """Tokens of one video in, its frames out: of the source's size, joined across clips.
 
     Args:
+        decode: the model: tokens of a push to uint8 ``[b, t, padded_h, padded_w, 3]``.
         fit: how the source's frames were padded.
         frames: of the source; None for all that come, with those that fill up the last clip.
         overlap: frames that neighbouring clips share; they are cross-faded.
         soften: whether the jump between clips that do not overlap is evened out.
     """
 
-    def __init__(self, fit: Fit, frames: int | None, overlap: int = 0, soften: bool = False) -> None:
-        self._fit = fit
+    def __init__(
+        self, decode: Decode, fit: Fit, frames: int | None, overlap: int = 0, soften: bool = False
+    ) -> None:
+        self._model, self._fit = decode, fit
         self._joiner = ClipJoiner(overlap, frames, soften=soften and not overlap)
         self._begun = self._finished = False
 
@@ -198,7 +189,7 @@ class DecoderStream(ABC):
         if not tokens:
             return []
         self._begun = True
-        return self._given(self._decode(tokens))
+        return self._given(self._model(tokens))
 
     def finish(self) -> list[np.ndarray]:
         """The frames that were held back; nothing more may be pushed.
@@ -209,63 +200,46 @@ class DecoderStream(ABC):
         if self._finished:
             return []
         self._finished = True
-        return (self._given(self._rest()) if self._begun else []) + self._joiner.finish()
+        return (self._rest() if self._begun else []) + self._joiner.finish()
 
     @abstractmethod
     def split(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
         """The arrays of a whole video in parts, each for one :meth:`push`."""
 
-    @abstractmethod
-    def _decode(self, tokens: Mapping[str, Tensor]) -> Iterable[Tensor]:
-        """Clips (or pieces) as the model gives them, uint8 [t, padded_h, padded_w, 3]."""
+    def _rest(self) -> list[np.ndarray]:
+        return []
 
-    def _rest(self) -> Iterable[Tensor]:
-        return ()
-
-    def _given(self, clips: Iterable[Tensor]) -> list[np.ndarray]:
-        return [frame for clip in clips for frame in self._joiner.push(self._fit.crop(clip.cpu().numpy()))]
+    def _given(self, clips: Tensor) -> list[np.ndarray]:
+        """The frames to show of what the model gave, perhaps nothing yet."""
+        ready = clips if clips.shape[1] else ()
+        return [frame for clip in ready for frame in self._joiner.push(self._fit.crop(clip.cpu().numpy()))]
 
 
 class ClipDecoder(DecoderStream):
-    """Clips that were encoded each by itself.
-
-    Args:
-        decode: the model: tokens of some clips to uint8 ``[b, t, padded_h, padded_w, 3]``.
-        fit: as for :class:`DecoderStream`, and so are frames, overlap and soften.
-        batch: clips that go through the model at once.
-    """
+    """Clips that were encoded each by itself, of which ``batch`` go through the model at once."""
 
     def __init__(
         self, decode: Decode, fit: Fit, frames: int | None, batch: int, overlap: int, soften: bool
     ) -> None:
-        super().__init__(fit, frames, overlap, soften)
-        self._model, self._batch = decode, batch
+        super().__init__(decode, fit, frames, overlap, soften)
+        self._batch = batch
 
     def split(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
         """As :meth:`DecoderStream.split`."""
         for start in range(0, len(next(iter(arrays.values()))), self._batch):
             yield {name: array[start : start + self._batch] for name, array in arrays.items()}
 
-    def _decode(self, tokens: Mapping[str, Tensor]) -> Iterable[Tensor]:
-        return self._model(tokens)
-
 
 class PieceDecoder(DecoderStream):
-    """One video in pieces, for models that carry their state along.
+    """One video in pieces, for models that carry their state along: one frame, then ``length`` at a time.
 
-    Args:
-        decode: the model, which holds the state: takes the tokens of the next piece, or None at the end, and
-            gives back the frames that are ready, uint8 ``[1, t, padded_h, padded_w, 3]``.
-        fit: as for :class:`DecoderStream`, and so is frames.
-        layout: of the tokens.
-        length: frames in a piece after the first.
+    ``decode`` holds the state: given the next piece's tokens of that ``layout``, or None at the end, it gives
+    the frames that are ready.
     """
 
-    def __init__(
-        self, decode: DecodePieces, fit: Fit, frames: int | None, layout: GridTokens, length: int
-    ) -> None:
-        super().__init__(fit, frames)
-        self._model, self._layout, self._step = decode, layout, length // layout.time
+    def __init__(self, decode: Decode, fit: Fit, frames: int | None, layout: GridTokens, length: int) -> None:
+        super().__init__(decode, fit, frames)
+        self._layout, self._step = layout, length // layout.time
 
     def split(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
         """As :meth:`DecoderStream.split`: along time, as the frames were when they were encoded."""
@@ -274,12 +248,8 @@ class PieceDecoder(DecoderStream):
         for start, end in pairwise([0, *range(1, total, self._step), total]):
             yield {name: array.take(range(start, end), axis=axes[name]) for name, array in arrays.items()}
 
-    def _decode(self, tokens: Mapping[str, Tensor] | None) -> Iterable[Tensor]:
-        frames = self._model(tokens)
-        return frames if frames.shape[1] else ()
-
-    def _rest(self) -> Iterable[Tensor]:
-        return self._decode(None)
+    def _rest(self) -> list[np.ndarray]:
+        return self._given(self._model(None))
 
 
 class TokenBuffer:

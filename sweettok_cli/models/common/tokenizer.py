@@ -148,7 +148,7 @@ class Tokenizer(ABC):
         Args:
             arrays: as :meth:`encode_clips` returns them, in the range of the codebooks.
             height: of the padded frames, in pixels.
-            width: likewise.
+            width: of the padded frames, in pixels.
 
         Returns:
             uint8 RGB ``[b, t, height, width, 3]``.
@@ -187,11 +187,7 @@ class Tokenizer(ABC):
 class VideoEncoder:
     """One video on its way to a token file: frames with their times in, :class:`Tokens` out.
 
-    Args:
-        info: of the source.
-        tokenizer: the model.
-        overlap: frames that each clip repeats of the one before.
-        batch_clips: as for :meth:`Tokenizer.encoder`.
+    ``info`` is of the source; ``overlap`` and ``batch_clips`` are those of :meth:`Tokenizer.encoder`.
 
     Raises:
         SweettokError: the source or the overlap does not suit the tokenizer.
@@ -235,17 +231,15 @@ class VideoEncoder:
         try:
             meta = describe_tokens(self._info, self._tokenizer.spec, self._fit, self._overlap, self._times)
         except TokenFault as fault:
-            raise SweettokError(
-                f"The tokens of {name} cannot be stored: it {fault.problem}; {fault.remedy}."
-            ) from fault
+            why = f"it {fault.problem}; {fault.remedy}"
+            raise SweettokError(f"The tokens of {name} cannot be stored: {why}.") from fault
         return Tokens(self._buffer.arrays(), meta)
 
     def _keep(self, tokens: Mapping[str, Tensor]) -> None:
         self._buffer.add(self._tokenizer.stored(tokens))
         if self._buffer.nbytes > MAX_ARRAY_BYTES:
-            raise SweettokError(
-                f"{video_name(self._info)} is too long for one token file; cut it into parts and encode each."
-            )
+            name = video_name(self._info)
+            raise SweettokError(f"{name} is too long for one token file; cut it into parts and encode each.")
 
 
 def decode_frames(
@@ -253,10 +247,7 @@ def decode_frames(
 ) -> Iterator[np.ndarray]:
     """The frames that tokens stand for, uint8 RGB [h, w, 3] at the source's size, one after the other.
 
-    Args:
-        tokens: made by ``tokenizer``; see :func:`~sweettok_cli.tokens.description.check_match`.
-        tokenizer: the model.
-        batch_clips: as for :meth:`Tokenizer.decoder`.
+    The tokens must be made by ``tokenizer``: see :func:`~sweettok_cli.tokens.description.check_match`.
     """
     meta = tokens.meta
     stream = tokenizer.decoder(

@@ -76,12 +76,9 @@ _SETTINGS: dict[str, object] = {
 
 
 def convert_omnitokenizer(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
-    """Write a checkpoint of a vector-quantised OmniTokenizer as a model folder.
+    """Write a checkpoint of a vector-quantised OmniTokenizer as a model, into an empty folder.
 
-    Args:
-        checkpoint: what was read. Settings that one not published here records must be what is built here.
-        folder: empty.
-        conversion: what it is said to be, and becomes.
+    Settings that a checkpoint not known here records must be those of the network that is built here.
 
     Raises:
         SweettokError: it is a variational autoencoder, was made with settings that are not known here, or is
@@ -132,9 +129,8 @@ def told_from_tensors(state: Mapping[str, Tensor], path: Path) -> OmniConfig:
         head_dim = state[f"{attention}.q_scale"].shape[0]
         heads = state[f"{attention}.to_q.weight"].shape[0] // head_dim
     except (KeyError, ValueError) as error:
-        raise SweettokError(
-            f"{path} is no OmniTokenizer that is read here ({error.args[0]}); say what it is with --as."
-        ) from error
+        what = f"{path} is no OmniTokenizer that is read here ({error.args[0]})"
+        raise SweettokError(f"{what}; say what it is with --as.") from error
     tables = [t for key, t in state.items() if key.endswith(".relative_position_bias_table")]
     return OmniConfig(
         patch=math.isqrt(first // 3),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -84,9 +85,10 @@ class Encoder(nn.Module):
         """
         pieces = regroup([frames], self.group_size, growth=self.conv_in.weight.shape[0] / 3)
         pieces = (self.conv_in(x, memory) for x in pieces)
-        for spatial, temporal in zip(self.down, self.down_temporal, strict=True):
+        levels: Iterator[tuple[Any, Any]] = zip(self.down, self.down_temporal, strict=True)
+        for spatial, temporal in levels:
             pieces = regroup(pieces, self.group_size, 1 if temporal.downsample is None else 2)
-            pieces = map(partial(_level, spatial, temporal, memory=memory), pieces)  # type: ignore[arg-type]
+            pieces = map(partial(_level, spatial, temporal, memory=memory), pieces)
         for x in regroup(pieces, self.group_size):
             x = F.silu(self.norm_out(self.mid(x, memory)), inplace=True)
             yield self.conv_out(x, memory)
@@ -135,15 +137,16 @@ class Decoder(nn.Module):
         growth = self.conv_in.weight.shape[0] / self.conv_in.weight.shape[1]
         pieces = regroup([] if latents is None else [latents], size, growth=growth)
         pieces = (self.mid(self.conv_in(x, memory), memory) for x in pieces)
-        for spatial, temporal in zip(reversed(self.up), reversed(self.up_temporal), strict=True):
+        levels: Iterator[tuple[Any, Any]] = zip(reversed(self.up), reversed(self.up_temporal), strict=True)
+        for spatial, temporal in levels:
             pieces = regroup(pieces, size)
-            pieces = map(partial(_level, spatial, temporal, memory=memory), pieces)  # type: ignore[arg-type]
+            pieces = map(partial(_level, spatial, temporal, memory=memory), pieces)
             if spatial.upsample is not None:
-                pieces = map(spatial.upsample, regroup(pieces, size, growth=4))  # type: ignore[arg-type]
+                pieces = map(spatial.upsample, regroup(pieces, size, growth=4))
             if temporal.upsample is not None:
                 if waiting:
                     pieces = waiting.pop(0).push(regroup(pieces, size), closed=latents is None)
                 pieces = regroup(pieces, size, growth=1 if self.interpolates else 2)
-                pieces = map(partial(temporal.upsample, memory=memory), pieces)  # type: ignore[arg-type]
+                pieces = map(partial(temporal.upsample, memory=memory), pieces)
         for x in regroup(pieces, size):
             yield self.conv_out(F.silu(self.norm_out(x), inplace=True), memory)

@@ -34,9 +34,7 @@ class CausalConv(nn.Module):
 
     def __init__(self, conv: nn.Conv1d | nn.Conv3d, replicate: bool) -> None:
         super().__init__()
-        self.conv = conv
-        self.stride = conv.stride[0]
-        self.replicate = replicate
+        self.conv, self.stride, self.replicate = conv, conv.stride[0], replicate
 
     @property
     def weight(self) -> Tensor:
@@ -178,8 +176,7 @@ class TemporalUpsample(MixedConv):
 
     def __init__(self, config: VidTokConfig, width: int) -> None:
         super().__init__(config, width)
-        self.causal = config.causal
-        self.interpolated = config.interpolates
+        self.causal, self.interpolated = config.causal, config.interpolates
 
     def forward(self, x: Tensor, memory: FrameMemory) -> Tensor:
         """[b, t, h, w, c] -> [b, 2t, h, w, c]; where frames are interpolated first, t -> t."""
@@ -200,6 +197,8 @@ class TemporalUpsample(MixedConv):
 
 class ChannelNorm(nn.Sequential):
     """Layer norm over the channels of every position, [..., c], so that neither space nor time mix."""
+
+    norm: nn.LayerNorm
 
     def __init__(self, width: int) -> None:
         super().__init__(OrderedDict(norm=nn.LayerNorm(width, eps=1e-6)))

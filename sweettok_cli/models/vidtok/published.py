@@ -30,13 +30,10 @@ _TABLE = NameTable(
 
 
 def convert_vidtok(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
-    """Write a VidTok checkpoint as a model folder.
+    """Write a VidTok checkpoint as a model, into an empty folder.
 
-    Args:
-        checkpoint: what was read.
-        folder: empty.
-        conversion: what it is said to be, and becomes. Tensors do not tell the version: where no published
-            name does, it is 1.1 if the kind or the file's name says so.
+    Tensors do not tell the version: where no published name does, it is 1.1 if the kind or the file's name
+    says so.
 
     Raises:
         SweettokError: names every tensor that is missing or unknown, ten of each and how many more.
@@ -82,9 +79,8 @@ def told_from_tensors(state: Mapping[str, Tensor], version: str, path: Path) -> 
         numbers = levels(r"encoder\.down\.(\d+)\.block\.")
         widths = [state[f"encoder.down.{level}.block.0.conv2.weight"].shape[0] for level in numbers]
     except (KeyError, IndexError) as error:
-        raise SweettokError(
-            f"{path} is no VidTok network ({error.args[0]} is missing); say what it is with --as."
-        ) from error
+        what = f"{path} is no VidTok network ({error.args[0]} is missing)"
+        raise SweettokError(f"{what}; say what it is with --as.") from error
     if encoded not in (channels, 2 * channels) or any(w % width for w in widths):
         ends = f"its encoder ends in {encoded} channels, its decoder starts with {channels}"
         raise SweettokError(f"{path} is no VidTok network: {ends}.")

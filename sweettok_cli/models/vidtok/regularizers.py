@@ -75,16 +75,11 @@ class FiniteScalarQuantizer:
 class GaussianLatents:
     """Independent normal distributions [b, c, t', h', w'], as the encoder of a KL network describes them.
 
-    The published code draws from them also outside of training; here the mean is what gets stored unless
-    :meth:`sample` is asked for.
-
-    Attributes:
-        mean: of each.
-        logvar: natural logarithm of the variance, kept within -30 .. 20.
+    The published code always draws from them; here the mean is stored unless :meth:`sample` is asked for.
     """
 
     mean: Tensor
-    logvar: Tensor
+    logvar: Tensor  # natural logarithm of the variance, kept within -30 .. 20
 
     @classmethod
     def from_moments(cls, moments: Tensor) -> GaussianLatents:
