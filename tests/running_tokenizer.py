@@ -52,7 +52,7 @@ class RunningTokenizer(Tokenizer):
     ) -> DecoderStream:
         assert isinstance(self.spec.layout, GridTokens) and self.spec.stream_frames is not None
         decode = self._decoding(fit.padded_height, fit.padded_width)
-        return PieceDecoder(decode, self.spec.layout, self.spec.stream_frames, fit, frames)
+        return PieceDecoder(decode, fit, frames, self.spec.layout, self.spec.stream_frames)
 
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
         return self._encoding()(clips.numpy())

@@ -53,7 +53,7 @@ def run(request: pytest.FixtureRequest, case: Case, model: OmniTokenizer) -> tup
         video = video.unsqueeze(2)
     with torch.inference_mode(), tapped(model, kind) as taps:
         latents = model.latents(video)
-        coded = model.quantize(latents)
+        coded = model.codebook(latents)
         # Decoding starts from the stored indices, so that a near tie in the encoder cannot reach the pixels.
         pixels = model.decode(case.data[f"{kind}:indices"].long())
     return kind, Run(latents, coded, pixels, taps)

@@ -95,14 +95,9 @@ def rotary_table(height: int, width: int, head_dim: int, device: torch.device) -
     with torch.inference_mode(False), torch.no_grad():
         steps = torch.arange(head_dim // 4, dtype=torch.float32, device=device)
         frequencies = 10000.0 ** (-4 * steps / head_dim)
-        y, x = torch.meshgrid(
-            torch.arange(height, dtype=torch.float32, device=device),
-            torch.arange(width, dtype=torch.float32, device=device),
-            indexing="ij",
-        )
-        angles = torch.stack(
-            [x.reshape(-1, 1) * frequencies, y.reshape(-1, 1) * frequencies], dim=-1
-        ).flatten(1)
+        sides = (torch.arange(side, dtype=torch.float32, device=device) for side in (height, width))
+        y, x = (place.reshape(-1, 1) * frequencies for place in torch.meshgrid(*sides, indexing="ij"))
+        angles = torch.stack([x, y], dim=-1).flatten(1)
         return angles.cos(), angles.sin()
 
 
@@ -123,7 +118,6 @@ class CosineAttention(nn.Module):
         super().__init__()
         inner = heads * head_dim
         self.heads = heads
-        self.head_dim = head_dim
         self.norm = GammaNorm(dim)
         self.to_q = Linear(dim, inner, bias=False)
         self.to_kv = Linear(dim, 2 * inner, bias=False)
@@ -199,6 +193,14 @@ class CrossAttention(CosineAttention):
         return self._attend(q, k, v).reshape(x.shape)
 
 
+def _biased(layer: WindowAttention | TimeAttention, x: Tensor, bias: Tensor) -> Tensor:
+    """Plain attention: [n, tokens, d], already normed, and a bias of the scores -> [n, tokens, d]."""
+    qkv = rearrange(layer.qkv(x), "n l (three heads c) -> three n heads l c", three=3, heads=layer.heads)
+    q, k, v = qkv.unbind(0)
+    out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(v.dtype))
+    return layer.proj(rearrange(out, "n heads l c -> n l (heads c)"))
+
+
 class WindowAttention(nn.Module):
     """Plain attention inside one square window with a learned relative position bias, without the residual.
 
@@ -223,17 +225,11 @@ class WindowAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """[n, cells, d] -> [n, cells, d]; ``mask`` [n, cells, cells] is added to the scores."""
-        qkv = rearrange(
-            self.qkv(self.norm(x)), "n l (three heads c) -> three n heads l c", three=3, heads=self.heads
-        )
-        q, k, v = qkv.unbind(0)
         bias = self.relative_position_bias_table[self.relative_position_index]  # [query, key, heads]
         bias = rearrange(bias, "q k heads -> 1 heads q k")
         if mask is not None:
             bias = bias + mask.unsqueeze(1)
-        bias = bias.to(v.dtype)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        return self.proj(rearrange(out, "n heads l c -> n l (heads c)"))
+        return _biased(self, self.norm(x), bias)
 
 
 class TimeAttention(nn.Module):
@@ -253,11 +249,5 @@ class TimeAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[n, t, d] -> [n, t, d] for t up to ``frames``."""
-        frames = x.shape[1]
-        qkv = self.qkv(self.norm(x) + self.position[:frames])
-        q, k, v = rearrange(
-            qkv, "n t (three heads c) -> three n heads t c", three=3, heads=self.heads
-        ).unbind(0)
-        bias = self.frame_bias[:, :frames, :frames].to(v.dtype)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        return self.proj(rearrange(out, "n heads t c -> n t (heads c)"))
+        t = x.shape[1]
+        return _biased(self, self.norm(x) + self.position[:t], self.frame_bias[:, :t, :t])

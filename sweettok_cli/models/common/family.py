@@ -24,58 +24,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Conversion:
-    """How a checkpoint is to be read, and what the model that it becomes is called.
+    """How a checkpoint is to be read, and what the model that it becomes is called."""
 
-    Attributes:
-        kind: what the checkpoint is said to be, of :attr:`Family.kinds`.
-        published_as: the published name whose settings it has; None to tell them from its tensors.
-        name: of the model.
-        file_name: the checkpoint's own name in the form of a model's, e.g. ``my-run-v1.1``.
-        averaged: take the moving average of the weights.
-        words: the pickled words of both codebooks, for families that have any.
-        source: where the checkpoint came from, kept in ``config.json``.
-    """
-
-    kind: str
-    published_as: str | None
-    name: str
-    file_name: str
-    averaged: bool
-    words: tuple[Path, Path] | None
-    source: Mapping[str, Any]
+    kind: str  # what the checkpoint is said to be, of ``Family.kinds``
+    published_as: str | None  # the published name whose settings it has; None: told from its tensors
+    name: str  # of the model
+    file_name: str  # the checkpoint's own name in the form of a model's, e.g. ``my-run-v1.1``
+    averaged: bool  # take the moving average of the weights
+    words: tuple[Path, Path] | None  # the pickled words of both codebooks, for families that have any
+    source: Mapping[str, Any]  # where the checkpoint came from, kept in ``config.json``
 
 
 @dataclass(frozen=True)
 class Family:
-    """A family of tokenizers.
+    """A family of tokenizers."""
 
-    Attributes:
-        names: under which model folders and token files know it.
-        kinds: what its checkpoints are called when they are converted; the first begins its models' names.
-        spec: the facts about the tokenizer in a model folder; weights are not read. Raises SweettokError, or
-            TypeError or ValueError for a configuration that is none.
-        load: the tokenizer in a model folder: with its facts, on a device, with the number format of its
-            arithmetic and, where it has latents, the seed with which they are drawn.
-        convert: writes a checkpoint that was trained elsewhere into a folder.
-        settings: the settings that a published name spells out, for families whose names do; raises
-            ValueError for a name that does not.
-        words: the words behind the codes, ``{half: {"modifiers": [...], "heads": [...]}}``, for families
-            whose codes are words.
-        extra_files: what its folders hold beside configuration, weights and card.
-        task: how it trains: by a recipe, from a model folder or, for a new network, a word prior; None where
-            that is not written yet.
-        presets: names of its network configurations, as recipes give them.
-        average: what the names of a moving average's tensors begin with, where it lies among the weights.
-    """
-
-    names: tuple[str, ...]
-    kinds: tuple[str, ...]
+    names: tuple[str, ...]  # under which model folders and token files know it
+    kinds: tuple[str, ...]  # of its checkpoints, when they are converted; the first begins its models' names
+    # The facts about the tokenizer in a model folder; weights are not read. Raises SweettokError, or, for a
+    # configuration that is none, TypeError or ValueError.
     spec: Callable[[ModelFolder], TokenizerSpec]
+    # The tokenizer in a model folder: with its facts, on a device, with the number format of its arithmetic
+    # and, where it has latents, the seed with which they are drawn.
     load: Callable[[ModelFolder, TokenizerSpec, torch.device, torch.dtype, int | None], Tokenizer]
-    convert: Callable[[Checkpoint, Path, Conversion], ModelHeader]
+    convert: Callable[[Checkpoint, Path, Conversion], ModelHeader]  # writes a checkpoint into a folder
+    # The settings that a published name spells out, where names do; ValueError for one that does not.
     settings: Callable[[str], object] | None = None
+    # The words behind the codes, ``{half: {"modifiers": [...], "heads": [...]}}``, where codes are words.
     words: Callable[[ModelFolder], dict[str, Any]] | None = None
-    extra_files: tuple[str, ...] = ()
-    average: str | None = None
+    extra_files: tuple[str, ...] = ()  # in its folders, beside configuration, weights and card
+    average: str | None = None  # how names of a moving average's tensors begin, where it is among the weights
+    # How it trains, where that is written: by a recipe, from a model folder or, new, from a word prior.
     task: Callable[[Recipe, Path | None, Path | None], Task] | None = None
-    presets: tuple[str, ...] = ()
+    presets: tuple[str, ...] = ()  # names of its network configurations, as recipes give them

@@ -8,13 +8,8 @@ from torch import Tensor
 
 def to_video(frames: Tensor, reach: float = 0.5) -> Tensor:
     """uint8 [b, t, h, w, 3] to float32 [b, 3, t, h, w] in [-reach, reach]."""
-    return (
-        frames.permute(0, 4, 1, 2, 3)
-        .to(torch.float32, memory_format=torch.contiguous_format)
-        .div_(255)
-        .sub_(0.5)
-        .mul_(2 * reach)
-    )
+    video = frames.permute(0, 4, 1, 2, 3).to(torch.float32, memory_format=torch.contiguous_format)
+    return video.div_(255).sub_(0.5).mul_(2 * reach)
 
 
 def to_frames(video: Tensor, reach: float = 0.5, truncate: bool = False) -> Tensor:

@@ -34,21 +34,19 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """[..., in] -> [..., out]."""
         rows = x.numel() // self.in_features
-        if rows < _FEWEST_ROWS or not self._suits_onednn(x):
-            return super().forward(x)
-        pixels = x.reshape(1, rows, 1, self.in_features).permute(0, 3, 1, 2)  # [1, in, rows, 1]
-        kernel = self.weight[:, :, None, None]
-        out = torch.mkldnn_convolution(pixels, kernel, self.bias, (0, 0), (1, 1), (1, 1), 1)
-        return out.permute(0, 2, 3, 1).reshape(*x.shape[:-1], self.out_features)
-
-    def _suits_onednn(self, x: Tensor) -> bool:
-        return (
+        suits_onednn = (
             _X86
             and only_evaluates(x)
             and self.weight.dtype == torch.float32
             and not torch.is_autocast_enabled("cpu")
             and torch.backends.mkldnn.is_available()
         )
+        if rows < _FEWEST_ROWS or not suits_onednn:
+            return super().forward(x)
+        pixels = x.reshape(1, rows, 1, self.in_features).permute(0, 3, 1, 2)  # [1, in, rows, 1]
+        kernel = self.weight[:, :, None, None]
+        out = torch.mkldnn_convolution(pixels, kernel, self.bias, (0, 0), (1, 1), (1, 1), 1)
+        return out.permute(0, 2, 3, 1).reshape(*x.shape[:-1], self.out_features)
 
 
 def by_rows(function: Callable[[Tensor], Tensor], x: Tensor, width: int, most: int = _MOST_VALUES) -> Tensor:

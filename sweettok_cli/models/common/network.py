@@ -48,7 +48,6 @@ def fill(build: Callable[[], Network], state: Mapping[str, Tensor], folder: Path
     try:
         network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
-        raise SweettokError(
-            f"The weights of {folder} do not fit its configuration; {WRITE_AGAIN}."
-        ) from error
+        message = f"The weights of {folder} do not fit its configuration; {WRITE_AGAIN}."
+        raise SweettokError(message) from error
     return network

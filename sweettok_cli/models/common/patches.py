@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -14,10 +16,8 @@ class PatchEmbedding(nn.Sequential):
     """Norm, projection, norm of flattened patches [..., pixels] -> [..., d]."""
 
     def __init__(self, pixels: int, dim: int) -> None:
-        super().__init__()
-        self.add_module("norm_in", nn.LayerNorm(pixels))
-        self.add_module("project", Linear(pixels, dim))
-        self.add_module("norm_out", nn.LayerNorm(dim))
+        norm_in, norm_out = nn.LayerNorm(pixels), nn.LayerNorm(dim)
+        super().__init__(OrderedDict(norm_in=norm_in, project=Linear(pixels, dim), norm_out=norm_out))
 
 
 def cut_first_frame(video: Tensor, patch: int) -> Tensor:
@@ -27,9 +27,8 @@ def cut_first_frame(video: Tensor, patch: int) -> Tensor:
 
 def cut_later_frames(video: Tensor, patch: int, temporal_patch: int) -> Tensor:
     """[b, c, 1 + k*temporal_patch, h, w] -> [b, k, h/patch, w/patch, c*temporal_patch*patch*patch]."""
-    return rearrange(
-        video[:, :, 1:], "b c (t z) (h y) (w x) -> b t h w (c z y x)", z=temporal_patch, y=patch, x=patch
-    )
+    layout = "b c (t z) (h y) (w x) -> b t h w (c z y x)"
+    return rearrange(video[:, :, 1:], layout, z=temporal_patch, y=patch, x=patch)
 
 
 class PatchFilter(nn.Module):
@@ -53,14 +52,10 @@ class PatchFilter(nn.Module):
         batch = video.shape[0]
         frames = rearrange(video, "b c t (h y) (w x) -> (b t) (c y x) h w", y=2, x=2)
         hidden = self.widen(frames)
-        rows, columns = (
-            size // cell for size, cell in zip(hidden.shape[-2:], self.place.shape[-2:], strict=True)
-        )
-        hidden = F.gelu(hidden + self.place.to(hidden.dtype).repeat(1, rows, columns))
-        change = rearrange(
-            self.narrow(hidden), "(b t) (c y x) h w -> b c t (h y) (w x)", b=batch, c=3, y=2, x=2
-        )
-        return video + change
+        side = self.place.shape[-1]
+        places = self.place.to(hidden.dtype).repeat(1, hidden.shape[-2] // side, hidden.shape[-1] // side)
+        change = self.narrow(F.gelu(hidden + places))
+        return video + rearrange(change, "(b t) (c y x) h w -> b c t (h y) (w x)", b=batch, c=3, y=2, x=2)
 
 
 class ToPixels(nn.Module):
@@ -68,29 +63,19 @@ class ToPixels(nn.Module):
 
     def __init__(self, dim: int, patch: int, temporal_patch: int, filter_channels: int = 0) -> None:
         super().__init__()
-        self.patch = patch
-        self.temporal_patch = temporal_patch
+        self.patch, self.temporal_patch = patch, temporal_patch
         self.first_frame = Linear(dim, 3 * patch * patch)
         self.later_frames = Linear(dim, 3 * temporal_patch * patch * patch)
         self.filter = PatchFilter(filter_channels, patch) if filter_channels else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
         """Pixels are in [-0.5, 0.5] when trained so; nothing is clamped here."""
-        first = rearrange(
-            self.first_frame(features[:, :1]),
-            "b t h w (c y x) -> b c t (h y) (w x)",
-            c=3,
-            y=self.patch,
-            x=self.patch,
-        )
+        first = self._spread(self.first_frame(features[:, :1]), 1)
         if features.shape[1] == 1:
             return self.filter(first)
-        later = rearrange(
-            self.later_frames(features[:, 1:]),
-            "b t h w (c z y x) -> b c (t z) (h y) (w x)",
-            c=3,
-            z=self.temporal_patch,
-            y=self.patch,
-            x=self.patch,
-        )
+        later = self._spread(self.later_frames(features[:, 1:]), self.temporal_patch)
         return self.filter(torch.cat([first, later], dim=2))
+
+    def _spread(self, pixels: Tensor, frames: int) -> Tensor:
+        layout = "b t h w (c z y x) -> b c (t z) (h y) (w x)"
+        return rearrange(pixels, layout, c=3, z=frames, y=self.patch, x=self.patch)

@@ -1,15 +1,16 @@
-"""Maps tensor names of published checkpoints to ours, strictly; holds what the networks' tables share.
+"""Tensor names of published checkpoints and ours, one to one; holds what the networks' tables share.
 
-A table renames one to one. What published code stores but never uses is dropped by name, with the reason
-beside it; anything else that is missing or left over is an error.
+What published code stores but never uses is dropped by name, with the reason beside it; anything else that is
+missing or left over is an error.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -33,6 +34,7 @@ LAYERS: Patterns = (
 )
 
 UNUSED_IN_LAYERS: Patterns = (
+    (r"\.beta$", "constant"),
     (r"\.relative_position_index$", "derived from the window size"),
     (r"\.spatial_rel_pos_bias\.", "built, never applied"),
     (r"\.layers\.\d+\.1\.context_norm\.", "self attention has no context"),
@@ -50,32 +52,28 @@ def pixel_decoder(published: str, ours: str) -> Patterns:
 
 @dataclass(frozen=True)
 class NameTable:
-    """One published network: ``network`` names it in errors, ``dropped`` holds (pattern, reason).
+    """One published network."""
 
-    Renaming is applied in order, which matters where one name is the beginning of another.
-    """
-
-    network: str
-    renamed: Patterns
-    dropped: Patterns
-
-    @cached_property
-    def _substitutions(self) -> list[tuple[re.Pattern[str], str]]:
-        return [(re.compile(pattern), replacement) for pattern, replacement in self.renamed]
+    network: str  # what errors call it
+    renamed: Patterns  # applied in order, which matters where one name is the beginning of another
+    dropped: Patterns  # and for which reason
 
     def why_dropped(self, published: str) -> str | None:
         """Why the published network never uses a tensor, or None if it does."""
-        if published.endswith(".beta"):
-            return "constant"
         return next((reason for pattern, reason in self.dropped if re.search(pattern, published)), None)
 
     def our_name(self, published: str) -> str | None:
         """Our name for a published tensor, or None if the published network never uses it."""
         if self.why_dropped(published) is not None:
             return None
-        for pattern, replacement in self._substitutions:
-            published = pattern.sub(replacement, published)
+        for pattern, replacement in self.renamed:
+            published = re.sub(pattern, replacement, published)
         return published
+
+    def counts(self, state: Collection[str]) -> dict[str, Any]:
+        """What ``config.json`` says of a checkpoint: how many tensors were kept, how many dropped and why."""
+        dropped = Counter(why for name in state if (why := self.why_dropped(name)) is not None)
+        return {"tensors": len(state) - dropped.total(), "dropped": dict(dropped)}
 
     def convert(
         self,
@@ -97,8 +95,8 @@ class NameTable:
             if name is None:
                 continue
             tensor = narrow(name, tensor)
-            shape = shapes.get(name)
-            if shape is not None and tensor.shape != shape:
+            shape = shapes.get(name, tensor.shape)
+            if tensor.shape != shape:
                 # Published 1x1 convolutions are our linear layers; published singleton axes are dropped.
                 if [n for n in tensor.shape if n != 1] != [n for n in shape if n != 1]:
                     raise ValueError(f"{published} is {list(tensor.shape)}, expected {list(shape)}")
@@ -117,13 +115,13 @@ class NameTable:
         on_meta = any(parameter.is_meta for parameter in model.parameters())
         result = model.load_state_dict(converted, strict=False, assign=on_meta)
         missing = [name for name in result.missing_keys if not name.endswith(tuple(elsewhere))]
-        problems = []
-        if missing:
-            problems.append("missing " + listed(missing))
-        if result.unexpected_keys:
-            problems.append("unknown " + listed(result.unexpected_keys))
-        if problems:
-            raise ValueError(f"not the published {self.network} network: " + "; ".join(problems))
+        if problems := misfits(missing=missing, unknown=result.unexpected_keys):
+            raise ValueError(f"not the published {self.network} network: {'; '.join(problems)}")
+
+
+def misfits(**tensors: Collection[str]) -> list[str]:
+    """``missing a, b``, ``unknown c``: the names of each kind, where there are any."""
+    return [f"{kind} {listed(names)}" for kind, names in tensors.items() if names]
 
 
 def listed(names: Collection[str], most: int = 10) -> str:

@@ -8,8 +8,9 @@ or carries its state along is known here and in the families, nowhere else.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,17 +22,17 @@ from sweettok_cli.video.fit import Fit
 
 #: Takes padded frames, uint8 RGB ``[b, t, h, w, 3]``; gives their tokens on the model's device by name.
 Encode = Callable[[np.ndarray], dict[str, Tensor]]
+#: Takes tokens as :data:`Encode` gives them, or None at the end of a stream; gives frames.
+Decode = Callable[[Any], Tensor]
+
+_FINISHED = "the stream is finished; open another one for another video"
 
 
 class EncoderStream(ABC):
-    """Frames of one video in, its tokens out.
-
-    Attributes:
-        frames: of the source whose tokens have been given back so far.
-    """
+    """Frames of one video in, its tokens out."""
 
     def __init__(self, fit: Fit) -> None:
-        self.frames = 0
+        self.frames = 0  # of the source whose tokens have been given back so far
         self._fit, self._finished = fit, False
         self._held: list[np.ndarray] = []
         self._fresh = 0  # of the held frames, those that no clip before holds
@@ -40,8 +41,7 @@ class EncoderStream(ABC):
         """The tokens that are complete with these frames.
 
         Args:
-            frames: uint8 RGB ``[t, h, w, 3]`` at the source's size, those that follow; any number. They are
-                copied: the caller may use the array again.
+            frames: uint8 RGB ``[t, h, w, 3]`` at the source's size, any number; they are copied.
 
         Returns:
             Tensors on the model's device by name, as :meth:`Tokenizer.encode_batch` gives them, joined along
@@ -51,15 +51,20 @@ class EncoderStream(ABC):
             ValueError: another type, shape or size, or the stream is finished; it goes on as if not called.
         """
         frames = np.asarray(frames)
-        size = (self._fit.height, self._fit.width, 3)
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != size:
-            raise ValueError(
-                f"frames of this video are uint8 [t, {size[0]}, {size[1]}, 3], "
-                f"not {frames.dtype} {list(frames.shape)}"
-            )
+        height, width, given = self._fit.height, self._fit.width, f"{frames.dtype} {list(frames.shape)}"
+        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != (height, width, 3):
+            raise ValueError(f"frames of this video are uint8 [t, {height}, {width}, 3], not {given}")
         if self._finished:
-            raise ValueError("the stream is finished; open another one for another video")
-        return self._joined([tokens for frame in frames if (tokens := self._take(frame.copy()))])
+            raise ValueError(_FINISHED)
+        found = []
+        for frame in frames:
+            self._held.append(frame.copy())
+            self._fresh += 1
+            if tokens := self._complete():
+                found.append(tokens)
+        if len(found) < 2:
+            return found[0] if found else {}
+        return {name: torch.cat([each[name] for each in found], self.axis(name)) for name in found[0]}
 
     def finish(self) -> dict[str, Tensor]:
         """The tokens of what is left, its last frame repeated to fill it; nothing more may be pushed."""
@@ -69,8 +74,8 @@ class EncoderStream(ABC):
         return self._rest()
 
     @abstractmethod
-    def _take(self, frame: np.ndarray) -> dict[str, Tensor]:
-        """The tokens that are complete with this frame."""
+    def _complete(self) -> dict[str, Tensor]:
+        """The tokens that are complete with the last frame."""
 
     @abstractmethod
     def _rest(self) -> dict[str, Tensor]:
@@ -80,11 +85,6 @@ class EncoderStream(ABC):
         """Along which axis of the array ``name`` what comes later follows."""
         return 0
 
-    def _joined(self, found: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-        if len(found) < 2:
-            return found[0] if found else {}
-        return {name: torch.cat([each[name] for each in found], self.axis(name)) for name in found[0]}
-
     def _taken(self, length: int) -> np.ndarray:
         """The held frames as one clip of ``length``, uint8 [length, padded_h, padded_w, 3]."""
         self._held += [self._held[-1]] * (length - len(self._held))
@@ -92,14 +92,9 @@ class EncoderStream(ABC):
 
 
 class ClipEncoder(EncoderStream):
-    """Clips of a fixed length, each encoded by itself, several at once.
+    """Clips of ``length`` frames, each encoded by itself, ``batch`` of them at once.
 
-    Args:
-        encode: the model.
-        fit: how frames are padded.
-        length: frames in a clip.
-        overlap: frames that each clip repeats of the one before.
-        batch: clips that go through the model at once.
+    Each repeats ``overlap`` frames of the one before; ``fit`` says how frames are padded.
     """
 
     def __init__(self, encode: Encode, fit: Fit, length: int, overlap: int, batch: int) -> None:
@@ -110,9 +105,7 @@ class ClipEncoder(EncoderStream):
         self._clips: list[np.ndarray] = []
         self._valid = 0  # source frames that the waiting clips add
 
-    def _take(self, frame: np.ndarray) -> dict[str, Tensor]:
-        self._held.append(frame)
-        self._fresh += 1
+    def _complete(self) -> dict[str, Tensor]:
         if len(self._held) < self._length:
             return {}
         self._close()
@@ -126,24 +119,18 @@ class ClipEncoder(EncoderStream):
     def _close(self) -> None:
         self._clips.append(self._taken(self._length))
         self._held = self._held[self._length - self._overlap :]
-        self._valid += self._fresh
-        self._fresh = 0
+        self._valid, self._fresh = self._valid + self._fresh, 0
 
     def _encode(self) -> dict[str, Tensor]:
         batch, self._clips = np.stack(self._clips), []
-        self.frames += self._valid
-        self._valid = 0
+        self.frames, self._valid = self.frames + self._valid, 0
         return self._model(batch)
 
 
 class PieceEncoder(EncoderStream):
-    """One video in pieces, for models that carry their state along: the first frame alone, then some each.
+    """One video in pieces, for models that carry their state along: one frame, then ``length`` at a time.
 
-    Args:
-        encode: the model, which holds the state; it is given one piece after the other.
-        fit: how frames are padded.
-        layout: of the tokens; pieces are whole cells of it.
-        length: frames in a piece.
+    ``encode`` holds the state and is given one piece after the other, whole cells of the tokens' ``layout``.
     """
 
     def __init__(self, encode: Encode, fit: Fit, layout: GridTokens, length: int) -> None:
@@ -155,9 +142,7 @@ class PieceEncoder(EncoderStream):
         """As :meth:`EncoderStream.axis`."""
         return 1 + self._layout.time_axis(name)
 
-    def _take(self, frame: np.ndarray) -> dict[str, Tensor]:
-        self._held.append(frame)
-        self._fresh += 1
+    def _complete(self) -> dict[str, Tensor]:
         full = len(self._held) == (self._length if self._begun else 1)
         return self._next(len(self._held)) if full else {}
 
@@ -168,8 +153,7 @@ class PieceEncoder(EncoderStream):
     def _next(self, length: int) -> dict[str, Tensor]:
         piece = self._taken(length)[None]
         self._held, self._begun = [], True
-        self.frames += self._fresh
-        self._fresh = 0
+        self.frames, self._fresh = self.frames + self._fresh, 0
         return self._encode(piece)
 
 
@@ -177,14 +161,17 @@ class DecoderStream(ABC):
     """Tokens of one video in, its frames out: of the source's size, joined across clips.
 
     Args:
+        decode: the model: tokens of a push to uint8 ``[b, t, padded_h, padded_w, 3]``.
         fit: how the source's frames were padded.
+        frames: of the source; None for all that come, with those that fill up the last clip.
         overlap: frames that neighbouring clips share; they are cross-faded.
         soften: whether the jump between clips that do not overlap is evened out.
-        frames: of the source; None for all that come, with those that fill up the last clip.
     """
 
-    def __init__(self, fit: Fit, overlap: int, soften: bool, frames: int | None) -> None:
-        self._fit = fit
+    def __init__(
+        self, decode: Decode, fit: Fit, frames: int | None, overlap: int = 0, soften: bool = False
+    ) -> None:
+        self._model, self._fit = decode, fit
         self._joiner = ClipJoiner(overlap, frames, soften=soften and not overlap)
         self._begun = self._finished = False
 
@@ -198,11 +185,11 @@ class DecoderStream(ABC):
             ValueError: tokens that do not fit the size, or the stream is finished.
         """
         if self._finished:
-            raise ValueError("the stream is finished; open another one for another video")
+            raise ValueError(_FINISHED)
         if not tokens:
             return []
         self._begun = True
-        return self._given(self._decode(tokens))
+        return self._given(self._model(tokens))
 
     def finish(self) -> list[np.ndarray]:
         """The frames that were held back; nothing more may be pushed.
@@ -213,90 +200,56 @@ class DecoderStream(ABC):
         if self._finished:
             return []
         self._finished = True
-        return (self._given(self._rest()) if self._begun else []) + self._joiner.finish()
+        return (self._rest() if self._begun else []) + self._joiner.finish()
 
     @abstractmethod
     def split(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
         """The arrays of a whole video in parts, each for one :meth:`push`."""
 
-    @abstractmethod
-    def _decode(self, tokens: Mapping[str, Tensor]) -> Iterable[Tensor]:
-        """Clips (or pieces) as the model gives them, uint8 [t, padded_h, padded_w, 3]."""
+    def _rest(self) -> list[np.ndarray]:
+        return []
 
-    def _rest(self) -> Iterable[Tensor]:
-        return ()
-
-    def _given(self, clips: Iterable[Tensor]) -> list[np.ndarray]:
-        return [frame for clip in clips for frame in self._joiner.push(self._fit.crop(clip.cpu().numpy()))]
+    def _given(self, clips: Tensor) -> list[np.ndarray]:
+        """The frames to show of what the model gave, perhaps nothing yet."""
+        ready = clips if clips.shape[1] else ()
+        return [frame for clip in ready for frame in self._joiner.push(self._fit.crop(clip.cpu().numpy()))]
 
 
 class ClipDecoder(DecoderStream):
-    """Clips that were encoded each by itself.
-
-    Args:
-        decode: the model: tokens of some clips to uint8 ``[b, t, padded_h, padded_w, 3]``.
-        batch: clips that go through it at once.
-        fit: as for :class:`DecoderStream`, and so are the others.
-    """
+    """Clips that were encoded each by itself, of which ``batch`` go through the model at once."""
 
     def __init__(
-        self,
-        decode: Callable[[Mapping[str, Tensor]], Tensor],
-        batch: int,
-        fit: Fit,
-        overlap: int,
-        soften: bool,
-        frames: int | None,
+        self, decode: Decode, fit: Fit, frames: int | None, batch: int, overlap: int, soften: bool
     ) -> None:
-        super().__init__(fit, overlap, soften, frames)
-        self._model, self._batch = decode, batch
+        super().__init__(decode, fit, frames, overlap, soften)
+        self._batch = batch
 
     def split(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
         """As :meth:`DecoderStream.split`."""
         for start in range(0, len(next(iter(arrays.values()))), self._batch):
             yield {name: array[start : start + self._batch] for name, array in arrays.items()}
 
-    def _decode(self, tokens: Mapping[str, Tensor]) -> Iterable[Tensor]:
-        return self._model(tokens)
-
 
 class PieceDecoder(DecoderStream):
-    """One video in pieces, for models that carry their state along.
+    """One video in pieces, for models that carry their state along: one frame, then ``length`` at a time.
 
-    Args:
-        decode: the model, which holds the state: takes the tokens of the next piece, or None at the end, and
-            gives back the frames that are ready, uint8 ``[1, t, padded_h, padded_w, 3]``.
-        layout: of the tokens.
-        length: frames in a piece after the first.
-        fit: as for :class:`DecoderStream`.
-        frames: likewise.
+    ``decode`` holds the state: given the next piece's tokens of that ``layout``, or None at the end, it gives
+    the frames that are ready.
     """
 
-    def __init__(
-        self,
-        decode: Callable[[Mapping[str, Tensor] | None], Tensor],
-        layout: GridTokens,
-        length: int,
-        fit: Fit,
-        frames: int | None,
-    ) -> None:
-        super().__init__(fit, 0, False, frames)
-        self._model, self._layout, self._step = decode, layout, length // layout.time
+    def __init__(self, decode: Decode, fit: Fit, frames: int | None, layout: GridTokens, length: int) -> None:
+        super().__init__(decode, fit, frames)
+        self._layout, self._step = layout, length // layout.time
 
     def split(self, arrays: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
         """As :meth:`DecoderStream.split`: along time, as the frames were when they were encoded."""
         axes = {name: 1 + self._layout.time_axis(name) for name in arrays}
         total = next(iter(arrays.values())).shape[next(iter(axes.values()))]
-        cuts = [0, *range(1, total, self._step), total]
-        for start, end in pairwise(cuts):
+        for start, end in pairwise([0, *range(1, total, self._step), total]):
             yield {name: array.take(range(start, end), axis=axes[name]) for name, array in arrays.items()}
 
-    def _decode(self, tokens: Mapping[str, Tensor] | None) -> Iterable[Tensor]:
-        frames = self._model(tokens)
-        return frames if frames.shape[1] else ()
-
-    def _rest(self) -> Iterable[Tensor]:
-        return self._decode(None)
+    def _rest(self) -> list[np.ndarray]:
+        return self._given(self._model(None))
 
 
 class TokenBuffer:
@@ -330,13 +283,13 @@ class TokenBuffer:
             array = np.moveaxis(given, self._axis(name), 0)
             end = start + len(array)
             held = self._held.get(name)
-            if held is None or end > len(held):
-                a_step = max(1, array[:1].nbytes)
-                advance = min(self._expected, self.IN_ADVANCE // a_step) if held is None else 2 * len(held)
-                larger = np.empty((max(end, advance), *array.shape[1:]), array.dtype)
-                if held is not None:
-                    larger[:start] = held[:start]
-                self._held[name] = held = larger
+            if held is None:
+                advance = min(self._expected, self.IN_ADVANCE // max(1, array[:1].nbytes))
+                held = self._held[name] = np.empty((max(end, advance), *array.shape[1:]), array.dtype)
+            elif end > len(held):
+                larger = np.empty((max(end, 2 * len(held)), *array.shape[1:]), array.dtype)
+                larger[:start] = held[:start]
+                held = self._held[name] = larger
             held[start:end] = array
         self._length = end
 

@@ -14,9 +14,9 @@ from torch import Tensor
 class TileGrid:
     """A grid of ``height x width`` cells cut into tiles; attention over space stays inside a tile.
 
-    Cells are patches for feature volumes and queries for the spatial latents: both grids have the same number
-    of tiles, only a different number of cells in each. One tile as large as the grid means attention over the
-    whole frame (the published network); folding is then a plain reshape without a copy.
+    Cells are patches for feature volumes and queries for the spatial latents: both grids have as many tiles,
+    with other numbers of cells in each. One tile as large as the grid means attention over the whole frame
+    (the published network); folding is then a plain reshape without a copy.
     """
 
     height: int
@@ -26,10 +26,8 @@ class TileGrid:
 
     def __post_init__(self) -> None:
         if self.height % self.tile_height or self.width % self.tile_width:
-            raise ValueError(
-                f"a grid of {self.height}x{self.width} cells is not a whole number of "
-                f"{self.tile_height}x{self.tile_width} tiles"
-            )
+            tiles = f"{self.tile_height}x{self.tile_width} tiles"
+            raise ValueError(f"a grid of {self.height}x{self.width} cells is not a whole number of {tiles}")
 
     @classmethod
     def whole(cls, height: int, width: int) -> TileGrid:
@@ -59,35 +57,21 @@ class TileGrid:
 
         Time is the fastest part of the batch, so that the frames that share one context lie side by side.
         """
-        return rearrange(
-            volume,
-            "b t (rows y) (columns x) d -> (b rows columns t) (y x) d",
-            y=self.tile_height,
-            x=self.tile_width,
-        )
+        layout = "b t (rows y) (columns x) d -> (b rows columns t) (y x) d"
+        return rearrange(volume, layout, y=self.tile_height, x=self.tile_width)
 
     def unfold(self, sequences: Tensor, frames: int) -> Tensor:
         """Undo :meth:`fold`: [(b rows columns t), cells of a tile, d] -> [b, t, h, w, d]."""
-        return rearrange(
-            sequences,
-            "(b rows columns t) (y x) d -> b t (rows y) (columns x) d",
-            rows=self.rows,
-            columns=self.columns,
-            t=frames,
-            y=self.tile_height,
-            x=self.tile_width,
-        )
+        layout = "(b rows columns t) (y x) d -> b t (rows y) (columns x) d"
+        return rearrange(sequences, layout, t=frames, **self._sizes)
 
     def spread(self, cells: Tensor) -> Tensor:
         """Repeat what belongs to one tile in all tiles: [cells of a tile, d] -> [h, w, d]."""
-        return repeat(
-            cells,
-            "(y x) d -> (rows y) (columns x) d",
-            rows=self.rows,
-            columns=self.columns,
-            y=self.tile_height,
-            x=self.tile_width,
-        )
+        return repeat(cells, "(y x) d -> (rows y) (columns x) d", **self._sizes)
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        return {"rows": self.rows, "columns": self.columns, "y": self.tile_height, "x": self.tile_width}
 
 
 def roll(volume: Tensor, cells: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,18 +59,15 @@ class Tokenizer(ABC):
         image = video.ndim == 3
         frames = video[None] if image else video
         if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
-            raise ValueError(
-                "a video is uint8 [t, h, w, 3], an image uint8 [h, w, 3], "
-                f"not {video.dtype} {list(video.shape)}"
-            )
+            given = f"{video.dtype} {list(video.shape)}"
+            raise ValueError(f"a video is uint8 [t, h, w, 3], an image uint8 [h, w, 3], not {given}")
         rate = Fraction(rate).limit_denominator(1 << 20)
-        count, height, width = frames.shape[:3]
         info = VideoInfo(
             path=Path(),
-            width=width,
-            height=height,
+            width=frames.shape[2],
+            height=frames.shape[1],
             rate=Fraction(1) if image else rate,
-            frames=count,
+            frames=len(frames),
             time_base=1 / rate,
             variable_rate=False,
             has_audio=False,
@@ -81,9 +79,7 @@ class Tokenizer(ABC):
         return encoder.finish()
 
     def decode(self, tokens: Tokens) -> np.ndarray:
-        """The video that tokens stand for: uint8 RGB ``[t, h, w, 3]`` of the source's length and size.
-
-        An image comes back as ``[h, w, 3]``.
+        """The video that tokens stand for: uint8 RGB ``[t, h, w, 3]`` as the source, an image ``[h, w, 3]``.
 
         Raises:
             SweettokError: the tokens are another model's.
@@ -124,21 +120,12 @@ class Tokenizer(ABC):
             clips: of the whole video, where that is known.
             batch_clips: clips that go through the model at once; :attr:`batch_clips` by default.
         """
-        height, width = fit.padded_height, fit.padded_width
-        return ClipDecoder(
-            lambda tokens: self.decode_batch(tokens, height, width),
-            batch_clips or self.batch_clips,
-            fit,
-            overlap,
-            self.spec.soft_seams,
-            frames,
-        )
+        decode = partial(self.decode_batch, height=fit.padded_height, width=fit.padded_width)
+        batch, soften = batch_clips or self.batch_clips, self.spec.soft_seams
+        return ClipDecoder(decode, fit, frames, batch, overlap, soften)
 
     def redraw(self) -> None:  # noqa: B027  most have nothing to do
-        """Draw from the seed again: what is encoded next does not depend on what was encoded before.
-
-        Nothing happens for tokenizers that draw nothing.
-        """
+        """Draw from the seed again, where latents are drawn: forget what was encoded before."""
 
     def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """Arrays of a batch of clips.
@@ -148,8 +135,7 @@ class Tokenizer(ABC):
                 ``spec.clip_frames``, or 1 for images.
 
         Returns:
-            One array a name, ``[b, *spec.clip_shapes(h, w)[name]]``: index arrays are uint16 (uint32 for
-            codebooks of more than 65,536 codes), latents float16; see :mod:`sweettok_cli.tokens.meta`.
+            One array a name, ``[b, *spec.clip_shapes(h, w)[name]]``, of the types that :meth:`stored` says.
 
         Raises:
             ValueError: a shape that the network does not take.
@@ -185,29 +171,23 @@ class Tokenizer(ABC):
 
     def stored(self, tokens: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
         """Tensors as token files hold them: uint16 (uint32 past 65,536 codes), or float16."""
-        kinds = {
-            name: np.uint16 if max(sizes) <= 1 << 16 else np.uint32
-            for name, sizes in self.spec.codebooks.items()
-        }
+        books = self.spec.codebooks.items()
+        kinds = {name: np.uint16 if max(sizes) <= 1 << 16 else np.uint32 for name, sizes in books}
         return {name: t.cpu().numpy().astype(kinds.get(name, np.float16)) for name, t in tokens.items()}
 
     def on_device(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         """Undo :meth:`stored`; the arrays are copied, since those of a token file may not be written to."""
-        kinds = {name: np.float16 if a.dtype == np.float16 else np.int64 for name, a in arrays.items()}
-        return {
-            name: torch.from_numpy(np.array(array, kinds[name], order="C")).to(self.device)
-            for name, array in arrays.items()
-        }
+        found = {}
+        for name, array in arrays.items():
+            kind = np.float16 if array.dtype == np.float16 else np.int64
+            found[name] = torch.from_numpy(np.array(array, kind, order="C")).to(self.device)
+        return found
 
 
 class VideoEncoder:
     """One video on its way to a token file: frames with their times in, :class:`Tokens` out.
 
-    Args:
-        info: of the source.
-        tokenizer: the model.
-        overlap: frames that each clip repeats of the one before.
-        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
+    ``info`` is of the source; ``overlap`` and ``batch_clips`` are those of :meth:`Tokenizer.encoder`.
 
     Raises:
         SweettokError: the source or the overlap does not suit the tokenizer.
@@ -218,12 +198,9 @@ class VideoEncoder:
     ) -> None:
         self._info, self._tokenizer, self._overlap = info, tokenizer, overlap
         self._fit = fit_source(info, tokenizer.spec, overlap)
-        self._stream = tokenizer.encoder(
-            self._fit, image=info.is_image, overlap=overlap, batch_clips=batch_clips
-        )
-        expected = None
-        if info.frames is not None:
-            expected = 1 if info.is_image else clip_count(info.frames, tokenizer.spec.clip_frames, overlap)
+        image, length = info.is_image, tokenizer.spec.clip_frames
+        self._stream = tokenizer.encoder(self._fit, image=image, overlap=overlap, batch_clips=batch_clips)
+        expected = 1 if image else info.frames and clip_count(info.frames, length, overlap)
         self._buffer = TokenBuffer(self._stream.axis, expected)
         self._times: list[Fraction] = []
 
@@ -254,19 +231,15 @@ class VideoEncoder:
         try:
             meta = describe_tokens(self._info, self._tokenizer.spec, self._fit, self._overlap, self._times)
         except TokenFault as fault:
-            raise SweettokError(
-                f"The tokens of {name} cannot be stored: it {fault.problem}; {fault.remedy}."
-            ) from fault
+            why = f"it {fault.problem}; {fault.remedy}"
+            raise SweettokError(f"The tokens of {name} cannot be stored: {why}.") from fault
         return Tokens(self._buffer.arrays(), meta)
 
     def _keep(self, tokens: Mapping[str, Tensor]) -> None:
-        if not tokens:
-            return
         self._buffer.add(self._tokenizer.stored(tokens))
         if self._buffer.nbytes > MAX_ARRAY_BYTES:
-            raise SweettokError(
-                f"{video_name(self._info)} is too long for one token file; cut it into parts and encode each."
-            )
+            name = video_name(self._info)
+            raise SweettokError(f"{name} is too long for one token file; cut it into parts and encode each.")
 
 
 def decode_frames(
@@ -274,10 +247,7 @@ def decode_frames(
 ) -> Iterator[np.ndarray]:
     """The frames that tokens stand for, uint8 RGB [h, w, 3] at the source's size, one after the other.
 
-    Args:
-        tokens: made by ``tokenizer``; see :func:`~sweettok_cli.tokens.description.check_match`.
-        tokenizer: the model.
-        batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
+    The tokens must be made by ``tokenizer``: see :func:`~sweettok_cli.tokens.description.check_match`.
     """
     meta = tokens.meta
     stream = tokenizer.decoder(
@@ -302,9 +272,8 @@ class NetworkTokenizer(Tokenizer):
         self, spec: TokenizerSpec, network: nn.Module, device: torch.device, dtype: torch.dtype
     ) -> None:
         """Move the network to the device and switch it to inference."""
-        self.spec = spec
+        self.spec, self.device, self.dtype = spec, device, dtype
         self.network = network.to(device).eval()
-        self.device, self.dtype = device, dtype
         self.batch_clips = 8 if device.type == "cuda" else 1
 
     def autocast(self) -> torch.autocast:

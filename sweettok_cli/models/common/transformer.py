@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from einops import repeat
 from torch import Tensor, nn
@@ -129,8 +130,4 @@ class Transformer(nn.Module):
 
     def states(self, x: Tensor, layout: Layout) -> Sequence[Tensor]:
         """The residual stream after each layer, [b, t, h, w, d] each."""
-        streams = []
-        for layer in self.layers:
-            x = layer(x, layout)
-            streams.append(x)
-        return streams
+        return list(accumulate(self.layers, lambda x, layer: layer(x, layout), initial=x))[1:]

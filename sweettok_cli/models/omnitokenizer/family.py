@@ -50,6 +50,4 @@ def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> Mo
     return convert_omnitokenizer(checkpoint, folder, conversion)
 
 
-OMNITOKENIZER = Family(
-    names=("omnitokenizer",), kinds=("omnitokenizer",), spec=_spec, load=_load, convert=_convert
-)
+OMNITOKENIZER = Family(("omnitokenizer",), ("omnitokenizer",), _spec, _load, _convert)

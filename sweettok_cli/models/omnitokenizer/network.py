@@ -20,7 +20,7 @@ from sweettok_cli.models.common.linear import Linear
 from sweettok_cli.models.common.patches import PatchEmbedding, ToPixels, cut_first_frame, cut_later_frames
 from sweettok_cli.models.common.tiles import TileGrid, TimeColumns
 from sweettok_cli.models.common.transformer import StackConfig, Transformer
-from sweettok_cli.models.omnitokenizer.quantizer import Coded, NearestCode
+from sweettok_cli.models.omnitokenizer.quantizer import NearestCode
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,8 @@ class OmniConfig:
         return self._stack(blocks, scrambled=True, causal=True)
 
     def _stack(self, blocks: str, **changes: Any) -> StackConfig:
-        return StackConfig(
-            blocks,
-            dim=self.dim,
-            heads=self.heads,
-            head_dim=self.head_dim,
-            window=self.window,
-            position_convolution=True,
-            **changes,
-        )
+        sizes = {name: getattr(self, name) for name in ("dim", "heads", "head_dim", "window")}
+        return StackConfig(blocks, **sizes, position_convolution=True, **changes)
 
     @property
     def multiple(self) -> int:
@@ -77,13 +70,6 @@ class OmniConfig:
         if height % self.multiple or width % self.multiple or not height or not width:
             raise ValueError(f"frames of {width}x{height} are not a multiple of {self.multiple} pixels")
         return TileGrid.whole(height // self.patch, width // self.patch)
-
-    def latent_frames(self, frames: int) -> int:
-        """Latent frames of a clip; raises ValueError unless ``frames`` is 1 + k * temporal_patch."""
-        groups, rest = divmod(frames - 1, self.temporal_patch)
-        if rest or frames < 1:
-            raise ValueError(f"{frames} frames are not 1 + k * {self.temporal_patch}")
-        return 1 + groups
 
 
 class OmniEncoder(nn.Module):
@@ -156,12 +142,10 @@ class OmniTokenizer(nn.Module):
 
         Raises ValueError for a size or length that does not fit.
         """
-        self.config.latent_frames(video.shape[2])  # refuses what does not fit
+        frames, group = video.shape[2], self.config.temporal_patch
+        if frames < 1 or (frames - 1) % group:
+            raise ValueError(f"{frames} frames are not 1 + k * {group}")
         return F.normalize(self.pre_vq(self.encoder(video)).float(), dim=-1)
-
-    def quantize(self, latents: Tensor) -> Coded:
-        """Latents [b, t', h', w', c] -> indices, code vectors, commitment loss."""
-        return self.codebook(latents)
 
     def encode(self, video: Tensor) -> Tensor:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] -> indices [b, t', h', w'] int64.

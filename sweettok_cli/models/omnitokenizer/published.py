@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.family import Conversion
@@ -25,7 +25,7 @@ from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
 from sweettok_cli.storage.checkpoint_file import Checkpoint
 from sweettok_cli.storage.model_folder import ModelHeader, write_model
 
-_TABLE = NameTable(
+TABLE = NameTable(
     "OmniTokenizer",
     renamed=(
         *PATCH_EMBEDDING,
@@ -43,21 +43,11 @@ _TABLE = NameTable(
 )
 
 
-def our_name(published: str) -> str | None:
-    """Our name for a published tensor, or None if encoding and decoding never use it."""
-    return _TABLE.our_name(published)
+def load_published_omnitokenizer(model: OmniTokenizer, state: Mapping[str, Tensor]) -> None:
+    """Copy a published OmniTokenizer state dict, discriminators and all, into ``model``.
 
-
-def why_dropped(published: str) -> str | None:
-    """Why a published tensor has no name here, or None if it has one."""
-    return _TABLE.why_dropped(published)
-
-
-def convert(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """Published tensors under our names and in the shapes of ``model``.
-
-    Raises ValueError for the state of a model without codes (``use_vae``), if a tensor that is dropped as
-    constant is not, or if a shape cannot be the same matrix.
+    A model laid out on the "meta" device takes the tensors themselves. Raises ValueError for the state of a
+    model without codes (``use_vae``) and for what :class:`NameTable` refuses.
     """
     width, codes = state.get("pre_vq_conv.1.weight"), state.get("codebook.embeddings")
     if width is not None and codes is not None and width.shape[0] == 2 * codes.shape[1]:
@@ -65,16 +55,7 @@ def convert(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
             "this OmniTokenizer is a variational autoencoder (use_vae) without codes; "
             "only the vector-quantised models are supported"
         )
-    return _TABLE.convert(state, model)
-
-
-def load_published_omnitokenizer(model: OmniTokenizer, state: Mapping[str, Tensor]) -> None:
-    """Copy a published OmniTokenizer state dict, discriminators and all, into ``model``.
-
-    A model laid out on the "meta" device takes the tensors themselves. Raises ValueError that names every
-    tensor that is missing or unknown, or for what :func:`convert` refuses.
-    """
-    _TABLE.load(model, convert(state, model))
+    TABLE.load(model, TABLE.convert(state, model))
 
 
 #: Settings that the tensors do not show, and what they must be for the network that is built here.
@@ -95,13 +76,9 @@ _SETTINGS: dict[str, object] = {
 
 
 def convert_omnitokenizer(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
-    """Write a checkpoint of a vector-quantised OmniTokenizer as a model folder.
+    """Write a checkpoint of a vector-quantised OmniTokenizer as a model, into an empty folder.
 
-    Args:
-        checkpoint: what was read. Settings of published files are known; those that another checkpoint
-            records are compared with what is built here.
-        folder: empty.
-        conversion: what it is said to be, and becomes.
+    Settings that a checkpoint not known here records must be those of the network that is built here.
 
     Raises:
         SweettokError: it is a variational autoencoder, was made with settings that are not known here, or is
@@ -127,14 +104,13 @@ def convert_omnitokenizer(checkpoint: Checkpoint, folder: Path, conversion: Conv
         load_published_omnitokenizer(network, state)
     except ValueError as error:
         raise SweettokError(f"{path} cannot be converted: {error}.") from error
-    dropped = Counter(reason for key in state if (reason := why_dropped(key)) is not None)
     return write_model(
         folder,
         name=conversion.name,
         family="omnitokenizer",
         config=dataclasses.asdict(config),
         state=network.state_dict(),
-        source={**conversion.source, "tensors": len(state) - dropped.total(), "dropped": dict(dropped)},
+        source={**conversion.source, **TABLE.counts(state)},
     )
 
 
@@ -144,26 +120,25 @@ def told_from_tensors(state: Mapping[str, Tensor], path: Path) -> OmniConfig:
     Raises:
         SweettokError: it is no OmniTokenizer.
     """
-    spatial, temporal = "enc_spatial_transformer", "enc_temporal_transformer"
+    attention = "encoder.enc_temporal_transformer.layers.0.1"
     try:
         first = state["encoder.to_patch_emb_first_frame.1.weight"].shape[0]
         later = state["encoder.to_patch_emb.1.weight"].shape[0]
         dim = state["pre_vq_conv.1.weight"].shape[1]
         codes, code_dim = state["codebook.embeddings"].shape
-        head_dim = state[f"encoder.{temporal}.layers.0.1.q_scale"].shape[0]
-        heads = state[f"encoder.{temporal}.layers.0.1.to_q.weight"].shape[0] // head_dim
+        head_dim = state[f"{attention}.q_scale"].shape[0]
+        heads = state[f"{attention}.to_q.weight"].shape[0] // head_dim
     except (KeyError, ValueError) as error:
-        raise SweettokError(
-            f"{path} is no OmniTokenizer that is read here ({error.args[0]}); say what it is with --as."
-        ) from error
+        what = f"{path} is no OmniTokenizer that is read here ({error.args[0]})"
+        raise SweettokError(f"{what}; say what it is with --as.") from error
     tables = [t for key, t in state.items() if key.endswith(".relative_position_bias_table")]
     return OmniConfig(
         patch=math.isqrt(first // 3),
         temporal_patch=later // first,
-        encoder_spatial=_blocks(state, f"encoder.{spatial}."),
-        encoder_temporal=_blocks(state, f"encoder.{temporal}."),
-        decoder_spatial=_blocks(state, "decoder.dec_spatial_transformer."),
-        decoder_temporal=_blocks(state, "decoder.dec_temporal_transformer."),
+        encoder_spatial=_blocks(state, "encoder.enc_spatial_transformer"),
+        encoder_temporal=_blocks(state, "encoder.enc_temporal_transformer"),
+        decoder_spatial=_blocks(state, "decoder.dec_spatial_transformer"),
+        decoder_temporal=_blocks(state, "decoder.dec_temporal_transformer"),
         window=(math.isqrt(tables[0].shape[0]) + 1) // 2 if tables else OmniConfig().window,
         dim=dim,
         heads=heads,
@@ -175,20 +150,13 @@ def told_from_tensors(state: Mapping[str, Tensor], path: Path) -> OmniConfig:
 
 def _blocks(state: Mapping[str, Tensor], stack: str) -> str:
     """One letter a layer: ``w`` for attention in windows, ``t`` over everything."""
-    letters = {
-        int(key.removeprefix(stack).split(".")[1]): "w"
-        if f"{stack}layers.{key.removeprefix(stack).split('.')[1]}.1.qkv.weight" in state
-        else "t"
-        for key in state
-        if key.startswith(f"{stack}layers.")
-    }
-    return "".join(letters[index] for index in sorted(letters))
+    found = (re.match(rf"{stack}\.layers\.(\d+)\.", key) for key in state)
+    layers = sorted({int(match[1]) for match in found if match})
+    return "".join("w" if f"{stack}.layers.{index}.1.qkv.weight" in state else "t" for index in layers)
 
 
 def _check_settings(settings: Mapping[str, Any], path: Path) -> None:
     for name, expected in _SETTINGS.items():
         if name in settings and settings[name] != expected:
-            raise SweettokError(
-                f"{path} was trained with {name} = {settings[name]!r}; only OmniTokenizers with {expected!r} "
-                "are read."
-            )
+            trained = f"{path} was trained with {name} = {settings[name]!r}"
+            raise SweettokError(f"{trained}; only OmniTokenizers with {expected!r} are read.")

@@ -28,9 +28,8 @@ class OmniTokenizerTokenizer(NetworkTokenizer):
         """As :meth:`Tokenizer.decode_batch`."""
         patch, indices = self.network.config.patch, tokens["indices"]
         if indices.ndim != 4 or indices.shape[2:] != (height // patch, width // patch):
-            raise ValueError(
-                f"indices of shape {list(indices.shape)} are not those of {width}x{height} pixels"
-            )
+            what = f"indices of shape {list(indices.shape)}"
+            raise ValueError(f"{what} are not those of {width}x{height} pixels")
         with self.autocast():
             video = self.network.decode(indices)
         return to_frames(video, truncate=self.truncate)

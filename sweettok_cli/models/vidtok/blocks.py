@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections import OrderedDict
+from itertools import product
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -30,9 +34,7 @@ class CausalConv(nn.Module):
 
     def __init__(self, conv: nn.Conv1d | nn.Conv3d, replicate: bool) -> None:
         super().__init__()
-        self.conv = conv
-        self.stride = conv.stride[0]
-        self.replicate = replicate
+        self.conv, self.stride, self.replicate = conv, conv.stride[0], replicate
 
     @property
     def weight(self) -> Tensor:
@@ -66,8 +68,7 @@ class CenteredConv(nn.Module):
         """As ``forward``, with other weights; two taps give one frame more."""
         if self.stride == 1:
             return _convolve(x, weight, bias, padding=weight.shape[2] // 2)
-        behind = F.pad(x, (0, 0, 0, 0, 0, 0, 0, 1))
-        return _convolve(behind, weight, bias, self.stride)
+        return _convolve(F.pad(x, (0, 0, 0, 0, 0, 0, 0, 1)), weight, bias, self.stride)
 
     def forward(self, x: Tensor, memory: FrameMemory) -> Tensor:
         """[b, t, h, w, c] -> [b, t / stride, h, w, c']; ``memory`` is not needed."""
@@ -99,14 +100,9 @@ def _channels_last(x: Tensor) -> Tensor:
     It looks at the strides of axes of length 1, too, which views leave at odd values; not recognised, a
     tensor would be copied into the other layout, and results would come in that.
     """
-    x = x.contiguous()
-    strides, size = [1], 1
-    for length in reversed(x.shape[1:]):
-        size *= length
-        strides.insert(0, size)
     n, *inner, c = x.shape
-    first, *middle, last = strides
-    return x.as_strided((n, c, *inner), (first, last, *middle))
+    first, *middle = (math.prod(x.shape[axis:]) for axis in range(1, x.dim()))
+    return x.contiguous().as_strided((n, c, *inner), (first, 1, *middle))
 
 
 class SpatialDownsample(nn.Module):
@@ -141,14 +137,13 @@ class SpatialUpsample(nn.Module):
         four = self.conv.convolve(x, weight.flatten(0, 2), bias.repeat(4))  # [b, t, h + 1, w + 1, 4c]
         four = four.unflatten(-1, (2, 2, -1))
         out = x.new_empty(*x.shape[:2], h, 2, w, 2, x.shape[-1], dtype=four.dtype)
-        for p in range(2):
-            for q in range(2):
-                out[:, :, :, p, :, q] = four[:, :, p : p + h, q : q + w, p, q]
+        for p, q in product(range(2), repeat=2):
+            out[:, :, :, p, :, q] = four[:, :, p : p + h, q : q + w, p, q]
         return rearrange(out, "b t h p w q c -> b t (h p) (w q) c")
 
 
 class MixedConv(nn.Module):
-    """A 3x3x3 convolution mixed with a fixed one that treats every channel and position alike."""
+    """A 3x3x3 convolution of ``width`` channels mixed with a fixed one that treats all of them alike."""
 
     def __init__(self, config: VidTokConfig, width: int, stride: int = 1) -> None:
         super().__init__()
@@ -159,17 +154,10 @@ class MixedConv(nn.Module):
         """Weight [c, c, 3, 3, 3] and bias [c] of the sum; ``taps``: the fixed part's weights in time."""
         assert self.conv.bias is not None
         share = torch.sigmoid(self.mix_factor.float())
-        fixed = torch.diag_embed(
-            share * torch.tensor(taps, device=share.device)[:, None].expand(3, self.width)
-        )
         weight = (1 - share) * self.conv.weight
-        weight[..., 1, 1] += rearrange(fixed, "k c d -> c d k")
+        kept = share * torch.tensor(taps, device=share.device)[:, None].expand(3, len(weight))
+        weight[..., 1, 1] += rearrange(torch.diag_embed(kept), "k c d -> c d k")
         return weight.to(self.conv.weight.dtype), ((1 - share) * self.conv.bias).to(self.conv.bias.dtype)
-
-    @property
-    def width(self) -> int:
-        """Channels, in and out."""
-        return self.conv.weight.shape[0]
 
 
 class TemporalDownsample(MixedConv):
@@ -188,8 +176,7 @@ class TemporalUpsample(MixedConv):
 
     def __init__(self, config: VidTokConfig, width: int) -> None:
         super().__init__(config, width)
-        self.causal = config.causal
-        self.interpolated = config.interpolates
+        self.causal, self.interpolated = config.causal, config.interpolates
 
     def forward(self, x: Tensor, memory: FrameMemory) -> Tensor:
         """[b, t, h, w, c] -> [b, 2t, h, w, c]; where frames are interpolated first, t -> t."""
@@ -208,16 +195,13 @@ class TemporalUpsample(MixedConv):
         return rearrange(pairs, "b t h w p c -> b (t p) h w c")
 
 
-class ChannelNorm(nn.Module):
-    """Layer norm over the channels of every position, so that neither space nor time mix."""
+class ChannelNorm(nn.Sequential):
+    """Layer norm over the channels of every position, [..., c], so that neither space nor time mix."""
+
+    norm: nn.LayerNorm
 
     def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width, eps=1e-6)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[..., c] -> [..., c]."""
-        return self.norm(x)
+        super().__init__(OrderedDict(norm=nn.LayerNorm(width, eps=1e-6)))
 
 
 class ResidualBlock(nn.Module):
@@ -230,9 +214,7 @@ class ResidualBlock(nn.Module):
         self.conv1 = conv1
         self.norm2 = ChannelNorm(width)
         self.conv2 = conv2
-        if wide != width:
-            self.nin_shortcut = FrameConv(wide, width, 1)
-        self.widens = wide != width
+        self.nin_shortcut = FrameConv(wide, width, 1) if wide != width else None
 
     @classmethod
     def spatial(cls, wide: int, width: int) -> ResidualBlock:
@@ -256,7 +238,7 @@ class ResidualBlock(nn.Module):
         """[b, t, h, w, c] -> [b, t, h, w, c']."""
         h = self.conv1(F.silu(self.norm1(x), inplace=True), memory)
         h = self.conv2(F.silu(self.norm2(h), inplace=True), memory)
-        return h.add_(self.nin_shortcut(x) if self.widens else x)
+        return h.add_(x if self.nin_shortcut is None else self.nin_shortcut(x))
 
 
 class FrameAttention(nn.Module):
@@ -273,8 +255,7 @@ class FrameAttention(nn.Module):
         """[b, t, h, w, c] -> [b, t, h, w, c]."""
         normed = self.norm(x)
         q, k, v = (
-            rearrange(layer(normed, memory), "b t h w c -> (b t) 1 (h w) c")
-            for layer in (self.q, self.k, self.v)
+            rearrange(of(normed, memory), "b t h w c -> (b t) 1 (h w) c") for of in (self.q, self.k, self.v)
         )
         read = F.scaled_dot_product_attention(q, k, v)
         read = rearrange(read, "(b t) 1 (h w) c -> b t h w c", b=x.shape[0], h=x.shape[2])

@@ -16,14 +16,17 @@ _NAME = re.compile(
 # What the published settings add to the default for a compression of time x height x width.
 _SHAPES: dict[str, dict[str, Any]] = {
     "488": {},
-    "41616": {"multipliers": (1, 2, 4, 4, 4), "spatial_down": (0, 1, 2, 3), "spatial_up": (1, 2, 3, 4)},
+    "41616": {
+        "multipliers": (1, 2, 4, 4, 4),
+        "spatial_down": (0, 1, 2, 3),
+        "spatial_up": (1, 2, 3, 4),
+        # The deepest levels that shrink the picture halve time; as in 488, levels 2 and 1 double it.
+        "temporal_down": (2, 3),
+    },
     "444": {"spatial_down": (1, 2), "spatial_up": (1, 2)},
     "288": {"temporal_down": (1,), "temporal_up": (2,)},
     "888": {"temporal_down": (0, 1, 2), "temporal_up": (1, 2, 3)},
 }
-# 41616 halves time on its two deepest levels that shrink the picture, but doubles it, as 488 does, on levels
-# 2 and 1: encoder and decoder are not mirror images.
-_SHAPES["41616"]["temporal_down"] = (2, 3)
 
 
 @dataclass(frozen=True)
@@ -32,37 +35,24 @@ class VidTokConfig:
 
     Levels are counted from the pixels (0) to the latents. Every tuple may be given as a list.
 
-    Attributes:
-        regularizer: ``"kl"``: latents are real numbers; ``"fsq"``: each channel takes one of 8 values.
-        channels: of the latents, after the regulariser.
-        causal: no frame sees a later one. Otherwise convolutions in time look both ways.
-        version: ``"1.0"`` or ``"1.1"`` (causal only): what precedes the first frame (nothing, or copies of
-            it), and how time is doubled (by repeating frames, or linearly between them).
-        width: channels on level 0.
-        multipliers: channels on each level, in units of ``width``.
-        encoder_blocks: pairs of a spatial and a temporal residual block on each level of the encoder.
-        decoder_blocks: the same of the decoder.
-        spatial_down: levels at whose end the encoder halves height and width.
-        spatial_up: levels at whose end the decoder doubles them.
-        temporal_down: levels at whose end the encoder halves the number of frames; among ``spatial_down``.
-        temporal_up: levels at whose end the decoder doubles it; among ``spatial_up``.
-
     Source: the settings published with microsoft/VidTok; Tang et al., "VidTok: A Versatile and Open-Source
     Video Tokenizer", arXiv:2412.13061.
     """
 
-    regularizer: str = "kl"
-    channels: int = 4
-    causal: bool = True
+    regularizer: str = "kl"  # latents are real numbers; or "fsq": each channel takes one of 8 values
+    channels: int = 4  # of the latents, after the regulariser
+    causal: bool = True  # no frame sees a later one; otherwise convolutions in time look both ways
+    # "1.0", or "1.1" (causal only): what precedes the first frame (nothing, or copies of it), and how time is
+    # doubled (by repeating frames, or linearly between them).
     version: str = "1.0"
-    width: int = 128
-    multipliers: tuple[int, ...] = (1, 2, 4, 4)
-    encoder_blocks: int = 2
+    width: int = 128  # channels on level 0
+    multipliers: tuple[int, ...] = (1, 2, 4, 4)  # channels on each level, in units of ``width``
+    encoder_blocks: int = 2  # pairs of a spatial and a temporal residual block on each level
     decoder_blocks: int = 3
-    spatial_down: tuple[int, ...] = (0, 1, 2)
-    spatial_up: tuple[int, ...] = (1, 2, 3)
-    temporal_down: tuple[int, ...] = (1, 2)
-    temporal_up: tuple[int, ...] = (1, 2)
+    spatial_down: tuple[int, ...] = (0, 1, 2)  # levels at whose end the encoder halves height and width
+    spatial_up: tuple[int, ...] = (1, 2, 3)  # levels at whose end the decoder doubles them
+    temporal_down: tuple[int, ...] = (1, 2)  # the same of the number of frames; among ``spatial_down``
+    temporal_up: tuple[int, ...] = (1, 2)  # among ``spatial_up``
 
     def __post_init__(self) -> None:
         for name in ("multipliers", "spatial_down", "spatial_up", "temporal_down", "temporal_up"):
@@ -79,9 +69,8 @@ class VidTokConfig:
             ("up", self.spatial_up, self.temporal_up),
         ):
             if not set(spatial) <= levels:
-                raise ValueError(
-                    f"spatial_{side} {spatial} has a level that is not among 0..{len(levels) - 1}"
-                )
+                known = f"0..{len(levels) - 1}"
+                raise ValueError(f"spatial_{side} {spatial} has a level that is not among {known}")
             if not set(temporal) <= set(spatial):
                 raise ValueError(f"temporal_{side} {temporal} is not among spatial_{side} {spatial}")
         if len(self.spatial_down) != len(self.spatial_up) or len(self.temporal_down) != len(self.temporal_up):
@@ -160,11 +149,7 @@ class VidTokConfig:
         rest = frames % factor
         if frames < 1:
             raise ValueError("a clip has at least one frame")
-        if rest == 0:
-            return 0
-        if self.version == "1.1":
-            return factor - rest
-        if self.causal and rest == 1:
-            return factor - 1
+        if rest == 0 or self.version == "1.1" or (self.causal and rest == 1):
+            return -frames % factor
         more = f" or 1 + {factor} * k" if self.causal else ""
         raise ValueError(f"a clip of {frames} frames: this network takes {factor} * k{more} frames")

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from sweettok_cli.models.vidtok.tokenizer import VidTokTokenizer
     from sweettok_cli.storage.checkpoint_file import Checkpoint
 
-#: Frames that a streaming VidTok reads at a time (published: ``t_chunk_enc``).
-STREAM_FRAMES = 16
-
 
 def _spec(model: ModelFolder) -> TokenizerSpec:
     header = model.header
@@ -39,7 +36,7 @@ def _spec(model: ModelFolder) -> TokenizerSpec:
             config.time_factor, config.space_factor, config.causal, None if fsq else config.channels
         ),
         value_range=(-1.0, 1.0),
-        stream_frames=STREAM_FRAMES if config.version == "1.1" else None,
+        stream_frames=16 if config.version == "1.1" else None,  # published: ``t_chunk_enc``
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -43,43 +42,32 @@ def _last(parts: list[Tensor], count: int) -> list[Tensor]:
     return kept
 
 
-class Piece(NamedTuple):
-    """Some frames [b, t, h, w, c] on their way through a network, and the memory they are to use."""
-
-    frames: Tensor
-    memory: FrameMemory
-
-
 #: Numbers that a causal network works on at once, rounded to whole frames. Tensors of up to 32 MiB come from
 #: the heap, larger ones are mapped anew each time, which costs as much as a fifth of the work done on them.
 GROUP_SIZE = 4 << 20
 
 
 def regroup(
-    pieces: Iterable[Piece], size: int | None, multiple: int = 1, growth: float = 1
-) -> Iterator[Piece]:
-    """The same frames in pieces of about ``size`` numbers, or all at once for None.
+    pieces: Iterable[Tensor], size: int | None, multiple: int = 1, growth: float = 1
+) -> Iterator[Tensor]:
+    """The same frames [b, t, h, w, c] in pieces of about ``size / growth`` numbers; all at once for no size.
 
-    ``growth``: counted are so many times the numbers that there are, because so many are to become of them.
-
-    Every piece but the last with its memory has a multiple of ``multiple`` frames, and at least so many.
+    ``growth``: so many times the numbers are to become of them. Every piece but the last has a multiple of
+    ``multiple`` frames, and at least so many.
     """
-    rest: Piece | None = None
+    rest: Tensor | None = None
     for piece in pieces:
-        if rest is not None and rest.memory is not piece.memory:
-            yield rest
-            rest = None
         if rest is not None:
-            piece = Piece(torch.cat([rest.frames, piece.frames], 1), piece.memory)
+            piece = torch.cat([rest, piece], 1)
         if size is None:
             rest = piece
             continue
-        count = piece.frames.shape[1]
-        step = max(int(size / growth) // piece.frames[:, 0].numel() // multiple, 1) * multiple
+        count = piece.shape[1]
+        step = max(int(size / growth) // piece[:, 0].numel() // multiple, 1) * multiple
         whole = count // step * step
         for start in range(0, whole, step):
-            yield Piece(piece.frames[:, start : start + step], piece.memory)
-        rest = Piece(piece.frames[:, whole:], piece.memory) if whole < count else None
+            yield piece[:, start : start + step]
+        rest = piece[:, whole:] if whole < count else None
     if rest is not None:
         yield rest
 
@@ -99,41 +87,37 @@ class FrameDoubler:
         """``latent``: input frames behind one latent."""
         self._alone = latent
         self._left: Tensor | None = None
-        self._held: Piece | None = None
+        self._held: Tensor | None = None
 
-    def push(self, pieces: Iterable[Piece], closed: bool) -> Iterator[Piece]:
-        """Pieces of twice as many frames; ``closed``: none is held back."""
-        for frames, memory in pieces:
+    def push(self, pieces: Iterable[Tensor], closed: bool) -> Iterator[Tensor]:
+        """Pieces [b, t, h, w, c] of twice as many frames; ``closed``: none is held back."""
+        for frames in pieces:
             alone, rest = frames[:, : self._alone], frames[:, self._alone :]
             if alone.shape[1]:
                 self._alone -= alone.shape[1]
-                yield from self._extend(Piece(alone, memory))
+                yield from self._extend(alone)
                 if not self._alone:
                     yield from self._close()
                     self._left = None
             if rest.shape[1]:
-                yield from self._extend(Piece(rest, memory))
+                yield from self._extend(rest)
         if closed:
             yield from self._close()
 
-    def _extend(self, piece: Piece) -> Iterator[Piece]:
-        frames, memory = piece
+    def _extend(self, frames: Tensor) -> Iterator[Tensor]:
         if self._held is not None:
             yield self._double(self._held, frames[:, :1])
         if frames.shape[1] > 1:
-            yield self._double(Piece(frames[:, :-1], memory), frames[:, -1:])
-        self._held = Piece(frames[:, -1:].clone(), memory)
+            yield self._double(frames[:, :-1], frames[:, -1:])
+        self._held = frames[:, -1:].clone()
 
-    def _close(self) -> Iterator[Piece]:
+    def _close(self) -> Iterator[Tensor]:
         if self._held is not None:
-            yield self._double(self._held, self._held.frames)
+            yield self._double(self._held, self._held)
             self._held = None
 
-    def _double(self, piece: Piece, right: Tensor) -> Piece:
-        x, memory = piece
+    def _double(self, x: Tensor, right: Tensor) -> Tensor:
         left = x[:, :1] if self._left is None else self._left
-        before = torch.cat([left, x[:, :-1]], 1)
-        after = torch.cat([x[:, 1:], right], 1)
+        before, after = torch.cat([left, x[:, :-1]], 1), torch.cat([x[:, 1:], right], 1)
         self._left = x[:, -1:].clone()
-        doubled = torch.stack([torch.lerp(x, before, 0.25), torch.lerp(x, after, 0.25)], 2)
-        return Piece(doubled.flatten(1, 2), memory)
+        return torch.stack([torch.lerp(x, before, 0.25), torch.lerp(x, after, 0.25)], 2).flatten(1, 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,28 +12,28 @@ from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.family import Conversion
-from sweettok_cli.models.common.published_names import listed
+from sweettok_cli.models.common.published_names import NameTable, listed, misfits
 from sweettok_cli.models.vidtok.config import AVERAGE, VidTokConfig
 from sweettok_cli.models.vidtok.network import VidTok
 from sweettok_cli.storage.checkpoint_file import Checkpoint
 from sweettok_cli.storage.model_folder import ModelHeader, write_model
 
-#: What a training checkpoint holds beside the network, and why it is not kept.
-_DROPPED: tuple[tuple[str, str], ...] = (
-    (r"^model_ema\.", "moving average"),
-    (r"^loss\.", "only trains"),
-    (r"^regularization\.", "constants of the regulariser"),
+_TABLE = NameTable(
+    "VidTok",
+    renamed=(),
+    dropped=(
+        (r"^model_ema\.", "moving average"),
+        (r"^loss\.", "only trains"),
+        (r"^regularization\.", "constants of the regulariser"),
+    ),
 )
 
 
 def convert_vidtok(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
-    """Write a VidTok checkpoint as a model folder.
+    """Write a VidTok checkpoint as a model, into an empty folder.
 
-    Args:
-        checkpoint: what was read.
-        folder: empty.
-        conversion: what it is said to be, and becomes. Tensors do not tell the version: where no published
-            name does, it is 1.1 if the kind or the file's name says so.
+    Tensors do not tell the version: where no published name does, it is 1.1 if the kind or the file's name
+    says so.
 
     Raises:
         SweettokError: names every tensor that is missing or unknown, ten of each and how many more.
@@ -42,26 +41,21 @@ def convert_vidtok(checkpoint: Checkpoint, folder: Path, conversion: Conversion)
     state = dict(checkpoint.state)
     if conversion.averaged and not checkpoint.averaged:
         state = _averaged(state, checkpoint.path)
-    kept, dropped = {}, Counter[str]()
-    for key, tensor in state.items():
-        reason = next((why for pattern, why in _DROPPED if re.search(pattern, key)), None)
-        if reason is None:
-            kept[key] = tensor
-        else:
-            dropped[reason] += 1
+    kept = {key: tensor for key, tensor in state.items() if _TABLE.why_dropped(key) is None}
     if conversion.published_as is not None:
         config = VidTokConfig.from_name(conversion.published_as)
     else:
         newer = any(said.endswith("-v1.1") for said in (conversion.kind, conversion.file_name))
         config = told_from_tensors(kept, "1.1" if newer else "1.0", checkpoint.path)
-    _check_fit(kept, config, checkpoint.path, conversion.published_as)
+    what = conversion.published_as or f"a VidTok network of version {config.version}"
+    _check_fit(kept, config, checkpoint.path, what)
     return write_model(
         folder,
         name=conversion.name,
         family=f"vidtok-{config.regularizer}",
         config=dataclasses.asdict(config),
         state=kept,
-        source={**conversion.source, "tensors": len(kept), "dropped": dict(dropped)},
+        source={**conversion.source, **_TABLE.counts(state)},
     )
 
 
@@ -73,7 +67,6 @@ def told_from_tensors(state: Mapping[str, Tensor], version: str, path: Path) -> 
     """
 
     def levels(pattern: str) -> tuple[int, ...]:
-        """The levels that have a tensor of this kind."""
         found = (re.match(pattern, key) for key in state)
         return tuple(sorted({int(match[1]) for match in found if match}))
 
@@ -83,19 +76,14 @@ def told_from_tensors(state: Mapping[str, Tensor], version: str, path: Path) -> 
         encoded = state[f"encoder.conv_out{conv}"].shape[0]
         channels = state[f"decoder.conv_in{conv}"].shape[1]
         width = state[f"encoder.conv_in{conv}"].shape[0]
-        widths = [
-            state[f"encoder.down.{level}.block.0.conv2.weight"].shape[0]
-            for level in levels(r"encoder\.down\.(\d+)\.block\.")
-        ]
+        numbers = levels(r"encoder\.down\.(\d+)\.block\.")
+        widths = [state[f"encoder.down.{level}.block.0.conv2.weight"].shape[0] for level in numbers]
     except (KeyError, IndexError) as error:
-        raise SweettokError(
-            f"{path} is no VidTok network ({error.args[0]} is missing); say what it is with --as."
-        ) from error
+        what = f"{path} is no VidTok network ({error.args[0]} is missing)"
+        raise SweettokError(f"{what}; say what it is with --as.") from error
     if encoded not in (channels, 2 * channels) or any(w % width for w in widths):
-        raise SweettokError(
-            f"{path} is no VidTok network: its encoder ends in {encoded} channels, its decoder starts with "
-            f"{channels}."
-        )
+        ends = f"its encoder ends in {encoded} channels, its decoder starts with {channels}"
+        raise SweettokError(f"{path} is no VidTok network: {ends}.")
     try:
         return VidTokConfig(
             regularizer="fsq" if encoded == channels else "kl",
@@ -120,33 +108,20 @@ def _averaged(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
     found = {key.removeprefix(AVERAGE): tensor for key, tensor in state.items() if key.startswith(AVERAGE)}
     averaged = {}
     for key, tensor in state.items():
-        if key.startswith((AVERAGE, "loss.", "regularization.")):
-            averaged[key] = tensor
-            continue
-        average = found.get(key.replace(".", ""))
+        average = tensor if _TABLE.why_dropped(key) else found.get(key.replace(".", ""))
         if average is None or average.shape != tensor.shape:
             raise SweettokError(f"{path} holds no moving average of {key}; leave out --ema.")
         averaged[key] = average
     return averaged
 
 
-def _check_fit(
-    state: Mapping[str, Tensor], config: VidTokConfig, path: Path, published_as: str | None
-) -> None:
+def _check_fit(state: Mapping[str, Tensor], config: VidTokConfig, path: Path, what: str) -> None:
     with torch.device("meta"):
-        own = VidTok(config).state_dict()
-    problems = []
-    if missing := own.keys() - state.keys():
-        problems.append(f"missing {listed(missing)}")
-    if unknown := state.keys() - own.keys():
-        problems.append(f"unknown {listed(unknown)}")
-    shared = own.keys() & state.keys()
-    if wrong := [
-        f"{key} ({list(state[key].shape)}, expected {list(own[key].shape)})"
-        for key in shared
-        if state[key].shape != own[key].shape
-    ]:
+        own = {key: list(tensor.shape) for key, tensor in VidTok(config).state_dict().items()}
+    found = {key: list(tensor.shape) for key, tensor in state.items()}
+    problems = misfits(missing=own.keys() - found.keys(), unknown=found.keys() - own.keys())
+    shared = own.keys() & found.keys()
+    if wrong := [f"{k} ({found[k]}, expected {own[k]})" for k in shared if found[k] != own[k]]:
         problems.append(f"of another shape {listed(wrong, 3)}")
     if problems:
-        what = published_as or f"a VidTok network of version {config.version}"
         raise SweettokError(f"{path} is not {what}: {'; '.join(problems)}.")

@@ -52,16 +52,6 @@ class FiniteScalarQuantizer:
         """int64 [..., c] -> int64 [...]; the first channel counts least."""
         return (digits * self._basis(digits)).sum(-1)
 
-    def indices_to_digits(self, indices: Tensor) -> Tensor:
-        """int64 [...] -> int64 [..., c]."""
-        levels = torch.tensor(self.levels, device=indices.device)
-        return indices[..., None].div(self._basis(indices), rounding_mode="floor") % levels
-
-    def codes_to_indices(self, codes: Tensor) -> Tensor:
-        """Numbers that :meth:`digits_to_codes` gave -> int64 [...]."""
-        middle = self._middle(codes)
-        return self.digits_to_indices((codes.float() * middle).round().long() + middle)
-
     def indices_to_codes(self, indices: Tensor) -> Tensor:
         """Int64 [...] in 0 .. prod(levels) - 1 -> float32 [..., c].
 
@@ -71,7 +61,8 @@ class FiniteScalarQuantizer:
         size = math.prod(self.levels)
         if indices.numel() and (int(indices.min()) < 0 or int(indices.max()) >= size):
             raise ValueError(f"an index is not in 0..{size - 1}")
-        return self.digits_to_codes(self.indices_to_digits(indices.long()))
+        digits = indices[..., None].long().div(self._basis(indices), rounding_mode="floor")
+        return self.digits_to_codes(digits % torch.tensor(self.levels, device=indices.device))
 
     def _middle(self, like: Tensor) -> Tensor:
         return torch.tensor([n // 2 for n in self.levels], device=like.device)
@@ -84,16 +75,11 @@ class FiniteScalarQuantizer:
 class GaussianLatents:
     """Independent normal distributions [b, c, t', h', w'], as the encoder of a KL network describes them.
 
-    The published code draws from them also outside of training; here the mean is what gets stored unless
-    :meth:`sample` is asked for.
-
-    Attributes:
-        mean: of each.
-        logvar: natural logarithm of the variance, kept within -30 .. 20.
+    The published code always draws from them; here the mean is stored unless :meth:`sample` is asked for.
     """
 
     mean: Tensor
-    logvar: Tensor
+    logvar: Tensor  # natural logarithm of the variance, kept within -30 .. 20
 
     @classmethod
     def from_moments(cls, moments: Tensor) -> GaussianLatents:
@@ -108,7 +94,6 @@ class GaussianLatents:
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """One draw, from ``generator`` (on the latents' device) if given."""
-        noise = torch.randn(
-            self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype
-        )
-        return self.mean + self.std * noise
+        mean = self.mean
+        noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        return mean + self.std * noise

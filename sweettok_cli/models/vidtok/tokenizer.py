@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,60 +35,43 @@ class VidTokTokenizer(NetworkTokenizer):
         dtype: torch.dtype,
         sample: int | None = None,
     ) -> None:
-        """Move the network to the device and switch it to inference.
+        """As :class:`NetworkTokenizer`; ``sample`` is the seed with which KL latents are drawn.
 
-        Args:
-            spec: the facts about it.
-            network: with its weights.
-            device: to compute on.
-            dtype: of the arithmetic.
-            sample: seed with which KL latents are drawn; None for their mean. What a clip gets depends on the
-                clips that were encoded before it.
+        What a clip gets depends on the clips that were encoded before it; None: it gets the mean.
         """
         super().__init__(spec, network, device, dtype)
-        self.config = network.config
-        self.batch_clips = 1
-        self._sample = sample
-        self._generator: torch.Generator | None = None if sample is None else torch.Generator(device)
+        self.config, self.batch_clips, self._sample = network.config, 1, sample
+        self._generator: torch.Generator | None = None
         self.redraw()
 
     def redraw(self) -> None:
         """As :meth:`Tokenizer.redraw`."""
-        if self._generator is not None and self._sample is not None:
-            self._generator.manual_seed(self._sample)
+        if self._sample is not None:
+            self._generator = torch.Generator(self.device).manual_seed(self._sample)
 
-    def encoder(
-        self, fit: Fit, *, image: bool = False, overlap: int = 0, batch_clips: int | None = None
-    ) -> EncoderStream:
+    def encoder(self, fit: Fit, **options: Any) -> EncoderStream:
         """As :meth:`Tokenizer.encoder`; version 1.1 reads the video as one stream."""
         spec = self.spec
         if spec.stream_frames is None:
-            return super().encoder(fit, image=image, overlap=overlap, batch_clips=batch_clips)
+            return super().encoder(fit, **options)
         assert isinstance(spec.layout, GridTokens)
         state = EncoderState(self.network)
-        return PieceEncoder(
-            lambda piece: self._pushed(state, torch.from_numpy(piece).to(self.device)),
-            fit,
-            spec.layout,
-            spec.stream_frames,
-        )
+
+        def encode(piece: np.ndarray) -> dict[str, Tensor]:
+            return self._pushed(state, torch.from_numpy(piece).to(self.device))
+
+        return PieceEncoder(encode, fit, spec.layout, spec.stream_frames)
 
     def decoder(
-        self,
-        fit: Fit,
-        *,
-        overlap: int = 0,
-        frames: int | None = None,
-        clips: int | None = None,
-        batch_clips: int | None = None,
+        self, fit: Fit, *, frames: int | None = None, clips: int | None = None, **options: Any
     ) -> DecoderStream:
         """As :meth:`Tokenizer.decoder`; version 1.1 gives back one stream, unless it was cut into clips."""
         spec = self.spec
         if spec.stream_frames is None or (clips or 1) > 1:
-            return super().decoder(fit, overlap=overlap, frames=frames, clips=clips, batch_clips=batch_clips)
+            return super().decoder(fit, frames=frames, clips=clips, **options)
         assert isinstance(spec.layout, GridTokens)
         decode = self._decoding(fit.padded_height, fit.padded_width)
-        return PieceDecoder(decode, spec.layout, spec.stream_frames, fit, frames)
+        return PieceDecoder(decode, fit, frames, spec.layout, spec.stream_frames)
 
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
         """As :meth:`Tokenizer.encode_batch`."""
@@ -123,9 +108,8 @@ class VidTokTokenizer(NetworkTokenizer):
                 else:
                     given = tokens[name]
                     if given.shape[-2:] != (height // factor, width // factor):
-                        raise ValueError(
-                            f"tokens {list(given.shape)} are not those of {width}x{height} pixels"
-                        )
+                        what = f"tokens {list(given.shape)}"
+                        raise ValueError(f"{what} are not those of {width}x{height} pixels")
                     video = state.push(given.float() if given.is_floating_point() else given)
                 frames = to_frames(video, reach=1.0, truncate=self.truncate)
             dropped = min(extra, frames.shape[1])

@@ -33,7 +33,7 @@ def through(
 ) -> list[np.ndarray]:
     """Frames cut into clips and joined again, pushed in such portions."""
     encoder = ClipEncoder(kept, FIT, length, overlap, batch)
-    decoder = ClipDecoder(lambda tokens: tokens["clips"], batch, FIT, overlap, False, len(frames))
+    decoder = ClipDecoder(lambda tokens: tokens["clips"], FIT, len(frames), batch, overlap, False)
     out: list[np.ndarray] = []
     start = 0
     for portion in [*portions, len(frames)]:

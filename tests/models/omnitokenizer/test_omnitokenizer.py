@@ -125,7 +125,7 @@ def test_config_survives_its_table() -> None:
 def test_training_reaches_every_parameter() -> None:
     model = network().train()
     video = clip(2, 5, 32, 32)
-    coded = model.quantize(model.latents(video))
+    coded = model.codebook(model.latents(video))
     loss = (model.decode_vectors(coded.vectors) - video).square().mean() + coded.loss
     loss.backward()
     assert all(parameter.grad is not None for parameter in model.parameters())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
-from sweettok_cli.models.omnitokenizer.published import convert, load_published_omnitokenizer, our_name
+from sweettok_cli.models.omnitokenizer.published import TABLE, load_published_omnitokenizer
 
 KEYS = Path(__file__).parents[2] / "golden" / "omni" / "keys.json"
 
@@ -28,13 +28,13 @@ def state() -> dict[str, Tensor]:
 
 
 def test_names_map_one_to_one(model: OmniTokenizer, state: dict[str, Tensor]) -> None:
-    ours = [name for name in map(our_name, state) if name is not None]
+    ours = [name for name in map(TABLE.our_name, state) if name is not None]
     assert len(ours) == len(set(ours))
     assert set(ours) == set(model.state_dict())
 
 
 def test_only_dead_weights_are_dropped(state: dict[str, Tensor]) -> None:
-    dropped = {name for name in state if our_name(name) is None}
+    dropped = {name for name in state if TABLE.our_name(name) is None}
     dead = ("spatial_rel_pos_bias", "relative_position_index", ".beta")
     statistics = {"codebook.N", "codebook.z_avg", "codebook.codebook_usage"}
     assert all(any(word in name for word in dead) for name in dropped - statistics)
@@ -73,9 +73,9 @@ def test_autoencoders_without_codes_are_refused(model: OmniTokenizer, state: dic
 
 def test_wrong_shapes_are_refused(model: OmniTokenizer) -> None:
     with pytest.raises(ValueError, match=r"to_pixels\.0\.bias is \[384\], expected \[768\]"):
-        convert({"decoder.to_pixels.0.bias": torch.zeros(384)}, model)
+        TABLE.convert({"decoder.to_pixels.0.bias": torch.zeros(384)}, model)
 
 
 def test_offsets_must_be_zero(model: OmniTokenizer) -> None:
     with pytest.raises(ValueError, match="not a published OmniTokenizer network"):
-        convert({"decoder.dec_spatial_transformer.norm_out.beta": torch.ones(512)}, model)
+        TABLE.convert({"decoder.dec_spatial_transformer.norm_out.beta": torch.ones(512)}, model)

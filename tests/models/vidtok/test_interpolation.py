@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sweettok_cli.models.vidtok.memory import FrameDoubler, FrameMemory, Piece, regroup
+from sweettok_cli.models.vidtok.memory import FrameDoubler, regroup
 
 
 def resized(x: Tensor) -> Tensor:
@@ -15,8 +15,7 @@ def resized(x: Tensor) -> Tensor:
 
 
 def doubled(doubler: FrameDoubler, parts: list[Tensor], closed: bool) -> Tensor:
-    memory = FrameMemory()
-    return torch.cat([p.frames for p in doubler.push([Piece(x, memory) for x in parts], closed)], 1)
+    return torch.cat(list(doubler.push(parts, closed)), 1)
 
 
 @pytest.mark.parametrize("cut", [1, 2, 3, 5])
@@ -32,22 +31,13 @@ def test_pushes_leave_no_trace_but_when_frames_come() -> None:
     doubler = FrameDoubler(1)
     parts = [doubled(doubler, [part], closed=False) for part in (x[:, :1], x[:, 1:4], x[:, 4:9])]
     assert [part.shape[1] for part in parts] == [2, 4, 10]
-    last = torch.cat([piece.frames for piece in doubler.push([], closed=True)], 1)
+    last = doubled(doubler, [], closed=True)
     assert torch.cat([*parts, last], 1).allclose(whole, atol=1e-6)
 
 
-def test_regroup_keeps_order_and_memories_apart() -> None:
-    memory, other = FrameMemory(), FrameMemory()
+def test_regroup_keeps_order() -> None:
     x = torch.arange(12.0).reshape(1, 12, 1, 1, 1)
-    pieces = [Piece(x[:, :5], memory), Piece(x[:, 5:9], memory), Piece(x[:, 9:], other)]
-    groups = [(g.frames.flatten().tolist(), g.memory is other) for g in regroup(pieces, 3, 2)]
-    assert groups == [
-        ([0, 1], False),
-        ([2, 3], False),
-        ([4, 5], False),
-        ([6, 7], False),
-        ([8], False),
-        ([9, 10], True),
-        ([11], True),
-    ]
-    assert [g.frames.shape[1] for g in regroup(pieces[:2], None)] == [9]
+    pieces = [x[:, :5], x[:, 5:9], x[:, 9:11]]
+    groups = [piece.flatten().tolist() for piece in regroup(pieces, 3, 2)]
+    assert groups == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10]]
+    assert [piece.shape[1] for piece in regroup(pieces[:2], None)] == [9]
