@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,12 +31,9 @@ def adjective_noun_pairs(tags: Sequence[Tagged]) -> Iterator[Pair]:
         j = i + 1
         while j < len(tags) and (tags[j].part in ("adj", "adv") or tags[j].word in (",", "and", "or")):
             j += 1
-        found = False
-        while j < len(tags) and tags[j].part == "noun":
-            found = True
-            yield tag.word, tags[j].word
-            j += 1
-        if not found:
+        nouns = list(itertools.takewhile(lambda tag: tag.part == "noun", tags[j:]))
+        yield from ((tag.word, noun.word) for noun in nouns)
+        if not nouns:
             k = i - 1
             while k >= 0 and tags[k].part == "adv":
                 k -= 1
@@ -46,13 +44,11 @@ def adjective_noun_pairs(tags: Sequence[Tagged]) -> Iterator[Pair]:
 def adverb_verb_pairs(tags: Sequence[Tagged]) -> Iterator[Pair]:
     """Each adverb with the nearest verb within three tokens of its clause, the earlier of two as near."""
     for i, tag in enumerate(tags):
-        if tag.part != "adv":
-            continue
-        for distance in range(1, _ADVERB_REACH + 1):
-            found = next((j for j in (i - distance, i + distance) if _is_verb_near(tags, i, j)), None)
+        if tag.part == "adv":
+            near = (j for distance in range(1, _ADVERB_REACH + 1) for j in (i - distance, i + distance))
+            found = next((j for j in near if _is_verb_near(tags, i, j)), None)
             if found is not None:
                 yield tag.word, tags[found].word
-                break
 
 
 def _is_verb_near(tags: Sequence[Tagged], i: int, j: int) -> bool:
@@ -63,10 +59,7 @@ def _is_verb_near(tags: Sequence[Tagged], i: int, j: int) -> bool:
 
 
 def edges_from_pairs(
-    pairs: Mapping[Pair, float],
-    modifiers: Sequence[str],
-    heads: Sequence[str],
-    limit: int,
+    pairs: Mapping[Pair, float], modifiers: Sequence[str], heads: Sequence[str], limit: int
 ) -> np.ndarray:
     """The strongest pairs as edges: int64 [2, n] of row numbers, modifiers first, with n <= ``limit``.
 
@@ -104,10 +97,7 @@ def count_pairs(texts: Iterable[Sequence[Tagged]]) -> tuple[Counter[Pair], Count
 
 
 def count_captions(
-    path: Path,
-    tagger: Tagger,
-    sizes: Mapping[str, int],
-    least_count: int = 10,
+    path: Path, tagger: Tagger, sizes: Mapping[str, int], least_count: int = 10
 ) -> tuple[Vocabulary, Counter[Pair], Counter[Pair]]:
     """Count words by part of speech and modifier-head pairs in a text file, UTF-8, one caption a line.
 
@@ -123,22 +113,23 @@ def count_captions(
         least_count: see above.
 
     Returns:
-        The word lists, adjective-noun pairs and adverb-verb pairs with their counts.
+        The word lists; adjective-noun pairs and adverb-verb pairs with their counts.
 
     Raises:
         SweettokError: the file cannot be read, or a list stays empty (fewer than two words for adjectives and
             adverbs).
     """
     counts: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
-    spatial: Counter[Pair] = Counter()
-    temporal: Counter[Pair] = Counter()
-    for caption in _captions(path):
-        tags = tagger.tag(caption)
-        for tag in tags:
-            if tag.part is not None:
-                counts[tag.part][tag.word] += 1
-        spatial.update(adjective_noun_pairs(tags))
-        temporal.update(adverb_verb_pairs(tags))
+
+    def counted() -> Iterator[Sequence[Tagged]]:
+        for caption in _captions(path):
+            tags = tagger.tag(caption)
+            for tag in tags:
+                if tag.part is not None:
+                    counts[tag.part][tag.word] += 1
+            yield tags
+
+    spatial, temporal = count_pairs(counted())
     least = {"adj": least_count, "noun": least_count, "adv": 0, "verb": 0}
     excluded = {"noun": counts["adj"], "verb": counts["adv"]}
     lists = {}
@@ -155,15 +146,13 @@ def count_captions(
                 f"{path} gives {len(lists[part])} {PLURAL_NAMES[part]}; the codebook needs {needed} or more: "
                 "use more captions or a smaller --min-count."
             )
-    return Vocabulary(lists["adj"], lists["noun"], lists["adv"], lists["verb"]), spatial, temporal
+    return Vocabulary(**lists), spatial, temporal
 
 
 def _captions(path: Path) -> Iterator[str]:
     try:
         with open(path, encoding="utf-8") as stream:
-            for line in stream:
-                if line.strip():
-                    yield line
+            yield from (line for line in stream if line.strip())
     except FileNotFoundError as error:
         raise SweettokError(
             f"{path} does not exist; give --captions a text file with one caption a line."
