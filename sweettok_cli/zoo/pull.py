@@ -29,8 +29,15 @@ from sweettok_cli.storage.model_folder import (
     write_text,
 )
 from sweettok_cli.zoo.catalogue import NamedModel, named_model
-from sweettok_cli.zoo.local import find_model, unknown_model
-from sweettok_cli.zoo.store import Part, building, install, split_repository, stored_folder
+from sweettok_cli.zoo.local import (
+    Part,
+    building,
+    find_model,
+    install,
+    split_repository,
+    stored_folder,
+    unknown_model,
+)
 from sweettok_cli.zoo.verify import check_folder
 
 #: Told in one line what is going on.

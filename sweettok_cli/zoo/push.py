@@ -9,7 +9,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.registry import family_of, read_spec
 from sweettok_cli.storage.hub import UnreachableError, endpoint, one_sentence, progress_bars
 from sweettok_cli.storage.model_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelFolder, ModelHeader
-from sweettok_cli.zoo.store import split_repository
+from sweettok_cli.zoo.local import split_repository
 from sweettok_cli.zoo.verify import check_folder
 
 _SAID = {
