@@ -1,9 +1,9 @@
 """The models of this machine: shipped ones, folders of the user's, and the store of pulled ones.
 
-The store is a neighbour of the Hub's cache. ``<HF_HOME>/sweettok/<name>/`` (``$SWEETTOK_HOME/<name>/`` if that
+The store is a neighbour of the Hub's cache. ``<HF_HOME>/sweettok/<name>/`` (``$SWEETTOK_HOME/<name>/`` if it
 is set) is a whole model folder or it is not there. A model is fetched and built under ``.parts/<name>`` and
-renamed. Whoever does so holds ``.locks/<name>``, which the system gives back when its holder dies; so what lies
-under ``.parts`` without a held lock was left by a process that was killed.
+renamed. Whoever does so holds ``.locks/<name>``, which the system gives back when its holder dies; so what
+lies under ``.parts`` without a held lock was left by a process that was killed.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Part:
 
 @contextmanager
 def building(name: str, on_wait: Callable[[str], None]) -> Iterator[Part]:
-    """Hold the right to build the model ``name``, and yield where to; ``on_wait`` is told if another holds it.
+    """Hold the right to build the model ``name``, and yield where to; ``on_wait`` is told if another has it.
 
     What killed processes left is removed first, and what is left of this one at the end.
 

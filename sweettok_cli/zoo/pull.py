@@ -10,14 +10,7 @@ from pathlib import Path
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import sha256_file
 from sweettok_cli.models.registry import FAMILIES
-from sweettok_cli.storage.hub import (
-    HubFile,
-    NoSuchFileError,
-    UnreachableError,
-    download,
-    endpoint,
-    look_up,
-)
+from sweettok_cli.storage.hub import HubFile, NoSuchFileError, UnreachableError, download, endpoint, look_up
 from sweettok_cli.storage.model_folder import (
     CARD_FILE,
     CONFIG_FILE,
@@ -61,17 +54,8 @@ class Pulled:
     fetched: bool
 
 
-def silent(text: str) -> None:
-    """Say nothing."""
-
-
 def pull_model(
-    name: str,
-    *,
-    force: bool = False,
-    keep_download: bool = False,
-    say: Say = silent,
-    bars: bool = False,
+    name: str, *, force: bool = False, keep_download: bool = False, say: Say, bars: bool = False
 ) -> Pulled:
     """Bring a model into the store, unless it is there and whole.
 
@@ -96,9 +80,10 @@ def pull_model(
         return Pulled(name, folder, ModelFolder(folder).header, False)
     if model is None and repository is None:
         raise unknown_model(name)
+    folder = stored_folder(name)
     with building(name, say) as part:
-        if not force and is_model_folder(stored_folder(name)) and _whole(stored_folder(name), say):
-            return Pulled(name, stored_folder(name), ModelFolder(stored_folder(name)).header, False)
+        if not force and is_model_folder(folder) and _whole(folder, say):
+            return Pulled(name, folder, ModelFolder(folder).header, False)
         try:
             if model is not None:
                 _convert(model, part, keep_download, say, bars)
@@ -108,7 +93,7 @@ def pull_model(
             raise SweettokError(
                 f"The model {name} is not on this machine, and {error}; connect to the network (HF_ENDPOINT "
                 f"names a mirror, HF_HUB_OFFLINE must be unset), or run `sweettok models pull {name}` where "
-                f"there is one and copy its folder to {stored_folder(name)}."
+                f"there is one and copy its folder to {folder}."
             ) from error
         try:
             check_folder(part.model)
@@ -117,7 +102,7 @@ def pull_model(
                 f"What was fetched as {name} is not whole ({_reason(error, part)}); nothing was kept, try "
                 "again later."
             ) from error
-        folder = install(part)
+        install(part)
     say(f"{name} is in {folder}")
     return Pulled(name, folder, ModelFolder(folder).header, True)
 
@@ -159,15 +144,8 @@ def _convert(model: NamedModel, part: Part, keep: bool, say: Say, bars: bool) ->
             f"{model.file} of {model.repository} is not the file that is known here (SHA-256 {digest}, not "
             f"{model.sha256}); nothing was kept, try another HF_ENDPOINT or upgrade sweettok."
         )
-    source = {
-        "repository": model.repository,
-        "revision": file.commit,
-        "path": model.file,
-        "sha256": digest,
-        "code_license": model.code_license,
-        "weights_license": model.weights_license,
-        "paper": model.paper,
-    }
+    source = {"repository": model.repository, "revision": file.commit, "path": model.file, "sha256": digest}
+    source |= {key: getattr(model, key) for key in ("code_license", "weights_license", "paper")}
     say(f"Converting {model.name} to safetensors")
     convert_checkpoint(path, model.name, name=model.name, folder=part.model, source=source)
 
@@ -194,10 +172,9 @@ def _copy(repository: str, revision: str | None, part: Part, keep: bool, say: Sa
             f"{endpoint()}/{repository} holds no model of sweettok: {error.file} is missing; a checkpoint of "
             "another kind is read by `sweettok models convert`."
         ) from error
-    except UnreachableError:
-        raise
     except SweettokError as error:
-        if not (part.model / CONFIG_FILE).exists():  # it was never fetched; the error says why
+        # What was never fetched has an error that says why.
+        if isinstance(error, UnreachableError) or not (part.model / CONFIG_FILE).exists():
             raise
         raise SweettokError(
             f"{endpoint()}/{repository} holds no model that this sweettok reads ({_reason(error, part)})."

@@ -24,16 +24,11 @@ _SAID = {
 
 
 def model_card(model: ModelFolder, repository: str) -> str:
-    """The text of a README.md for the Hub.
-
-    Args:
-        model: its folder.
-        repository: ``OWNER/REPO`` under which it can be pulled.
-    """
+    """The text of a README.md for the Hub, where the model can be pulled as ``repository`` (OWNER/REPO)."""
     header = model.header
     license_name = str(header.source.get("weights_license", ""))
     rows = {
-        "family": f"{header.family}",
+        "family": header.family,
         "SHA-256 of the weights": f"`{header.weights_sha256}`",
         **{title: str(header.source[key]) for key, title in _SAID.items() if header.source.get(key)},
     }
@@ -155,11 +150,9 @@ def push_model(push: Push, *, private: bool = False, bars: bool = False) -> str:
             api.create_repo(push.repository, private=private or None, exist_ok=True)
             if push.revision != "main":
                 api.create_branch(push.repository, branch=push.revision, exist_ok=True)
+            message = f"Upload {push.header.name}"
             commit = api.create_commit(
-                push.repository,
-                additions,
-                commit_message=f"Upload {push.header.name}",
-                revision=push.revision,
+                push.repository, additions, commit_message=message, revision=push.revision
             )
     except UnreachableError as error:
         raise SweettokError(f"{error}; connect to the network, then push again.") from error
