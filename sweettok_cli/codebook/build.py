@@ -64,14 +64,10 @@ def build_prior(
 ) -> WordPrior:
     """Build a prior in memory.
 
-    Args:
-        options: where words, edges and vectors come from.
-        on_stage: called with one line on what begins.
-        on_progress: called with the words embedded and in all, after each batch.
+    ``on_stage`` is told in one line what begins, ``on_progress`` the words embedded and in all.
 
     Raises:
-        SweettokError: WordNet, the captions or the model cannot be read, or there are too few words for
-            ``sizes``.
+        SweettokError: WordNet, captions or model cannot be read, or there are too few words for ``sizes``.
     """
     if options.pooling not in POOLINGS:
         raise SweettokError(f"--pooling {options.pooling} is not one of {', '.join(POOLINGS)}.")

@@ -104,20 +104,13 @@ def count_captions(
     The published filter: adjectives and nouns are kept if counted more than ``least_count`` times, and a noun
     that was ever counted as an adjective is not a noun; adverbs and verbs are all kept, and a verb that was
     ever counted as an adverb is not a verb. Words are counted as they are written ("dogs", "running"), most
-    frequent first, ties by alphabet.
-
-    Args:
-        path: the captions.
-        tagger: decides the part of speech of each word.
-        sizes: at most this many words of a part of speech; a part that is missing has no limit.
-        least_count: see above.
+    frequent first, ties by alphabet, at most ``sizes[part]`` where that is given.
 
     Returns:
         The word lists; adjective-noun pairs and adverb-verb pairs with their counts.
 
     Raises:
-        SweettokError: the file cannot be read, or a list stays empty (fewer than two words for adjectives and
-            adverbs).
+        SweettokError: the file cannot be read, or a list has no word (adjectives, adverbs: fewer than two).
     """
     counts: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
 

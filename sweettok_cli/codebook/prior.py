@@ -43,18 +43,10 @@ class WordGraph:
     vectors: np.ndarray
     edges: np.ndarray
 
-    @property
-    def rows(self) -> int:
-        """Number of words, modifiers and heads together."""
-        return len(self.modifiers) + len(self.heads)
-
 
 @dataclass(frozen=True)
 class WordPrior:
-    """Both graphs: adjectives and nouns for what is seen, adverbs and verbs for how it moves.
-
-    ``about`` says how they were made, as JSON values.
-    """
+    """Graphs of what is seen and how it moves; ``about`` says how they were made, as JSON values."""
 
     spatial: WordGraph
     temporal: WordGraph
@@ -84,10 +76,10 @@ def check_graph(graph: WordGraph, name: str) -> None:
         if word in seen:
             raise SweettokError(f"The {name} word list has '{word}' twice; build the prior again.")
         seen.add(word)
-    vectors, edges = graph.vectors, graph.edges
-    if vectors.ndim != 2 or vectors.shape[0] != graph.rows or vectors.shape[1] < 1:
+    vectors, edges, rows = graph.vectors, graph.edges, len(seen)
+    if vectors.ndim != 2 or vectors.shape[0] != rows or vectors.shape[1] < 1:
         raise SweettokError(
-            f"The {name} vectors have shape {list(vectors.shape)}, not [{graph.rows}, dim]; build it again."
+            f"The {name} vectors have shape {list(vectors.shape)}, not [{rows}, dim]; build it again."
         )
     if not np.isfinite(vectors).all():
         raise SweettokError(f"The {name} vectors hold values that are not finite; build the prior again.")
@@ -95,8 +87,8 @@ def check_graph(graph: WordGraph, name: str) -> None:
         raise SweettokError(
             f"The {name} edges have shape {list(edges.shape)}, not [2, n]; build the prior again."
         )
-    if edges.size and (edges.min() < 0 or edges.max() >= graph.rows):
-        raise SweettokError(f"The {name} edges point outside the {graph.rows} words; build the prior again.")
+    if edges.size and (edges.min() < 0 or edges.max() >= rows):
+        raise SweettokError(f"The {name} edges point outside the {rows} words; build the prior again.")
     if (edges[0] == edges[1]).any():
         raise SweettokError(f"The {name} edges join a word to itself; build the prior again.")
 

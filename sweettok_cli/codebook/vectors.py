@@ -30,9 +30,8 @@ def embed_words(
     Args:
         words: what to embed; a word may be several sub-tokens.
         model: name of a model on the Hub, the folder of a local one, or :data:`PACKAGED_MODEL`.
-        pooling: ``input``: the mean of the sub-tokens' rows in the input embedding. ``mean``: the mean of
-            the last hidden states over all tokens of the word alone, special ones included, as
-            sentence-embedding models are trained.
+        pooling: ``input``: the mean of the sub-tokens' rows in the input embedding. ``mean``: the mean of the
+            last hidden states over all tokens of the word alone, special ones too, as for sentences.
         on_progress: called after each batch with the words done and the words in all.
 
     Raises:
@@ -61,8 +60,7 @@ def embed_words(
 def reduce_vectors(vectors: np.ndarray, dim: int) -> tuple[np.ndarray, float]:
     """Project onto the ``dim`` leading principal components, each scaled to unit variance (whitened).
 
-    Whitening spreads the words evenly, so that the projector starts from well-conditioned inputs; being
-    linear, it can undo the scale.
+    So the projector starts from well-conditioned inputs; being linear, it can undo the scale.
 
     Returns:
         float32 [n, dim] and the share of variance those components carried before whitening.

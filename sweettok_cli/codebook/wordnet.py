@@ -65,11 +65,7 @@ class WordNet:
     """All of WordNet in memory (about 117 k synsets, some 3 s to read)."""
 
     def __init__(self, folder: Path) -> None:
-        """Read ``folder``.
-
-        Raises:
-            SweettokError: a file is missing or cannot be understood.
-        """
+        """Read ``folder``; raise :class:`SweettokError` if a file is missing or cannot be understood."""
         _check_folder(folder)
         self.synsets: dict[tuple[str, int], Synset] = {}
         self.senses: dict[str, dict[str, tuple[int, ...]]] = {}
@@ -101,10 +97,7 @@ class WordNet:
         return self.counts[part].get(word, 0)
 
     def base_forms(self, word: str, part: str) -> list[str]:
-        """Base forms of a lower-case word that WordNet lists for this part of speech, likeliest first.
-
-        The rules are morphy's: the word itself, then its exceptions, else the detachment of endings.
-        """
+        """Base forms, likeliest first, by morphy's rules: the word, then its exceptions, else endings."""
         known = self.senses[part]
         candidates = self.exceptions[part].get(word, ()) or tuple(
             word.removesuffix(ending) + base

@@ -117,13 +117,13 @@ def _shards(index: Path) -> tuple[Path, ...]:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SweettokError(f"Cannot read {index} ({error!r}); fetch it again.") from error
-    files = [index.parent / name for name in names if isinstance(name, str) and Path(name).name == name]
+    files = tuple(index.parent / name for name in names if isinstance(name, str) and Path(name).name == name)
     if len(files) != len(names) or not files:
         raise SweettokError(f"{index} names files that are not beside it; fetch it again.")
     for file in files:
         if not file.is_file():
             raise SweettokError(f"{file} is missing, which {index.name} names; fetch it too.")
-    return tuple(files)
+    return files
 
 
 def _read_file(path: Path, averaged: bool) -> tuple[str, dict[str, Tensor], dict[str, Any]]:

@@ -163,10 +163,7 @@ def _content_digest(path: Path, etag: str) -> str:
 
 
 def _network_errors() -> tuple[type[Exception], ...]:
-    """What ``huggingface_hub`` lets through when the network fails.
-
-    It has spoken through different libraries; its own error is derived from the library's.
-    """
+    """What ``huggingface_hub`` lets through: its own error is derived from that of the library it uses."""
     from huggingface_hub.errors import HfHubHTTPError
 
     return (OSError, *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)))

@@ -39,14 +39,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Pulled:
-    """A model that is on this machine now.
-
-    Attributes:
-        name: as it was asked for.
-        folder: where it lies.
-        header: what its ``config.json`` says.
-        fetched: whether it had to be fetched.
-    """
+    """A model that is on this machine now: its name as asked for, and whether it had to be fetched."""
 
     name: str
     folder: Path

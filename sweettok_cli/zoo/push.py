@@ -63,13 +63,9 @@ None were measured for this card. `sweettok eval VIDEOS --model {repository}` me
 
 @dataclass(frozen=True)
 class Push:
-    """A model folder that is fit for the Hub, and where it goes.
+    """A model folder that is fit for the Hub, and the repository and branch it goes to.
 
-    Attributes:
-        header: of the model.
-        repository: ``OWNER/REPO``.
-        revision: branch; made if it is missing.
-        files: what is sent, by name: a file of the folder, or a text that was made for it (the card).
+    ``files`` is what is sent, by name: a file of the folder, or a text that was made for it (the card).
     """
 
     header: ModelHeader
@@ -94,10 +90,7 @@ class Push:
 def plan_push(folder: Path, repository: str, revision: str | None = None) -> Push:
     """Check a model folder and say what of it would go to the Hub; nothing is sent.
 
-    Args:
-        folder: a model folder; other files in it stay at home.
-        repository: ``OWNER/REPO``.
-        revision: branch, by default ``main``.
+    Other files in the folder stay at home. ``revision`` is a branch, made if missing; by default ``main``.
 
     Raises:
         SweettokError: the folder is damaged, or the repository's name is none.
