@@ -22,8 +22,7 @@ _ADVERB_REACH = 3
 def adjective_noun_pairs(tags: Sequence[Tagged]) -> Iterator[Pair]:
     """Adjectives before a noun ("big red ball") or after it and a form of *be* ("the ball is red").
 
-    In a run of nouns ("red fire truck") the adjective goes with each: its head is the last one, but the first
-    shares the look.
+    In a run of nouns ("red fire truck") the adjective goes with each: the first shares the look of the head.
     """
     for i, tag in enumerate(tags):
         if tag.part != "adj":
@@ -61,10 +60,9 @@ def _is_verb_near(tags: Sequence[Tagged], i: int, j: int) -> bool:
 def edges_from_pairs(
     pairs: Mapping[Pair, float], modifiers: Sequence[str], heads: Sequence[str], limit: int
 ) -> np.ndarray:
-    """The strongest pairs as edges: int64 [2, n] of row numbers, modifiers first, with n <= ``limit``.
+    """The strongest pairs of listed words as edges: int64 [2, n], sorted row numbers, modifiers first.
 
-    A pair with a word outside the lists is left out. Every word that has a pair keeps its strongest one
-    before any word gets a second, so that the limit isolates no word needlessly. Columns are sorted.
+    n is at most ``limit``. Every word keeps its strongest pair before any word gets a second.
     """
     modifier_rows = {word: row for row, word in enumerate(modifiers)}
     head_rows = {word: row for row, word in enumerate(heads, len(modifiers))}

@@ -186,9 +186,9 @@ def english_frequency() -> Frequency:
 def choose_words(wordnet: WordNet, sizes: dict[str, int], frequency: Frequency) -> Vocabulary:
     """Rank WordNet's single words by part of speech and keep the best ``sizes[part]`` of each.
 
-    Only lower-case words of letters; no proper names; no word whose main sense WordNet labels as obscene,
-    disparaging or a slur. The verb list holds base forms and their -ing forms ("run", "running") side by
-    side: captions say "running", and WordNet alone has too few verbs for the published size.
+    Only lower-case words of letters; no proper names; no :func:`offensive_words`. The verb list holds base
+    forms and their -ing forms ("run", "running") side by side: captions say "running", and WordNet alone has
+    too few verbs for the published size.
 
     Raises:
         SweettokError: WordNet has fewer words than asked for.

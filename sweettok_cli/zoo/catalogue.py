@@ -31,8 +31,6 @@ class NamedModel:
         bytes: size of that file, rounded; of the weights for a shipped model.
         sha256: of that file, where the Hub's page states it for this revision.
         code_license: of the code the weights were published with.
-        weights_license: of the weights.
-        paper: the paper's address.
         note: what a user should know before pulling it.
         published: whether the repository was seen to hold the file.
     """

@@ -40,16 +40,13 @@ def convert_checkpoint(
     Args:
         file: a checkpoint file, or a folder of Accelerate.
         family_or_name: of :data:`KINDS`, or a published name such as ``vidtok-fsq-causal-488-32768``.
-        name: of the model, as token files will name it; by default told from ``family_or_name`` and the file.
+        name: of the model, as token files will name it; by default as :func:`model_name` tells it.
         folder: where to write. Its parent must exist.
         source: what is known of where the file comes from. The file's name, its SHA-256 (unless it is given)
             and what was dropped are added, and the whole is kept in ``config.json``.
         words: SweetTok only: the pickled adjectives and nouns, and the pickled adverbs and verbs.
         averaged: take the moving average (EMA) that the checkpoint holds beside its weights.
         force: replace a model that is in ``folder``.
-
-    Returns:
-        What the new ``config.json`` says.
 
     Raises:
         SweettokError: the checkpoint cannot be read safely or is not what it is said to be; the folder exists
@@ -134,12 +131,11 @@ def _published_name(file: Path) -> str:
 def _origin(checkpoint: Checkpoint, words: tuple[Path, Path] | None, hashed: bool) -> dict[str, Any]:
     """The file and its SHA-256 (of every file, where there are several), and what was read of it."""
     origin: dict[str, Any] = {"file": checkpoint.path.name}
-    if len(checkpoint.files) == 1:
-        origin["file"] = checkpoint.files[0].name
-        if not hashed:
-            origin["sha256"] = sha256_file(checkpoint.files[0])
-    else:
+    if len(checkpoint.files) > 1:
         origin["files"] = {file.name: sha256_file(file) for file in checkpoint.files}
+    else:
+        (file,) = checkpoint.files
+        origin = {"file": file.name} if hashed else {"file": file.name, "sha256": sha256_file(file)}
     origin["read"] = checkpoint.part
     if checkpoint.prefixes:
         origin["prefixes"] = list(checkpoint.prefixes)

@@ -24,10 +24,8 @@ def resolve_model(name_or_path: str, on_progress: Callable[[str], None] | None =
 
     Repositories of others (``OWNER/REPO``) are not fetched unasked: ``sweettok models pull`` does that.
 
-    Args:
-        name_or_path: a model's name, or a folder.
-        on_progress: told what is fetched, from where and how large it is; by default that goes to stderr,
-            with a progress bar for people.
+    ``on_progress`` is told what is fetched, from where and how large it is; by default that goes to stderr,
+    with a progress bar for people.
 
     Raises:
         SweettokError: no such model, or it cannot be fetched.

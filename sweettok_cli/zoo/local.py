@@ -197,10 +197,9 @@ def find_model(name_or_path: str) -> Path:
     Raises:
         SweettokError: no such name, a name whose model was not pulled yet, or the folder holds no model.
     """
-    found = find_local(name_or_path)
-    if found is not None:
-        return found
     folder = Path(name_or_path)
+    if (found := find_local(name_or_path)) is not None:
+        return found
     if folder.is_dir():
         raise SweettokError(
             f"{folder} holds no model: {CONFIG_FILE} is missing; give --model another folder."
