@@ -31,7 +31,7 @@ def list_models(as_json: JsonOption = False, quiet: QuietOption = False) -> None
 
         sweettok models list --json
     """
-    from sweettok_cli.zoo.store import store_folder
+    from sweettok_cli.zoo.local import store_folder
 
     rows = _rows()
     data = {"store": str(store_folder()), "models": rows}
@@ -263,8 +263,7 @@ def verify(
 
 
 def _remedy(name: str, folder: Path) -> str:
-    from sweettok_cli.zoo.local import shipped_folders
-    from sweettok_cli.zoo.store import stored_folder
+    from sweettok_cli.zoo.local import shipped_folders, stored_folder
 
     if folder.parent in shipped_folders():
         return "install sweettok again"

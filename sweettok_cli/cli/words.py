@@ -16,9 +16,8 @@ from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from sweettok_cli.metrics.codebook_use import ListUse
-    from sweettok_cli.words.contrast import TellingWord
     from sweettok_cli.words.counts import RankedWord
-    from sweettok_cli.words.reader import FileWords, WordReader
+    from sweettok_cli.words.reader import FileWords, TellingWord, WordReader
 
 SHOWN, TELLING = 20, 3
 
@@ -121,8 +120,7 @@ def _write_video(found: FileWords, source: Path, video: Path, force: bool, outpu
 
 def _contrast(given: list[Path], reader: WordReader, top: int, output: Output) -> None:
     """Which words fire for which file; a file that fails is listed and makes the exit code 1."""
-    from sweettok_cli.words.contrast import contrast
-    from sweettok_cli.words.reader import find_readable
+    from sweettok_cli.words.reader import contrast, find_readable
 
     failed: list[dict[str, str]] = []
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from sweettok_cli.codebook.vocabulary import (
     choose_words,
     english_frequency,
 )
-from sweettok_cli.codebook.wordnet import DEFAULT_FOLDER, PARTS, WordNet
+from sweettok_cli.codebook.wordnet import DEFAULT_FOLDER, Synset, WordNet
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.runtime import OnProgress
 
@@ -57,19 +59,15 @@ class BuildOptions:
 
 def build_prior(
     options: BuildOptions,
-    on_stage: Callable[[str], None] | None = None,
+    on_stage: Callable[[str], None] = lambda stage: None,
     on_progress: OnProgress | None = None,
 ) -> WordPrior:
     """Build a prior in memory.
 
-    Args:
-        options: where words, edges and vectors come from.
-        on_stage: called with one line on what begins.
-        on_progress: called with the words that the language model has embedded, after each batch.
+    ``on_stage`` is told in one line what begins, ``on_progress`` the words embedded and in all.
 
     Raises:
-        SweettokError: WordNet, the captions or the model cannot be read, or there are too few words for
-            ``sizes``.
+        SweettokError: WordNet, captions or model cannot be read, or there are too few words for ``sizes``.
     """
     if options.pooling not in POOLINGS:
         raise SweettokError(f"--pooling {options.pooling} is not one of {', '.join(POOLINGS)}.")
@@ -78,22 +76,20 @@ def build_prior(
     for part, size in options.sizes.items():
         if size < 1:
             raise SweettokError(f"--{PLURAL_NAMES[part]} {size} leaves no word; give a positive number.")
-    say = on_stage or (lambda stage: None)
-    say(f"Reading WordNet from {options.wordnet}.")
+    on_stage(f"Reading WordNet from {options.wordnet}.")
     wordnet = WordNet(options.wordnet)
     if options.captions is None:
-        say("Ranking words and reading glosses.")
-        sizes = {**PUBLISHED_SIZES, **options.sizes}
-        vocabulary = choose_words(wordnet, sizes, english_frequency())
+        on_stage("Ranking words and reading glosses.")
+        vocabulary = choose_words(wordnet, {**PUBLISHED_SIZES, **options.sizes}, english_frequency())
         spatial, temporal = gloss_pairs(wordnet, vocabulary)
     else:
-        say(f"Reading captions from {options.captions}.")
+        on_stage(f"Reading captions from {options.captions}.")
         vocabulary, spatial, temporal = count_captions(
             options.captions, Tagger(wordnet), options.sizes, options.least_count
         )
-    say(f"Embedding words with {options.llm}.")
+    on_stage(f"Embedding words with {options.llm}.")
     graphs, variance = _graphs(vocabulary, spatial, temporal, options, on_progress)
-    return WordPrior(graphs["spatial"], graphs["temporal"], _about(options, graphs, variance))
+    return WordPrior(**graphs, about=_about(options, graphs, variance))
 
 
 def gloss_pairs(wordnet: WordNet, vocabulary: Vocabulary) -> tuple[Counter[Pair], Counter[Pair]]:
@@ -105,17 +101,23 @@ def gloss_pairs(wordnet: WordNet, vocabulary: Vocabulary) -> tuple[Counter[Pair]
     their base forms too.
     """
     tagger = Tagger(wordnet)
-    lists = {part: frozenset(getattr(vocabulary, part)) for part in PARTS}
+    lists = {"noun": frozenset(vocabulary.noun), "verb": frozenset(vocabulary.verb)}
     glosses = [(synset, tagger.tag(synset.gloss)) for synset in wordnet.synsets.values()]
     spatial, temporal = count_pairs(tags for _, tags in glosses)
     spatial, temporal = _with_bases(wordnet, spatial, "noun"), _with_bases(wordnet, temporal, "verb")
     for synset, tags in glosses:
-        if synset.part in ("noun", "verb"):
+        if synset.part in lists:
             modifier, pairs = ("adj", spatial) if synset.part == "noun" else ("adv", temporal)
             heads = lists[synset.part].intersection(synset.words)
             pairs.update((tag.word, head) for tag in tags if tag.part == modifier for head in heads)
-    for pair, part in _related(wordnet):
-        (spatial if part == "noun" else temporal)[pair] += 1
+    for synset in wordnet.synsets.values():
+        if synset.part == "adj":
+            spatial.update(_targets(wordnet, synset, "noun"))
+        elif synset.part == "adv":
+            for adverb, adjective in _targets(wordnet, synset, "adj"):
+                for meaning in wordnet.meanings(adjective, "adj"):
+                    verbs = _targets(wordnet, meaning, "verb")
+                    temporal.update((adverb, verb) for source, verb in verbs if source == adjective)
     return spatial, temporal
 
 
@@ -127,32 +129,13 @@ def _with_bases(wordnet: WordNet, pairs: Counter[Pair], part: str) -> Counter[Pa
     return found
 
 
-def _related(wordnet: WordNet) -> Iterator[tuple[Pair, str]]:
-    for synset in wordnet.synsets.values():
-        if synset.part == "adj":
-            for adjective, noun in _targets(wordnet, synset.part, synset.offset, "noun"):
-                yield (adjective, noun), "noun"
-        elif synset.part == "adv":
-            for adverb, adjective in _targets(wordnet, synset.part, synset.offset, "adj"):
-                for offset in wordnet.senses["adj"].get(adjective, ()):
-                    for source, verb in _targets(wordnet, "adj", offset, "verb"):
-                        if source == adjective:
-                            yield (adverb, verb), "verb"
-
-
-def _targets(wordnet: WordNet, part: str, offset: int, target: str) -> Iterator[Pair]:
+def _targets(wordnet: WordNet, synset: Synset, target: str) -> Iterator[Pair]:
     """Words of a synset with the words of another part of speech that WordNet relates them to."""
-    synset = wordnet.synsets[part, offset]
     for pointer in synset.pointers:
         if pointer.symbol in _RELATIONS and pointer.part == target:
             other = wordnet.synsets.get((target, pointer.offset))
-            if other is None:
-                continue
-            sources = (
-                synset.words if pointer.source == 0 else synset.words[pointer.source - 1 : pointer.source]
-            )
-            ends = other.words if pointer.target == 0 else other.words[pointer.target - 1 : pointer.target]
-            yield from ((source, end) for source in sources for end in ends)
+            if other is not None:
+                yield from itertools.product(synset.named(pointer.source), other.named(pointer.target))
 
 
 def _graphs(
@@ -162,14 +145,10 @@ def _graphs(
     options: BuildOptions,
     on_progress: OnProgress | None,
 ) -> tuple[dict[str, WordGraph], dict[str, float]]:
-    lists = {
-        "spatial": (vocabulary.adj, vocabulary.noun, spatial),
-        "temporal": (vocabulary.adv, vocabulary.verb, temporal),
-    }
+    adjectives, nouns, adverbs, verbs = vocabulary.adj, vocabulary.noun, vocabulary.adv, vocabulary.verb
+    lists = {"spatial": (adjectives, nouns, spatial), "temporal": (adverbs, verbs, temporal)}
     # One word may stand in both graphs ("light" is a noun and a verb): embed it once.
-    words = list(
-        dict.fromkeys(word for modifiers, heads, _ in lists.values() for word in (*modifiers, *heads))
-    )
+    words = list(dict.fromkeys((*adjectives, *nouns, *adverbs, *verbs)))
     embedded = embed_words(words, options.llm, options.pooling, on_progress)
     rows = {word: row for row, word in enumerate(words)}
     graphs, variance = {}, {}
@@ -191,10 +170,8 @@ def _about(
 
     versions = {"sweettok": __version__}
     for package in ("wordfreq", "transformers", "torch", "numpy"):
-        try:
+        with suppress(PackageNotFoundError):
             versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
     about: dict[str, Any] = {
         # Names only: the folders of the machine that built it say nothing elsewhere.
         "words": "WordNet" if options.captions is None else f"captions in {options.captions.name}",

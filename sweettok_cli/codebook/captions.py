@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,8 +22,7 @@ _ADVERB_REACH = 3
 def adjective_noun_pairs(tags: Sequence[Tagged]) -> Iterator[Pair]:
     """Adjectives before a noun ("big red ball") or after it and a form of *be* ("the ball is red").
 
-    In a run of nouns ("red fire truck") the adjective goes with each: its head is the last one, but the first
-    shares the look.
+    In a run of nouns ("red fire truck") the adjective goes with each: the first shares the look of the head.
     """
     for i, tag in enumerate(tags):
         if tag.part != "adj":
@@ -30,12 +30,9 @@ def adjective_noun_pairs(tags: Sequence[Tagged]) -> Iterator[Pair]:
         j = i + 1
         while j < len(tags) and (tags[j].part in ("adj", "adv") or tags[j].word in (",", "and", "or")):
             j += 1
-        found = False
-        while j < len(tags) and tags[j].part == "noun":
-            found = True
-            yield tag.word, tags[j].word
-            j += 1
-        if not found:
+        nouns = list(itertools.takewhile(lambda tag: tag.part == "noun", tags[j:]))
+        yield from ((tag.word, noun.word) for noun in nouns)
+        if not nouns:
             k = i - 1
             while k >= 0 and tags[k].part == "adv":
                 k -= 1
@@ -46,13 +43,11 @@ def adjective_noun_pairs(tags: Sequence[Tagged]) -> Iterator[Pair]:
 def adverb_verb_pairs(tags: Sequence[Tagged]) -> Iterator[Pair]:
     """Each adverb with the nearest verb within three tokens of its clause, the earlier of two as near."""
     for i, tag in enumerate(tags):
-        if tag.part != "adv":
-            continue
-        for distance in range(1, _ADVERB_REACH + 1):
-            found = next((j for j in (i - distance, i + distance) if _is_verb_near(tags, i, j)), None)
+        if tag.part == "adv":
+            near = (j for distance in range(1, _ADVERB_REACH + 1) for j in (i - distance, i + distance))
+            found = next((j for j in near if _is_verb_near(tags, i, j)), None)
             if found is not None:
                 yield tag.word, tags[found].word
-                break
 
 
 def _is_verb_near(tags: Sequence[Tagged], i: int, j: int) -> bool:
@@ -63,15 +58,11 @@ def _is_verb_near(tags: Sequence[Tagged], i: int, j: int) -> bool:
 
 
 def edges_from_pairs(
-    pairs: Mapping[Pair, float],
-    modifiers: Sequence[str],
-    heads: Sequence[str],
-    limit: int,
+    pairs: Mapping[Pair, float], modifiers: Sequence[str], heads: Sequence[str], limit: int
 ) -> np.ndarray:
-    """The strongest pairs as edges: int64 [2, n] of row numbers, modifiers first, with n <= ``limit``.
+    """The strongest pairs of listed words as edges: int64 [2, n], sorted row numbers, modifiers first.
 
-    A pair with a word outside the lists is left out. Every word that has a pair keeps its strongest one
-    before any word gets a second, so that the limit isolates no word needlessly. Columns are sorted.
+    n is at most ``limit``. Every word keeps its strongest pair before any word gets a second.
     """
     modifier_rows = {word: row for row, word in enumerate(modifiers)}
     head_rows = {word: row for row, word in enumerate(heads, len(modifiers))}
@@ -104,41 +95,32 @@ def count_pairs(texts: Iterable[Sequence[Tagged]]) -> tuple[Counter[Pair], Count
 
 
 def count_captions(
-    path: Path,
-    tagger: Tagger,
-    sizes: Mapping[str, int],
-    least_count: int = 10,
+    path: Path, tagger: Tagger, sizes: Mapping[str, int], least_count: int = 10
 ) -> tuple[Vocabulary, Counter[Pair], Counter[Pair]]:
     """Count words by part of speech and modifier-head pairs in a text file, UTF-8, one caption a line.
 
     The published filter: adjectives and nouns are kept if counted more than ``least_count`` times, and a noun
     that was ever counted as an adjective is not a noun; adverbs and verbs are all kept, and a verb that was
     ever counted as an adverb is not a verb. Words are counted as they are written ("dogs", "running"), most
-    frequent first, ties by alphabet.
-
-    Args:
-        path: the captions.
-        tagger: decides the part of speech of each word.
-        sizes: at most this many words of a part of speech; a part that is missing has no limit.
-        least_count: see above.
+    frequent first, ties by alphabet, at most ``sizes[part]`` where that is given.
 
     Returns:
-        The word lists, adjective-noun pairs and adverb-verb pairs with their counts.
+        The word lists; adjective-noun pairs and adverb-verb pairs with their counts.
 
     Raises:
-        SweettokError: the file cannot be read, or a list stays empty (fewer than two words for adjectives and
-            adverbs).
+        SweettokError: the file cannot be read, or a list has no word (adjectives, adverbs: fewer than two).
     """
     counts: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
-    spatial: Counter[Pair] = Counter()
-    temporal: Counter[Pair] = Counter()
-    for caption in _captions(path):
-        tags = tagger.tag(caption)
-        for tag in tags:
-            if tag.part is not None:
-                counts[tag.part][tag.word] += 1
-        spatial.update(adjective_noun_pairs(tags))
-        temporal.update(adverb_verb_pairs(tags))
+
+    def counted() -> Iterator[Sequence[Tagged]]:
+        for caption in _captions(path):
+            tags = tagger.tag(caption)
+            for tag in tags:
+                if tag.part is not None:
+                    counts[tag.part][tag.word] += 1
+            yield tags
+
+    spatial, temporal = count_pairs(counted())
     least = {"adj": least_count, "noun": least_count, "adv": 0, "verb": 0}
     excluded = {"noun": counts["adj"], "verb": counts["adv"]}
     lists = {}
@@ -155,15 +137,13 @@ def count_captions(
                 f"{path} gives {len(lists[part])} {PLURAL_NAMES[part]}; the codebook needs {needed} or more: "
                 "use more captions or a smaller --min-count."
             )
-    return Vocabulary(lists["adj"], lists["noun"], lists["adv"], lists["verb"]), spatial, temporal
+    return Vocabulary(**lists), spatial, temporal
 
 
 def _captions(path: Path) -> Iterator[str]:
     try:
         with open(path, encoding="utf-8") as stream:
-            for line in stream:
-                if line.strip():
-                    yield line
+            yield from (line for line in stream if line.strip())
     except FileNotFoundError as error:
         raise SweettokError(
             f"{path} does not exist; give --captions a text file with one caption a line."

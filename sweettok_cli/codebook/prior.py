@@ -8,7 +8,6 @@ prior was made, and the SHA-256 of the tensors it belongs to.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,18 +43,10 @@ class WordGraph:
     vectors: np.ndarray
     edges: np.ndarray
 
-    @property
-    def rows(self) -> int:
-        """Number of words, modifiers and heads together."""
-        return len(self.modifiers) + len(self.heads)
-
 
 @dataclass(frozen=True)
 class WordPrior:
-    """Both graphs: adjectives and nouns for what is seen, adverbs and verbs for how it moves.
-
-    ``about`` says how they were made, as JSON values.
-    """
+    """Graphs of what is seen and how it moves; ``about`` says how they were made, as JSON values."""
 
     spatial: WordGraph
     temporal: WordGraph
@@ -69,8 +60,8 @@ def check_graph(graph: WordGraph, name: str) -> None:
         SweettokError: words missing, repeated within the graph or not text; shapes that disagree; values that
             are not finite; an edge outside the rows or from a word to itself.
     """
-    for kind, words in (("modifier", graph.modifiers), ("head", graph.heads)):
-        least = 2 if kind == "modifier" else 1  # a token averages its two nearest modifiers
+    # A token averages its two nearest modifiers.
+    for kind, words, least in (("modifier", graph.modifiers, 2), ("head", graph.heads, 1)):
         if not least <= len(words) <= MAX_WORDS:
             raise SweettokError(
                 f"The {name} word list has {len(words)} {kind}s, not {least} to {MAX_WORDS}; build it again."
@@ -80,11 +71,15 @@ def check_graph(graph: WordGraph, name: str) -> None:
             raise SweettokError(
                 f"The {name} word list has the {kind} {bad!r}, which is no word; build it again."
             )
-    _check_repeats([*graph.modifiers, *graph.heads], name)
-    vectors, edges = graph.vectors, graph.edges
-    if vectors.ndim != 2 or vectors.shape[0] != graph.rows or vectors.shape[1] < 1:
+    seen: set[str] = set()
+    for word in (*graph.modifiers, *graph.heads):
+        if word in seen:
+            raise SweettokError(f"The {name} word list has '{word}' twice; build the prior again.")
+        seen.add(word)
+    vectors, edges, rows = graph.vectors, graph.edges, len(seen)
+    if vectors.ndim != 2 or vectors.shape[0] != rows or vectors.shape[1] < 1:
         raise SweettokError(
-            f"The {name} vectors have shape {list(vectors.shape)}, not [{graph.rows}, dim]; build it again."
+            f"The {name} vectors have shape {list(vectors.shape)}, not [{rows}, dim]; build it again."
         )
     if not np.isfinite(vectors).all():
         raise SweettokError(f"The {name} vectors hold values that are not finite; build the prior again.")
@@ -92,18 +87,10 @@ def check_graph(graph: WordGraph, name: str) -> None:
         raise SweettokError(
             f"The {name} edges have shape {list(edges.shape)}, not [2, n]; build the prior again."
         )
-    if edges.size and (edges.min() < 0 or edges.max() >= graph.rows):
-        raise SweettokError(f"The {name} edges point outside the {graph.rows} words; build the prior again.")
+    if edges.size and (edges.min() < 0 or edges.max() >= rows):
+        raise SweettokError(f"The {name} edges point outside the {rows} words; build the prior again.")
     if (edges[0] == edges[1]).any():
         raise SweettokError(f"The {name} edges join a word to itself; build the prior again.")
-
-
-def _check_repeats(words: Sequence[str], name: str) -> None:
-    seen: set[str] = set()
-    for word in words:
-        if word in seen:
-            raise SweettokError(f"The {name} word list has '{word}' twice; build the prior again.")
-        seen.add(word)
 
 
 def check_folder(folder: Path, force: bool) -> None:
@@ -157,13 +144,9 @@ def save_prior(prior: WordPrior, folder: Path, force: bool = False) -> None:
         atomic_output(folder / TENSOR_FILE, force) as tensor_path,
     ):
         tensor_path.write_bytes(save(tensors))
-        document = {
-            "format": FORMAT,
-            "version": VERSION,
-            "tensors_sha256": sha256_file(tensor_path),
-            "about": prior.about,
-            **words,
-        }
+        digest = sha256_file(tensor_path)
+        head = {"format": FORMAT, "version": VERSION, "tensors_sha256": digest, "about": prior.about}
+        document = {**head, **words}
         json_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -182,9 +165,8 @@ def load_prior(folder: Path) -> WordPrior:
     graphs = {}
     for name in GRAPH_NAMES:
         words = document.get(name)
-        if not isinstance(words, dict) or not all(
-            isinstance(words.get(k), list) for k in ("modifiers", "heads")
-        ):
+        modifiers, heads = map(words.get, ("modifiers", "heads")) if isinstance(words, dict) else (None, None)
+        if not isinstance(modifiers, list) or not isinstance(heads, list):
             raise SweettokError(f"{folder / JSON_FILE} has no {name} word lists; build the prior again.")
         vectors, edges = tensors.get(f"{name}.vectors"), tensors.get(f"{name}.edges")
         if vectors is None or edges is None:
@@ -192,10 +174,10 @@ def load_prior(folder: Path) -> WordPrior:
                 f"{folder / TENSOR_FILE} has no {name} vectors or edges; build the prior again."
             )
         edges = edges.astype(np.int64) if np.issubdtype(edges.dtype, np.integer) else edges
-        graphs[name] = WordGraph(words["modifiers"], words["heads"], vectors.astype(np.float32), edges)
+        graphs[name] = WordGraph(modifiers, heads, vectors.astype(np.float32), edges)
         check_graph(graphs[name], name)
-    about = document.get("about", {})
-    return WordPrior(graphs["spatial"], graphs["temporal"], about if isinstance(about, dict) else {})
+    about = document.get("about")
+    return WordPrior(**graphs, about=about if isinstance(about, dict) else {})
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -23,19 +23,15 @@ _BATCH = 256
 
 
 def embed_words(
-    words: Sequence[str],
-    model: str,
-    pooling: Pooling = "mean",
-    on_progress: OnProgress | None = None,
+    words: Sequence[str], model: str, pooling: Pooling = "mean", on_progress: OnProgress | None = None
 ) -> np.ndarray:
     """Vectors of single words, float32 [len(words), hidden size].
 
     Args:
         words: what to embed; a word may be several sub-tokens.
         model: name of a model on the Hub, the folder of a local one, or :data:`PACKAGED_MODEL`.
-        pooling: ``input``: the mean of the sub-tokens' rows in the input embedding. ``mean``: the mean of
-            the last hidden states over all tokens of the word alone, special ones included, as
-            sentence-embedding models are trained.
+        pooling: ``input``: the mean of the sub-tokens' rows in the input embedding. ``mean``: the mean of the
+            last hidden states over all tokens of the word alone, special ones too, as for sentences.
         on_progress: called after each batch with the words done and the words in all.
 
     Raises:
@@ -64,8 +60,7 @@ def embed_words(
 def reduce_vectors(vectors: np.ndarray, dim: int) -> tuple[np.ndarray, float]:
     """Project onto the ``dim`` leading principal components, each scaled to unit variance (whitened).
 
-    Whitening spreads the words evenly, so that the projector starts from well-conditioned inputs; being
-    linear, it can undo the scale.
+    So the projector starts from well-conditioned inputs; being linear, it can undo the scale.
 
     Returns:
         float32 [n, dim] and the share of variance those components carried before whitening.
@@ -120,9 +115,7 @@ def _load(model: str) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(source)
         network: Any = AutoModel.from_pretrained(source)
     except (OSError, ValueError, ImportError) as error:
-        reason = (
-            str(error).strip().splitlines()[0].rstrip(" .:") if str(error).strip() else type(error).__name__
-        )
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(" .:")
         raise SweettokError(
             f"Cannot load the language model {model} ({reason}); give --llm a local folder or a Hub name."
         ) from error
@@ -147,11 +140,9 @@ def _embed_batch(tokens: list[list[int]], network: Any, pooling: Pooling) -> np.
     import torch
 
     # Padded here, on the right, since many decoders' tokenizers have no padding token.
-    longest = max(map(len, tokens))
-    ids = torch.tensor([row + [0] * (longest - len(row)) for row in tokens], device=network.device)  # [b, n]
-    mask = torch.tensor(
-        [[1] * len(row) + [0] * (longest - len(row)) for row in tokens], device=network.device
-    )
+    rows = [torch.tensor(row, dtype=torch.int64, device=network.device) for row in tokens]
+    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)  # [b, n]
+    mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
     with torch.inference_mode():
         if pooling == "input":
             states = network.get_input_embeddings()(ids)  # [b, n, d]

@@ -3,18 +3,18 @@
 Adjectives and nouns describe what a clip shows, adverbs and verbs what happens in it. The sizes default to
 those of the published codebook. A word's score is a logarithm to base ten:
 
-    wordfreq's zipf frequency + log10(how much of that frequency this part of speech explains) + 1 if it can
-    be seen
+    wordfreq's zipf frequency + log10(share of it that this part of speech explains) + 1 if it can be seen
 
 The middle term compares WordNet's tagged occurrences with those expected from the frequency, so that "in"
 (the inch) or "as" (arsenic) does not become a common noun. The last term looks at the lexicographer file of a
-word's first sense:
-animals, artefacts, bodies, food, persons, plants, substances and the like for nouns; motion, contact, change,
-perception and the like for verbs.
+word's first sense: animals, artefacts, bodies, food, persons, plants, substances and the like for nouns;
+motion, contact, change, perception and the like for verbs.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -66,25 +66,18 @@ class Tagger:
 
     def __init__(self, wordnet: WordNet) -> None:
         self._wordnet = wordnet
-        self._known: dict[str, dict[str, float]] = {}
+        self._weights = functools.cache(self._look_up)
 
     def tag(self, text: str) -> list[Tagged]:
         """Tokens of one caption, lower-cased, with noun, verb, adj, adv or None."""
         words = _TOKEN.findall(text.lower())
-        tags: list[Tagged] = []
-        for i, word in enumerate(words):
-            before = tags[-1] if tags else Tagged("", None)
-            after = words[i + 1] if i + 1 < len(words) else ""
-            tags.append(Tagged(word, self._decide(word, before, after)))
-        return tags
-
-    def weights(self, word: str) -> dict[str, float]:
-        """How often the word is each part of speech it can be; empty for function words and unknown ones."""
-        if word not in self._known:
-            self._known[word] = self._look_up(word)
-        return self._known[word]
+        tags = [Tagged("", None)]
+        for word, after in itertools.zip_longest(words, words[1:], fillvalue=""):
+            tags.append(Tagged(word, self._decide(word, tags[-1], after)))
+        return tags[1:]
 
     def _look_up(self, word: str) -> dict[str, float]:
+        """How often the word is each part of speech it can be; empty for function words and unknown ones."""
         if len(word) < 2 or (word in _CLOSED and word not in _PARTICLES):
             return {}
         weights: dict[str, float] = {}
@@ -99,7 +92,7 @@ class Tagger:
         return weights
 
     def _decide(self, word: str, before: Tagged, after: str) -> str | None:
-        weights = dict(self.weights(word))
+        weights = dict(self._weights(word))
         if not weights:
             return None
         if word in _PARTICLES:
@@ -123,16 +116,16 @@ class Tagger:
 
     def _acts(self, word: str, before: Tagged, after: str) -> bool:
         """Whether a word that can be a verb is one here: "to walk", "is walking", "water flows gently"."""
-        if before.word in _LINKING and "adj" in self.weights(word):
+        if before.word in _LINKING and "adj" in self._weights(word):
             return word.endswith("ing")
         if before.word in _SUBJECTS or before.word in _AUXILIARIES:
             return True
         if word.endswith("ing"):
             return before.part in ("noun", "adv", None)
-        return before.part == "noun" and set(self.weights(after)) == {"adv"}
+        return before.part == "noun" and set(self._weights(after)) == {"adv"}
 
     def _is_often_noun(self, word: str) -> bool:
-        weights = self.weights(word)
+        weights = self._weights(word)
         return 4 * weights.get("noun", 0.0) >= max(weights.values(), default=1.0)
 
 
@@ -155,8 +148,7 @@ _PLAIN_WORD = re.compile(r"(?=.*[aeiou]|.{3})(?![ivx]+$)[a-z]{2,}")
 _OFFENSIVE_USAGE = {"obscenity", "vulgarism", "disparagement", "derogation", "ethnic_slur"}
 _OFFENSIVE_GLOSS = re.compile(
     r"\b(obscene|vulgar|slur|sexual|sexually|lascivious|prostitutes?|have sex|intercourse|copulation"
-    r"|pornograph\w*"
-    r"|(offensive|derogatory|disparaging|abusive|insulting) (term|name|word)s?)\b",
+    r"|pornograph\w*|(offensive|derogatory|disparaging|abusive|insulting) (term|name|word)s?)\b",
     re.IGNORECASE,
 )
 
@@ -194,9 +186,9 @@ def english_frequency() -> Frequency:
 def choose_words(wordnet: WordNet, sizes: dict[str, int], frequency: Frequency) -> Vocabulary:
     """Rank WordNet's single words by part of speech and keep the best ``sizes[part]`` of each.
 
-    Only lower-case words of letters; no proper names; no word whose main sense WordNet labels as obscene,
-    disparaging or a slur. The verb list holds base forms and their -ing forms ("run", "running") side by
-    side: captions say "running", and WordNet alone has too few verbs for the published size.
+    Only lower-case words of letters; no proper names; no :func:`offensive_words`. The verb list holds base
+    forms and their -ing forms ("run", "running") side by side: captions say "running", and WordNet alone has
+    too few verbs for the published size.
 
     Raises:
         SweettokError: WordNet has fewer words than asked for.
@@ -209,8 +201,7 @@ def choose_words(wordnet: WordNet, sizes: dict[str, int], frequency: Frequency) 
     for form, score in _participles(wordnet, scores["verb"], frequency):
         if form not in blocked:
             scores["verb"][form] = max(score, scores["verb"].get(form, -math.inf))
-    best = {part: _best(part, scores[part], sizes[part]) for part in PARTS}
-    return Vocabulary(best["adj"], best["noun"], best["adv"], best["verb"])
+    return Vocabulary(**{part: _best(part, scores[part], sizes[part]) for part in PARTS})
 
 
 def offensive_words(wordnet: WordNet) -> set[str]:
@@ -237,8 +228,7 @@ def _is_offensive(wordnet: WordNet, synset: Synset, word: str) -> bool:
             domain = wordnet.synsets.get((pointer.part, pointer.offset))
             if domain and _OFFENSIVE_USAGE & set(domain.words):
                 return True
-    definition = synset.gloss.partition('"')[0]
-    return bool(_OFFENSIVE_GLOSS.search(definition))
+    return bool(_OFFENSIVE_GLOSS.search(synset.gloss.partition('"')[0]))  # not in its examples
 
 
 def _scores(wordnet: WordNet, part: str, refused: set[str], frequency: Frequency) -> dict[str, float]:
@@ -265,11 +255,9 @@ def _scores(wordnet: WordNet, part: str, refused: set[str], frequency: Frequency
 def _share(wordnet: WordNet, word: str, part: str, zipf: float) -> float:
     """log10 of the share of the word's occurrences that this part of speech explains."""
     expected = 10 ** (zipf - 9) * _TAGGED_WORDS
-    tagged = sum(wordnet.count(word, other) for other in PARTS if word in wordnet.senses[other])
-    parts = sum(word in wordnet.senses[other] for other in PARTS)
-    return math.log10(
-        (wordnet.count(word, part) + _UNSEEN_TAGS) / (max(tagged, expected) + parts * _UNSEEN_TAGS)
-    )
+    parts = [other for other in PARTS if word in wordnet.senses[other]]
+    tagged = max(sum(wordnet.count(word, other) for other in parts), expected)
+    return math.log10((wordnet.count(word, part) + _UNSEEN_TAGS) / (tagged + len(parts) * _UNSEEN_TAGS))
 
 
 def _separate(wordnet: WordNet, scores: dict[str, dict[str, float]], modifier: str, head: str) -> None:

@@ -8,11 +8,15 @@ files: ``index.POS``, ``data.POS`` and ``POS.exc`` for noun, verb, adj and adv, 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from sweettok_cli.errors import SweettokError
+
+Parsed = TypeVar("Parsed")
 
 PARTS = ("noun", "verb", "adj", "adv")
 DEFAULT_FOLDER = Path("/usr/share/wordnet")
@@ -52,35 +56,35 @@ class Synset:
     pointers: tuple[Pointer, ...]
     gloss: str
 
+    def named(self, place: int) -> tuple[str, ...]:
+        """The word a pointer starts from or leads to: 1-based, 0 for all words."""
+        return self.words[place - 1 : place] if place else self.words
+
 
 class WordNet:
     """All of WordNet in memory (about 117 k synsets, some 3 s to read)."""
 
     def __init__(self, folder: Path) -> None:
-        """Read ``folder``.
-
-        Raises:
-            SweettokError: a file is missing or cannot be understood.
-        """
-        self.folder = _check_folder(folder)
+        """Read ``folder``; raise :class:`SweettokError` if a file is missing or cannot be understood."""
+        _check_folder(folder)
         self.synsets: dict[tuple[str, int], Synset] = {}
         self.senses: dict[str, dict[str, tuple[int, ...]]] = {}
         self.exceptions: dict[str, dict[str, tuple[str, ...]]] = {}
         for part in PARTS:
-            for synset in _read_data(folder / f"data.{part}", part):
+            for synset in _parsed(folder / f"data.{part}", partial(_parse_synset, part)):
                 self.synsets[part, synset.offset] = synset
-            self.senses[part] = dict(_read_index(folder / f"index.{part}"))
-            self.exceptions[part] = _read_exceptions(folder / f"{part}.exc")
+            self.senses[part] = dict(_parsed(folder / f"index.{part}", _parse_senses))
+            exceptions: dict[str, tuple[str, ...]] = defaultdict(tuple)
+            for form, bases in _parsed(folder / f"{part}.exc", _parse_exception):
+                exceptions[form] += bases
+            self.exceptions[part] = exceptions
         self.counts = _read_counts(folder)
-        self._check_senses()
-
-    def _check_senses(self) -> None:
         for part, entries in self.senses.items():
             for word, offsets in entries.items():
                 for offset in offsets:
                     if (part, offset) not in self.synsets:
                         raise SweettokError(
-                            f"index.{part} and data.{part} in {self.folder} do not belong together "
+                            f"index.{part} and data.{part} in {folder} do not belong together "
                             f"(no synset {offset:08d} for '{word}'); take both from one WordNet release."
                         )
 
@@ -93,23 +97,17 @@ class WordNet:
         return self.counts[part].get(word, 0)
 
     def base_forms(self, word: str, part: str) -> list[str]:
-        """Base forms of a lower-case word that WordNet lists for this part of speech, likeliest first.
-
-        The rules are morphy's: the word itself, then its exceptions, else the detachment of endings.
-        """
+        """Base forms, likeliest first, by morphy's rules: the word, then its exceptions, else endings."""
         known = self.senses[part]
-        found = [word] if word in known else []
-        listed = self.exceptions[part].get(word, ())
-        candidates = listed or tuple(
-            word[: len(word) - len(ending)] + base
+        candidates = self.exceptions[part].get(word, ()) or tuple(
+            word.removesuffix(ending) + base
             for ending, base in _ENDINGS[part]
-            if word.endswith(ending) and len(word) > len(ending)
+            if word.endswith(ending) and word != ending
         )
-        found.extend(candidate for candidate in candidates if candidate in known)
-        return list(dict.fromkeys(found))
+        return [form for form in dict.fromkeys((word, *candidates)) if form in known]
 
 
-def _check_folder(folder: Path) -> Path:
+def _check_folder(folder: Path) -> None:
     needed = [f"{kind}.{part}" for part in PARTS for kind in ("index", "data")]
     needed += [f"{part}.exc" for part in PARTS]
     missing = [name for name in needed if not (folder / name).is_file()]
@@ -119,39 +117,31 @@ def _check_folder(folder: Path) -> Path:
             f"WordNet's dictionary files are not in {folder} ({what}); install the package wordnet-base "
             "or name their folder with --wordnet DIR."
         )
-    return folder
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines without the licence text, whose lines begin with two spaces."""
+def _parsed(path: Path, parse: Callable[[str], Parsed]) -> Iterator[Parsed]:
+    """Every line but those of the licence text, which begin with two spaces."""
     try:
         with open(path, encoding="utf-8") as stream:
             for number, line in enumerate(stream, 1):
                 if line.strip() and not line.startswith("  "):
-                    yield number, line.rstrip("\n")
+                    try:
+                        parsed = parse(line)
+                    except (IndexError, ValueError, KeyError) as error:
+                        raise SweettokError(
+                            f"{path}, line {number}, is not in WordNet's format; use the files of a WordNet "
+                            "release unchanged."
+                        ) from error
+                    yield parsed
     except (OSError, UnicodeDecodeError) as error:
         raise SweettokError(
             f"Cannot read {path} ({error}); use the dictionary files of a WordNet release."
         ) from error
 
 
-def _malformed(path: Path, number: int) -> SweettokError:
-    return SweettokError(
-        f"{path}, line {number}, is not in WordNet's format; use the files of a WordNet release unchanged."
-    )
-
-
-def _read_data(path: Path, part: str) -> Iterator[Synset]:
-    for number, line in _lines(path):
-        head, _, gloss = line.partition("|")
-        fields = head.split()
-        try:
-            yield _parse_synset(fields, part, gloss.strip())
-        except (IndexError, ValueError, KeyError) as error:
-            raise _malformed(path, number) from error
-
-
-def _parse_synset(fields: list[str], part: str, gloss: str) -> Synset:
+def _parse_synset(part: str, line: str) -> Synset:
+    head, _, gloss = line.partition("|")
+    fields = head.split()
     size = int(fields[3], 16)
     # An adjective may carry its syntactic place in brackets, as in "ablaze(p)".
     words = tuple(field.partition("(")[0] for field in fields[4 : 4 + 2 * size : 2])
@@ -162,28 +152,17 @@ def _parse_synset(fields: list[str], part: str, gloss: str) -> Synset:
         pointers.append(
             Pointer(symbol, _PART_OF_LETTER[letter], int(offset), int(ends[:2], 16), int(ends[2:], 16))
         )
-    return Synset(part, int(fields[0]), int(fields[1]), words, tuple(pointers), gloss)
+    return Synset(part, int(fields[0]), int(fields[1]), words, tuple(pointers), gloss.strip())
 
 
-def _read_index(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for number, line in _lines(path):
-        fields = line.split()
-        try:
-            senses = int(fields[2])
-            offsets = tuple(int(field) for field in fields[-senses:])
-        except (IndexError, ValueError) as error:
-            raise _malformed(path, number) from error
-        yield fields[0], offsets
+def _parse_senses(line: str) -> tuple[str, tuple[int, ...]]:
+    fields = line.split()
+    return fields[0], tuple(map(int, fields[-int(fields[2]) :]))
 
 
-def _read_exceptions(path: Path) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = defaultdict(tuple)
-    for number, line in _lines(path):
-        form, *bases = line.split()
-        if not bases:
-            raise _malformed(path, number)
-        found[form] += tuple(bases)
-    return found
+def _parse_exception(line: str) -> tuple[str, tuple[str, ...]]:
+    form, base, *more = line.split()
+    return form, (base, *more)
 
 
 def _read_counts(folder: Path) -> dict[str, dict[str, int]]:
@@ -196,12 +175,13 @@ def _read_counts(folder: Path) -> dict[str, dict[str, int]]:
             "install the package wordnet-base or name a complete folder with --wordnet DIR."
         )
     key_column, count_column = layouts[path.name]
-    counts: dict[str, dict[str, int]] = {part: defaultdict(int) for part in PARTS}
-    for number, line in _lines(path):
+
+    def parse(line: str) -> tuple[str, str, int]:
         fields = line.split()
-        try:
-            word, _, rest = fields[key_column].partition("%")
-            counts[_PART_OF_SENSE_TYPE[rest[0]]][word] += int(fields[count_column])
-        except (IndexError, ValueError, KeyError) as error:
-            raise _malformed(path, number) from error
+        word, _, rest = fields[key_column].partition("%")
+        return _PART_OF_SENSE_TYPE[rest[0]], word, int(fields[count_column])
+
+    counts: dict[str, dict[str, int]] = {part: defaultdict(int) for part in PARTS}
+    for part, word, count in _parsed(path, parse):
+        counts[part][word] += count
     return counts

@@ -32,10 +32,8 @@ AVERAGED_PARTS = ("ema", "ema_state_dict", "model_ema")
 
 #: What a folder of Accelerate keeps the network in, first found first; an index names several files.
 FOLDER_FILES = (
-    "model.safetensors.index.json",
-    "pytorch_model.bin.index.json",
-    "model.safetensors",
-    "pytorch_model.bin",
+    *("model.safetensors.index.json", "pytorch_model.bin.index.json"),
+    *("model.safetensors", "pytorch_model.bin"),
 )
 #: The part that is named where there are no parts.
 WHOLE = "the whole file"
@@ -119,20 +117,20 @@ def _shards(index: Path) -> tuple[Path, ...]:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SweettokError(f"Cannot read {index} ({error!r}); fetch it again.") from error
-    files = [index.parent / name for name in names if isinstance(name, str) and Path(name).name == name]
+    files = tuple(index.parent / name for name in names if isinstance(name, str) and Path(name).name == name)
     if len(files) != len(names) or not files:
         raise SweettokError(f"{index} names files that are not beside it; fetch it again.")
     for file in files:
         if not file.is_file():
             raise SweettokError(f"{file} is missing, which {index.name} names; fetch it too.")
-    return tuple(files)
+    return files
 
 
 def _read_file(path: Path, averaged: bool) -> tuple[str, dict[str, Tensor], dict[str, Any]]:
     """Which part was taken, its tensors, and the settings beside it."""
     if path.suffix == ".safetensors":
         return WHOLE, _load_safetensors(path), {}
-    content = load_weights_only(path)
+    content = _load_weights_only(path)
     if not isinstance(content, Mapping):
         raise SweettokError(f"{path} holds no state dict but {type(content).__name__}; give another file.")
     order = (*AVERAGED_PARTS, *PLAIN_PARTS) if averaged else (*PLAIN_PARTS, *AVERAGED_PARTS)
@@ -141,9 +139,9 @@ def _read_file(path: Path, averaged: bool) -> tuple[str, dict[str, Tensor], dict
     if not _is_state(state):
         keys = ", ".join(map(str, list(content)[:8])) or "nothing"
         raise SweettokError(f"{path} holds no tensors by name, but {keys}; give another file.")
-    bad = next((name for name, value in state.items() if not isinstance(value, Tensor)), None)
-    if bad is not None:
-        raise SweettokError(f"{path} has {bad} among its tensors, which is none; give another file.")
+    for name, value in state.items():
+        if not isinstance(value, Tensor):
+            raise SweettokError(f"{path} has {name} among its tensors, which is none; give another file.")
     return part or WHOLE, dict(state), _settings(content)
 
 
@@ -165,13 +163,8 @@ def _is_state(value: object) -> bool:
     )
 
 
-def load_weights_only(path: Path) -> Any:
-    """What a file of ``torch.save`` holds, on the CPU and mapped where its format allows.
-
-    Raises:
-        SweettokError: it asks for a class or function that is no plain data, which is named and was not run;
-            or it is damaged.
-    """
+def _load_weights_only(path: Path) -> Any:
+    """What a file of ``torch.save`` holds, on the CPU and mapped where its format allows."""
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive(path))
@@ -179,10 +172,9 @@ def load_weights_only(path: Path) -> Any:
         name = refused_global(error)
         if name is None:
             raise SweettokError(f"{path} is no checkpoint of torch ({torch_reason(error)}).") from error
-        asked = ", ".join(_all_refused(path)) or name
         raise SweettokError(
-            f"{path} asks for {asked}, which is no plain data; nothing in it was run. If you trust the file, "
-            "load it where it was made and save its tensors alone: "
+            f"{path} asks for {', '.join(_all_refused(path)) or name}, which is no plain data; nothing in it "
+            "was run. If you trust the file, load it where it was made and save its tensors alone: "
             'torch.save(checkpoint["state_dict"], "tensors.pt").'
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
@@ -209,10 +201,7 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _clean(checkpoint: Checkpoint) -> Checkpoint:
-    """Names without what wrappers (data parallelism, compilation) put into them.
-
-    That is ``module.`` in front of all and ``_orig_mod.`` anywhere; ``prefixes`` tells which was found.
-    """
+    """Without what wrappers put into names: ``module.`` in front of all, ``_orig_mod.`` anywhere."""
     names, removed = list(checkpoint.state), []
     for wrapper in ("module.", "_orig_mod.", "module."):
         if names and all(name.startswith(wrapper) for name in names):

@@ -10,7 +10,7 @@ import errno
 import hashlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,10 +67,7 @@ def endpoint() -> str:
 def look_up(repository: str, name: str, revision: str = "main") -> HubFile:
     """What the Hub has under this name; its cache answers where the Hub cannot be reached.
 
-    Args:
-        repository: ``OWNER/REPO``.
-        name: path in the repository.
-        revision: commit, branch or tag.
+    The arguments are those of :class:`HubFile`; a revision is a commit, branch or tag.
 
     Raises:
         SweettokError: no such repository, revision or file; no right to it; no network and not in the cache.
@@ -78,24 +75,28 @@ def look_up(repository: str, name: str, revision: str = "main") -> HubFile:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError
 
-    found = try_to_load_from_cache(repository, name, revision=revision)
-    cached = Path(found) if isinstance(found, str) else None
+    def cached(revision: str) -> Path | None:
+        found = try_to_load_from_cache(repository, name, revision=revision)
+        return Path(found) if isinstance(found, str) else None
+
+    path = cached(revision)
     with one_sentence(repository, name, revision):
         try:
             met = get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
         except _network_errors() as error:
             # An answer that the file is not to be had; a Hub that is out of order counts as out of reach.
             refused = isinstance(error, HfHubHTTPError) and error.response.status_code < 500
-            if cached is None or refused:
+            if path is None or refused:
                 raise
-            return _from_cache(repository, name, revision, cached)
+            commit = path.parts[path.parts.index("snapshots") + 1]
+            etag = path.readlink().name if path.is_symlink() else ""
+            return HubFile(repository, name, revision, commit, etag, path.stat().st_size, path)
         if not met.commit_hash or not met.etag:
             raise SweettokError(
                 f"{endpoint()} does not answer as the Hub does; check HF_ENDPOINT and the proxy settings."
             )
-        found = try_to_load_from_cache(repository, name, revision=met.commit_hash)
-        cached = Path(found) if isinstance(found, str) else None
-        return HubFile(repository, name, revision, met.commit_hash, met.etag, met.size, cached)
+        commit = met.commit_hash
+        return HubFile(repository, name, revision, commit, met.etag, met.size, cached(commit))
 
 
 def download(file: HubFile, folder: Path | None, *, bars: bool = False) -> Path:
@@ -111,9 +112,11 @@ def download(file: HubFile, folder: Path | None, *, bars: bool = False) -> Path:
             not kept.
     """
     path = file.cached or _fetch(file, folder, bars)
-    found = content_digest(path, file.etag)
+    found = _content_digest(path, file.etag)
     if found != file.etag:
-        _forget(path)
+        if path.is_symlink():  # an entry of the Hub's cache
+            (path.parent / path.readlink()).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         raise SweettokError(
             f"{path.name} of {file.repository} is not what {endpoint()} announced (its digest is {found}, "
             f"not {file.etag}); it was removed, try again later or with another HF_ENDPOINT."
@@ -142,17 +145,14 @@ def progress_bars(shown: bool) -> Iterator[None]:
     """Let ``huggingface_hub`` draw its progress bars on stderr, or not."""
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-    silenced = not shown and not are_progress_bars_disabled()
-    if silenced:
-        disable_progress_bars()
-    try:
+    with ExitStack() as after:
+        if not shown and not are_progress_bars_disabled():
+            disable_progress_bars()
+            after.callback(enable_progress_bars)
         yield
-    finally:
-        if silenced:
-            enable_progress_bars()
 
 
-def content_digest(path: Path, etag: str) -> str:
+def _content_digest(path: Path, etag: str) -> str:
     """The digest of a file's content that a Hub etag states: SHA-256 or git's SHA-1; else the etag itself."""
     if re.fullmatch(r"[0-9a-f]{64}", etag):
         return sha256_file(path)
@@ -162,23 +162,8 @@ def content_digest(path: Path, etag: str) -> str:
     return etag
 
 
-def _forget(path: Path) -> None:
-    if path.is_symlink():  # an entry of the Hub's cache
-        (path.parent / path.readlink()).unlink(missing_ok=True)
-    path.unlink(missing_ok=True)
-
-
-def _from_cache(repository: str, name: str, revision: str, path: Path) -> HubFile:
-    commit = path.parts[path.parts.index("snapshots") + 1]
-    etag = path.readlink().name if path.is_symlink() else ""
-    return HubFile(repository, name, revision, commit, etag, path.stat().st_size, path)
-
-
 def _network_errors() -> tuple[type[Exception], ...]:
-    """What ``huggingface_hub`` lets through when the network fails.
-
-    It has spoken through different libraries; its own error is derived from the library's.
-    """
+    """What ``huggingface_hub`` lets through: its own error is derived from that of the library it uses."""
     from huggingface_hub.errors import HfHubHTTPError
 
     return (OSError, *(base for base in HfHubHTTPError.__bases__ if issubclass(base, Exception)))
@@ -201,22 +186,18 @@ def _explained(error: Exception, repository: str, name: str, revision: str) -> S
     from huggingface_hub import errors
 
     hub = endpoint()
-    if isinstance(error, errors.HFValidationError):
-        return SweettokError(f"{repository!r} is no name of a repository; give OWNER/REPO.")
-    if isinstance(error, errors.GatedRepoError):
-        return SweettokError(
-            f"{hub}/{repository} is given to registered users only; accept its terms there, then log in with "
-            "`hf auth login`."
-        )
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return SweettokError(
-            f"{hub} has no repository {repository} that is open to you; check the name, or log in with "
-            "`hf auth login` (or HF_TOKEN) if it is private."
-        )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return SweettokError(
-            f"{hub}/{repository} has no revision {revision}; check the name of the revision."
-        )
+    answers = {  # the gated repository's error is derived from the missing one's
+        errors.HFValidationError: f"{repository!r} is no name of a repository; give OWNER/REPO.",
+        errors.GatedRepoError: f"{hub}/{repository} is given to registered users only; accept its terms "
+        "there, then log in with `hf auth login`.",
+        errors.RepositoryNotFoundError: f"{hub} has no repository {repository} that is open to you; check "
+        "the name, or log in with `hf auth login` (or HF_TOKEN) if it is private.",
+        errors.RevisionNotFoundError: f"{hub}/{repository} has no revision {revision}; check the name of the "
+        "revision.",
+    }
+    for kind, answer in answers.items():
+        if isinstance(error, kind):
+            return SweettokError(answer)
     if isinstance(error, errors.HfHubHTTPError):
         status = error.response.status_code
         if isinstance(error, errors.EntryNotFoundError):

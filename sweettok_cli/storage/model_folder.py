@@ -42,8 +42,7 @@ class ModelHeader:
         family: which family's network it is, a key of :data:`sweettok_cli.models.registry.FAMILIES`.
         weights_sha256: of the weights file, lower-case hex.
         config: the network's configuration, plain values.
-        source: what converted weights were made from: ``repository``, ``revision``, ``file``, ``sha256``,
-            licences.
+        source: what converted weights were made from: ``repository``, ``revision``, ``file``, ``sha256``, ...
     """
 
     folder: Path
@@ -101,17 +100,17 @@ class ModelFolder:
         from safetensors import SafetensorError
         from safetensors.torch import load
 
+        path = self.header.weights
         try:
-            content = self.header.weights.read_bytes()  # read once: what is checked is what is used
+            content = path.read_bytes()  # read once: what is checked is what is used
             if hashlib.sha256(content).hexdigest() != self.header.weights_sha256:
                 raise ReplacedError(
-                    f"{self.header.weights} is not the file that {CONFIG_FILE} names; fetch or export it "
-                    "again."
+                    f"{path} is not the file that {CONFIG_FILE} names; fetch or export it again."
                 )
             return load(content)
         except (OSError, SafetensorError) as error:
             raise SweettokError(
-                f"Cannot read the weights {self.header.weights} ({error}); fetch or export them again."
+                f"Cannot read the weights {path} ({error}); fetch or export them again."
             ) from error
 
     def _read_header(self) -> ModelHeader:
@@ -155,10 +154,7 @@ def write_model(
     source: Mapping[str, Any] | None = None,
     files: Mapping[str, str] | None = None,
 ) -> ModelHeader:
-    """Write a model folder: each file in one move, ``config.json`` last.
-
-    A folder that holds no model before and whose writing is cut off is no model folder: it lacks
-    ``config.json``.
+    """Write a model folder: each file in one move, ``config.json`` last; without it it is none.
 
     Args:
         folder: made if missing; files of a model in it are replaced.
@@ -178,18 +174,11 @@ def write_model(
         digest = sha256_file(part)
     for file, text in (files or {}).items():
         write_text(folder / file, text)
-    table: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
-        "name": name,
-        "family": family,
-        "weights_sha256": digest,
-        "config": dict(config),
-    }
-    if source:
-        table["source"] = dict(source)
-    write_text(folder / CONFIG_FILE, as_json(table))
-    return ModelHeader(folder, name, family, digest, dict(config), dict(source or {}))
+    header = ModelHeader(folder, name, family, digest, dict(config), dict(source or {}))
+    kind = {"format": FORMAT, "version": VERSION, "name": name, "family": family, "weights_sha256": digest}
+    origin = {"source": header.source} if source else {}
+    write_text(folder / CONFIG_FILE, as_json({**kind, "config": header.config, **origin}))
+    return header
 
 
 def as_json(table: Mapping[str, Any]) -> str:

@@ -84,9 +84,8 @@ def is_archive(path: Path) -> bool:
 def torch_reason(error: Exception) -> str:
     """Why torch could not load a file, in one line, without its advice to load it in another way."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    own = next((line for line in lines if line.startswith("WeightsUnpickler error: ")), None)
-    if own is None:
-        own = lines[1] if len(lines) > 1 and lines[0].startswith("Weights only load failed") else lines[0]
+    first = 1 if len(lines) > 1 and lines[0].startswith("Weights only load failed") else 0
+    own = next((line for line in lines if line.startswith("WeightsUnpickler error: ")), lines[first])
     return own.removeprefix("WeightsUnpickler error: ")[:200]
 
 
@@ -139,8 +138,6 @@ _MODULES = {
 class _Format:
     """The number format of an array, from its pickled form."""
 
-    __slots__ = ("code",)
-
     def __init__(self, code: object, *_flags: object) -> None:
         if not isinstance(code, str) or not _NUMBERS.fullmatch(code):
             raise RefusedError(f"numpy arrays of {code!r:.40}")
@@ -164,10 +161,7 @@ class _Format:
 class _Array:
     """An array that is filled later, as pickles of protocol 4 and before do it."""
 
-    __slots__ = ("value",)
-
-    def __init__(self) -> None:
-        self.value: np.ndarray | None = None
+    value: np.ndarray | None = None
 
     def __setstate__(self, state: object) -> None:
         match state:
@@ -215,7 +209,7 @@ def _tensor(storage: object, offset: object, size: object, stride: object, *_res
     content = storage._untyped_storage
     length = content.nbytes() // storage.dtype.itemsize
     last = start + sum((n - 1) * step for n, step in zip(sizes, strides, strict=True))
-    if not math.prod(sizes):
+    if 0 in sizes:
         return torch.empty(sizes, dtype=storage.dtype)
     if last >= length or math.prod(sizes) > length:
         raise RefusedError("a tensor larger than its bytes")
@@ -231,22 +225,15 @@ def _parameter(tensor: object, *_rest: object) -> Tensor:
 
 
 def _sizes(value: object) -> list[int]:
-    if not isinstance(value, tuple | list) or len(value) > 32:
-        raise RefusedError(f"a shape of {value!r:.40}")
-    if not all(type(n) is int and n >= 0 for n in value):
-        raise RefusedError(f"a shape of {value!r:.40}")
-    return list(value)
+    if isinstance(value, tuple | list) and len(value) <= 32 and all(type(n) is int and n >= 0 for n in value):
+        return list(value)
+    raise RefusedError(f"a shape of {value!r:.40}")
 
 
 def _bytes(text: object, encoding: object = "latin1") -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
         raise RefusedError("_codecs.encode of something else than bytes")
     return text.encode("latin-1")
-
-
-def _no_bytes() -> bytes:
-    """How older protocols write b""."""
-    return b""
 
 
 def _container(kind: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -258,26 +245,18 @@ def _container(kind: Callable[[Any], Any]) -> Callable[..., Any]:
     return build
 
 
-def _default_dict(_factory: object = None, content: object = ()) -> dict[Any, Any]:
-    return _container(dict)(content)
-
-
 def _never(*_args: object) -> NoReturn:
     raise RefusedError("a value of a class that may only be named")
 
 
 _ENTRIES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-    ("builtins", "dict", _container(dict)),
-    ("builtins", "list", _container(list)),
-    ("builtins", "tuple", _container(tuple)),
-    ("builtins", "set", _container(set)),
-    ("builtins", "frozenset", _container(frozenset)),
+    *(("builtins", kind.__name__, _container(kind)) for kind in (dict, list, tuple, set, frozenset)),
     # What a defaultdict makes new values with.
     *(("builtins", kind, _never) for kind in ("int", "long", "float", "str", "bool")),
-    ("builtins", "bytes", _no_bytes),
+    ("builtins", "bytes", lambda: b""),  # how older protocols write it
     ("collections", "OrderedDict", _container(dict)),
     ("collections", "Counter", _container(dict)),
-    ("collections", "defaultdict", _default_dict),
+    ("collections", "defaultdict", lambda _factory=None, content=(): _container(dict)(content)),
     ("_codecs", "encode", _bytes),
     ("numpy", "ndarray", _never),
     ("numpy", "dtype", _Format),

@@ -1,4 +1,4 @@
-"""The words behind codes: lists, counts, and which of them tell clips apart."""
+"""The words behind codes: lists and counts."""
 
 from __future__ import annotations
 
@@ -17,11 +17,7 @@ from sweettok_cli.zoo.local import find_model
 def read_word_lists(model: str, weights_sha256: str) -> dict[str, list[str]]:
     """The words of a named model or model folder, by part of speech, each list in the order of its indices.
 
-    Only the small JSON files beside the weights are read.
-
-    Args:
-        model: name or folder.
-        weights_sha256: of the weights that made the tokens; those of another model mean other words.
+    Only the small JSON files beside the weights are read, which must be those that made the tokens.
 
     Raises:
         SweettokError: there is no such model, its weights are others, or its words are missing or damaged.
@@ -58,10 +54,7 @@ class WordCounts(CodeCounts):
 
     Args:
         codebooks: list sizes behind the index columns, ``{"spatial": [a, a, n], "temporal": [v, v, w]}``.
-        words: the word behind each index, by part of speech.
-
-    Attributes:
-        words: as given.
+        words: the word behind each index, by part of speech; an attribute too.
 
     Raises:
         SweettokError: the codebooks are not those of a language codebook, or a list is missing or has
@@ -85,17 +78,10 @@ class WordCounts(CodeCounts):
                 )
 
     def ranking(self, top: int | None = None) -> dict[str, list[RankedWord]]:
-        """The words that occur, most frequent first (ties in list order), by part of speech.
-
-        Args:
-            top: at most so many words of each part of speech; None for all.
-        """
+        """By part of speech, the ``top`` words that occur, most frequent first (ties in list order)."""
         ranked = {}
         for part, counts in self.counts.items():
-            order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
-            total = counts.sum()
-            ranked[part] = [
-                RankedWord(self.words[part][index], int(counts[index]), float(counts[index] / total))
-                for index in order[:top]
-            ]
+            words, total = self.words[part], counts.sum()
+            order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)][:top]
+            ranked[part] = [RankedWord(words[i], int(counts[i]), float(counts[i] / total)) for i in order]
         return ranked

@@ -23,14 +23,9 @@ from sweettok_cli.words.counts import WordCounts
 
 @dataclass(frozen=True)
 class Region:
-    """A part of the frame and what its tokens say of one clip.
+    """A part of the frame, in pixels without padding, and what its tokens say of one clip.
 
-    Attributes:
-        left: pixels from the left.
-        top: pixels from the top.
-        width: pixels inside the frame; padding is not counted.
-        height: pixels inside the frame.
-        words: the leading word of each part of speech: adjectives, nouns, adverbs, verbs.
+    ``words`` has the leading word of each part of speech: adjectives, nouns, adverbs, verbs.
     """
 
     left: int
@@ -50,8 +45,7 @@ class WordMap:
     Args:
         tokens: of the family sweettok.
         counts: of all their words.
-        region: side in pixels. That of the model's tiles is the smallest for which it is sure that
-            tokens speak of what lies in it.
+        region: side in pixels; tokens surely speak of what lies in it from the model's tiles on upwards.
     """
 
     def __init__(self, tokens: Tokens, counts: WordCounts, region: int) -> None:
@@ -60,8 +54,7 @@ class WordMap:
 
     def regions(self, clip: int) -> list[Region]:
         """Every region of a clip that lies at least partly inside the frame, row by row."""
-        meta = self.meta
-        found = []
+        meta, found = self.meta, []
         grids = {half: self._grid(half, clip) for half in PARTS_OF_SPEECH if meta.shapes[half][0]}
         for top in range(0, meta.height, self.region):
             for left in range(0, meta.width, self.region):
@@ -106,24 +99,15 @@ _LEAST_CHANGE = 2.0  # of a pixel from frame to frame, in 8-bit steps: about wha
 
 
 class WordOverlay:
-    """Draws the words of one clip at a time.
+    """Draws the words of one clip at a time, on frames of the even size ``width`` x ``height``.
 
     Each region names its adjective and noun; where the source moves, also its adverb and verb.
-
-    Args:
-        words: of the tokens.
-
-    Attributes:
-        words: as given.
-        width: of the drawn frames, even.
-        height: of the drawn frames, even.
     """
 
     def __init__(self, words: WordMap) -> None:
         meta = words.meta
-        wanted = _REGION_PIXELS / words.region
         most = _LARGEST_SIDE / max(meta.width, meta.height)
-        self._scale = max(1.0, min(wanted, most))
+        self._scale = max(1.0, min(_REGION_PIXELS / words.region, most))
         self.words = words
         self.width, self.height = (round(side * self._scale / 2) * 2 for side in (meta.width, meta.height))
 
@@ -140,7 +124,8 @@ class WordOverlay:
         sheet = Image.new("RGBA", (self.width, self.height))
         pen = ImageDraw.Draw(sheet)
         for region in regions:
-            box = self._box(region)
+            ends = region.left, region.top, region.left + region.width, region.top + region.height
+            box = [round(end * self._scale) for end in ends]
             pen.rectangle((box[0], box[1], box[2] - 1, box[3] - 1), outline=_EDGE)
             if min(region.width, region.height) < _LEAST_VISIBLE * self.words.region:
                 continue
@@ -150,19 +135,13 @@ class WordOverlay:
             _write(pen, box, lines)
         return sheet
 
-    def _box(self, region: Region) -> tuple[int, int, int, int]:
-        ends = region.left, region.top, region.left + region.width, region.top + region.height
-        left, top, right, bottom = (round(end * self._scale) for end in ends)
-        return left, top, right, bottom
-
 
 def _change(frames: list[np.ndarray]) -> np.ndarray | None:
     """Mean change of each pixel from frame to frame, float ``[h, w]``; None for a single frame."""
     if len(frames) < 2:
         return None
     grey = [frame.mean(axis=-1, dtype=np.float32) for frame in frames]
-    total = sum(np.abs(after - before) for before, after in pairwise(grey))
-    return np.asarray(total / (len(frames) - 1))
+    return np.asarray(sum(np.abs(after - before) for before, after in pairwise(grey)) / (len(frames) - 1))
 
 
 def _moves(region: Region, change: np.ndarray) -> bool:
@@ -170,9 +149,7 @@ def _moves(region: Region, change: np.ndarray) -> bool:
     return bool(change[rows, region.left : region.left + region.width].mean() >= _LEAST_CHANGE)
 
 
-def _write(
-    pen: ImageDraw.ImageDraw, box: tuple[int, int, int, int], lines: list[tuple[str, tuple[int, int, int]]]
-) -> None:
+def _write(pen: ImageDraw.ImageDraw, box: list[int], lines: list[tuple[str, tuple[int, int, int]]]) -> None:
     """Lines at the bottom of a box, on a shade that keeps them legible."""
     left, top, right, bottom = box
     room = right - left - 8

@@ -1,4 +1,4 @@
-"""Any file with the words it names: token files as they are, videos and pictures through the model."""
+"""Any file with the words it names, videos and pictures through the model; which words tell files apart."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH
@@ -109,3 +111,56 @@ def find_readable(given: Iterable[Path]) -> list[Path]:
             raise SweettokError(f"{path} holds no token file, video or picture; name another folder.")
         found += taken
     return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class TellingWord:
+    """A word, how often a file names it, and how many times its share is that in all files together."""
+
+    word: str
+    count: int
+    lift: float
+
+
+def contrast(files: Iterable[FileWords], top: int) -> list[tuple[Path, dict[str, list[TellingWord]]]]:
+    """The words that tell each file from all together, the most telling first, by part of speech.
+
+    A word tells by ``count * log(share in the file / share in all files)``, its part in the divergence
+    (Kullback and Leibler 1951) of the file's words from all words. Only words with a positive part are given.
+
+    Args:
+        files: gone through once; of each only the counts are kept.
+        top: at most so many words of each part of speech.
+
+    Raises:
+        SweettokError: files were encoded by different models.
+    """
+    counted: list[tuple[Path, WordCounts]] = []
+    together: dict[str, np.ndarray] = {}
+    weights = None
+    for file in files:
+        if weights not in (None, file.tokens.meta.weights_sha256):
+            raise SweettokError(
+                f"{counted[0][0]} and {file.file} were encoded by different models, whose words do not "
+                "compare; encode them with one."
+            )
+        weights = file.tokens.meta.weights_sha256
+        counted.append((file.file, file.counts))
+        for part, counts in file.counts.counts.items():
+            together[part] = counts + together.get(part, 0)
+    return [
+        (path, {part: _telling(each, part, together[part], top) for part in each.counts})
+        for path, each in counted
+    ]
+
+
+def _telling(named: WordCounts, part: str, together: np.ndarray, top: int) -> list[TellingWord]:
+    counts, words = named.counts[part], named.words[part]
+    found = np.flatnonzero(counts)
+    lift = counts[found] / counts.sum() / (together[found] / together.sum())
+    weight = counts[found] * np.log(lift)
+    return [
+        TellingWord(words[found[place]], int(counts[found[place]]), float(lift[place]))
+        for place in np.argsort(-weight, kind="stable")[:top]
+        if weight[place] > 0
+    ]

@@ -1,5 +1,4 @@
-"""The models that go by name: where each one's published weights lie, how large they are and under which
-licences.
+"""The models that go by name: where each one's published weights lie, their sizes and licences.
 
 File names, hashes and sizes are those of the Hub's own pages: huggingface.co/microsoft/VidTok and
 huggingface.co/Daniel0724/OmniTokenizer. Sizes are rounded as the Hub rounds them; for the VidTok files whose
@@ -32,8 +31,6 @@ class NamedModel:
         bytes: size of that file, rounded; of the weights for a shipped model.
         sha256: of that file, where the Hub's page states it for this revision.
         code_license: of the code the weights were published with.
-        weights_license: of the weights.
-        paper: the paper's address.
         note: what a user should know before pulling it.
         published: whether the repository was seen to hold the file.
     """
@@ -62,11 +59,6 @@ class NamedModel:
         return self.shipped or re.fullmatch(r"[0-9a-f]{40}", self.revision) is not None
 
 
-# The repository's history was rewritten in January 2025, and no full id of a commit that holds the present
-# files could be established: the newest known begins with 97eb9fb, the earlier ones (c75454d..., dec87b4...)
-# hold other files under the same names. So these are fetched from main; the commit that was met is recorded
-# in the model.
-_VIDTOK_REVISION = "main"
 # Two of the published configurations had no file in the repository when its list was last seen.
 _ABSENT = "settings without a file so far"
 
@@ -96,11 +88,6 @@ _VIDTOK: tuple[tuple[str, int, str], ...] = (
     ("vidtok_kl_causal_488_16chn_v1_1", 701, ""),
     ("vidtok_kl_causal_41616_16chn_v1_1", 867, ""),
 )
-
-# The published first stage trains on images alone and, by its script, without rotary positions: such a file
-# is refused when it is converted.
-_FIRST_STAGE = "images only"
-_OMNI_REVISION = "337629d5bcbec90492eed3ee9212e97bb5f6dd4a"
 
 #: The VQ checkpoints: file without ending, size in megabytes, SHA-256. The repository's *_vae files are
 # another, continuous model and are not read.
@@ -135,7 +122,11 @@ def _vidtok(stem: str, megabytes: int, note: str) -> NamedModel:
         family="-".join(stem.split("_")[:2]),  # vidtok-fsq, vidtok-kl
         repository="microsoft/VidTok",
         file=f"{folder}/{stem}.ckpt",
-        revision=_VIDTOK_REVISION,
+        # The repository's history was rewritten in January 2025, and no full id of a commit that holds the
+        # present files could be established: the newest known begins with 97eb9fb, the earlier ones
+        # (c75454d..., dec87b4...) hold other files under the same names. The commit that was met is recorded
+        # in the model.
+        revision="main",
         bytes=megabytes * _MB,
         sha256=None,
         code_license="MIT",
@@ -152,13 +143,15 @@ def _omni(stem: str, megabytes: int, sha256: str | None) -> NamedModel:
         family="omnitokenizer",
         repository="Daniel0724/OmniTokenizer",
         file=f"{stem}.ckpt",
-        revision=_OMNI_REVISION,
+        revision="337629d5bcbec90492eed3ee9212e97bb5f6dd4a",
         bytes=megabytes * _MB,
         sha256=sha256,
         code_license="MIT",
         weights_license="MIT",
         paper="https://arxiv.org/abs/2406.09399",
-        note=_FIRST_STAGE if stem in ("imagenet_only", "celebahq", "ffhq") else "",
+        # The published first stage trains on images alone and, by its script, without rotary positions: such
+        # a file is refused when it is converted.
+        note="images only" if stem in ("imagenet_only", "celebahq", "ffhq") else "",
     )
 
 
@@ -176,11 +169,7 @@ _SHIPPED = NamedModel(
 )
 
 #: Every named model, the shipped one first.
-CATALOGUE: tuple[NamedModel, ...] = (
-    _SHIPPED,
-    *(_omni(*row) for row in _OMNI),
-    *(_vidtok(*row) for row in _VIDTOK),
-)
+CATALOGUE = (_SHIPPED, *(_omni(*row) for row in _OMNI), *(_vidtok(*row) for row in _VIDTOK))
 
 _BY_NAME = {model.name: model for model in CATALOGUE}
 

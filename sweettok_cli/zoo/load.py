@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,8 @@ def resolve_model(name_or_path: str, on_progress: Callable[[str], None] | None =
 
     Repositories of others (``OWNER/REPO``) are not fetched unasked: ``sweettok models pull`` does that.
 
-    Args:
-        name_or_path: a model's name, or a folder.
-        on_progress: told what is fetched, from where and how large it is; by default that goes to stderr,
-            with a progress bar for people.
+    ``on_progress`` is told what is fetched, from where and how large it is; by default that goes to stderr,
+    with a progress bar for people.
 
     Raises:
         SweettokError: no such model, or it cannot be fetched.
@@ -36,12 +35,10 @@ def resolve_model(name_or_path: str, on_progress: Callable[[str], None] | None =
         return found
     if named_model(name_or_path) is None:
         return find_model(name_or_path)  # says what is wrong with it
-    bars = on_progress is None and sys.stderr.isatty()
-    return pull_model(name_or_path, say=on_progress or _to_stderr, bars=bars).folder
-
-
-def _to_stderr(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    if on_progress is not None:
+        return pull_model(name_or_path, say=on_progress).folder
+    to_stderr = partial(print, file=sys.stderr, flush=True)
+    return pull_model(name_or_path, say=to_stderr, bars=sys.stderr.isatty()).folder
 
 
 def load_tokenizer(

@@ -10,14 +10,7 @@ from pathlib import Path
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import sha256_file
 from sweettok_cli.models.registry import FAMILIES
-from sweettok_cli.storage.hub import (
-    HubFile,
-    NoSuchFileError,
-    UnreachableError,
-    download,
-    endpoint,
-    look_up,
-)
+from sweettok_cli.storage.hub import HubFile, NoSuchFileError, UnreachableError, download, endpoint, look_up
 from sweettok_cli.storage.model_folder import (
     CARD_FILE,
     CONFIG_FILE,
@@ -29,8 +22,15 @@ from sweettok_cli.storage.model_folder import (
     write_text,
 )
 from sweettok_cli.zoo.catalogue import NamedModel, named_model
-from sweettok_cli.zoo.local import find_model, unknown_model
-from sweettok_cli.zoo.store import Part, building, install, split_repository, stored_folder
+from sweettok_cli.zoo.local import (
+    Part,
+    building,
+    find_model,
+    install,
+    split_repository,
+    stored_folder,
+    unknown_model,
+)
 from sweettok_cli.zoo.verify import check_folder
 
 #: Told in one line what is going on.
@@ -39,14 +39,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Pulled:
-    """A model that is on this machine now.
-
-    Attributes:
-        name: as it was asked for.
-        folder: where it lies.
-        header: what its ``config.json`` says.
-        fetched: whether it had to be fetched.
-    """
+    """A model that is on this machine now: its name as asked for, and whether it had to be fetched."""
 
     name: str
     folder: Path
@@ -54,17 +47,8 @@ class Pulled:
     fetched: bool
 
 
-def silent(text: str) -> None:
-    """Say nothing."""
-
-
 def pull_model(
-    name: str,
-    *,
-    force: bool = False,
-    keep_download: bool = False,
-    say: Say = silent,
-    bars: bool = False,
+    name: str, *, force: bool = False, keep_download: bool = False, say: Say, bars: bool = False
 ) -> Pulled:
     """Bring a model into the store, unless it is there and whole.
 
@@ -89,9 +73,10 @@ def pull_model(
         return Pulled(name, folder, ModelFolder(folder).header, False)
     if model is None and repository is None:
         raise unknown_model(name)
+    folder = stored_folder(name)
     with building(name, say) as part:
-        if not force and is_model_folder(stored_folder(name)) and _whole(stored_folder(name), say):
-            return Pulled(name, stored_folder(name), ModelFolder(stored_folder(name)).header, False)
+        if not force and is_model_folder(folder) and _whole(folder, say):
+            return Pulled(name, folder, ModelFolder(folder).header, False)
         try:
             if model is not None:
                 _convert(model, part, keep_download, say, bars)
@@ -101,7 +86,7 @@ def pull_model(
             raise SweettokError(
                 f"The model {name} is not on this machine, and {error}; connect to the network (HF_ENDPOINT "
                 f"names a mirror, HF_HUB_OFFLINE must be unset), or run `sweettok models pull {name}` where "
-                f"there is one and copy its folder to {stored_folder(name)}."
+                f"there is one and copy its folder to {folder}."
             ) from error
         try:
             check_folder(part.model)
@@ -110,7 +95,7 @@ def pull_model(
                 f"What was fetched as {name} is not whole ({_reason(error, part)}); nothing was kept, try "
                 "again later."
             ) from error
-        folder = install(part)
+        install(part)
     say(f"{name} is in {folder}")
     return Pulled(name, folder, ModelFolder(folder).header, True)
 
@@ -152,15 +137,8 @@ def _convert(model: NamedModel, part: Part, keep: bool, say: Say, bars: bool) ->
             f"{model.file} of {model.repository} is not the file that is known here (SHA-256 {digest}, not "
             f"{model.sha256}); nothing was kept, try another HF_ENDPOINT or upgrade sweettok."
         )
-    source = {
-        "repository": model.repository,
-        "revision": file.commit,
-        "path": model.file,
-        "sha256": digest,
-        "code_license": model.code_license,
-        "weights_license": model.weights_license,
-        "paper": model.paper,
-    }
+    source = {"repository": model.repository, "revision": file.commit, "path": model.file, "sha256": digest}
+    source |= {key: getattr(model, key) for key in ("code_license", "weights_license", "paper")}
     say(f"Converting {model.name} to safetensors")
     convert_checkpoint(path, model.name, name=model.name, folder=part.model, source=source)
 
@@ -187,10 +165,9 @@ def _copy(repository: str, revision: str | None, part: Part, keep: bool, say: Sa
             f"{endpoint()}/{repository} holds no model of sweettok: {error.file} is missing; a checkpoint of "
             "another kind is read by `sweettok models convert`."
         ) from error
-    except UnreachableError:
-        raise
     except SweettokError as error:
-        if not (part.model / CONFIG_FILE).exists():  # it was never fetched; the error says why
+        # What was never fetched has an error that says why.
+        if isinstance(error, UnreachableError) or not (part.model / CONFIG_FILE).exists():
             raise
         raise SweettokError(
             f"{endpoint()}/{repository} holds no model that this sweettok reads ({_reason(error, part)})."

@@ -9,7 +9,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.registry import family_of, read_spec
 from sweettok_cli.storage.hub import UnreachableError, endpoint, one_sentence, progress_bars
 from sweettok_cli.storage.model_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelFolder, ModelHeader
-from sweettok_cli.zoo.store import split_repository
+from sweettok_cli.zoo.local import split_repository
 from sweettok_cli.zoo.verify import check_folder
 
 _SAID = {
@@ -24,16 +24,11 @@ _SAID = {
 
 
 def model_card(model: ModelFolder, repository: str) -> str:
-    """The text of a README.md for the Hub.
-
-    Args:
-        model: its folder.
-        repository: ``OWNER/REPO`` under which it can be pulled.
-    """
+    """The text of a README.md for the Hub, where the model can be pulled as ``repository`` (OWNER/REPO)."""
     header = model.header
     license_name = str(header.source.get("weights_license", ""))
     rows = {
-        "family": f"{header.family}",
+        "family": header.family,
         "SHA-256 of the weights": f"`{header.weights_sha256}`",
         **{title: str(header.source[key]) for key, title in _SAID.items() if header.source.get(key)},
     }
@@ -68,13 +63,9 @@ None were measured for this card. `sweettok eval VIDEOS --model {repository}` me
 
 @dataclass(frozen=True)
 class Push:
-    """A model folder that is fit for the Hub, and where it goes.
+    """A model folder that is fit for the Hub, and the repository and branch it goes to.
 
-    Attributes:
-        header: of the model.
-        repository: ``OWNER/REPO``.
-        revision: branch; made if it is missing.
-        files: what is sent, by name: a file of the folder, or a text that was made for it (the card).
+    ``files`` is what is sent, by name: a file of the folder, or a text that was made for it (the card).
     """
 
     header: ModelHeader
@@ -99,10 +90,7 @@ class Push:
 def plan_push(folder: Path, repository: str, revision: str | None = None) -> Push:
     """Check a model folder and say what of it would go to the Hub; nothing is sent.
 
-    Args:
-        folder: a model folder; other files in it stay at home.
-        repository: ``OWNER/REPO``.
-        revision: branch, by default ``main``.
+    Other files in the folder stay at home. ``revision`` is a branch, made if missing; by default ``main``.
 
     Raises:
         SweettokError: the folder is damaged, or the repository's name is none.
@@ -155,11 +143,9 @@ def push_model(push: Push, *, private: bool = False, bars: bool = False) -> str:
             api.create_repo(push.repository, private=private or None, exist_ok=True)
             if push.revision != "main":
                 api.create_branch(push.repository, branch=push.revision, exist_ok=True)
+            message = f"Upload {push.header.name}"
             commit = api.create_commit(
-                push.repository,
-                additions,
-                commit_message=f"Upload {push.header.name}",
-                revision=push.revision,
+                push.repository, additions, commit_message=message, revision=push.revision
             )
     except UnreachableError as error:
         raise SweettokError(f"{error}; connect to the network, then push again.") from error

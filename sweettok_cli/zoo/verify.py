@@ -17,13 +17,7 @@ _LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
 
 @dataclass(frozen=True)
 class Checked:
-    """A model folder that was found whole.
-
-    Attributes:
-        header: what its ``config.json`` says.
-        tensors: how many its weights file holds.
-        bytes: of its files together.
-    """
+    """A whole model folder: how many tensors its weights file holds, and the bytes of all its files."""
 
     header: ModelHeader
     tensors: int

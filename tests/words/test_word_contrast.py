@@ -7,9 +7,8 @@ import pytest
 from test_word_map import CODEBOOKS, LISTS, make_tokens
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.words.contrast import contrast
 from sweettok_cli.words.counts import WordCounts
-from sweettok_cli.words.reader import FileWords
+from sweettok_cli.words.reader import FileWords, contrast
 
 
 def named(name: str, nouns: tuple[int, int, int]) -> FileWords:

@@ -17,7 +17,7 @@ import pytest
 from hub_server import TOKEN, HubServer, sha256
 from small_converter import model_files
 
-from sweettok_cli.zoo import store
+from sweettok_cli.zoo import local
 
 VIDTOK, FILE = "microsoft/VidTok", "checkpoints/vidtok_fsq_causal_488_32768.ckpt"
 NAME = "vidtok-fsq-causal-488-32768"
@@ -292,13 +292,13 @@ def test_a_replacement_that_was_cut_off_is_undone(tmp_path: Path, monkeypatch: p
     old = tmp_path / ".parts" / ".old.model"
     old.mkdir(parents=True)
     (old / "config.json").write_text("{}")
-    with store.building("another", print):
-        assert store.stored_models() == {"model": tmp_path / "model"}
-    with store.building("model", print) as part:
+    with local.building("another", print):
+        assert local.stored_models() == {"model": tmp_path / "model"}
+    with local.building("model", print) as part:
         part.model.mkdir()
         (part.model / "config.json").write_text("new")
         built = part.model.stat().st_ino
-        assert store.install(part) == tmp_path / "model"
+        assert local.install(part) == tmp_path / "model"
     assert (tmp_path / "model").stat().st_ino == built  # moved as one, not copied
     assert (tmp_path / "model" / "config.json").read_text() == "new"
     assert list((tmp_path / ".parts").iterdir()) == []
@@ -308,14 +308,14 @@ def test_where_models_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for name in ("SWEETTOK_HOME", "HF_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/home/me")
-    assert store.store_folder() == Path("/home/me/.cache/huggingface/sweettok")
+    assert local.store_folder() == Path("/home/me/.cache/huggingface/sweettok")
     monkeypatch.setenv("XDG_CACHE_HOME", "/big/cache")
-    assert store.store_folder() == Path("/big/cache/huggingface/sweettok")
+    assert local.store_folder() == Path("/big/cache/huggingface/sweettok")
     monkeypatch.setenv("HF_HOME", "~/hub")
-    assert store.store_folder() == Path("/home/me/hub/sweettok")
+    assert local.store_folder() == Path("/home/me/hub/sweettok")
     monkeypatch.setenv("SWEETTOK_HOME", str(tmp_path))
-    assert store.stored_folder("a/b@v1") == tmp_path / "a--b@v1"
-    assert [store.find_stored(name) for name in ("", "..", "../x", "/", "a/b")] == [None] * 5
+    assert local.stored_folder("a/b@v1") == tmp_path / "a--b@v1"
+    assert [local.find_stored(name) for name in ("", "..", "../x", "/", "a/b")] == [None] * 5
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_where_models_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_names_of_repositories(name: str, parts: object) -> None:
-    assert store.split_repository(name) == parts
+    assert local.split_repository(name) == parts
 
 
 def test_a_store_that_cannot_be_written_is_one_sentence(place: Place, tmp_path: Path) -> None:
