@@ -32,6 +32,12 @@ class _Undrawn(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def lay_out(build: Callable[[], Network]) -> Network:
+    """The network that ``build`` makes, on the "meta" device: names and shapes, no memory, nothing drawn."""
+    with torch.device("meta"), _Undrawn():
+        return build()
+
+
 def fill(build: Callable[[], Network], state: Mapping[str, Tensor], folder: Path) -> Network:
     """The network that ``build`` makes, on the CPU and in training mode, with the weights ``state``.
 
@@ -41,8 +47,7 @@ def fill(build: Callable[[], Network], state: Mapping[str, Tensor], folder: Path
     Raises:
         SweettokError: the weights do not fit the network; ``folder`` is where they were read.
     """
-    with torch.device("meta"), _Undrawn():
-        network = build()
+    network = lay_out(build)
     own = network.state_dict()
     tensors = {name: tensor.to(own[name].dtype) if name in own else tensor for name, tensor in state.items()}
     try:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sweettok_cli.codebook.prior import WordGraph
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.family import Conversion
+from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.common.published_names import (
     LAYERS,
     PATCH_EMBEDDING,
@@ -149,8 +150,7 @@ def convert_sweettok(checkpoint: Checkpoint, folder: Path, conversion: Conversio
             )
     pixels = any(key.startswith("pixel_") for key in state)
     graphs = LanguagePrior(_tensors(prior.spatial), _tensors(prior.temporal))
-    with torch.device("meta"):
-        network = SweetTok(SweetTokConfig(pixels=pixels), graphs)
+    network = lay_out(lambda: SweetTok(SweetTokConfig(pixels=pixels), graphs))
     try:
         load_published(network, state)
     except (ValueError, RuntimeError) as error:

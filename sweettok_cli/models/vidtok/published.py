@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.family import Conversion
+from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.common.published_names import listed
 from sweettok_cli.models.vidtok.config import AVERAGE, VidTokConfig
 from sweettok_cli.models.vidtok.network import VidTok
@@ -133,8 +133,7 @@ def _averaged(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
 def _check_fit(
     state: Mapping[str, Tensor], config: VidTokConfig, path: Path, published_as: str | None
 ) -> None:
-    with torch.device("meta"):
-        own = VidTok(config).state_dict()
+    own = lay_out(lambda: VidTok(config)).state_dict()
     problems = []
     if missing := own.keys() - state.keys():
         problems.append(f"missing {listed(missing)}")

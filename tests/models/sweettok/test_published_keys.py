@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.published import convert, load_published, our_name
@@ -19,8 +20,7 @@ KEYS = Path(__file__).parents[2] / "golden" / "sweettok_compact" / "keys.json"
 def model() -> SweetTok:
     """The published network without storage."""
     words = WordGraphTensors.blank(2, 2, 32, 1)
-    with torch.device("meta"):
-        return SweetTok(SweetTokConfig(), LanguagePrior(words, words))
+    return lay_out(lambda: SweetTok(SweetTokConfig(), LanguagePrior(words, words)))
 
 
 @pytest.fixture
