@@ -15,7 +15,10 @@ from sweettok_cli.storage.model_folder import WRITE_AGAIN
 
 Network = TypeVar("Network", bound=nn.Module)
 
-_DRAWING = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.__rmul__, torch.Tensor.mul}
+_DRAWING = {
+    *(torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.__rmul__, torch.Tensor.mul),
+    nn.functional.normalize,
+}
 
 
 class _Undrawn(TorchFunctionMode):
