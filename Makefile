@@ -9,7 +9,7 @@ demo: $(VENV)/ready
 	$(BIN)/sweettok roundtrip examples/mdn+shared-assets__000.mp4 -o demo --force
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
 
 test-all: $(VENV)/ready
 	$(BIN)/python -m pytest -q

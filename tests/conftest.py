@@ -58,6 +58,17 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def families(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small model of every family and kind by its name, see :mod:`small_models`; only to be read."""
+    from small_models import SAVE
+
+    root = tmp_path_factory.mktemp("families")
+    for name, save in SAVE.items():
+        save(root / name)
+    return {name: root / name for name in SAVE}
+
+
+@pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of three clips and a tar shard with three more, one of them shorter than a sample."""
     from small_run import write_clip

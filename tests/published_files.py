@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tests.parity.rule import Case, randn
+from tests.parity.rule import TESTS, Case, randn
 
 #: The dead tensors of self attention that OmniTokenizer's own checkpoints hold and SweetTok deletes.
 WIDTH = 512
@@ -97,6 +97,20 @@ def omnitokenizer_state(case: Case) -> dict[str, Tensor]:
     state["video_discriminator.model1.1.num_batches_tracked"] = torch.tensor(7)
     state["perceptual_model.net.slice1.0.weight"] = torch.ones(64, 3, 3, 3)
     return state
+
+
+def save_small_omnitokenizer(path: Path) -> Path:
+    """A training checkpoint in the published layout, of a network a thousandth of the published one."""
+    from small_models import OMNI, lively_state
+
+    from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+    from sweettok_cli.models.omnitokenizer.published import our_name
+
+    published = json.loads((TESTS / "golden" / "omni" / "keys.json").read_text())
+    own = lively_state(OmniTokenizer(OmniConfig(**OMNI)))  # type: ignore[arg-type]
+    state = {name: own[ours] for name in published if (ours := our_name(name)) in own}
+    assert len(state) == len(own)
+    return save_lightning(path, state, omnitokenizer_settings())
 
 
 def vidtok_state(case: Case, average: float | None = None) -> dict[str, Tensor]:

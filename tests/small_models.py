@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from small_network import small_network, word_prior
-from torch import nn
+from torch import Tensor, nn
 
 from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.storage.model_folder import write_model
@@ -57,19 +57,24 @@ def save_network(
     name: str | None = None,
     source: dict[str, Any] | None = None,
 ) -> None:
-    generator = torch.Generator().manual_seed(3)
-    for tensor in network.state_dict().values():
-        if tensor.is_floating_point() and tensor.ndim > 1:
-            fan = tensor[0].numel() ** 0.5
-            tensor.copy_(1.5 * torch.randn(tensor.shape, generator=generator) / fan)
     write_model(
         folder,
         name=name or folder.name,
         family=family,
         config=config,
-        state=network.state_dict(),
+        state=lively_state(network),
         source=source,
     )
+
+
+def lively_state(network: nn.Module) -> dict[str, Tensor]:
+    """The state of a network whose matrices are drawn anew, large enough for its codes to differ."""
+    generator = torch.Generator().manual_seed(3)
+    for tensor in network.state_dict().values():
+        if tensor.is_floating_point() and tensor.ndim > 1:
+            fan = tensor[0].numel() ** 0.5
+            tensor.copy_(1.5 * torch.randn(tensor.shape, generator=generator) / fan)
+    return network.state_dict()
 
 
 SAVE: dict[str, Callable[[Path], None]] = {

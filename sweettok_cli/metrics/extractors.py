@@ -27,7 +27,8 @@ from sweettok_cli.metrics.network_files import (
 LEAST_VIDEO_FRAMES = 10
 """Frames of the shortest clip that an FVD is given for, as in common_metrics_on_video_quality."""
 
-_PICTURES = 16  # that go through the picture network at once
+#: That go through the picture network at once.
+PICTURES = 16
 
 
 class Extractor(ABC):
@@ -132,8 +133,8 @@ class Inception(Extractor):
     def features(self, clip: np.ndarray) -> np.ndarray:
         """Float32 ``[t, 2048]``."""
         found = []
-        for start in range(0, len(clip), _PICTURES):
-            pictures = resized(_frames(clip[start : start + _PICTURES], self._device) / 255, inception.SIDE)
+        for start in range(0, len(clip), PICTURES):
+            pictures = resized(_frames(clip[start : start + PICTURES], self._device) / 255, inception.SIDE)
             found.append(_array(self._network(2 * pictures - 1)))
         return np.concatenate(found)
 

@@ -97,7 +97,8 @@ EPSILON = 1e-10
 
 _FRAMES = 4  # pairs that go through the network at once
 
-_FILES = {"vgg": (VGG16, LPIPS_VGG), "alex": (ALEXNET, LPIPS_ALEX)}
+#: Backbone and heads of each network.
+FILES = {"vgg": (VGG16, LPIPS_VGG), "alex": (ALEXNET, LPIPS_ALEX)}
 _NETWORKS = {"vgg": "VGG16", "alex": "AlexNet"}
 
 
@@ -141,7 +142,7 @@ class Lpips(Metric):
     higher_is_better = False
 
     def __init__(self, net: Net, search: SearchPath, device: torch.device | str = "cpu") -> None:
-        backbone, heads = (find(file, search) for file in _FILES[net])
+        backbone, heads = (find(file, search) for file in FILES[net])
         self._network = load_lpips(net, backbone, heads).to(device)
         self._net: Net = net
         self._device = device

@@ -126,8 +126,6 @@ def _say_fetching(name: str, file: HubFile, say: Say) -> None:
 
 
 def _convert(model: NamedModel, part: Part, keep: bool, say: Say, bars: bool) -> None:
-    from sweettok_cli.zoo.convert import convert_checkpoint
-
     file = look_up(model.repository, model.file, model.revision)
     _say_fetching(model.name, file, say)
     path = download(file, None if keep else part.download, bars=bars)
@@ -140,6 +138,8 @@ def _convert(model: NamedModel, part: Part, keep: bool, say: Say, bars: bool) ->
     source = {"repository": model.repository, "revision": file.commit, "path": model.file, "sha256": digest}
     source |= {key: getattr(model, key) for key in ("code_license", "weights_license", "paper")}
     say(f"Converting {model.name} to safetensors")
+    from sweettok_cli.zoo.convert import convert_checkpoint  # imports Torch, which takes seconds
+
     convert_checkpoint(path, model.name, name=model.name, folder=part.model, source=source)
 
 

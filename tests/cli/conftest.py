@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -66,26 +65,37 @@ def clip(small_clip: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def blocks(monkeypatch: pytest.MonkeyPatch) -> list[BlockTokenizer]:
-    """Commands load the block tokenizer; the list holds every one that was loaded."""
+def blocks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[BlockTokenizer]:
+    """``blocks`` and ``cubes`` are models of a family of their own; the list holds every one that was loaded.
+
+    Both name themselves ``blocks``.
+    """
+    import torch
+
+    from sweettok_cli.models.common.family import Family
+    from sweettok_cli.models.registry import FAMILIES
+    from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader, write_model
+    from sweettok_cli.tokens.layout import TokenizerSpec
+
     loaded: list[BlockTokenizer] = []
 
-    def load(
-        name_or_path: str = "sweettok-small",
-        device: str = "auto",
-        dtype: str = "auto",
-        *,
-        sample: int | None = None,
-        on_progress: Callable[[str], None] | None = None,
-    ) -> BlockTokenizer:
-        if name_or_path not in ("sweettok-small", "blocks"):
-            raise SweettokError(f"{name_or_path} is no known model.")
-        loaded.append(BlockTokenizer())
+    def spec(model: ModelFolder) -> TokenizerSpec:
+        return BlockTokenizer(weights_sha256=model.header.weights_sha256).spec
+
+    def load(model: ModelFolder, spec: TokenizerSpec, *_: object) -> BlockTokenizer:
+        assert model.state()
+        loaded.append(BlockTokenizer(weights_sha256=spec.weights_sha256))
         return loaded[-1]
 
-    module = types.ModuleType("sweettok_cli.zoo.load")
-    module.load_tokenizer = load  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "sweettok_cli.zoo.load", module)
+    def convert(*_: object) -> ModelHeader:
+        raise SweettokError("Blocks are not trained.")
+
+    family = Family(names=("blocks",), kinds=("blocks",), spec=spec, load=load, convert=convert)
+    monkeypatch.setitem(FAMILIES, "blocks", family)
+    monkeypatch.setenv("SWEETTOK_HOME", str(tmp_path / "store"))
+    for name in ("blocks", "cubes"):
+        state = {"mean": torch.zeros(1)}
+        write_model(tmp_path / "store" / name, name="blocks", family="blocks", config={}, state=state)
     return loaded
 
 

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,9 +23,10 @@ def test_help_imports_nothing_heavy_and_is_quick() -> None:
     assert imported & set(HEAVY) == set()
     took = []
     for _ in range(5):
-        start = time.perf_counter()
+        before = os.times()
         subprocess.run(command[:1] + command[3:], capture_output=True, check=True)
-        took.append(time.perf_counter() - start)
+        after = os.times()  # of processors, which others that are busy lengthen less than that of a clock
+        took.append(after[2] + after[3] - before[2] - before[3])
     assert min(took) < 0.4
 
 
@@ -124,6 +123,4 @@ def test_a_closed_pipe_is_no_drama(examples: Path) -> None:
 
 
 def test_module_and_script_are_the_same_program(process: Cli) -> None:
-    assert json.loads(process("doctor", "--json").out)["findings"][0]["detail"].startswith(
-        sweettok_cli.__version__
-    )
+    assert process("--version", check_code=0).out == f"sweettok {sweettok_cli.__version__}\n"

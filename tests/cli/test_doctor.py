@@ -1,9 +1,10 @@
 from __future__ import annotations
 
-import builtins
 import json
+import os
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,18 +40,10 @@ def test_what_is_missing_names_its_remedy(cli: Cli, monkeypatch: pytest.MonkeyPa
     assert "sweettok[train]" in line
 
 
-def test_what_is_broken_is_an_error(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def fail(name: str, *arguments: Any, **keywords: Any) -> Any:
-        if name == "av":
-            raise ImportError("libavcodec.so: cannot open shared object file")
-        return real(name, *arguments, **keywords)
-
-    monkeypatch.setattr("importlib.import_module", lambda name: fail(name))
-    monkeypatch.setattr(builtins, "__import__", fail)
-    ran = cli("doctor", "--json")
-    assert ran.code == 1
+def test_what_is_broken_is_an_error(process: Cli, tmp_path: Path) -> None:
+    (tmp_path / "av.py").write_text("raise ImportError('libavcodec.so: cannot open shared object file')")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    ran = process("doctor", "--json", env={"PYTHONPATH": path}, check_code=1)
     data = json.loads(ran.out)
     assert not data["healthy"]
     broken = {

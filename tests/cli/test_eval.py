@@ -16,6 +16,7 @@ from torch import Tensor
 from sweettok_cli.video import write_image
 
 Cli = Callable[..., Any]
+MODEL = ("--model", "blocks")
 CLIP = "intel-iot-devkit+sample-videos__001.mp4"
 
 
@@ -37,19 +38,20 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_json_holds_every_figure(cli: Cli, blocks: list[BlockTokenizer], folder: Path, cache: Path) -> None:
-    ran = cli("eval", folder, "--json", "--quiet")
+    ran = cli("eval", folder, *MODEL, "--json", "--quiet")
     # The picture is 40 pixels high, too small for MS-SSIM: that is said, and no zero is counted.
     assert ran.code == 0 and ran.err.count("\n") == 1
     assert ran.err.startswith("warning: ms_ssim is that of 1 of 2 clips: frames of 70x40 are too small")
     record = json.loads(ran.out)
     assert (record["format"], record["version"]) == ("sweettok-eval", 1)
-    assert record["command"] == f"sweettok eval {folder} --json --quiet"
+    assert record["command"] == f"sweettok eval {folder} --model blocks --json --quiet"
     age = datetime.now(UTC) - datetime.fromisoformat(record["date"])
     assert timedelta(0) <= age < timedelta(minutes=5)
     assert {"processor", "system", "Python", "torch", "av"} <= set(record["machine"])
     assert (record["data"]["clips"], record["data"]["frames"]) == (2, 21)
     (model,) = record["contenders"]
-    assert (model["name"], model["family"], model["weights_sha256"]) == ("blocks", "sweettok", "b10c" * 16)
+    assert (model["name"], model["family"]) == ("blocks", "sweettok")
+    assert model["weights_sha256"] == blocks[0].spec.weights_sha256
     assert model["cost"]["clips"] == 3 and model["cost"]["clip_256"]["tokens"] == {
         "spatial": 256,
         "temporal": 1024,
@@ -67,7 +69,7 @@ def test_json_holds_every_figure(cli: Cli, blocks: list[BlockTokenizer], folder:
 
 
 def test_a_table_for_people(cli: Cli, blocks: list[BlockTokenizer], folder: Path) -> None:
-    ran = cli("eval", folder)
+    ran = cli("eval", folder, *MODEL)
     assert ran.code == 0
     lines = ran.out.splitlines()
     assert any(line.split()[:3] == ["a.mp4", "454x256", "20"] for line in lines)
@@ -75,7 +77,7 @@ def test_a_table_for_people(cli: Cli, blocks: list[BlockTokenizer], folder: Path
     assert any("256 + 1024 tokens (3840 indices" in line for line in lines)
     assert "\x1b" not in ran.out  # no colours where nobody watches
 
-    lines = cli("eval", folder, "--baseline", "x264", "--no-curves").out.splitlines()
+    lines = cli("eval", folder, *MODEL, "--baseline", "x264", "--no-curves").out.splitlines()
     assert any(line.split() == ["blocks", "x264"] for line in lines)
     assert any(line.strip().startswith("SSIM ") and line.count("[") == 2 for line in lines)
     assert any(line.startswith("blocks - x264: SSIM -") for line in lines)
@@ -88,7 +90,7 @@ def test_what_cannot_be_measured_is_said_with_the_reason(
     empty = folder.parent / "features"
     empty.mkdir()
     options = ("--protocol", "sweettok", "--features", empty)
-    record = json.loads(cli("eval", folder, *options, "--json").out)
+    record = json.loads(cli("eval", folder, *MODEL, *options, "--json").out)
     reasons = record["contenders"][0]["not_measured"]
     assert "rfvd_400" not in record["contenders"][0]["summary"]
     assert "i3d_pretrained_400.pt is not on this machine" in reasons["rfvd_400"]
@@ -96,7 +98,7 @@ def test_what_cannot_be_measured_is_said_with_the_reason(
     assert blocks[-1].truncate
     differs = record["protocol"]["differs_from_paper"]
     assert "The data are clips" in differs[0] and len(differs) > 2
-    shown = cli("eval", folder, *options)
+    shown = cli("eval", folder, *MODEL, *options)
     assert "rFVD (ported I3D) of blocks was not measured: i3d_pretrained_400.pt" in shown.out
     assert "differs from the paper: The data are clips" in shown.out
 
@@ -105,7 +107,7 @@ def test_tables_for_other_programs_and_papers_are_written_once(
     cli: Cli, blocks: list[BlockTokenizer], folder: Path
 ) -> None:
     table, paper = folder.parent / "score.csv", folder.parent / "score.md"
-    record = json.loads(cli("eval", folder, "--csv", table, "--markdown", paper, "--json").out)
+    record = json.loads(cli("eval", folder, *MODEL, "--csv", table, "--markdown", paper, "--json").out)
     with table.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["name"], row["contender"]) for row in rows] == [("a.mp4", "blocks"), ("b.png", "blocks")]
@@ -117,31 +119,33 @@ def test_tables_for_other_programs_and_papers_are_written_once(
     assert "PSNR (dB) \u2191" in text and psnr["definition"] in text and "95% percentile bootstrap" in text
     blocks.clear()
     for option, path in (("--csv", table), ("--markdown", paper)):
-        ran = cli("eval", folder, option, path)
+        ran = cli("eval", folder, *MODEL, option, path)
         assert ran.code == 1
         assert "--force" in ran.err
     assert blocks == []  # refused before any work
-    assert cli("eval", folder, "--csv", table, "--force", "--limit", 1).code == 0
+    assert cli("eval", folder, *MODEL, "--csv", table, "--force", "--limit", 1).code == 0
     assert len(table.read_text().splitlines()) == 2
 
 
 def test_a_page_for_a_browser_is_written(cli: Cli, blocks: list[BlockTokenizer], folder: Path) -> None:
     page = folder.parent / "report.html"
-    ran = cli("eval", folder, "--metrics", "psnr,ssim", "--report", page, "--quiet")
+    ran = cli("eval", folder, *MODEL, "--metrics", "psnr,ssim", "--report", page, "--quiet")
     assert ran.code == 0, ran.err
     assert "a.mp4" in page.read_text(encoding="utf-8")
-    assert "--force" in cli("eval", folder, "--report", page).err
-    assert cli("eval", folder, "--metrics", "psnr", "--limit", 1, "--report", page, "--force").code == 0
+    assert "--force" in cli("eval", folder, *MODEL, "--report", page).err
+    assert (
+        cli("eval", folder, *MODEL, "--metrics", "psnr", "--limit", 1, "--report", page, "--force").code == 0
+    )
 
 
 def test_several_models_are_compared_on_the_same_clips(
     cli: Cli, blocks: list[BlockTokenizer], folder: Path
 ) -> None:
-    ran = cli("eval", folder, "--compare", "sweettok-small,blocks", "--metrics", "psnr", "--json")
+    ran = cli("eval", folder, "--compare", "blocks,cubes", "--metrics", "psnr", "--json")
     record = json.loads(ran.out)
     assert len(blocks) == 2
     # Both models say that their name is blocks, so they go by what was typed.
-    assert [each["name"] for each in record["contenders"]] == ["sweettok-small", "blocks"]
+    assert [each["name"] for each in record["contenders"]] == ["blocks", "cubes"]
     pairs = [(c["metric"], c["difference"], c["low"], c["high"]) for c in record["comparisons"]]
     assert pairs == [("psnr", 0, 0, 0), ("bits_per_pixel", 0, 0, 0)]
 
@@ -150,24 +154,24 @@ def test_a_broken_file_is_listed_and_the_rest_is_measured_and_kept(
     cli: Cli, blocks: list[BlockTokenizer], folder: Path
 ) -> None:
     (folder / "0.mp4").write_text("text, renamed")
-    ran = cli("eval", folder, "--json", "--quiet", "--metrics", "psnr")
+    ran = cli("eval", folder, *MODEL, "--json", "--quiet", "--metrics", "psnr")
     assert ran.code == 1
     record = json.loads(ran.out)
     assert record["data"]["clips"] == 2
     assert [failure["name"] for failure in record["failed"]] == ["0.mp4"]
     assert ran.err.startswith("error: ") and "0.mp4" in ran.err
-    shown = cli("eval", folder, "--metrics", "psnr")
+    shown = cli("eval", folder, *MODEL, "--metrics", "psnr")
     assert shown.code == 1
     assert "2 files (1 failed)" in shown.out
     assert "2 of 3 clips were measured before" in shown.err and blocks[-1].batches == []
-    assert "measured before" not in cli("eval", folder, "--metrics", "psnr", "--fresh").err
+    assert "measured before" not in cli("eval", folder, *MODEL, "--metrics", "psnr", "--fresh").err
     assert blocks[-1].batches != []
 
 
 def test_an_interrupted_run_goes_on(
     cli: Cli, blocks: list[BlockTokenizer], folder: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
-    whole = json.loads(cli("eval", folder, "--json").out)
+    whole = json.loads(cli("eval", folder, *MODEL, "--json").out)
 
     def interrupted(self: BlockTokenizer, clips: Tensor) -> dict[str, Tensor]:
         if clips.shape[1] == 1:
@@ -177,9 +181,9 @@ def test_an_interrupted_run_goes_on(
     encode = BlockTokenizer.encode_batch
     with monkeypatch.context() as patch:
         patch.setattr(BlockTokenizer, "encode_batch", interrupted)
-        ran = cli("eval", folder)
+        ran = cli("eval", folder, *MODEL)
     assert ran.code == 130 and "Interrupted; 1 clips are kept" in ran.err
-    ran = cli("eval", folder, "--json")
+    ran = cli("eval", folder, *MODEL, "--json")
     assert "1 of 2 clips were measured before" in ran.err
     resumed = json.loads(ran.out)
     for record in (whole, resumed):
@@ -194,8 +198,8 @@ def test_an_interrupted_run_goes_on(
 
 def test_a_journal_of_ones_own_is_kept(cli: Cli, blocks: list[BlockTokenizer], folder: Path) -> None:
     kept = folder.parent / "kept"
-    first = json.loads(cli("eval", folder, "--journal", kept, "--json", "--quiet").out)
-    second = json.loads(cli("eval", folder, "--journal", kept, "--json", "--quiet").out)
+    first = json.loads(cli("eval", folder, *MODEL, "--journal", kept, "--json", "--quiet").out)
+    second = json.loads(cli("eval", folder, *MODEL, "--journal", kept, "--json", "--quiet").out)
     assert first == {**second, "date": first["date"]} and blocks[-1].batches == []
 
 
@@ -213,13 +217,13 @@ def test_wrong_choices_are_one_sentence_before_any_work(
         ran = cli("eval", *arguments)
         assert ran.code == 1 and words in ran.err and ran.err.count("\n") == 1, arguments
     assert blocks == []
-    assert "no metric fvd" in cli("eval", folder, "--metrics", "fvd").err
-    assert "is not a folder" in cli("eval", folder, "--features", folder / "none").err
+    assert "no metric fvd" in cli("eval", folder, *MODEL, "--metrics", "fvd").err
+    assert "is not a folder" in cli("eval", folder, *MODEL, "--features", folder / "none").err
 
 
 def test_wrong_usage_is_two(cli: Cli, folder: Path) -> None:
     assert cli("eval").code == 2
-    assert cli("eval", folder, "--limit", 0).code == 2
+    assert cli("eval", folder, *MODEL, "--limit", 0).code == 2
 
 
 def test_the_shipped_model_is_measured_by_the_real_command(

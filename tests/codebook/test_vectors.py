@@ -36,41 +36,54 @@ def test_mean_pooling_averages_the_last_states_special_tokens_included(language_
 
 
 @pytest.mark.parametrize("pooling", ["input", "mean"])
-def test_padding_and_batching_change_nothing(language_model, monkeypatch, pooling):
+def test_padding_and_batching_change_nothing(language_model, pooling):
     words = ["dog", "elephant", "run", "ox", "rhinoceros"]
     together = embed_words(words, str(language_model), pooling)
-    monkeypatch.setattr(module, "_BATCH", 2)
-    seen = []
-    in_pairs = embed_words(
-        words, str(language_model), pooling, lambda done, total: seen.append((done, total))
-    )
     alone = np.concatenate([embed_words([word], str(language_model), pooling) for word in words])
-    np.testing.assert_allclose(in_pairs, alone, atol=1e-5)
     np.testing.assert_allclose(together, alone, atol=1e-5)
-    assert seen == [(2, 5), (4, 5), (5, 5)]
+    # Five words in places apart among many of every length.
+    many = ["abcdefghij"[: 1 + i % 10] for i in range(595)]
+    many[::119] = words
+    seen = []
+    in_batches = embed_words(
+        many, str(language_model), pooling, lambda done, total: seen.append((done, total))
+    )
+    np.testing.assert_allclose(in_batches[::119], alone, atol=1e-5)
+    assert seen == [(256, 595), (512, 595), (595, 595)]
 
 
-def test_byte_level_tokenizers_get_the_blank_they_know_words_by():
-    class ByteLevel:
-        """Knows " dog" as one piece and "dog" only letter by letter."""
+def save_decoder(folder, backend):
+    """GPT-like: causal, no special tokens at all."""
+    import transformers
 
-        def __call__(self, texts, add_special_tokens):
-            return {"input_ids": [[7] if text == " dog" else list(range(len(text))) for text in texts]}
+    transformers.PreTrainedTokenizerFast(tokenizer_object=backend).save_pretrained(folder)
+    size = backend.get_vocab_size()
+    config = transformers.GPT2Config(vocab_size=size, n_positions=16, n_embd=8, n_layer=1, n_head=2)
+    network = transformers.GPT2Model(config).eval()
+    network.save_pretrained(folder)
+    return network
 
-    assert module._tokenize(["dog"], ByteLevel(), "input") == [[7]]
+
+def test_byte_level_tokenizers_get_the_blank_they_know_words_by(language_model, tmp_path):
+    """ " dog" is one piece, "dog" is known letter by letter only."""
+    import tokenizers
+
+    pieces = {piece: i for i, piece in enumerate(["d", "o", "g", "Ġ", "Ġd", "Ġdo", "Ġdog"])}
+    merges = [("Ġ", "d"), ("Ġd", "o"), ("Ġdo", "g")]
+    backend = tokenizers.Tokenizer(tokenizers.models.BPE(pieces, merges))
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    network = save_decoder(tmp_path, backend)
+    found = embed_words(["dog"], str(tmp_path), "input")
+    row = network.get_input_embeddings().weight[pieces["Ġdog"]].detach().numpy()
+    np.testing.assert_allclose(found[0], row, atol=1e-6)
 
 
 def test_a_decoder_whose_tokenizer_has_no_padding_token(language_model, tmp_path):
-    """GPT-like: causal, no special tokens at all."""
     import tokenizers
     import torch
-    import transformers
 
     backend = tokenizers.Tokenizer(tokenizers.models.BPE({c: i for i, c in enumerate("abcdefghijkl")}, []))
-    transformers.PreTrainedTokenizerFast(tokenizer_object=backend).save_pretrained(tmp_path)
-    config = transformers.GPT2Config(vocab_size=12, n_positions=16, n_embd=8, n_layer=1, n_head=2)
-    network = transformers.GPT2Model(config).eval()
-    network.save_pretrained(tmp_path)
+    network = save_decoder(tmp_path, backend)
     with torch.no_grad():
         expected = network(torch.tensor([[1, 0, 3]])).last_hidden_state[0].mean(dim=0).numpy()
     found = embed_words(["abcdefg", "bad"], str(tmp_path), "mean")

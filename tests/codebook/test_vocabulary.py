@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-import builtins
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -89,17 +91,18 @@ def test_too_few_words_name_the_option(wordnet):
         choose_words(wordnet, {**SIZES, "adv": 9}, frequency)
 
 
-def test_a_missing_wordfreq_names_the_extra(monkeypatch):
-    real_import = builtins.__import__
-
-    def refuse(name, *args, **kwargs):
-        if name == "wordfreq":
-            raise ImportError(name)
-        return real_import(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(SweettokError, match=r"sweettok\[codebook\]"):
-        english_frequency()
+def test_a_missing_wordfreq_names_the_extra(tmp_path):
+    (tmp_path / "wordfreq.py").write_text("raise ImportError('no wordfreq')")
+    code = (
+        "from sweettok_cli.codebook.vocabulary import english_frequency\n"
+        "from sweettok_cli.errors import SweettokError\n"
+        "try:\n    english_frequency()\nexcept SweettokError as error:\n    print(error)"
+    )
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert "sweettok[codebook]" in done.stdout, done.stderr
 
 
 def test_published_sizes_from_real_wordnet(real_wordnet):

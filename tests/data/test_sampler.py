@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_run import write_clip
 
 from sweettok_cli.data import sampler as data
 from sweettok_cli.data.clips import Entry, find_entries
@@ -61,15 +62,15 @@ def test_batch_depends_on_nothing_but_its_number(entries: list[Entry], tiny: Sam
     assert all(np.array_equal(a.frames, b.frames) for a, b in zip(ahead, forward[2:5], strict=True))
 
 
-def test_a_share_of_the_batches_is_pictures(entries: list[Entry], tiny: Sampling) -> None:
+def test_a_share_of_the_batches_is_pictures(tiny: Sampling, tmp_path: Path) -> None:
     """Which ones depends on seed and number alone, on all ranks together, and nothing else changes."""
+    write_clip(tmp_path / "clip.mp4", 0, frames=4, width=16, height=16)
+    entries = find_entries([tmp_path])
     settings = dataclasses.replace(tiny, pictures=0.3, frames=3, crop=[[16.0, 1.0, 1.0]], crops_per_clip=1)
 
     def alone(settings: Sampling, rank: int = 0) -> list[bool]:
-        sampler = Sampler(entries[:1], settings, rank, 2)
-        read = sampler._read(0, np.random.default_rng(0))
-        sampler._read = lambda *_: read  # type: ignore[method-assign]
-        return [sampler.batch(n).frames.shape[1] == 1 for n in range(300)]
+        sampler = Sampler(entries, settings, rank, 2)
+        return [sampler.batch(n).frames.shape[1] == 1 for n in range(150)]
 
     drawn = alone(settings)
     assert 0.2 < sum(drawn) / len(drawn) < 0.4

@@ -8,7 +8,6 @@ import time
 import numpy as np
 import pytest
 
-from sweettok_cli.metrics import bootstrap
 from sweettok_cli.metrics.bootstrap import Interval, difference_interval, mean_interval
 
 
@@ -36,11 +35,13 @@ def test_the_same_clips_give_the_same_interval_and_seeds_differ() -> None:
     assert mean_interval(values) != mean_interval(values, seed=1)
 
 
-def test_pieces_do_not_change_the_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    values, weights = np.random.default_rng(2).normal(size=(2, 50)) + 5
-    whole = mean_interval(values, weights)
-    monkeypatch.setattr(bootstrap, "_CHUNK", 50 * 300)
-    assert mean_interval(values, weights) == whole
+def test_pieces_do_not_change_the_draws() -> None:
+    """More numbers than are drawn at once, against all of them at once."""
+    values, weights = np.random.default_rng(2).normal(size=(2, 7000)) + 5
+    drawn = np.random.default_rng(0).integers(7000, size=(1000, 7000))
+    means = (values * weights)[drawn].sum(axis=1) / weights[drawn].sum(axis=1)
+    found = mean_interval(values, weights, resamples=1000)
+    assert (found.low, found.high) == tuple(np.quantile(means, [0.025, 0.975]))
 
 
 def test_weights_make_the_mean_that_of_all_frames() -> None:

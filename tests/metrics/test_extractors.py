@@ -89,7 +89,7 @@ def test_inception_gets_pictures_in_any_number(tmp_path: Path, monkeypatch: pyte
     network = alive(Inception2015())
     state = network.state_dict() | {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
     extractor = Inception(publish(Inception, state, tmp_path, monkeypatch))
-    monkeypatch.setattr(extractors, "_PICTURES", 2)
+    monkeypatch.setattr(extractors, "PICTURES", 2)
     source = clip(3)
     frames = torch.from_numpy(source).permute(0, 3, 1, 2).float() / 255
     big = F.interpolate(frames, size=(299, 299), mode="bilinear", align_corners=False)

@@ -95,9 +95,9 @@ def publish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SearchPath:
     paths = save("alex", tmp_path)
     files = [
         replace(file, names=(path.name,), sha256=sha256_file(path), shipped_in=())
-        for file, path in zip(lpips._FILES["alex"], paths, strict=True)
+        for file, path in zip(lpips.FILES["alex"], paths, strict=True)
     ]
-    monkeypatch.setitem(lpips._FILES, "alex", tuple(files))
+    monkeypatch.setitem(lpips.FILES, "alex", tuple(files))
     return SearchPath(tmp_path, online=False)
 
 

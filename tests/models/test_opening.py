@@ -9,7 +9,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from small_models import SAVE
 
 FAMILIES = ("sweettok", "omnitokenizer", "vidtok-fsq-causal", "vidtok-kl-causal")
 
@@ -42,14 +41,12 @@ def opened(folder: Path, code: str) -> Counter[str]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_each_file_is_read_once(family: str, tmp_path: Path) -> None:
-    SAVE[family](tmp_path / "model")
-    files = {path.name for path in (tmp_path / "model").iterdir()}
-    assert opened(tmp_path / "model", LOAD) == dict.fromkeys(files, 1)
+def test_each_file_is_read_once(family: str, families: dict[str, Path]) -> None:
+    files = {path.name for path in families[family].iterdir()}
+    assert opened(families[family], LOAD) == dict.fromkeys(files, 1)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_weights_are_not_read_to_describe_a_model(family: str, tmp_path: Path) -> None:
-    SAVE[family](tmp_path / "model")
-    small = {path.name for path in (tmp_path / "model").iterdir()} - {"model.safetensors"}
-    assert opened(tmp_path / "model", INFO) == dict.fromkeys(small, 1)
+def test_weights_are_not_read_to_describe_a_model(family: str, families: dict[str, Path]) -> None:
+    small = {path.name for path in families[family].iterdir()} - {"model.safetensors"}
+    assert opened(families[family], INFO) == dict.fromkeys(small, 1)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import torch
 from einops import rearrange
 from torch import Tensor, nn
 
 from sweettok_cli.codebook.prior import WordGraph, WordPrior
+from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.published import load_published
@@ -42,8 +42,7 @@ def graph(
 def build(case: Case, weights: dict[str, Tensor], **changes: object) -> SweetTok:
     """The network of the case; made without initialising parameters that are overwritten anyway."""
     prior = made_up_prior(case)
-    with torch.device("meta"):
-        model = SweetTok(SweetTokConfig(**changes), prior)  # type: ignore[arg-type]
+    model = lay_out(lambda: SweetTok(SweetTokConfig(**changes), prior))  # type: ignore[arg-type]
     load_published(model, weights)
     return model.eval()
 

@@ -11,6 +11,7 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
 from sweettok_cli.models.omnitokenizer.published import load_published_omnitokenizer
 from sweettok_cli.models.omnitokenizer.quantizer import Coded
@@ -39,8 +40,7 @@ def case() -> Case:
 
 @pytest.fixture(scope="module")
 def model(case: Case) -> OmniTokenizer:
-    with torch.device("meta"):
-        network = OmniTokenizer(OmniConfig())
+    network = lay_out(lambda: OmniTokenizer(OmniConfig()))
     load_published_omnitokenizer(network, case.weights())
     return network.eval()
 

@@ -11,6 +11,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.network import VidTok
 
@@ -32,8 +33,7 @@ def config_of(case_name: str) -> VidTokConfig:
 
 
 def empty(case_name: str) -> VidTok:
-    with torch.device("meta"):
-        return VidTok(config_of(case_name)).eval()
+    return lay_out(lambda: VidTok(config_of(case_name))).eval()
 
 
 @lru_cache(maxsize=1)

@@ -28,10 +28,10 @@ class Repository:
     branches: dict[str, str] = field(default_factory=dict)
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
-    def commit(self, files: dict[str, bytes], branch: str = "main") -> str:
+    def commit(self, files: dict[str, bytes], branch: str = "main", oid: str = "") -> str:
         tree = {**self.commits.get(self.branches.get(branch, ""), {}), **files}
         seed = f"{branch}{len(self.commits)}{sorted((name, sha256(data)) for name, data in tree.items())}"
-        oid = hashlib.sha1(seed.encode()).hexdigest()
+        oid = oid or hashlib.sha1(seed.encode()).hexdigest()
         self.commits[oid], self.branches[branch] = tree, oid
         return oid
 
@@ -68,9 +68,10 @@ class HubServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def add(self, name: str, files: dict[str, bytes], *, private: bool = False) -> str:
+    def add(self, name: str, files: dict[str, bytes], *, private: bool = False, oid: str = "") -> str:
+        """Commit the files to a repository; ``oid`` is the commit, where it must be a known one."""
         repository = self.repositories.setdefault(name, Repository(private))
-        return repository.commit(files)
+        return repository.commit(files, oid=oid)
 
     def sent(self, method: str, part: str) -> int:
         return sum(m == method and part in path for m, path, _ in self.requests)

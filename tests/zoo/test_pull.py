@@ -14,21 +14,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from folder_files import model_files
 from hub_server import TOKEN, HubServer, sha256
-from small_converter import model_files
 
 from sweettok_cli.zoo import local
+from sweettok_cli.zoo.catalogue import named_model
+from tests.published_files import save_small_omnitokenizer
 
-VIDTOK, FILE = "microsoft/VidTok", "checkpoints/vidtok_fsq_causal_488_32768.ckpt"
-NAME = "vidtok-fsq-causal-488-32768"
-CHECKPOINT = bytes([3]) + bytes(300_000)
+NAME, OMNI, FILE = "omnitokenizer-ffhq-ucf", "Daniel0724/OmniTokenizer", "ffhq_ucf.ckpt"
+VIDTOK = "microsoft/VidTok"
+TRIAL = "me/trial"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A small network in the layout of the file that NAME is published as."""
+    return save_small_omnitokenizer(tmp_path_factory.mktemp("published") / FILE).read_bytes()
 
 
 @pytest.fixture
-def hub() -> Iterator[HubServer]:
+def hub(checkpoint: bytes) -> Iterator[HubServer]:
     with HubServer() as server:
-        server.add(VIDTOK, {FILE: CHECKPOINT})
-        server.add("me/trial", model_files("trial"))
+        model = named_model(NAME)
+        assert model is not None and model.sha256 is None  # its hash is not known, so a small one passes
+        server.add(OMNI, {FILE: checkpoint}, oid=model.revision)
+        server.add(VIDTOK, {"checkpoints/vidtok_fsq_causal_488_32768.ckpt": checkpoint})
+        server.add(TRIAL, model_files("trial"))
         yield server
 
 
@@ -47,7 +58,7 @@ class Place:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "SWEETTOK_"))}
         settings = {"HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.home), "HF_HUB_DISABLE_XET": "1"}
         return subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("small_converter.py")), "models", *arguments],
+            [sys.executable, str(Path(__file__).with_name("stopping.py")), "models", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -80,21 +91,26 @@ def place(tmp_path: Path, hub: HubServer) -> Place:
     return Place(tmp_path, hub)
 
 
-def test_a_named_model_is_fetched_checked_and_converted_once(place: Place, hub: HubServer) -> None:
+def test_a_named_model_is_fetched_checked_and_converted_once(
+    place: Place, hub: HubServer, checkpoint: bytes
+) -> None:
     out, err = place.run("pull", NAME, "--json")
-    assert f"Fetching {NAME} from {hub.url}/{VIDTOK} ({FILE}, 0.3 MB)" in err
+    assert f"Fetching {NAME} from {hub.url}/{OMNI} ({FILE}, 0.8 MB)" in err
     (row,) = json.loads(out)["models"]
     folder = place.store / NAME
     assert (row["name"], row["folder"], row["fetched"]) == (NAME, str(folder), True)
-    assert row["source"] == {
-        "repository": VIDTOK,
-        "revision": hub.repositories[VIDTOK].branches["main"],
-        "path": FILE,
-        "sha256": sha256(CHECKPOINT),
-        "code_license": "MIT",
-        "weights_license": "MIT",
-        "paper": "https://arxiv.org/abs/2412.13061",
-    }
+    assert (
+        row["source"].items()
+        >= {
+            "repository": OMNI,
+            "revision": hub.repositories[OMNI].branches["main"],
+            "path": FILE,
+            "sha256": sha256(checkpoint),
+            "code_license": "MIT",
+            "weights_license": "MIT",
+            "paper": "https://arxiv.org/abs/2406.09399",
+        }.items()
+    )
     assert json.loads((folder / "config.json").read_text())["source"] == row["source"]
     assert not list(place.home.rglob("*.ckpt")) and place.nothing_is_left_over()
 
@@ -128,25 +144,22 @@ def test_a_repository_of_a_model_folder_is_fetched_as_it_is(place: Place, hub: H
 
 def test_a_cut_connection_is_gone_on_with(place: Place, hub: HubServer) -> None:
     hub.cuts = [100_000]
-    place.run("pull", NAME)
-    assert hub.sent("GET", "/cdn/") == 2 and place.names() == {NAME}
+    place.run("pull", TRIAL)
+    assert hub.sent("GET", "/cdn/") == 2 and place.names() == {"me--trial"}
 
 
 def test_what_is_not_what_was_announced_is_refused(place: Place, hub: HubServer) -> None:
     hub.lies = True
-    for name in (NAME, "me/trial"):
+    for name in (NAME, TRIAL):
         assert "is not what http://127.0.0.1" in place.refuse("pull", name)
     assert place.names() == set() and place.nothing_is_left_over()
     assert not list(place.home.rglob("*.ckpt"))
 
 
 def test_a_published_file_that_was_replaced_is_refused(place: Place, hub: HubServer) -> None:
-    from sweettok_cli.zoo.catalogue import named_model
-
     model = named_model("omnitokenizer-imagenet-ucf")
     assert model is not None
-    hub.add(model.repository, {})
-    hub.repositories[model.repository].commits[model.revision] = {model.file: b"\1other weights"}
+    hub.add(model.repository, {model.file: b"\1other weights"}, oid=model.revision)
     assert "is not the file that is known here" in place.refuse("pull", model.name)
     assert place.names() == set()
 
@@ -160,6 +173,7 @@ def test_a_published_file_that_was_replaced_is_refused(place: Place, hub: HubSer
             "vidtok-kl-causal-488-4chn",
             "has no file checkpoints/vidtok_kl_causal_488_4chn.ckpt at revision main",
         ),
+        ("vidtok-fsq-causal-488-32768", "is not vidtok-fsq-causal-488-32768: missing decoder.conv_in"),
         (VIDTOK, "holds no model of sweettok: config.json is missing; a checkpoint of another kind"),
         ("me/foreign", "/me/foreign holds no model that this sweettok reads (config.json does not describe"),
         ("me/mixed", "What was fetched as me/mixed is not whole (model.safetensors is damaged"),
@@ -196,7 +210,7 @@ def test_the_hubs_cache_serves_without_a_network(place: Place, hub: HubServer, t
     _, err = place.run("pull", NAME, HF_HUB_OFFLINE="1", SWEETTOK_HOME=other)
     assert f"Fetching {NAME} from the Hub's cache" in err
     config = json.loads((tmp_path / "elsewhere" / NAME / "config.json").read_text())
-    assert config["source"]["revision"] == hub.repositories[VIDTOK].branches["main"]
+    assert config["source"]["revision"] == hub.repositories[OMNI].branches["main"]
     assert kept.exists()  # what was in the cache before is not ours to remove
     content = kept.resolve()
     content.write_bytes(content.read_bytes()[:-1])
@@ -214,77 +228,67 @@ def kill(process: subprocess.Popen[str], when: Callable[[], bool]) -> None:
     process.wait()
 
 
-@pytest.mark.parametrize("moment", ["fetching", "weights", "config"])
-def test_killed_and_run_again_it_succeeds(place: Place, hub: HubServer, tmp_path: Path, moment: str) -> None:
-    if moment == "fetching":
-        hub.stall_after = 100_000
-        kill(place.start("pull", NAME), hub.stalled.is_set)
-        hub.go_on.set()
-        assert list(place.store.rglob("*.incomplete"))
-    else:
-        paused = tmp_path / "paused"
-        kill(place.start("pull", NAME, PAUSE_AT=moment, PAUSED=str(paused)), paused.exists)
+def test_killed_while_fetching_and_run_again_it_succeeds(place: Place, hub: HubServer) -> None:
+    hub.stall_after = 100_000
+    kill(place.start("pull", TRIAL), hub.stalled.is_set)
+    hub.go_on.set()
+    assert list(place.store.rglob("*.incomplete"))
     assert place.names() == set() and not place.nothing_is_left_over()
+    place.run("pull", TRIAL)
+    assert place.names() == {"me--trial"} and place.nothing_is_left_over()
+    assert hub.sent("GET", "/cdn/") == 2
+
+
+def test_killed_while_converting_and_run_again_it_succeeds(
+    place: Place, hub: HubServer, tmp_path: Path
+) -> None:
+    def kill_at(moment: str, *options: str) -> None:
+        stopped = tmp_path / "stopped"
+        stopped.unlink(missing_ok=True)
+        process = place.start("pull", NAME, *options, STOP_AT=moment, STOPPED=str(stopped))
+        kill(process, stopped.exists)
+
+    # Before the weights are in the folder that becomes the model, and when they are.
+    for moment in ("model.safetensors", "config.json"):
+        kill_at(moment)
+        assert place.names() == set() and not place.nothing_is_left_over()
     place.run("pull", NAME)
     assert place.names() == {NAME} and place.nothing_is_left_over()
-    # A file that had arrived is not fetched twice.
-    assert hub.sent("GET", "/cdn/") == (2 if moment == "fetching" else 1)
+    assert hub.sent("GET", "/cdn/") == 1  # a file that had arrived is not fetched again
 
-
-def test_killed_while_replacing_the_old_model_serves(place: Place, tmp_path: Path) -> None:
-    place.run("pull", NAME)
-    before = (place.store / NAME / "model.safetensors").read_bytes()
-    paused = tmp_path / "paused"
-    process = place.start("pull", NAME, "--force", PAUSE_AT="config", PAUSED=str(paused))
-    kill(process, paused.exists)
-    assert (place.store / NAME / "model.safetensors").read_bytes() == before
-    # Another model's pull clears what this one left.
-    place.run("pull", "me/trial")
+    # Killed while it is replaced, the old model serves; another model's pull clears what is left.
+    weights = place.store / NAME / "model.safetensors"
+    before = weights.stat().st_ino
+    kill_at("config.json", "--force")
+    assert weights.stat().st_ino == before and not place.nothing_is_left_over()
+    place.run("pull", TRIAL)
     assert place.nothing_is_left_over() and place.names() == {NAME, "me--trial"}
 
 
 def test_two_at_once_fetch_once(place: Place, hub: HubServer) -> None:
     hub.stall_after = 100_000
-    first = place.start("pull", NAME)
+    first = place.start("pull", TRIAL)
     assert hub.stalled.wait(30)
-    second = place.start("pull", NAME)
+    second = place.start("pull", TRIAL)
     assert second.stderr is not None
     timer = threading.Timer(60, hub.go_on.set)  # should it never say that it waits
     timer.start()
     said = iter(second.stderr.readline, "")
-    assert any(f"Waiting for another process that fetches {NAME}" in line for line in said)
+    assert any(f"Waiting for another process that fetches {TRIAL}" in line for line in said)
     timer.cancel()
     hub.go_on.set()
     ends = [process.communicate(timeout=60)[1] for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0), ends
-    assert hub.sent("GET", "/cdn/") == 1 and place.names() == {NAME}
+    assert hub.sent("GET", "/cdn/") == 1 and place.names() == {"me--trial"}
 
 
 def test_a_damaged_model_is_fetched_again(place: Place) -> None:
-    place.run("pull", "me/trial")
+    place.run("pull", TRIAL)
     weights = place.store / "me--trial" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])
     assert "cut off" in place.run("verify", code=1)[0]
-    assert "cut off" in place.run("pull", "me/trial")[1]
+    assert "cut off" in place.run("pull", TRIAL)[1]
     assert "damaged" not in place.run("verify")[0]
-
-
-def test_a_name_is_resolved_by_fetching(place: Place, hub: HubServer) -> None:
-    """What `encode --model NAME` does first."""
-    script = (
-        "import sys, types, small_converter as s\n"
-        "m = types.ModuleType('sweettok_cli.zoo.convert')\n"
-        "m.convert_checkpoint = s.convert_checkpoint\n"
-        "sys.modules[m.__name__] = m\n"
-        "from sweettok_cli.zoo.load import resolve_model\n"
-        f"print(resolve_model({NAME!r}))\n"
-    )
-    env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(place.home), "PYTHONPATH": str(Path(__file__).parent)}
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, env={**os.environ, **env}
-    )
-    assert done.stdout.strip() == str(place.store / NAME), done.stderr
-    assert done.stderr.startswith(f"Fetching {NAME} from {hub.url}/{VIDTOK} ({FILE}, 0.3 MB)\n")
 
 
 def test_a_replacement_that_was_cut_off_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from folder_files import model_files
 from hub_server import TOKEN, HubServer
-from small_converter import model_files
 from small_models import SAVE
 
 from sweettok_cli.storage.model_folder import ModelFolder

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from small_converter import model_files
+from folder_files import model_files
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.zoo.verify import check_folder

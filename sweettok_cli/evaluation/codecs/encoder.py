@@ -191,7 +191,7 @@ class CodedClip:
         Raises:
             SweettokError: the encoder refuses the clip.
         """
-        return 8 * sum(map(len, self._encoded(crf)))
+        return 8 * sum(map(len, self.packets(crf)))
 
     def decode(self, crf: float) -> np.ndarray:
         """The clip after the codec: uint8 RGB, of the shape of the source.
@@ -205,7 +205,7 @@ class CodedClip:
         convert = ToRgb()
         decoded = np.empty(self.shape, np.uint8)
         count = 0
-        for data in [*self._encoded(crf), None]:
+        for data in [*self.packets(crf), None]:
             for frame in context.decode(None if data is None else Packet(data)):
                 if count < len(decoded):
                     decoded[count] = self._fit.crop(convert(frame))
@@ -217,7 +217,12 @@ class CodedClip:
             )
         return decoded
 
-    def _encoded(self, crf: float) -> list[bytes]:
+    def packets(self, crf: float) -> list[bytes]:
+        """The elementary stream, a picture each. Encoded once for each rate factor.
+
+        Raises:
+            SweettokError: the encoder refuses the clip.
+        """
         if crf not in self._packets:
             self._packets[crf] = self._encode(crf)
         return self._packets[crf]

@@ -15,7 +15,10 @@ from sweettok_cli.storage.model_folder import WRITE_AGAIN
 
 Network = TypeVar("Network", bound=nn.Module)
 
-_DRAWING = {torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.__rmul__, torch.Tensor.mul}
+_DRAWING = {
+    *(torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.__rmul__, torch.Tensor.mul),
+    nn.functional.normalize,
+}
 
 
 class _Undrawn(TorchFunctionMode):
@@ -32,6 +35,12 @@ class _Undrawn(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+def lay_out(build: Callable[[], Network]) -> Network:
+    """The network that ``build`` makes, on the "meta" device: names and shapes, no memory, nothing drawn."""
+    with torch.device("meta"), _Undrawn():
+        return build()
+
+
 def fill(build: Callable[[], Network], state: Mapping[str, Tensor], folder: Path) -> Network:
     """The network that ``build`` makes, on the CPU and in training mode, with the weights ``state``.
 
@@ -41,8 +50,7 @@ def fill(build: Callable[[], Network], state: Mapping[str, Tensor], folder: Path
     Raises:
         SweettokError: the weights do not fit the network; ``folder`` is where they were read.
     """
-    with torch.device("meta"), _Undrawn():
-        network = build()
+    network = lay_out(build)
     own = network.state_dict()
     tensors = {name: tensor.to(own[name].dtype) if name in own else tensor for name, tensor in state.items()}
     try:

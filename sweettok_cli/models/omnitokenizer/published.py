@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.family import Conversion
+from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.common.published_names import (
     LAYERS,
     PATCH_EMBEDDING,
@@ -98,8 +98,7 @@ def convert_omnitokenizer(checkpoint: Checkpoint, folder: Path, conversion: Conv
             "longer applies; only OmniTokenizers with rotary positions are read."
         )
     config = told_from_tensors(state, path)
-    with torch.device("meta"):
-        network = OmniTokenizer(config)
+    network = lay_out(lambda: OmniTokenizer(config))
     try:
         load_published_omnitokenizer(network, state)
     except ValueError as error:

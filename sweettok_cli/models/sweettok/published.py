@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.family import Conversion
+from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.common.published_names import (
     LAYERS,
     PATCH_EMBEDDING,
@@ -132,8 +132,7 @@ def convert_sweettok(checkpoint: Checkpoint, folder: Path, conversion: Conversio
                 f"numbers, not {graph.vectors.shape[1]}."
             )
     pixels = any(key.startswith("pixel_") for key in state)
-    with torch.device("meta"):
-        network = SweetTok(SweetTokConfig(pixels=pixels), prior)
+    network = lay_out(lambda: SweetTok(SweetTokConfig(pixels=pixels), prior))
     try:
         load_published(network, state)
     except (ValueError, RuntimeError) as error:

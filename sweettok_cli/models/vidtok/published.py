@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.family import Conversion
+from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.common.published_names import NameTable, listed, misfits
 from sweettok_cli.models.vidtok.config import AVERAGE, VidTokConfig
 from sweettok_cli.models.vidtok.network import VidTok
@@ -116,8 +116,8 @@ def _averaged(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
 
 
 def _check_fit(state: Mapping[str, Tensor], config: VidTokConfig, path: Path, what: str) -> None:
-    with torch.device("meta"):
-        own = {key: list(tensor.shape) for key, tensor in VidTok(config).state_dict().items()}
+    network = lay_out(lambda: VidTok(config))
+    own = {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
     found = {key: list(tensor.shape) for key, tensor in state.items()}
     problems = misfits(missing=own.keys() - found.keys(), unknown=found.keys() - own.keys())
     shared = own.keys() & found.keys()

@@ -12,9 +12,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.codeccontext import VideoCodecContext
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.codecs.encoder import ENCODERS, CodedClip, without_sei
+from sweettok_cli.evaluation.codecs.encoder import ENCODERS, CodedClip, Encoder, without_sei
 from sweettok_cli.evaluation.codecs.method import CodecMethod
 from sweettok_cli.evaluation.codecs.rate_search import TOLERANCE
 from sweettok_cli.metrics.psnr import psnr
@@ -104,13 +105,13 @@ def test_a_clip_changed_in_place_is_another_clip() -> None:
 
 def test_a_clip_is_encoded_once_at_each_rate_factor(monkeypatch: pytest.MonkeyPatch) -> None:
     encoded: list[float] = []
-    encode = CodedClip._encode
+    open_at = Encoder.open
 
-    def counted(self: CodedClip, crf: float) -> list[bytes]:
+    def counted(self: Encoder, width: int, height: int, rate: Fraction, crf: float) -> VideoCodecContext:
         encoded.append(crf)
-        return encode(self, crf)
+        return open_at(self, width, height, rate, crf)
 
-    monkeypatch.setattr(CodedClip, "_encode", counted)
+    monkeypatch.setattr(Encoder, "open", counted)
     codec = CodecMethod("x264")
     for _ in range(2):
         list(codec.curve_points(moving(), RATE))
@@ -157,11 +158,11 @@ def test_a_still_clip_has_a_ceiling(name: str) -> None:
 def test_all_bytes_a_decoder_needs_are_counted_and_no_more() -> None:
     """Half of what the model spends on a short clip would be x264's own settings as text."""
     clip = CodedClip(moving(2, 64, 64), RATE, CodecMethod("x264").encoder)
-    data = b"".join(clip._encoded(30))
+    data = b"".join(clip.packets(30))
     assert clip.bits(30) == 8 * len(data)
     assert b"x264" not in data and b"crf" not in data
     assert b"x265" not in b"".join(
-        CodedClip(moving(2, 64, 64), RATE, CodecMethod("x265").encoder)._encoded(30)
+        CodedClip(moving(2, 64, 64), RATE, CodecMethod("x265").encoder).packets(30)
     )
 
 

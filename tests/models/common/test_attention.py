@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 
 from sweettok_cli.models.common.attention import (
     CrossAttention,
@@ -66,8 +69,9 @@ def test_null_keys_dilute_the_context() -> None:
     assert attention.null_kv is not None
     attention.null_kv.data.zero_()  # a null key of length zero scores 0, its value adds nothing
     x, context = torch.randn(1, 3, DIM), torch.randn(1, 1, DIM)
-    q = F.normalize(attention._split(attention.to_q(attention.norm(x))), dim=-1)
-    k, v = (attention._split(p) for p in attention.to_kv(attention.context_norm(context)).chunk(2, -1))
+    by_heads = partial(rearrange, pattern="n l (heads c) -> n heads l c", heads=HEADS)
+    q = F.normalize(by_heads(attention.to_q(attention.norm(x))), dim=-1)
+    k, v = (by_heads(part) for part in attention.to_kv(attention.context_norm(context)).chunk(2, -1))
     score = 8 * (q * F.normalize(k, dim=-1)).sum(-1, keepdim=True)
     expected = attention.to_out((torch.sigmoid(score) * v).transpose(1, 2).flatten(2))
     assert torch.allclose(attention(x, context), expected, atol=1e-5)

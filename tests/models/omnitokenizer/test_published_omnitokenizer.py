@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
 from sweettok_cli.models.omnitokenizer.published import TABLE, load_published_omnitokenizer
 
@@ -16,8 +17,7 @@ KEYS = Path(__file__).parents[2] / "golden" / "omni" / "keys.json"
 @pytest.fixture
 def model() -> OmniTokenizer:
     """The published network without storage."""
-    with torch.device("meta"):
-        return OmniTokenizer(OmniConfig())
+    return lay_out(lambda: OmniTokenizer(OmniConfig()))
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.codebook.prior import WordGraph, WordPrior
+from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.published import NAMES, convert, load_published
@@ -20,8 +21,7 @@ KEYS = Path(__file__).parents[2] / "golden" / "sweettok_compact" / "keys.json"
 def model() -> SweetTok:
     """The published network without storage."""
     words = WordGraph(["a", "b"], ["c", "d"], np.zeros((4, 32), np.float32), np.zeros((2, 1), np.int64))
-    with torch.device("meta"):
-        return SweetTok(SweetTokConfig(), WordPrior(words, words))
+    return lay_out(lambda: SweetTok(SweetTokConfig(), WordPrior(words, words)))
 
 
 @pytest.fixture
