@@ -14,7 +14,7 @@ from block_tokenizer import BlockTokenizer
 from sweettok_cli.data.datasets import open_dataset
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.codecs.method import CodecMethod
-from sweettok_cli.evaluation.journal import Journal
+from sweettok_cli.evaluation.journal import Journal, run_key
 from sweettok_cli.evaluation.method import ModelMethod
 from sweettok_cli.evaluation.plan import Plan
 from sweettok_cli.evaluation.protocol import Protocol
@@ -96,7 +96,7 @@ def measure(
     explain: Callable[[Exception], str] = own_errors,
 ) -> tuple[dict[str, Any], Measured]:
     """The record of a plan as JSON; an error that is not for the user ends the run unless it is explained."""
-    with Journal(journals, plan.fingerprint) as journal:
+    with Journal(journals, run_key(plan)) as journal:
         found = run(plan, journal, watch, explain)
         return make_record(plan, found, journal, "sweettok eval").to_json(), found
 

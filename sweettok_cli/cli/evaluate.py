@@ -118,7 +118,7 @@ def evaluate(
         if path:
             check_target(path, force)
 
-    from sweettok_cli.evaluation.journal import item_key, open_journal
+    from sweettok_cli.evaluation.journal import item_key, open_journal, run_key
     from sweettok_cli.evaluation.plan import make_plan
     from sweettok_cli.evaluation.run import Media, run
     from sweettok_cli.evaluation.summary import make_record
@@ -144,7 +144,7 @@ def evaluate(
         announce=output.say,
     )
 
-    with open_journal(journal, plan.fingerprint, fresh, output.warn) as kept:
+    with open_journal(journal, run_key(plan), fresh, output.warn) as kept:
         known = sum(kept.get(item_key(item)) is not None for item in plan.items)
         if known:
             output.say(

@@ -17,15 +17,17 @@ from filelock import FileLock, Timeout
 
 from sweettok_cli.data.datasets import Item
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.evaluation.plan import Plan
 from sweettok_cli.evaluation.results import ClipResult
 from sweettok_cli.files import atomic_output
+from sweettok_cli.runtime import __version__, versions
 
 _LINES = "items.jsonl"
 
 
 @contextmanager
 def open_journal(
-    folder: Path | None, fingerprint: str, fresh: bool, warn: Callable[[str], None]
+    folder: Path | None, key: str, fresh: bool, warn: Callable[[str], None]
 ) -> Iterator[Journal]:
     """The :class:`Journal` in ``folder``, or (None) in ``$XDG_CACHE_HOME/sweettok/eval``.
 
@@ -38,20 +40,20 @@ def open_journal(
         try:
             cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
             place = folder or Path(cache).expanduser() / "sweettok" / "eval"
-            journal = stack.enter_context(Journal(place, fingerprint, fresh))
+            journal = stack.enter_context(Journal(place, key, fresh))
         except SweettokError as error:
             if folder is not None:
                 raise
             warn(f"{error} If this run is interrupted, it starts over.")
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sweettok-eval-")))
-            journal = stack.enter_context(Journal(place, fingerprint))
+            journal = stack.enter_context(Journal(place, key))
         yield journal
 
 
 class Journal:
     """One JSON line for each item that was measured, and beside it the item's arrays (.npz).
 
-    What a run depends on is its fingerprint, a part of the folder's name: a run with another model, protocol,
+    What a run depends on makes its key, a part of the folder's name: a run with another model, protocol,
     metric or version never reads these lines. An item counts as measured if its file has not changed since.
     A line is written after the arrays, in one piece, and the next item begins only when it is on the disk; a
     line that a kill has cut off, or that is no :class:`ClipResult`, is dropped.
@@ -60,16 +62,16 @@ class Journal:
 
     Args:
         folder: of all journals.
-        fingerprint: from :func:`fingerprint`.
+        key: from :func:`run_key`.
         fresh: forget what was measured before.
 
     Raises:
         SweettokError: the folder cannot be written, or another run is writing (on entering the context).
     """
 
-    def __init__(self, folder: Path, fingerprint: str, fresh: bool = False) -> None:
-        self.folder = folder / fingerprint[:24]
-        self._lock = FileLock(folder / f"{fingerprint[:24]}.lock")
+    def __init__(self, folder: Path, key: str, fresh: bool = False) -> None:
+        self.folder = folder / key[:24]
+        self._lock = FileLock(folder / f"{key[:24]}.lock")
         self._fresh = fresh
         self._clips: dict[str, ClipResult] = {}
 
@@ -162,7 +164,26 @@ class Journal:
         return clips
 
 
-def fingerprint(facts: Mapping[str, Any]) -> str:
+_LAYOUT = 3
+"""Of the journal's lines and arrays; another number makes older journals those of another run."""
+
+
+def run_key(plan: Plan) -> str:
+    """SHA-256 of everything that the measurement of one item depends on, but the item."""
+    return _digest(
+        {
+            "layout": _LAYOUT,
+            "versions": {"sweettok": __version__} | versions(),
+            "protocol": plan.protocol.to_json(),
+            "methods": [[each.name, each.kind, each.describe()] for each in plan.methods],
+            "metrics": [metric.definitions for metric in plan.chosen.metrics],
+            "set_metrics": [[metric.name, metric.definition] for metric in plan.chosen.set_metrics],
+            "curves": plan.curves,
+        }
+    )
+
+
+def _digest(facts: Mapping[str, Any]) -> str:
     """SHA-256 of plain values, whatever their order."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -174,4 +195,4 @@ def item_key(item: Item) -> str:
         with suppress(OSError):  # what cannot be read fails when it is measured, and says why
             state = path.stat()
             states.append([path.name, state.st_size, state.st_mtime_ns])
-    return fingerprint({"name": item.name, "label": item.label, "files": states})[:32]
+    return _digest({"name": item.name, "label": item.label, "files": states})[:32]

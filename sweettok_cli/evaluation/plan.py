@@ -9,16 +9,11 @@ from pathlib import Path
 from sweettok_cli.data.datasets import DataSet, Item, open_dataset
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.codecs.method import CodecMethod
-from sweettok_cli.evaluation.journal import fingerprint
 from sweettok_cli.evaluation.method import Method, ModelMethod
 from sweettok_cli.evaluation.protocol import Protocol, find_protocol
 from sweettok_cli.metrics.choice import Chosen, choose
 from sweettok_cli.metrics.network_files import SearchPath
-from sweettok_cli.runtime import __version__, versions
 from sweettok_cli.video.source import PICTURES
-
-_LAYOUT = 3
-"""Of the journal's lines and arrays; another number makes older journals those of another run."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +32,6 @@ class Plan:
     def methods(self) -> list[Method]:
         """Models, then codecs."""
         return [*self.models, *self.codecs]
-
-    @property
-    def fingerprint(self) -> str:
-        """Of everything that the measurement of one item depends on, but the item."""
-        return fingerprint(
-            {
-                "layout": _LAYOUT,
-                "versions": {"sweettok": __version__} | versions(),
-                "protocol": self.protocol.to_json(),
-                "methods": [[each.name, each.kind, each.describe()] for each in self.methods],
-                "metrics": [metric.definitions for metric in self.chosen.metrics],
-                "set_metrics": [[metric.name, metric.definition] for metric in self.chosen.set_metrics],
-                "curves": self.curves,
-            }
-        )
 
 
 def make_plan(

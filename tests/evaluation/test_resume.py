@@ -13,7 +13,7 @@ import pytest
 from measuring import colour_distance, fill, film, make_plan, measure, without_times
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.evaluation.journal import Journal, item_key
+from sweettok_cli.evaluation.journal import Journal, item_key, run_key
 from sweettok_cli.evaluation.plan import Plan
 
 HERE = Path(__file__).resolve().parent
@@ -55,7 +55,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(folder: Path, tmp_path: Path) ->
         timeout=300,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    with Journal(tmp_path / "killed", plan_of(folder).fingerprint) as journal:
+    with Journal(tmp_path / "killed", run_key(plan_of(folder))) as journal:
         assert len(journal) == 2
         # And the kill hit in the middle of a line.
         with (journal.folder / "items.jsonl").open("ab") as stream:
@@ -85,14 +85,14 @@ def test_only_what_is_the_same_is_taken_from_the_journal(folder: Path, tmp_path:
 def test_fresh_forgets_and_discard_leaves_nothing(folder: Path, tmp_path: Path) -> None:
     plan = make_plan(folder)
     measure(plan, tmp_path / "j")
-    with Journal(tmp_path / "j", plan.fingerprint) as journal:
+    with Journal(tmp_path / "j", run_key(plan)) as journal:
         assert len(journal) == 4 and journal.get(item_key(plan.items[0])) is not None
         with (
             pytest.raises(SweettokError, match="running already"),
-            Journal(tmp_path / "j", plan.fingerprint),
+            Journal(tmp_path / "j", run_key(plan)),
         ):
             pass
-    with Journal(tmp_path / "j", plan.fingerprint, fresh=True) as journal:
+    with Journal(tmp_path / "j", run_key(plan), fresh=True) as journal:
         assert len(journal) == 0
         journal.discard()
     assert list((tmp_path / "j").iterdir()) == []
