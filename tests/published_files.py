@@ -104,11 +104,11 @@ def save_small_omnitokenizer(path: Path) -> Path:
     from small_models import OMNI, lively_state
 
     from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
-    from sweettok_cli.models.omnitokenizer.published import our_name
+    from sweettok_cli.models.omnitokenizer.published import TABLE
 
     published = json.loads((TESTS / "golden" / "omni" / "keys.json").read_text())
     own = lively_state(OmniTokenizer(OmniConfig(**OMNI)))  # type: ignore[arg-type]
-    state = {name: own[ours] for name in published if (ours := our_name(name)) in own}
+    state = {name: own[ours] for name in published if (ours := TABLE.our_name(name)) in own}
     assert len(state) == len(own)
     return save_lightning(path, state, omnitokenizer_settings())
 

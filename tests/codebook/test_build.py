@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from sweettok_cli.cli.codebook import codebook_app
+from sweettok_cli.cli.app import app
 from sweettok_cli.codebook.build import BuildOptions, build_prior, gloss_pairs
 from sweettok_cli.codebook.prior import load_prior
 from sweettok_cli.codebook.vectors import embed_words
@@ -108,7 +108,9 @@ def command(wordnet_folder, language_model, captions, out, *more):
         "--captions",
         captions,
     ]
-    return CliRunner().invoke(codebook_app, [str(item) for item in (*arguments, "--min-count", 0, *more)])
+    return CliRunner().invoke(
+        app, ["codebook", *(str(item) for item in (*arguments, "--min-count", 0, *more))]
+    )
 
 
 def test_the_command_writes_a_prior_and_says_so(wordnet_folder, language_model, captions, tmp_path):
@@ -137,5 +139,5 @@ def test_the_command_is_quiet_and_does_not_replace(wordnet_folder, language_mode
 
 
 def test_usage_errors_exit_with_two(tmp_path):
-    result = CliRunner().invoke(codebook_app, ["build", "-o", str(tmp_path), "--pooling", "max"])
+    result = CliRunner().invoke(app, ["codebook", "build", "-o", str(tmp_path), "--pooling", "max"])
     assert result.exit_code == 2
