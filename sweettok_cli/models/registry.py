@@ -12,7 +12,7 @@ from sweettok_cli.models.sweettok.family import SWEETTOK
 from sweettok_cli.models.vidtok.family import VIDTOK
 from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder
 from sweettok_cli.tokens.layout import TokenizerSpec
-from sweettok_cli.tokens.meta import TokenMeta
+from sweettok_cli.tokens.meta import ENCODE_AGAIN, TokenMeta
 
 if TYPE_CHECKING:
     from sweettok_cli.training.recipe import Recipe
@@ -42,11 +42,15 @@ def family_of_tokens(meta: TokenMeta, name: str) -> Family:
     """The family whose tokens ``meta`` describes; ``name`` is what errors call them, usually their file.
 
     Raises:
-        SweettokError: it is not known here.
+        SweettokError: it is not known here, or its tokens lie in other arrays.
     """
     family = FAMILIES.get(meta.family)
     if family is None:
         raise SweettokError(f"{name} holds tokens of an unknown family {meta.family!r}; update sweettok.")
+    if meta.shapes.keys() != family.names[meta.family]:
+        raise SweettokError(
+            f"{name} does not describe the arrays of the family {meta.family!r}; {ENCODE_AGAIN}."
+        )
     return family
 
 

@@ -53,6 +53,8 @@ class Result:
 
 def is_batch(inputs: Sequence[Path]) -> bool:
     """Whether there may be many files: one that fails does not stop the others."""
+    if not inputs:
+        raise SweettokError("There is nothing to encode; name at least one file or folder.")
     return len(inputs) > 1 or inputs[0].is_dir()
 
 

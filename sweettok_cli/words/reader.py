@@ -13,6 +13,7 @@ import numpy as np
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH
+from sweettok_cli.models.registry import family_of_tokens
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.file import looks_like_tokens, read_tokens
 from sweettok_cli.tokens.meta import Tokens
@@ -75,6 +76,7 @@ class WordReader:
         stored = file.suffix.lower() not in MEDIA or looks_like_tokens(file)
         tokens = read_tokens(file) if stored else self._encode(file)
         meta = tokens.meta
+        family_of_tokens(meta, str(file))
         if meta.codebooks.keys() != PARTS_OF_SPEECH.keys():
             raise SweettokError(f"{file} holds tokens of {meta.model}, whose codebook has no words.")
         model = self._model or (DEFAULT_MODEL if self._encoded else meta.model)

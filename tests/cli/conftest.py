@@ -90,7 +90,13 @@ def blocks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[BlockTokeniz
     def convert(*_: object) -> ModelHeader:
         raise SweettokError("Blocks are not trained.")
 
-    family = Family(names=("blocks",), kinds=("blocks",), spec=spec, load=load, convert=convert)
+    family = Family(
+        names={"blocks": frozenset({"spatial", "temporal"})},
+        kinds=("blocks",),
+        spec=spec,
+        load=load,
+        convert=convert,
+    )
     monkeypatch.setitem(FAMILIES, "blocks", family)
     monkeypatch.setenv("SWEETTOK_HOME", str(tmp_path / "store"))
     for name in ("blocks", "cubes"):

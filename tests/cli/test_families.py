@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def test_an_image_that_a_family_does_not_take(cli: Cli, models: Path, tmp_path: 
 
 
 def test_tokens_of_a_later_family_ask_for_an_update(cli: Cli, tmp_path: Path) -> None:
-    """Arrays of a known kind are read and described; the family is missed where its model is looked up."""
+    """And tokens said to be of a family that lays them out otherwise are refused by every command."""
     meta = TokenMeta(
         family="magvit",
         model="magvit-3",
@@ -100,11 +101,19 @@ def test_tokens_of_a_later_family_ask_for_an_update(cli: Cli, tmp_path: Path) ->
         clip_frames=17,
     )
     file = tmp_path / "a.npz"
-    write_tokens(file, Tokens({"indices": np.zeros((1, 5, 4, 4), np.uint16)}, meta))
-    assert json.loads(cli("info", file, "--json").out)["family"] == "magvit"
-    ran = cli("decode", file)
-    assert ran.code == 1
-    assert ran.err.endswith(f"{file} holds tokens of an unknown family 'magvit'; update sweettok.\n")
+    tokens = Tokens({"indices": np.zeros((1, 5, 4, 4), np.uint16)}, meta)
+    write_tokens(file, tokens)
+    for command in ("info", "words", "decode"):
+        ran = cli(command, file)
+        assert ran.code == 1
+        assert ran.err.endswith(f"{file} holds tokens of an unknown family 'magvit'; update sweettok.\n")
+    other = tmp_path / "b.npz"
+    write_tokens(other, Tokens(tokens.arrays, replace(meta, family="vidtok-kl")))
+    for command in ("info", "words", "decode"):
+        ran = cli(command, other)
+        assert ran.code == 1
+        wrong = "does not describe the arrays of the family 'vidtok-kl'; encode the source again."
+        assert ran.err.endswith(f"{other} {wrong}\n")
 
 
 def test_streams_take_no_overlap(cli: Cli, models: Path, clip: Path) -> None:

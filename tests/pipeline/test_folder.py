@@ -221,3 +221,8 @@ def test_a_decoded_file_goes_beside_its_tokens_or_where_it_is_told(
 def test_a_decoded_file_has_an_ending_that_is_written(name: str, image: bool, remedy: str) -> None:
     with pytest.raises(SweettokError, match=f"name it {remedy}"):
         decoded_path(Path("clip.npz"), Path(name), image)
+
+
+def test_nothing_to_encode_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SweettokError, match="nothing to encode"):
+        list(encode_folder([], tmp_path, lambda: pytest.fail("no model is needed")))

@@ -50,4 +50,4 @@ def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> Mo
     return convert_omnitokenizer(checkpoint, folder, conversion)
 
 
-OMNITOKENIZER = Family(("omnitokenizer",), ("omnitokenizer",), _spec, _load, _convert)
+OMNITOKENIZER = Family({"omnitokenizer": frozenset({"indices"})}, ("omnitokenizer",), _spec, _load, _convert)

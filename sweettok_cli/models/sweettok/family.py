@@ -59,7 +59,7 @@ def _task(recipe: Recipe, init: Path | None, prior: Path | None) -> SweetTokTask
 
 
 SWEETTOK = Family(
-    names=("sweettok",),
+    names={"sweettok": frozenset(HALVES)},
     kinds=("sweettok",),
     spec=_spec,
     load=_load,

@@ -59,7 +59,7 @@ def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> Mo
 
 
 VIDTOK = Family(
-    names=("vidtok-fsq", "vidtok-kl"),
+    names={"vidtok-fsq": frozenset({"indices"}), "vidtok-kl": frozenset({"latents"})},
     kinds=("vidtok", "vidtok-v1.1"),
     spec=_spec,
     load=_load,
