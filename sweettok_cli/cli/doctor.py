@@ -6,7 +6,6 @@ import importlib
 import os
 import platform
 import sys
-from importlib import metadata
 from typing import Any, NamedTuple
 
 import typer
@@ -67,6 +66,8 @@ def doctor(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
 
 
 def _package(name: str, extra: str) -> Finding:
+    from importlib import metadata  # slow to import: --help shall not wait for it
+
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
