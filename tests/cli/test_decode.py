@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,7 +14,7 @@ import pytest
 from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
 from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import Tokens, read_tokens, write_tokens
-from sweettok_cli.video import VideoReader, probe, write_image
+from sweettok_cli.video import VideoReader, VideoWriter, probe, write_image
 from sweettok_cli.zoo.load import load_tokenizer
 
 Cli = Callable[..., Any]
@@ -129,17 +130,27 @@ def test_a_video_is_no_token_file(cli: Cli, examples: Path) -> None:
     assert "is not a token file" in ran.err
 
 
-def test_the_shipped_model_decodes_what_it_encoded(process: Cli, examples: Path, tmp_path: Path) -> None:
-    process("encode", examples / CLIP, "-o", "clip.npz", check_code=0)
+def test_the_shipped_model_encodes_and_decodes(process: Cli, examples: Path, tmp_path: Path) -> None:
+    with VideoReader(examples / CLIP) as reader:
+        source = np.stack([frame.rgb[:128, :128] for frame in itertools.islice(reader, 20)])
+        rate = reader.info.rate
+    with VideoWriter(tmp_path / "part.mp4", 128, 128, rate) as writer:
+        for frame in source:
+            writer.write(frame)
+    made = process("encode", "part.mp4", "-o", "clip.npz", "--json", check_code=0)
+    (record,) = json.loads(made.out)["encoded"]
+    assert record["model"] == "sweettok-small"
+    assert record["tokens"] == 2 * (16 + 64) * 2 * 2
+    assert read_tokens(tmp_path / "clip.npz").meta.clips == 2
     ran = process("decode", "clip.npz", "--audio-from", examples / CLIP, check_code=0)
     assert ran.out == "clip.decoded.mp4\n"
-    with VideoReader(examples / CLIP) as before, VideoReader(tmp_path / "clip.decoded.mp4") as after:
-        assert after.info.rate == before.info.rate
-        source = np.stack([frame.rgb for frame in before]).astype(float)
-        decoded = np.stack([frame.rgb for frame in after]).astype(float)
+    with VideoReader(tmp_path / "clip.decoded.mp4") as after:
+        assert after.info.rate == rate
+        decoded = np.stack([frame.rgb for frame in after])
     assert decoded.shape == source.shape
     # Far below what the weights reach, far above what anything but this clip would.
-    assert -10 * np.log10(((source - decoded) ** 2).mean() / 255**2) > 18
+    errors = source.astype(float) - decoded
+    assert -10 * np.log10(np.square(errors).mean() / 255**2) > 18
 
 
 def test_bare_pixels(

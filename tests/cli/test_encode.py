@@ -13,7 +13,6 @@ from sweettok_cli.tokens import read_tokens
 from sweettok_cli.video import write_image
 
 Cli = Callable[..., Any]
-CLIP = "intel-iot-devkit+sample-videos__001.mp4"
 
 
 @pytest.fixture
@@ -107,12 +106,3 @@ def test_what_is_no_video_ends_in_one_sentence(
     assert len(ran.err.splitlines()) == 1
     assert "bad.mp4" in ran.err
     assert [path.name for path in tmp_path.iterdir()] == ["bad.mp4"]
-
-
-def test_the_shipped_model_encodes_the_shipped_clip(process: Cli, examples: Path, tmp_path: Path) -> None:
-    ran = process("encode", examples / CLIP, "-o", "clip.npz", "--json", check_code=0)
-    (record,) = json.loads(ran.out)["encoded"]
-    assert record["model"] == "sweettok-small"
-    assert record["tokens"] == 2 * (16 + 64) * 4 * 8
-    tokens = read_tokens(tmp_path / "clip.npz")
-    assert tokens.meta.clips == 2

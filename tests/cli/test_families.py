@@ -61,7 +61,6 @@ def test_every_command_takes_every_family(cli: Cli, models: Path, clip: Path, na
     assert measured["summary"]["psnr"]["value"] > 3 and measured["family"] == tokens.meta.family
     lists = measured["codebooks"]
     assert set(lists) == (set() if "kl" in name else {"codes"})
-    assert cli("eval", clip, "--model", model).code == 0
 
     ran = cli("words", clip.with_suffix(".npz"))
     assert ran.code == 1 and "whose codebook has no words" in ran.err
