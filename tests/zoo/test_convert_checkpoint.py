@@ -294,7 +294,7 @@ def test_the_average_takes_the_proxy_codebook_of_the_weights() -> None:
     average = {"a": torch.ones(1), N: torch.zeros(3), "pixel_codebook.embeddings": torch.zeros(3, 2)}
     plain = {"a": torch.zeros(1), N: torch.ones(3), "pixel_codebook.embeddings": torch.ones(3, 2)}
     checkpoint = Checkpoint(Path("ema_model"), (), "", average, plain, averaged=True)
-    state = convert_sweettok._with_trained_codebook(checkpoint)
+    state = convert_sweettok.with_trained_codebook(checkpoint)
     assert state["a"].item() == 1 and state["pixel_codebook.embeddings"].equal(torch.ones(3, 2))
 
 

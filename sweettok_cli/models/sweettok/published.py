@@ -113,7 +113,7 @@ def convert_sweettok(checkpoint: Checkpoint, folder: Path, conversion: Conversio
         SweettokError: it is another network, its words are others', or the words cannot be read; missing and
             unknown tensors are named.
     """
-    state, path = _with_trained_codebook(checkpoint), checkpoint.path
+    state, path = with_trained_codebook(checkpoint), checkpoint.path
     if "latent_spatial_tokens" not in state:
         raise SweettokError(
             f"{path} is no compact SweetTok: it has no latent_spatial_tokens; say what it is with --as."
@@ -144,7 +144,7 @@ def convert_sweettok(checkpoint: Checkpoint, folder: Path, conversion: Conversio
     return save_model_folder(folder, network, prior, conversion.name, half=False, source=about)
 
 
-def _with_trained_codebook(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
+def with_trained_codebook(checkpoint: Checkpoint) -> Mapping[str, Tensor]:
     """The tensors, with the proxy's codebook of the weights themselves where the average has none."""
     state = checkpoint.state
     counts = state.get(f"{_PROXY_CODEBOOK}N")
