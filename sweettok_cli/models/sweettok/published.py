@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -137,8 +136,7 @@ def convert_sweettok(checkpoint: Checkpoint, folder: Path, conversion: Conversio
         load_published(network, state)
     except (ValueError, RuntimeError) as error:
         raise SweettokError(f"{path} cannot be converted: {error}.") from error
-    dropped = Counter(reason for key in state if (reason := NAMES.why_dropped(key)) is not None)
-    about = {**conversion.source, "tensors": len(state) - dropped.total(), "dropped": dict(dropped)}
+    about = {**conversion.source, **NAMES.counts(state)}
     if absent := sum(len(missing) for key, missing in prior.about.items() if key.endswith(WITHOUT_VECTOR)):
         about[WITHOUT_VECTOR] = absent
     return save_model_folder(folder, network, prior, conversion.name, half=False, source=about)
