@@ -64,7 +64,7 @@ class VideoFile(FrameSource):
             return count_pictures(self._path)
         with open_container(self._path) as container:
             stream = video_stream(container, str(self._path))
-            set_threads(stream, 0)
+            set_threads(stream, 1)
             return sum(1 for _ in decode(container, stream, Progress(str(self._path))))
 
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:

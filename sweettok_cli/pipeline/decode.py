@@ -82,7 +82,15 @@ def frame_writer(
     times, depth = meta.frame_times(), min(meta.clip_frames, MAX_QUEUE)
     with (
         VideoWriter(
-            out, width, height, meta.rate, crf=crf, times=times, audio_from=audio_from, force=force
+            out,
+            width,
+            height,
+            meta.rate,
+            crf=crf,
+            times=times,
+            audio_from=audio_from,
+            sample_aspect_ratio=meta.sample_aspect_ratio,
+            force=force,
         ) as video,
         write_behind(video.write, depth) as write,
     ):

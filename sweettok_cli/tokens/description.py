@@ -50,6 +50,7 @@ def describe_tokens(
         time_base=base,
         times=ticks,
         writer=f"sweettok {__version__}",
+        sample_aspect_ratio=info.sample_aspect_ratio,
     )
 
 

@@ -51,6 +51,9 @@ ARRAYS: dict[str, ArrayKind] = {
     "latents": ArrayKind(4, indices=False),
 }
 
+#: Keys that are left out where they say what is usual.
+_OPTIONAL = ("time_base", "times", "sample_aspect_ratio")
+
 ENCODE_AGAIN = "encode the source again"
 UPDATE = "update sweettok"
 
@@ -94,6 +97,7 @@ class TokenMeta:
             encoded as one stream is one clip.
         overlap: frames that neighbouring clips share.
         writer: program and version that wrote the file.
+        sample_aspect_ratio: width of a pixel of the source over its height.
     """
 
     family: str
@@ -114,6 +118,7 @@ class TokenMeta:
     time_base: Fraction | None = None
     times: tuple[int, ...] | None = None
     writer: str = ""
+    sample_aspect_ratio: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
         _text("family", self.family, least=1)
@@ -135,6 +140,7 @@ class TokenMeta:
         ):
             _whole(name, getattr(self, name), least, most)
         _ratio("rate", self.rate)
+        _ratio("sample_aspect_ratio", self.sample_aspect_ratio)
         self._check_times()
         self._check_arrays()
 
@@ -234,14 +240,16 @@ class TokenMeta:
             "padded_width": self.padded_width,
             "padded_height": self.padded_height,
             "frames": self.frames,
-            "rate": f"{self.rate.numerator}/{self.rate.denominator}",
+            "rate": _fraction(self.rate),
             "clip_frames": self.clip_frames,
             "overlap": self.overlap,
             "writer": self.writer,
         }
         if self.times is not None and self.time_base is not None:
-            record["time_base"] = f"{self.time_base.numerator}/{self.time_base.denominator}"
+            record["time_base"] = _fraction(self.time_base)
             record["times"] = list(self.times)
+        if self.sample_aspect_ratio != 1:
+            record["sample_aspect_ratio"] = _fraction(self.sample_aspect_ratio)
         return json.dumps(record, ensure_ascii=False, allow_nan=False)
 
     @classmethod
@@ -261,7 +269,7 @@ class TokenMeta:
             )
         if record.get("fit") != "repeat-edge":
             raise TokenFault(f"fitted its frames in an unknown way {record.get('fit')!r}", UPDATE)
-        names = [field.name for field in fields(cls) if field.name not in ("time_base", "times")]
+        names = [field.name for field in fields(cls) if field.name not in _OPTIONAL]
         if missing := [name for name in names if name not in record]:
             raise TokenFault(f"does not say its {', '.join(missing)}")
         values = {name: record[name] for name in names}
@@ -273,6 +281,8 @@ class TokenMeta:
                 raise TokenFault("has time stamps that are no list")
             values["times"] = tuple(record["times"])
             values["time_base"] = _parse_ratio("time_base", record.get("time_base"))
+        if "sample_aspect_ratio" in record:
+            values["sample_aspect_ratio"] = _parse_ratio("sample_aspect_ratio", record["sample_aspect_ratio"])
         return cls(**values)
 
 
@@ -307,6 +317,10 @@ class Tokens:
                 raise TokenFault(
                     f"holds the index {int(column.max())} in {name!r}, past its codebook of {size}"
                 )
+
+
+def _fraction(value: Fraction) -> str:
+    return f"{value.numerator}/{value.denominator}"
 
 
 def _no_constant(name: str) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
+from PIL import Image
 
 from sweettok_cli.errors import SweettokError
 
@@ -31,8 +32,9 @@ class ToRgb:
     """Converts the frames of one stream to uint8 RGB [h, w, 3].
 
     Tags are honoured frame by frame. Untagged video is taken as BT.601 below 720 lines and BT.709 from there
-    on, in limited range, as players do; grey and "yuvj" formats without a tag are full range. Alpha is
-    dropped, more than eight bits are rounded to eight, and high dynamic range is not tone-mapped.
+    on, in limited range, as players do; grey and "yuvj" formats without a tag are full range. What is
+    transparent is laid over white, more than eight bits are rounded to eight, high dynamic range is not
+    tone-mapped.
     """
 
     def __init__(self) -> None:
@@ -46,11 +48,12 @@ class ToRgb:
         """
         width, height = size or (frame.width, frame.height)
         matrix = _source_matrix(frame)
+        transparent = any(component.is_alpha for component in frame.format.components)
         converted = self._reformatter.reformat(
             frame,
             width=width,
             height=height,
-            format="rgb24",
+            format="rgba" if transparent else "rgb24",
             src_colorspace=matrix,
             # RGB has no matrix; but where both are equal old versions skip setting the source's.
             dst_colorspace=_BT601 if matrix == _BT709 else _BT709,
@@ -58,15 +61,35 @@ class ToRgb:
             dst_color_range=_FULL,
             interpolation=_PRECISE,
         )
-        return converted.to_ndarray()
+        rgb = converted.to_ndarray()
+        if transparent:
+            return on_white(Image.fromarray(rgb, "RGBA"))
+        # libswscale takes every grey for full range.
+        if frame.format.name.startswith("gray") and _source_range(frame) == _LIMITED:
+            return _FULL_OF_LIMITED[rgb]
+        return rgb
+
+
+def on_white(picture: Image.Image) -> np.ndarray:
+    """An RGBA picture laid over white, uint8 RGB [h, w, 3]."""
+    return np.array(Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB"))
+
+
+# Black is 16 and white 235 (ITU-R BT.601, 2.5.3).
+_FULL_OF_LIMITED = np.rint((np.arange(256) - 16) * 255 / 219).clip(0, 255).astype(np.uint8)
 
 
 class FromRgb:
-    """Converts uint8 RGB [h, w, 3] to BT.709 limited-range frames of one pixel format, tagged as such."""
+    """Converts uint8 RGB [h, w, 3] to BT.709 limited-range frames of one pixel format, tagged as such.
+
+    ``yuv420p`` has its chroma where H.264 says that it is unless told otherwise: level with every second
+    column, between two rows (ITU-T H.264, figure E-1). libswscale would put it half a pixel to the right.
+    """
 
     def __init__(self, pixel_format: str) -> None:
         self._reformatter = VideoReformatter()
-        self._format = pixel_format
+        self._subsampled = pixel_format == "yuv420p"
+        self._format = "yuv444p" if self._subsampled else pixel_format
 
     def __call__(self, rgb: np.ndarray) -> VideoFrame:
         """Convert one picture."""
@@ -80,9 +103,24 @@ class FromRgb:
             dst_color_range=_LIMITED,
             interpolation=_PRECISE,
         )
+        if self._subsampled:
+            luma, *chroma = converted.to_ndarray()
+            planes = [luma, *map(_left_sited, chroma)]
+            packed = np.concatenate([plane.reshape(-1, luma.shape[1]) for plane in planes])
+            converted = VideoFrame.from_ndarray(packed, format="yuv420p")
         converted.colorspace = _BT709
         converted.color_range = _LIMITED
         return converted
+
+
+def _left_sited(plane: np.ndarray) -> np.ndarray:
+    """A plane [h, w] of even sides at half its size, level with every second column and between two rows."""
+    width = plane.shape[1]
+    wide = np.pad(plane.astype(np.int32), ((0, 0), (3, 3)), mode="edge")
+    # The half-band filter -1 0 9 16 9 0 -1 around every second column, then means of two rows.
+    taps = ((0, -1), (2, 9), (3, 16), (4, 9), (6, -1))
+    columns = np.sum([weight * wide[:, start : start + width : 2] for start, weight in taps], axis=0)
+    return ((columns[::2] + columns[1::2] + 32) >> 6).clip(0, 255).astype(np.uint8)
 
 
 def _is_rgb(frame: VideoFrame) -> bool:
@@ -114,4 +152,5 @@ def _source_range(frame: VideoFrame) -> int:
 
 def tag_options() -> dict[str, Any]:
     """Encoder options that state what :class:`FromRgb` makes."""
-    return {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
+    colour = {"colorspace": "bt709", "color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
+    return {**colour, "chroma_sample_location": "left"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,11 @@ from av.video.stream import VideoStream
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.color import ToRgb
+from sweettok_cli.video.cropping import NOTHING, Cropping
 from sweettok_cli.video.source import reason
+
+_MAY_JUMP = 0x200  # AVFMT_TS_DISCONT
+LONGEST_GAP = 10  # seconds; ffmpeg's -dts_delta_threshold
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,17 @@ class Orientation:
         The matrix is nine int32, row by row; a point goes to (a x + c y, b x + d y), y pointing down
         (ISO/IEC 14496-12, 6.2.2).
         """
-        data = next(
-            (bytes(d) for d in frame.side_data if getattr(d.type, "name", "") == "DISPLAYMATRIX"), None
-        )
-        if data is None or len(data) < 36:
-            return cls()
-        a, b, _, c, d = struct.unpack("=9i", data[:36])[:5]
+        try:
+            data = next(
+                (bytes(d) for d in frame.side_data if getattr(d.type, "name", "") == "DISPLAYMATRIX"), None
+            )
+        except ValueError:  # beside it lies a kind that PyAV has no name for; the angle can still be had
+            angle = -math.radians(getattr(frame, "rotation", 0))
+            a, b, c, d = math.cos(angle), math.sin(angle), -math.sin(angle), math.cos(angle)
+        else:
+            if data is None or len(data) < 36:
+                return cls()
+            a, b, _, c, d = struct.unpack("=9i", data[:36])[:5]
         if abs(a) >= abs(b):
             return cls(False, a < 0, d < 0)
         return cls(True, c < 0, b < 0)
@@ -68,12 +78,19 @@ class Progress:
     damaged: int = 0
 
 
+class DamagedPacket(Exception):
+    """A packet cannot be decoded; how many frames are lost with it depends on the decoder's threads."""
+
+
 def decode(container: InputContainer, stream: VideoStream, progress: Progress) -> Iterator[VideoFrame]:
     """Decoded frames in order of display. Packets that cannot be decoded are counted and passed over.
 
     Raises:
+        DamagedPacket: the first of them, where more than one thread decodes: begin again with one. The frames
+            before are the same.
         SweettokError: the container itself cannot be read any further.
     """
+    alone = stream.codec_context.thread_count == 1
     packets = iter(container.demux(stream))
     while True:
         try:
@@ -89,7 +106,9 @@ def decode(container: InputContainer, stream: VideoStream, progress: Progress) -
             frames = packet.decode()
         except EOFError:
             return
-        except FFmpegError:
+        except FFmpegError as error:
+            if not alone:
+                raise DamagedPacket from error
             progress.damaged += 1
             continue
         for frame in frames:
@@ -107,22 +126,27 @@ def set_threads(stream: VideoStream, threads: int) -> None:
 class Upright:
     """Turns the frames of one file into RGB as they are to be shown."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, cropping: Cropping = NOTHING) -> None:
         self._name = name
+        self._cropping = cropping
         self._to_rgb = ToRgb()
 
     def __call__(self, frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:
         """Uint8 RGB [h, w, 3], scaled to ``size`` (width, height, as shown) where the frame has another."""
         orientation = Orientation.of(frame)
         try:
-            return orientation.apply(self._to_rgb(frame, orientation.size(*size)))
+            width, height = orientation.size(*size)
+            top, bottom, left, right = self._cropping
+            rgb = self._to_rgb(frame, (left + width + right, top + height + bottom))
+            return orientation.apply(rgb[top : top + height, left : left + width])
         except SweettokError as error:
             raise SweettokError(f"{self._name}: {error}") from error
 
 
-def shown_size(frame: VideoFrame) -> tuple[int, int]:
+def shown_size(frame: VideoFrame, cropping: Cropping = NOTHING) -> tuple[int, int]:
     """Width and height of a frame as it is to be shown."""
-    return Orientation.of(frame).size(frame.width, frame.height)
+    top, bottom, left, right = cropping
+    return Orientation.of(frame).size(frame.width - left - right, frame.height - top - bottom)
 
 
 def stated_time(frame: VideoFrame, by_decoding: bool = False) -> Fraction | None:
@@ -133,18 +157,28 @@ def stated_time(frame: VideoFrame, by_decoding: bool = False) -> Fraction | None
     return tick * Fraction(frame.time_base)
 
 
+def jumps(container: InputContainer) -> bool:
+    """Whether the container's clock may jump, as that of broadcasts cut together does (MPEG-TS)."""
+    return bool(int(container.format.flags) & _MAY_JUMP)
+
+
 def states_decoding_only(container: InputContainer) -> bool:
     """Whether the container knows times of decoding only (AVI); what libav makes up for display is wrong."""
     return container.format.name == "avi"
 
 
 class Clock:
-    """Times of frames counted from the first one; always growing, also where the file states none."""
+    """Times of frames counted from the first one; always growing, also where the file states none.
 
-    def __init__(self, rate: Fraction, by_decoding: bool = False) -> None:
-        """For frames at a ``rate``; ``by_decoding`` for containers that state no times of display."""
+    Where a clock jumps by more than ten seconds, forth or back, in a container in which that means a cut and
+    no pause, what follows is joined to what went before, as players do.
+    """
+
+    def __init__(self, rate: Fraction, container: InputContainer) -> None:
+        """For the frames of ``container`` where they state no times: so many a second."""
         self._step = 1 / rate
-        self._by_decoding = by_decoding
+        self._by_decoding = states_decoding_only(container)
+        self._jumps = jumps(container)
         self._start = Fraction(0)
         self._last: Fraction | None = None
 
@@ -156,6 +190,9 @@ class Clock:
             time = Fraction(0)
         else:
             time = self._last + self._step if stated is None else stated - self._start
+            if self._jumps and stated is not None and abs(time - self._last) > LONGEST_GAP:
+                self._start = stated - self._last - self._step
+                time = self._last + self._step
             if time <= self._last:
                 time = self._last + self._step
         self._last = time

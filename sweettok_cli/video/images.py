@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,23 +16,75 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
-from sweettok_cli.video.source import PICTURES, reason
+from sweettok_cli.video.color import on_white
+from sweettok_cli.video.source import Source, reason, source_name
 
-_HEADS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
+_HEADS = (
+    *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"qoif"),
+    *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),  # TIFF and BigTIFF
+    *(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),  # JPEG 2000
+)
+_HEIF, _AVIF = (b"heic", b"heix", b"heim", b"heis", b"mif1"), (b"avif",)
+# TGA has no mark at its beginning.
+_NAMES = {".tga", ".icb", ".vda", ".vst"}
+_WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _JPEG = {"quality": 95, "subsampling": 0}
 _OPTIONS: dict[str, dict[str, Any]] = {".jpg": _JPEG, ".jpeg": _JPEG, ".webp": {"lossless": True}}
 # What browsers show where an animation states no time.
 _DEFAULT_MILLISECONDS = 100
 
 
-def is_picture(path: Path) -> bool:
-    """Whether the file's first bytes are those of PNG, JPEG, WebP, BMP or TIFF. (GIF is read as a video.)"""
-    with open(path, "rb") as stream:
-        head = stream.read(12)
-    return head.startswith(_HEADS) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
+def is_picture(source: Source) -> bool:
+    """Whether Pillow reads this: PNG, JPEG, WebP, AVIF, HEIC, JPEG 2000, TIFF, BMP, PNM, QOI or TGA.
+
+    GIF and sequences of pictures joined in one file (raw MJPEG, ``ffmpeg -f image2pipe``) are read as videos.
+    """
+    data = _bytes(source)
+    try:
+        head = bytes(data[:32])
+        if head.startswith(_HEADS) or (head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()):
+            return not _is_joined(data, head)
+        if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+            return True
+        if head[4:8] == b"ftyp":
+            return head[8:12] in (*_HEIF, *_AVIF)
+        return isinstance(source, Path) and source.suffix.lower() in _NAMES
+    finally:
+        if isinstance(data, mmap.mmap):
+            data.close()
 
 
-def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, Fraction]]:
+def _bytes(source: Source) -> mmap.mmap | bytes:
+    """The whole file, of which only what is looked at is read."""
+    if isinstance(source, Path):
+        with open(source, "rb") as stream:
+            try:
+                return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError):  # empty, or no memory of its own
+                return stream.read()
+    source.seek(0)
+    data = source.read()
+    source.seek(0)
+    return data
+
+
+def _is_joined(data: mmap.mmap | bytes, head: bytes) -> bool:
+    """Whether another picture follows the first one; not so the second one in a phone's JPEG (MPF)."""
+    if head.startswith(b"\x89PNG"):
+        return data.find(b"IEND\xaeB`\x82\x89PNG") >= 0
+    if head.startswith(b"\xff\xd8"):
+        return data.find(b"\xff\xd9\xff\xd8\xff") >= 0 and data.find(b"MPF\0", 0, 1 << 16) < 0
+    if head.startswith(b"BM"):
+        end = int.from_bytes(head[2:6], "little")
+        return data[end : end + 2] == b"BM"
+    if match := re.match(rb"P([56])\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+(\d+)\s", data[:256]):
+        kind, width, height, most = (int(value) for value in match.groups())
+        end = match.end() + width * height * (3 if kind == 6 else 1) * (2 if most > 255 else 1)
+        return data[end : end + 2] == head[:2]
+    return False
+
+
+def read_pictures(source: Source) -> Iterator[tuple[np.ndarray, Fraction]]:
     """The frames of a picture file, uint8 RGB [h, w, 3], each with the time it starts at in seconds.
 
     A still picture has one. The camera's orientation (EXIF) is applied, 16 bits a channel are rounded to 8,
@@ -39,9 +93,9 @@ def read_pictures(path: Path) -> Iterator[tuple[np.ndarray, Fraction]]:
     Raises:
         SweettokError: the file is damaged or too large.
     """
-    with _opened(path) as image:
+    with _opened(source) as image:
         time = Fraction(0)
-        for index in range(_count(image)):
+        for index in _shown(image):
             image.seek(index)
             yield _rgb(image), time
             shown = Fraction(image.info.get("duration") or _DEFAULT_MILLISECONDS).limit_denominator(1000)
@@ -55,20 +109,25 @@ def count_pictures(path: Path) -> int:
         SweettokError: the file is damaged or too large.
     """
     with _opened(path) as image:
-        return _count(image)
+        return len(_shown(image))
 
 
-def _count(image: Image.Image) -> int:
+def _shown(image: Image.Image) -> range:
+    """The numbers of the frames that are shown."""
     # The pages of a TIFF and the second picture of a phone's JPEG are no animation.
-    return getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1
+    count = getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1
+    hidden = count > 1 and bool(image.info.get("default_image"))  # for programs that know no animation
+    return range(int(hidden), count)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(source: Source) -> Iterator[Image.Image]:
+    path = source_name(source)
     try:
+        _register(source)
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(path)
+            image = Image.open(source)
         with image:
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -81,15 +140,33 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         ) from error
 
 
+def _register(source: Source) -> None:
+    """Teach Pillow to read HEIC, where this is one."""
+    if isinstance(source, Path):
+        with open(source, "rb") as stream:
+            head = stream.read(12)
+    else:
+        head = source.read(12)
+        source.seek(0)
+    if head[4:8] != b"ftyp" or head[8:] not in _HEIF:
+        return
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise SweettokError(
+            f"{source_name(source)} is an HEIC picture, which needs pillow-heif; pip install pillow-heif, or "
+            "save it as PNG or JPEG."
+        ) from error
+    pillow_heif.register_heif_opener()
+
+
 def _rgb(image: Image.Image) -> np.ndarray:
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):
         deep = np.asarray(upright).astype(np.float32) / 257
         return np.repeat(np.rint(deep).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
     if "A" in upright.getbands() or "transparency" in upright.info:
-        upright = upright.convert("RGBA")
-        white = Image.new("RGBA", upright.size, "white")
-        upright = Image.alpha_composite(white, upright)
+        return on_white(upright.convert("RGBA"))
     return np.array(upright.convert("RGB"))
 
 
@@ -101,7 +178,7 @@ def write_image(path: Path | str, rgb: np.ndarray, *, force: bool = False) -> No
     """
     path = Path(path)
     ending = path.suffix.lower()
-    if ending not in PICTURES:
+    if ending not in _WRITTEN:
         raise SweettokError(f"{path} has no known picture ending; name it .png, .jpg or .webp.")
     with atomic_output(path, force) as temporary:
         Image.fromarray(rgb).save(temporary, **_OPTIONS.get(ending, {}))

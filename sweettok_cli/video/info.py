@@ -13,9 +13,19 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.video.decoding import Progress, decode, set_threads, shown_size, stated_time
+from sweettok_cli.video.cropping import Cropping, container_cropping
+from sweettok_cli.video.decoding import (
+    LONGEST_GAP,
+    Orientation,
+    Progress,
+    decode,
+    jumps,
+    set_threads,
+    shown_size,
+    stated_time,
+)
 from sweettok_cli.video.images import count_pictures, is_picture, read_pictures
-from sweettok_cli.video.source import check_readable, open_container, video_stream
+from sweettok_cli.video.source import Source, check_readable, open_container, video_stream
 
 DEFAULT_RATE = Fraction(25)
 # Containers that count milliseconds (Matroska, WebM) round every time stamp of a steady 30 fps video by up to
@@ -42,6 +52,16 @@ def variable_times(times: Sequence[Fraction], rate: Fraction, time_base: Fractio
 _PEEKED_PACKETS = 64
 # Frames arrive out of order; the last of the peeked ones may still lack an earlier neighbour.
 _REORDERED = 16
+_MOST_PACKETS = 4096
+# Bare streams of pictures; only the codec may say how fast they are shown.
+_NO_CLOCK = {"h264", "hevc", "vvc", "mpegvideo", "m4v", "obu", "cavsvideo", "dirac", "vc1"}
+_USUAL_RATES = (
+    *(Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(48)),
+    *(Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(100), Fraction(120), Fraction(240)),
+)
+_HIGHEST_RATE = 1000  # frames a second that are believed of a single one
+_MOST_STRETCHED = 100  # a pixel, wider than high or higher than wide
+_LEAST_BITS = 5000  # a second of any video
 
 
 @dataclass(frozen=True)
@@ -50,7 +70,7 @@ class VideoInfo:
 
     Attributes:
         path: the file.
-        width: of a frame as it is shown (rotation applied), in pixels. Non-square pixels are not stretched.
+        width: of a frame as it is shown (cropped and turned), in pixels. Non-square pixels are not stretched.
         height: likewise.
         rate: frames a second, exact; 1 for a still picture.
         frames: how many the container declares; None where it does not. A file trimmed by an edit list
@@ -62,6 +82,7 @@ class VideoInfo:
         is_image: whether it is one still picture.
         start: when the first frame is shown on the container's clock, in seconds.
         duration: seconds; None where unknown.
+        sample_aspect_ratio: width of a pixel over its height, as it is shown.
     """
 
     path: Path
@@ -75,6 +96,7 @@ class VideoInfo:
     is_image: bool
     start: Fraction = Fraction(0)
     duration: Fraction | None = None
+    sample_aspect_ratio: Fraction = Fraction(1)
 
 
 def probe(path: Path | str) -> VideoInfo:
@@ -89,8 +111,8 @@ def probe(path: Path | str) -> VideoInfo:
         return _probe_pictures(path)
     with open_container(path) as container:
         stream = video_stream(container, str(path))
-        times, whole = _peek(container, stream)
-        rate, regular = _rate(stream, times)
+        times, packets, whole = _peek(container, stream)
+        rate, regular = _rate(container, stream, times)
         has_audio = bool(container.streams.audio)
     with open_container(path) as container:
         stream = video_stream(container, str(path))
@@ -98,12 +120,15 @@ def probe(path: Path | str) -> VideoInfo:
         first = next(decode(container, stream, Progress(str(path))), None)
         if first is None:
             raise SweettokError(f"{path} holds no frame that can be decoded; it is damaged, fetch it again.")
-        width, height = shown_size(first)
+        cropping = source_cropping(path, stream)
+        width, height = shown_size(first, cropping)
         base = _time_base(stream)
-        still = container.format.name.endswith("_pipe")
+        still = container.format.name.endswith("_pipe") and packets == 1
         duration = stream.duration * base if stream.duration else None
         if duration is None and container.duration and not still:
             duration = Fraction(container.duration, 1_000_000)
+        if duration is not None and jumps(container) and path.stat().st_size * 8 / duration < _LEAST_BITS:
+            duration = None  # the clock jumped
         return VideoInfo(
             path=path,
             width=width,
@@ -116,6 +141,7 @@ def probe(path: Path | str) -> VideoInfo:
             is_image=still,
             start=stated_time(first) or Fraction(0),
             duration=duration,
+            sample_aspect_ratio=_sample_aspect_ratio(stream, Orientation.of(first).transpose),
         )
 
 
@@ -137,30 +163,66 @@ def _time_base(stream: VideoStream) -> Fraction:
     return Fraction(stream.time_base or Fraction(1, 1000))
 
 
-def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction], bool]:
-    """Times of the first packets in order of display, and whether they were all there are."""
+def source_cropping(source: Source, stream: VideoStream) -> Cropping:
+    """What the container says is cut off the pictures of its video."""
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if isinstance(source, Path):
+        with open(source, "rb") as file:
+            return container_cropping(file, width, height)
+    place = source.tell()
+    try:
+        return container_cropping(source, width, height)
+    finally:
+        source.seek(place)
+
+
+def _sample_aspect_ratio(stream: VideoStream, turned: bool) -> Fraction:
+    ratio = Fraction(stream.sample_aspect_ratio or 1)
+    if not Fraction(1, _MOST_STRETCHED) <= ratio <= _MOST_STRETCHED:
+        return Fraction(1)
+    return 1 / ratio if turned else ratio
+
+
+def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction], int, bool]:
+    """Times of the first packets in order of display, how many packets there were, and if that was all."""
     base = _time_base(stream)
     times: list[Fraction] = []
+    packets = 0
+    may_jump = jumps(container)
     try:
         for packet in container.demux(stream):
-            if packet.size == 0:
-                return sorted(times), True
+            if packet.size == 0 and packet.dts is None:
+                return sorted(times), packets, True
+            packets += 1
             # What an edit list trims away is not shown.
             if packet.pts is not None and not getattr(packet, "is_discard", False):
+                if may_jump and times and abs(packet.pts * base - times[-1]) > LONGEST_GAP:
+                    break
                 times.append(packet.pts * base)
-            if len(times) == _PEEKED_PACKETS:
+            if len(times) == _PEEKED_PACKETS or packets == _MOST_PACKETS:
                 break
     except (FFmpegError, EOFError):
         # Decoding meets the same damage and reports it.
-        return sorted(times), False
-    return sorted(times)[: _PEEKED_PACKETS - _REORDERED], False
+        return sorted(times), packets, False
+    return sorted(times)[: _PEEKED_PACKETS - _REORDERED], packets, False
 
 
-def _rate(stream: VideoStream, times: list[Fraction]) -> tuple[Fraction, bool]:
-    """The rate that the first frames keep to, or the average one; and whether they keep to it."""
-    rates = (stream.average_rate, stream.guessed_rate, stream.base_rate)
-    candidates = [Fraction(rate) for rate in rates if rate]
-    for rate in candidates:
-        if is_regular(times, rate, _time_base(stream)):
+def _rate(container: InputContainer, stream: VideoStream, times: list[Fraction]) -> tuple[Fraction, bool]:
+    """The rate that the first frames keep to, or their mean; and whether they keep to it."""
+    stated = [stream.average_rate, stream.guessed_rate, stream.base_rate]
+    if container.format.name in _NO_CLOCK:  # its average is what libav assumes
+        stated[:2] = stated[1::-1]
+    rates = [Fraction(rate) for rate in stated if rate]
+    mean = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
+    if mean is not None:
+        rates += [rate for rate in _USUAL_RATES if abs(rate / mean - 1) < Fraction(1, 500)]
+    for rate in rates:
+        if is_regular(times, rate, _time_base(stream)) and (mean is not None or rate <= _HIGHEST_RATE):
             return rate, True
-    return (candidates[0], False) if candidates else (DEFAULT_RATE, True)
+    if mean is None:
+        return DEFAULT_RATE, True
+    # The average of the whole file, where it agrees with what was seen of it.
+    average = (
+        rates[0] if abs(rates[0] / mean - 1) < Fraction(1, 2) else 1 / (1 / mean).limit_denominator(1001)
+    )
+    return average, False

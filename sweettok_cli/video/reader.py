@@ -20,6 +20,7 @@ from PIL import Image
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.decoding import (
     Clock,
+    DamagedPacket,
     Progress,
     Upright,
     decode,
@@ -29,7 +30,7 @@ from sweettok_cli.video.decoding import (
     states_decoding_only,
 )
 from sweettok_cli.video.images import is_picture, read_pictures
-from sweettok_cli.video.info import probe
+from sweettok_cli.video.info import probe, source_cropping
 from sweettok_cli.video.source import Source, missing_bytes, open_container, source_name, video_stream
 
 _log = logging.getLogger(__name__)
@@ -61,12 +62,15 @@ def read_clip(
     if start < 0 or count < 1:
         raise ValueError(f"cannot read {count} frames from number {start}")
     source = Path(source) if isinstance(source, str) else source
-    if isinstance(source, Path) and source.is_file() and is_picture(source):
+    if (not isinstance(source, Path) or source.is_file()) and is_picture(source):
         frames = [
             _scaled(rgb, size) for rgb, _ in itertools.islice(read_pictures(source), start, start + count)
         ]
     else:
-        frames = _read_frames(source, start, count, size, threads)
+        try:
+            frames = _read_frames(source, start, count, size, threads)
+        except DamagedPacket:
+            frames = _read_frames(source, start, count, size, 1)
     if not frames:
         raise SweettokError(f"{source_name(source)} has no frame {start}; it is shorter or damaged.")
     return np.stack(frames)
@@ -83,9 +87,10 @@ def _read_frames(
     with open_container(source) as container:
         stream = video_stream(container, name)
         set_threads(stream, threads)
-        upright = Upright(name)
+        cropping = source_cropping(source, stream)
+        upright = Upright(name, cropping)
         found = itertools.islice(_from(container, stream, name, start), count)
-        return [upright(frame, size := size or shown_size(frame)) for frame in found]
+        return [upright(frame, size := size or shown_size(frame, cropping)) for frame in found]
 
 
 def _from(container: InputContainer, stream: VideoStream, name: str, start: int) -> Iterator[VideoFrame]:
@@ -190,20 +195,31 @@ class VideoReader:
         return frames
 
     def _frames(self) -> Iterator[Frame]:
-        progress = Progress(str(self._path))
-        upright = Upright(str(self._path))
+        given = 0
+        for threads in (self._threads, 1):
+            progress, last = Progress(str(self._path)), Fraction(0)
+            try:
+                for frame in self._decoded(progress, threads, given):
+                    given, last = given + 1, frame.time
+                    yield frame
+                break
+            except DamagedPacket:
+                continue
+        self.damaged = progress.damaged
+        self._check_complete(progress, last + 1 / self.info.rate)
+
+    def _decoded(self, progress: Progress, threads: int, given: int) -> Iterator[Frame]:
+        """Frames after the first ``given``."""
         size = (self.info.width, self.info.height)
         with open_container(self._path) as container:
             stream = video_stream(container, str(self._path))
-            set_threads(stream, self._threads)
-            clock = Clock(self.info.rate, states_decoding_only(container))
-            end = Fraction(0)
-            for frame in decode(container, stream, progress):
+            set_threads(stream, threads)
+            clock = Clock(self.info.rate, container)
+            upright = Upright(str(self._path), source_cropping(self._path, stream))
+            for number, frame in enumerate(decode(container, stream, progress)):
                 time = clock.time(frame)
-                end = time + 1 / self.info.rate
-                yield Frame(upright(frame, size), time)
-        self.damaged = progress.damaged
-        self._check_complete(progress, end)
+                if number >= given:
+                    yield Frame(upright(frame, size), time)
 
     def _check_complete(self, progress: Progress, end: Fraction) -> None:
         """``end``: when the last frame that could be read is over, in seconds."""
@@ -217,7 +233,9 @@ class VideoReader:
             )
         if progress.damaged:
             _log.warning("%s: %d damaged packets were passed over", self._path, progress.damaged)
-        if declared is not None and progress.frames < declared:
+        # What an edit list trims away, and what AVI holds by null frames, is declared and not lost.
+        reached = self.info.duration is not None and end + 1 / self.info.rate >= self.info.duration
+        if declared is not None and progress.frames < declared and (progress.damaged or not reached):
             words = "%s: only %d of %d frames could be read; the file is damaged or trimmed"
             _log.warning(words, self._path, progress.frames, declared)
             return

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
@@ -87,7 +88,23 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
         what = "holds sound but no pictures" if container.streams.audio else "holds no pictures"
         raise SweettokError(f"{name} {what}; give a file with a video stream.")
     best = container.streams.best("video")
-    return best if best in streams else streams[0]
+    stream = best if best in streams else streams[0]
+    check_decoder(stream, name)
+    return stream
+
+
+def check_decoder(stream: VideoStream | AudioStream, name: str) -> None:
+    """Raise :class:`SweettokError` unless the media library can decode the stream."""
+    if stream.codec_context is None:
+        raise SweettokError(
+            f"{name} holds {stream.type} in a codec for which there is no decoder here{_codec_name(stream)}; "
+            "convert it to H.264, for example with ffmpeg."
+        )
+
+
+def _codec_name(stream: VideoStream | AudioStream) -> str:
+    tag = getattr(stream, "codec_tag", None) or getattr(stream, "codec_fourcc", None)
+    return f" ({str(tag).strip(chr(0))})" if tag else ""
 
 
 def _is_cover(stream: VideoStream, container: InputContainer) -> bool:
@@ -168,8 +185,19 @@ def _vint(stream: BinaryIO) -> int | None:
     return None if value == (1 << 7 * width) - 1 else value
 
 
-VIDEOS = frozenset((".mp4", ".m4v", ".mov", ".avi", ".webm", ".mkv", ".gif", ".mpg", ".mpeg", ".ts", ".y4m"))
-PICTURES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"))
+VIDEOS = frozenset(
+    (
+        *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".mkv", ".webm", ".avi", ".wmv", ".asf", ".flv"),
+        *(".mpg", ".mpeg", ".m2v", ".vob", ".ts", ".mts", ".m2ts", ".mxf", ".ogv", ".dv", ".gif", ".y4m"),
+        *(".mjpeg", ".mjpg", ".h264", ".264", ".hevc", ".h265", ".265", ".ivf", ".obu"),
+    )
+)
+PICTURES = frozenset(
+    (
+        *(".png", ".apng", ".jpg", ".jpeg", ".jfif", ".webp", ".avif", ".heic", ".heif", ".jp2", ".j2k"),
+        *(".tif", ".tiff", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm", ".qoi", ".tga"),
+    )
+)
 MEDIA = VIDEOS | PICTURES
 
 

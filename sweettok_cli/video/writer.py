@@ -25,6 +25,9 @@ _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 # reconstruction of 26 dB loses 0.1 dB at most, so what is seen and measured is the model and not the codec.
 DEFAULT_CRF = 14
 _FINEST_CLOCK = 1_000_000
+# Between two frames: MP4 keeps the distance in 32 bits (ISO/IEC 14496-12, 8.6.1.2), libav with a sign, and
+# that between the times of decoding and of display too.
+_MOST_TICKS = 1 << 29
 
 
 class VideoWriter:
@@ -50,6 +53,7 @@ class VideoWriter:
         crf: float = DEFAULT_CRF,
         times: Sequence[Fraction] | None = None,
         audio_from: Path | str | None = None,
+        sample_aspect_ratio: Fraction = Fraction(1),
         force: bool = False,
     ) -> None:
         """Describe the file; it is opened by ``with``.
@@ -63,21 +67,21 @@ class VideoWriter:
             times: when each frame is shown, in seconds, growing; for a variable rate. Exact where they share
                 a tick of at least a microsecond, else to the microsecond.
             audio_from: a file whose sound is copied; one without sound is no error.
+            sample_aspect_ratio: width of a pixel over its height, for players to stretch it to.
             force: replace an existing file.
         """
         self._path = Path(path)
         self._width, self._height = width, height
         self._rate = Fraction(rate)
         self._crf = crf
+        self._sample_aspect_ratio = sample_aspect_ratio
         self._audio_from = None if audio_from is None else Path(audio_from)
         self._force = force
         self._count = 0
         self._held: Packet | None = None
         self._first_dts = 0
         self._clock = 1 / self._rate if times is None else _tick(times)
-        self._ticks = None if times is None else [round(Fraction(time) / self._clock) for time in times]
-        if self._ticks is not None and any(a >= b for a, b in itertools.pairwise(self._ticks)):
-            raise ValueError("the times of the frames must grow")
+        self._ticks = None if times is None else _ticks(times, self._clock)
         if self._path.suffix.lower() not in _FORMATS:
             raise SweettokError(f"{path} has no ending that H.264 is written to; name it .mp4 or .mov.")
         check_target(self._path, force)
@@ -89,7 +93,14 @@ class VideoWriter:
                 str(temporary),
                 "w",
                 format=_FORMATS[self._path.suffix.lower()],
-                options={"movflags": "+faststart", "movie_timescale": str(_movie_clock(self._clock))},
+                options={
+                    "movflags": "+faststart",
+                    "movie_timescale": str(_movie_clock(self._clock)),
+                    # Left alone, libav counts in at least 10000 ticks a second: too many for a pause of hours.
+                    **(
+                        {} if self._ticks is None else {"video_track_timescale": str(self._clock.denominator)}
+                    ),
+                },
             )
             stack.callback(self._abandon)
             even = self._width % 2 == 0 and self._height % 2 == 0
@@ -100,6 +111,8 @@ class VideoWriter:
             self._stream.width, self._stream.height = self._width, self._height
             self._stream.pix_fmt = pixel_format
             self._stream.codec_context.time_base = self._clock
+            if self._sample_aspect_ratio != 1:
+                self._stream.codec_context.sample_aspect_ratio = self._sample_aspect_ratio
             self._sound = None
             if self._audio_from is not None:
                 self._sound = SoundTrack.open(self._audio_from, self._container, self._clock, stack)
@@ -172,9 +185,22 @@ class VideoWriter:
 
 
 def _tick(times: Sequence[Fraction]) -> Fraction:
-    """The longest tick of which all times are multiples, or a microsecond."""
+    """The longest tick of which all times are multiples; coarser, where a pause would be too many for MP4."""
+    pause = max((b - a for a, b in itertools.pairwise(times)), default=Fraction(0))
+    finest = min(_FINEST_CLOCK, int(_MOST_TICKS / pause) if pause else _FINEST_CLOCK) or 1
     ticks = math.lcm(*(Fraction(time).denominator for time in times))
-    return Fraction(1, ticks) if ticks <= _FINEST_CLOCK else Fraction(1, _FINEST_CLOCK)
+    return Fraction(1, min(ticks, finest))
+
+
+def _ticks(times: Sequence[Fraction], clock: Fraction) -> list[int]:
+    """Times in ticks; frames nearer than a tick are a tick apart."""
+    if any(a >= b for a, b in itertools.pairwise(times)):
+        raise ValueError("the times of the frames must grow")
+    ticks: list[int] = []
+    for time in times:
+        tick = round(Fraction(time) / clock)
+        ticks.append(max(tick, ticks[-1] + 1) if ticks else tick)
+    return ticks
 
 
 def _movie_clock(tick: Fraction) -> int:

@@ -204,7 +204,10 @@ def write_overlay(
             write_image(out, next(drawn), force=force)
             return
         size = overlay.width, overlay.height
-        with VideoWriter(out, *size, meta.rate, times=meta.frame_times(), force=force) as writer:
+        ratio, times = meta.sample_aspect_ratio, meta.frame_times()
+        with VideoWriter(
+            out, *size, meta.rate, times=times, sample_aspect_ratio=ratio, force=force
+        ) as writer:
             for picture in drawn:
                 writer.write(picture)
 
