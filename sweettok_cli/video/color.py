@@ -106,8 +106,8 @@ class FromRgb:
         if self._subsampled:
             luma, *chroma = converted.to_ndarray()
             planes = [luma, *map(_left_sited, chroma)]
-            packed = np.concatenate([plane.reshape(-1, luma.shape[1]) for plane in planes])
-            converted = VideoFrame.from_ndarray(packed, format="yuv420p")
+            packed = np.concatenate([plane.ravel() for plane in planes])
+            converted = VideoFrame.from_ndarray(packed.reshape(-1, luma.shape[1]), format="yuv420p")
         converted.colorspace = _BT709
         converted.color_range = _LIMITED
         return converted

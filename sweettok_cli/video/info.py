@@ -21,6 +21,7 @@ from sweettok_cli.video.decoding import (
     decode,
     jumps,
     set_threads,
+    shown_delay,
     shown_size,
     stated_time,
 )
@@ -192,7 +193,7 @@ def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction
     try:
         for packet in container.demux(stream):
             if packet.size == 0 and packet.dts is None:
-                return sorted(times), packets, True
+                return _shown(container, times), packets, True
             packets += 1
             # What an edit list trims away is not shown.
             if packet.pts is not None and not getattr(packet, "is_discard", False):
@@ -203,8 +204,17 @@ def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction
                 break
     except (FFmpegError, EOFError):
         # Decoding meets the same damage and reports it.
-        return sorted(times), packets, False
-    return sorted(times)[: _PEEKED_PACKETS - _REORDERED], packets, False
+        return _shown(container, times), packets, False
+    return _shown(container, times)[: _PEEKED_PACKETS - _REORDERED], packets, False
+
+
+def _shown(container: InputContainer, times: list[Fraction]) -> list[Fraction]:
+    """Times in order of display."""
+    times = sorted(times)
+    if container.format.name != "gif" or not times:
+        return times
+    delays = [shown_delay(b - a) for a, b in itertools.pairwise(times)]
+    return list(itertools.accumulate(delays, initial=times[0]))
 
 
 def _rate(container: InputContainer, stream: VideoStream, times: list[Fraction]) -> tuple[Fraction, bool]:
@@ -216,6 +226,7 @@ def _rate(container: InputContainer, stream: VideoStream, times: list[Fraction])
     mean = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
     if mean is not None:
         rates += [rate for rate in _USUAL_RATES if abs(rate / mean - 1) < Fraction(1, 500)]
+        rates.append(1 / (1 / mean).limit_denominator(1001))
     for rate in rates:
         if is_regular(times, rate, _time_base(stream)) and (mean is not None or rate <= _HIGHEST_RATE):
             return rate, True

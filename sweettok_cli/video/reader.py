@@ -218,6 +218,7 @@ class VideoReader:
             upright = Upright(str(self._path), source_cropping(self._path, stream))
             for number, frame in enumerate(decode(container, stream, progress)):
                 time = clock.time(frame)
+                progress.joins = clock.joins
                 if number >= given:
                     yield Frame(upright(frame, size), time)
 
@@ -240,7 +241,8 @@ class VideoReader:
             _log.warning(words, self._path, progress.frames, declared)
             return
         # By time and with some slack: where frames vary in length, their number says nothing.
-        duration = None if declared is not None or self.info.has_audio else self.info.duration
+        unsure = declared is not None or self.info.has_audio or progress.joins
+        duration = None if unsure else self.info.duration
         if duration is not None and end < duration * Fraction(9, 10):
             words = "%s: only %.1f of %.1f seconds could be read; the file is damaged or trimmed"
             _log.warning(words, self._path, end, duration)

@@ -96,7 +96,7 @@ class VideoWriter:
                 options={
                     "movflags": "+faststart",
                     "movie_timescale": str(_movie_clock(self._clock)),
-                    # Left alone, libav counts in at least 10000 ticks a second: too many for a pause of hours.
+                    # Left alone, libav counts in 10000 ticks a second or more: too many for a pause of hours.
                     **(
                         {} if self._ticks is None else {"video_track_timescale": str(self._clock.denominator)}
                     ),

@@ -1,0 +1,316 @@
+"""What other programs write and ours does not: joined pictures, jumping clocks, crops, stretched pixels."""
+
+from __future__ import annotations
+
+import io
+import logging
+import struct
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.video import VideoReader, VideoWriter, probe, read_clip
+from sweettok_cli.video.cropping import Cropping, container_cropping
+from tests.video import torture
+
+
+def read(path: Path, threads: int = 0) -> tuple[list[np.ndarray], list[Fraction]]:
+    with VideoReader(path, threads=threads) as reader:
+        frames = list(reader)
+    return [frame.rgb for frame in frames], [frame.time for frame in frames]
+
+
+def joined(path: Path, kind: str, count: int = 6, **options: Any) -> Path:
+    parts = []
+    for index in range(count):
+        packed = io.BytesIO()
+        Image.fromarray(torture.picture(index)).save(packed, kind, **options)
+        parts.append(packed.getvalue())
+    path.write_bytes(b"".join(parts))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "PPM", "BMP"])
+def test_pictures_joined_in_one_file_are_a_video(tmp_path: Path, kind: str) -> None:
+    path = joined(tmp_path / "many", kind)
+    info = probe(path)
+    assert not info.is_image and info.rate == 25
+    frames, times = read(path)
+    assert [torture.number(rgb) for rgb in frames] == list(range(6))
+    assert times == [Fraction(index, 25) for index in range(6)]
+    assert torture.number(read_clip(io.BytesIO(path.read_bytes()), 3, 1)[0]) == 3
+
+
+def test_the_second_picture_of_a_phones_jpeg_is_no_frame(tmp_path: Path) -> None:
+    first, second = Image.fromarray(torture.picture(0)), Image.fromarray(torture.picture(1))
+    first.save(tmp_path / "phone.jpg", "MPO", save_all=True, append_images=[second])
+    assert probe(tmp_path / "phone.jpg").is_image
+
+
+def transparent() -> Image.Image:
+    """A red square on nothing."""
+    rgba = np.zeros((64, 96, 4), np.uint8)
+    rgba[16:48, 32:64] = (255, 0, 0, 255)
+    return Image.fromarray(rgba, "RGBA")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.avif", "a.jp2", "a.qoi", "a.tga", "a.tif"])
+def test_transparent_parts_of_every_kind_are_white(tmp_path: Path, name: str) -> None:
+    options = {"a.webp": {"lossless": True}, "a.avif": {"quality": 100}}.get(name, {})
+    transparent().save(tmp_path / name, **options)  # type: ignore[arg-type]
+    assert probe(tmp_path / name).is_image
+    for rgb in (read(tmp_path / name)[0][0], read_clip(tmp_path / name, 0, 1)[0]):
+        assert np.abs(rgb[4, 4].astype(int) - 255).max() <= 2
+        assert np.abs(rgb[32, 48].astype(int) - (255, 0, 0)).max() <= 4
+
+
+def test_members_of_shards_are_read_as_files_are(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    transparent().save(packed, "PNG")
+    assert read_clip(packed, 0, 1)[0, 0, 0].tolist() == [255, 255, 255]
+
+
+def test_what_is_transparent_in_a_video_is_white_too(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mov"), "w") as out:
+        stream = out.add_stream("qtrle", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "argb"
+        frame = av.VideoFrame.from_ndarray(np.asarray(transparent()), format="rgba").reformat(format="argb")
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    rgb = read(tmp_path / "a.mov")[0][0]
+    assert rgb[4, 4].tolist() == [255, 255, 255] and rgb[32, 48].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.heic", "HEIF"), ("a.avif", "AVIF")])
+def test_photographs_with_exif_are_turned_pictures(tmp_path: Path, name: str, kind: str) -> None:
+    if kind == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn right
+    picture = Image.fromarray(torture.picture(3, 96, 64))
+    picture.save(tmp_path / name, kind, exif=exif, quality=95)
+    info = probe(tmp_path / name)
+    assert info.is_image and {info.width, info.height} == {64, 96}
+    assert read(tmp_path / name)[0][0].shape == (info.height, info.width, 3)
+
+
+def test_side_data_without_a_name_is_passed_over(tmp_path: Path) -> None:
+    """JPEG frames with EXIF: PyAV has no name for it and raises ValueError over all side data."""
+    exif = Image.Exif()
+    exif[0x010F] = "maker"
+    path = joined(tmp_path / "exif.mjpeg", "JPEG", exif=exif)
+    assert [torture.number(rgb) for rgb in read(path)[0]] == list(range(6))
+
+
+def test_the_hidden_picture_of_an_animation_is_no_frame(tmp_path: Path) -> None:
+    still, *moving = [Image.fromarray(torture.picture(index)) for index in range(4)]
+    still.save(tmp_path / "a.png", save_all=True, append_images=moving, default_image=True, duration=40)
+    frames, times = read(tmp_path / "a.png")
+    assert [torture.number(rgb) for rgb in frames] == [1, 2, 3]
+    assert times[1] == Fraction(40, 1000)
+
+
+@pytest.mark.parametrize("jump", [3600, -7200, 20])
+def test_a_broadcast_whose_clock_jumps_is_joined(tmp_path: Path, jump: int) -> None:
+    starts = (10_000, 10_000 + jump)
+    parts = [
+        torture.make(tmp_path / f"{start}.ts", frames=20, container={"output_ts_offset": str(start)})
+        for start in starts
+    ]
+    path = tmp_path / "cut.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    frames, times = read(path)
+    assert [torture.number(rgb) for rgb in frames] == [*range(20), *range(20)]
+    assert all(abs(time - Fraction(index, 25)) < Fraction(1, 100) for index, time in enumerate(times))
+    assert abs(jump) < 1000 or probe(path).duration is None
+
+
+def test_a_long_pause_elsewhere_is_a_pause(tmp_path: Path) -> None:
+    path = torture.make(tmp_path / "pause.mkv", pts=[0, 40, 7_200_000, 7_200_040], clock=Fraction(1, 1000))
+    assert read(path)[1][2] == 7200
+
+
+@pytest.mark.parametrize("hours", [3, 72, 24 * 40])
+def test_pauses_of_hours_can_be_written(tmp_path: Path, hours: int) -> None:
+    pause = Fraction(hours * 3600)
+    times = [Fraction(0), Fraction(1, 90_000), pause, pause + Fraction(1, 30)]
+    with VideoWriter(tmp_path / "a.mp4", 64, 48, Fraction(25), times=times) as writer:
+        for index in range(4):
+            writer.write(torture.picture(index))
+    frames, found = read(tmp_path / "a.mp4")
+    assert [torture.number(rgb) for rgb in frames] == [0, 1, 2, 3]
+    assert abs(found[2] - pause) < 1 and 0 < found[1] < 1 and found[3] > found[2]
+
+
+def damaged(path: Path) -> Path:
+    """Three packets of an MP4 without meaning."""
+    torture.make(path, frames=40, options={"g": "10", "bf": "2"})
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        places = [(packet.pos, packet.size) for packet in packets]
+    data = bytearray(path.read_bytes())
+    for number in (7, 18, 33):
+        at, size = places[number]
+        data[at : at + size] = b"\xff" * size
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("threads", [2, 3, 8, 16])
+def test_what_is_lost_to_damage_does_not_depend_on_the_machine(tmp_path: Path, threads: int) -> None:
+    path = damaged(tmp_path / "damaged.mp4")
+    alone, many = read(path, threads=1), read(path, threads=threads)
+    assert 20 < len(alone[0]) < 40
+    assert alone[1] == many[1] and all(map(np.array_equal, alone[0], many[0]))
+    assert np.array_equal(read_clip(path, 0, 40, threads=threads), np.stack(alone[0]))
+
+
+def test_a_tag_for_limited_range_counts_for_grey(tmp_path: Path) -> None:
+    for bits, pixels in ((8, "gray"), (10, "gray10le")):
+        values = np.array([16, 126, 235], np.uint16) << (bits - 8)
+        plane = np.repeat(values, 32)[None].repeat(16, 0)
+        frame = av.VideoFrame.from_ndarray(plane.astype(np.uint8 if bits == 8 else np.uint16), format=pixels)
+        frame.color_range = 1
+        from sweettok_cli.video.color import ToRgb
+
+        rgb = ToRgb()(frame)
+        assert rgb[0, ::32, 0].tolist() == [0, 128, 255]
+
+
+def test_written_chroma_lies_where_it_is_said_to(tmp_path: Path) -> None:
+    """An edge between two columns of one chroma sample: half a pixel off would shift a red stripe."""
+    columns = np.arange(64)
+    wave = np.rint(127.5 + 100 * np.sin(columns * 2 * np.pi / 16))
+    rgb = np.stack([wave, np.full(64, 60.0), 255 - wave], axis=-1)[None].repeat(64, 0).astype(np.uint8)
+    with VideoWriter(tmp_path / "a.mp4", 64, 64, Fraction(25), crf=0) as writer:
+        writer.write(rgb)
+    found = read(tmp_path / "a.mp4")[0][0].astype(float)
+    errors = {
+        shift: np.abs(np.roll(found, shift, axis=1)[8:-8, 8:-8] - rgb[8:-8, 8:-8]).mean()
+        for shift in (-1, 0, 1)
+    }
+    assert errors[0] < 3
+    # The centre of mass between the neighbours tells a shift of a fraction of a pixel.
+    assert abs(errors[1] - errors[-1]) < 0.15 * (errors[1] + errors[-1]) / 2
+
+
+@pytest.mark.parametrize("ratio", [Fraction(64, 45), Fraction(16, 11), Fraction(8, 9)])
+def test_stretched_pixels_come_back_stretched(tmp_path: Path, ratio: Fraction) -> None:
+    path = torture.make(tmp_path / "dvd.mp4", aspect=ratio)
+    info = probe(path)
+    assert (info.sample_aspect_ratio, info.width, info.height) == (ratio, 64, 48)
+    with VideoWriter(tmp_path / "a.mp4", 64, 48, info.rate, sample_aspect_ratio=ratio) as writer:
+        for rgb in read(path)[0]:
+            writer.write(rgb)
+    assert probe(tmp_path / "a.mp4").sample_aspect_ratio == ratio
+    assert probe(torture.turn(path, (0, 1, -1, 0))).sample_aspect_ratio == 1 / ratio
+
+
+def box(kind: bytes, inside: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(inside)) + kind + inside
+
+
+def with_clean_aperture(path: Path, width: int, height: int, right: int, down: int) -> Path:
+    """Add a ``clap`` box to the sample entry of an MP4 whose index comes last."""
+    data = path.read_bytes()
+    clap = box(b"clap", struct.pack(">8i", width, 1, height, 1, right, 2, down, 2))
+
+    def grown(inside: bytes, way: tuple[bytes, ...], skip: int) -> bytes:
+        at = inside.index(way[0], skip) - 4
+        size = int.from_bytes(inside[at : at + 4], "big")
+        body = inside[at + 8 : at + size]
+        body = grown(body, way[1:], 0) if len(way) > 1 else body + clap
+        return inside[:at] + box(way[0], body) + inside[at + size :]
+
+    path.write_bytes(grown(data, (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"), 0))
+    return path
+
+
+def test_the_clean_aperture_of_an_mp4_is_what_is_shown(tmp_path: Path) -> None:
+    path = torture.make(tmp_path / "a.mp4", size=(96, 64))
+    whole = read(path)[0][0]
+    with_clean_aperture(path, 80, 40, -8, 4)
+    info = probe(path)
+    assert (info.width, info.height) == (80, 40)
+    # Half of 96 - 80, less 4 to the left; half of 64 - 40, 2 further down.
+    assert np.array_equal(read(path)[0][0], whole[14:54, 4:84])
+    assert np.array_equal(read_clip(path, 0, 1)[0], whole[14:54, 4:84])
+    turned = probe(torture.turn(path, (0, 1, -1, 0)))
+    assert (turned.width, turned.height) == (40, 80)
+
+
+def element(kind: bytes, inside: bytes) -> bytes:
+    return kind + (len(inside) | 1 << 28).to_bytes(4, "big") + inside
+
+
+def test_matroska_states_its_cropping() -> None:
+    crop = b"".join(
+        element(bytes.fromhex(kind), bytes([value]))
+        for kind, value in {"54bb": 2, "54aa": 6, "54cc": 12, "54dd": 4}.items()
+    )
+    tracks = element(bytes.fromhex("1654ae6b"), element(b"\xae", element(b"\xe0", crop)))
+    head = element(bytes.fromhex("1a45dfa3"), b"\x42\x86\x81\x01")
+    for segment in (
+        element(bytes.fromhex("18538067"), tracks),
+        b"\x18\x53\x80\x67\x01" + b"\xff" * 7 + tracks,
+    ):
+        assert container_cropping(io.BytesIO(head + segment), 96, 64) == Cropping(2, 6, 12, 4)
+    assert container_cropping(io.BytesIO(head + segment), 16, 64) == Cropping()  # nothing would be left
+    for length in range(len(head + segment)):
+        container_cropping(io.BytesIO((head + segment)[:length]), 96, 64)  # never raises
+
+
+def test_bare_h264_is_shown_as_fast_as_it_says(tmp_path: Path) -> None:
+    path = torture.make(tmp_path / "a.h264", rate=60, kind="h264")
+    assert probe(path).rate == 60
+    assert read(path)[1][-1] == Fraction(torture.FRAMES - 1, 60)
+
+
+def test_a_rate_that_the_frames_do_not_keep_is_not_believed(tmp_path: Path) -> None:
+    """Matroska that states one frame a millisecond."""
+    ticks = [round(index * 1000 / 30) for index in range(30)]
+    path = torture.make(tmp_path / "a.mkv", rate=1000, pts=ticks, clock=Fraction(1, 1000))
+    assert probe(path).rate == 30
+    uneven = [0, 100, 110, 400, 410, 420, 900, 1000]
+    path = torture.make(tmp_path / "b.mkv", rate=1000, pts=uneven, clock=Fraction(1, 1000))
+    assert abs(float(probe(path).rate) - 7) < 0.2
+
+
+def test_what_an_edit_list_trims_is_not_called_damaged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = torture.make(tmp_path / "a.mp4", frames=25, options={"bf": "0", "g": "1"})
+    data = bytearray(path.read_bytes())
+    at = data.index(b"elst") + 4 + 8  # after version, flags and count: duration, media time
+    timescale = struct.unpack(">I", data[data.index(b"mdhd") + 16 : data.index(b"mdhd") + 20])[0]
+    data[at : at + 8] = struct.pack(">Ii", 600, round(timescale * 10 / 25))  # 0.6 s from the tenth frame on
+    path.write_bytes(data)
+    with caplog.at_level(logging.WARNING):
+        frames, _ = read(path)
+    assert 14 <= len(frames) <= 16
+    assert "damaged" not in caplog.text
+
+
+def test_no_decoder_for_a_codec_is_one_sentence(tmp_path: Path) -> None:
+    path = torture.make(tmp_path / "a.mp4")
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    for attempt in (lambda: probe(path), lambda: read_clip(path, 0, 1)):
+        with pytest.raises(SweettokError, match=r"a\.mp4 .*no decoder"):
+            attempt()
+
+
+def test_frame_delays_of_a_gif_are_those_of_browsers(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(torture.picture(index)) for index in range(5)]
+    for delay, shown in ((0, 100), (10, 100), (20, 20), (50, 50)):
+        path = tmp_path / f"{delay}.gif"
+        pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=max(delay, 10))
+        if not delay:
+            path.write_bytes(path.read_bytes().replace(b"!\xf9\x04\x08\x01\x00", b"!\xf9\x04\x08\x00\x00"))
+        times = read(path)[1]
+        assert times[1] == Fraction(shown, 1000), delay
