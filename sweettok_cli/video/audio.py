@@ -19,7 +19,7 @@ from av.packet import Packet
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.images import is_picture
 from sweettok_cli.video.info import probe
-from sweettok_cli.video.source import check_readable, open_container, reason
+from sweettok_cli.video.source import check_decoder, check_readable, open_container, reason
 
 # What MP4 and QuickTime players expect to find; anything else is encoded again as AAC.
 _COPIED = {
@@ -87,6 +87,8 @@ class SoundTrack:
         container = closing.enter_context(open_container(source))
         if not container.streams.audio:
             return None
+        for stream in container.streams.audio:
+            check_decoder(stream, str(source))
         return cls(source, container, output, clock)
 
     def write(self, until: Fraction | None) -> None:
@@ -110,16 +112,19 @@ class SoundTrack:
             ) from error
 
     def _copies(self, target: AudioStream) -> Iterator[Packet]:
-        following = 0
+        following, last = 0, None
         for packet in self._input.demux(self._stream):
             if not packet.size:
                 continue
             dts = packet.dts if packet.dts is not None else packet.pts
             if dts is None:
                 dts = following
-            following = dts + (packet.duration or 0)
+            if last is not None and dts <= last:  # repeated, or back: sound goes on where it was
+                dts = max(following, last + 1)
+                packet.pts = dts
+            last, following = dts, dts + (packet.duration or 0)
             shift = round(self._shift / _base(packet))
-            packet.pts = (packet.pts if packet.pts is not None else dts) + shift
+            packet.pts = max(packet.pts if packet.pts is not None else dts, dts) + shift
             packet.dts = dts + shift
             packet.stream = target
             yield packet

@@ -129,3 +129,25 @@ def test_missing_source_is_named(tmp_path: Path) -> None:
     with pytest.raises(SweettokError, match=r"gone\.mp4 does not exist"):
         copy_sound(tmp_path / "gone.mp4", tmp_path / "out.mp4")
     assert not list(tmp_path.iterdir())
+
+
+def test_sound_whose_clock_goes_back_goes_on(tmp_path: Path) -> None:
+    """Two broadcasts joined: time stamps are repeated."""
+    with av.open(str(tmp_path / "part.ts"), "w") as out:
+        torture.tone(out, out.add_stream("ac3", rate=48000, layout="mono"), Fraction(0), 1.0)
+    part = (tmp_path / "part.ts").read_bytes()
+    (tmp_path / "twice.ts").write_bytes(part + part)
+    once, twice = len(packets(tmp_path / "part.ts")), len(packets(tmp_path / "twice.ts"))
+    assert twice >= 2 * once - 1
+    target = copy_sound(tmp_path / "twice.ts", tmp_path / "out.mp4", total=60)
+    assert len(packets(target)) == twice
+    with av.open(str(target)) as container:
+        stamps = [packet.dts for packet in container.demux(audio=0) if packet.size]
+    assert stamps == sorted(set(stamps))
+
+
+def test_sound_without_a_decoder_is_one_sentence(tmp_path: Path) -> None:
+    source = torture.make(tmp_path / "a.mov", sound=("pcm_s16le", Fraction(0)))
+    source.write_bytes(source.read_bytes().replace(b"sowt", b"zzzz"))
+    with pytest.raises(SweettokError, match=r"a\.mov holds audio in a codec for which there is no decoder"):
+        copy_sound(source, tmp_path / "out.mp4")
