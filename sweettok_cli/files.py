@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
 
 _PART, _OLD = ".part", ".old"
+_LONGEST_NAME, _RANDOM = 255, 8  # bytes of a name; characters that tempfile puts into one
 
 
 def check_target(path: Path, force: bool) -> None:
@@ -45,7 +47,7 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
     check_target(path, force)
     suffix = f"{_PART}{path.suffix}"
     try:
-        handle, name = tempfile.mkstemp(suffix, f".{path.stem}.", path.parent)
+        handle, name = tempfile.mkstemp(suffix, _beside(path.stem, suffix), path.parent)
     except OSError as error:
         raise SweettokError(
             f"Cannot write into {path.parent} ({error.strerror}); choose another folder with -o."
@@ -56,7 +58,7 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        _allow(temporary, 0o666)
         temporary.replace(path)
     except OSError as error:
         raise SweettokError(
@@ -130,11 +132,11 @@ def atomic_folder(folder: Path, kind: FolderKind, force: bool = False) -> Iterat
                 _empty(folder)
                 raise
             return
-        part = Path(tempfile.mkdtemp(_PART, f".{folder.name}.", folder.parent))
+        part = Path(tempfile.mkdtemp(_PART, _beside(folder.name, _PART), folder.parent))
         held = _hold(part)
         try:
             yield part
-            part.chmod(0o777 & ~_umask())
+            _allow(part, 0o777)
             check_folder_target(folder, kind, force)  # another program may have been faster
             swap_folder(part, folder, part.with_suffix(_OLD))
         finally:
@@ -165,9 +167,10 @@ def restore_folder(folder: Path, old: Path) -> None:
 
 def _recover(folder: Path) -> None:
     """Undo what killed programs left beside ``folder``; what a living one holds stays."""
-    for old in folder.parent.glob(f".{folder.name}.*{_OLD}"):
+    beside = glob.escape(_beside(folder.name, _PART))
+    for old in folder.parent.glob(f"{beside}*{_OLD}"):
         restore_folder(folder, old)
-    for part in folder.parent.glob(f".{folder.name}.*{_PART}"):
+    for part in folder.parent.glob(f"{beside}*{_PART}"):
         held = _hold(part)
         if held is not None:
             shutil.rmtree(part, ignore_errors=True)
@@ -190,6 +193,21 @@ def _hold(folder: Path) -> int | None:
         os.close(handle)
         return None
     return handle
+
+
+def _beside(name: str, suffix: str) -> str:
+    """How hidden names of what becomes ``name`` begin, cut where they would be too long for a file system."""
+    most = _LONGEST_NAME - _RANDOM - len(os.fsencode(suffix)) - 2  # two dots
+    kept = name
+    while len(os.fsencode(kept)) > most:
+        kept = kept[:-1]
+    return f".{kept}."
+
+
+def _allow(path: Path, most: int) -> None:
+    """Give a file the permissions of any other, where the file system knows any (mounted buckets do not)."""
+    with suppress(OSError):
+        path.chmod(most & ~_umask())
 
 
 def _empty(folder: Path) -> None:

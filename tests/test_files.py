@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import FolderKind, atomic_folder
+from sweettok_cli.files import FolderKind, atomic_folder, atomic_output
 
 MODEL = FolderKind("model", frozenset({"config.json", "model.safetensors"}), "config.json")
 
@@ -95,7 +95,7 @@ def test_other_files_are_never_removed(tmp_path: Path) -> None:
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
-from sweettok_cli.files import FolderKind, atomic_folder
+from sweettok_cli.files import FolderKind, atomic_folder, atomic_output
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -139,3 +139,37 @@ def test_what_a_living_program_writes_stays(tmp_path: Path) -> None:
         subprocess.run([sys.executable, "-c", program, str(tmp_path / "m")], check=True)
         assert part.is_dir()
     assert content(tmp_path / "m") == {"config.json": "slow"}
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".npz", "é" * 125 + ".npz", "a" * 236 + ".mp4"])
+def test_names_as_long_as_a_file_system_takes_are_written(tmp_path: Path, name: str) -> None:
+    with atomic_output(tmp_path / name) as temporary:
+        assert temporary.suffix == Path(name).suffix
+        temporary.write_bytes(b"all")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "é" * 127])
+def test_folders_of_long_names_are_written(tmp_path: Path, name: str) -> None:
+    for content in (b"1", b"2"):
+        with atomic_folder(tmp_path / name, MODEL, force=True) as folder:
+            for file in sorted(MODEL.files):
+                (folder / file).write_bytes(content)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_file_system_without_permissions_keeps_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As mounted buckets and Windows shares do."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    with atomic_output(tmp_path / "a.npz") as temporary:
+        temporary.write_bytes(b"all")
+    with atomic_folder(tmp_path / "model", MODEL) as folder:
+        for file in MODEL.files:
+            (folder / file).write_bytes(b"1")
+    assert (tmp_path / "a.npz").read_bytes() == b"all" and (tmp_path / "model").is_dir()
