@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.video.source import MEDIA, PICTURES
+from sweettok_cli.video.source import MEDIA, PICTURES, find_files
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,10 @@ def find_entries(paths: Sequence[Path]) -> list[Entry]:
         if not path.exists():
             how = "give a folder of clips or tar shards"
             raise SweettokError(f"The training data {path} do not exist; {how}.")
-        files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
-        for file in files:
-            suffix = file.suffix.lower()
-            if suffix == ".tar":
+        for file in find_files(path, {".tar", *MEDIA}) if path.is_dir() else [path]:
+            if file.suffix.lower() == ".tar":
                 entries += _members(file)
-            elif suffix in MEDIA:
+            elif file.suffix.lower() in MEDIA:
                 entries.append(Entry(str(file.relative_to(path)) if path.is_dir() else file.name, file))
     if not entries:
         raise SweettokError(
@@ -76,7 +74,12 @@ def _members(shard: Path) -> list[Entry]:
             return [
                 Entry(member.name, shard, member.offset_data, member.size)
                 for member in archive
-                if member.isfile() and Path(member.name).suffix.lower() in MEDIA
+                if member.isfile() and Path(member.name).suffix.lower() in MEDIA and not _hidden(member.name)
             ]
     except (tarfile.TarError, OSError) as error:
         raise SweettokError(f"{shard} is not a readable tar file ({error}); unpack or replace it.") from error
+
+
+def _hidden(name: str) -> bool:
+    """Whether a member of a shard is hidden: what a Mac adds beside every file, for example."""
+    return any(part.startswith(".") and part not in (".", "..") for part in Path(name).parts)

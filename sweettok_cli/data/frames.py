@@ -81,7 +81,11 @@ class PictureFolder(FrameSource):
     """Pictures that are the frames of one video, in the order of their names."""
 
     def __init__(self, folder: Path, rate: Fraction) -> None:
-        self._paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+        self._paths = sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in PICTURES and not path.name.startswith(".")
+        )
         if not self._paths:
             raise SweettokError(f"The folder {folder} holds no pictures; unpack the data set again.")
         first = probe(self._paths[0])

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Literal
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import check_target
 from sweettok_cli.runtime import OnProgress, Watcher, trimming
-from sweettok_cli.video.source import MEDIA, PICTURES, check_readable, find_files
+from sweettok_cli.video.images import WRITTEN
+from sweettok_cli.video.source import MEDIA, check_readable, find_files
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
@@ -243,7 +244,7 @@ def decoded_path(tokens_file: Path, output: Path | None, image: bool) -> Path:
         return tokens_file.with_name(name)
     if output.is_dir():
         return output / name
-    written = PICTURES if image else {".mp4", ".m4v", ".mov"}
+    written = WRITTEN if image else {".mp4", ".m4v", ".mov"}
     if output.suffix.lower() not in (*written, ".npy"):
         raise SweettokError(
             f"{tokens_file} holds {what}, which is not written as {output.name}; name it {ending}."

@@ -27,7 +27,7 @@ _HEADS = (
 _HEIF, _AVIF = (b"heic", b"heix", b"heim", b"heis", b"mif1"), (b"avif",)
 # TGA has no mark at its beginning.
 _NAMES = {".tga", ".icb", ".vda", ".vst"}
-_WRITTEN = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+WRITTEN = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"))
 _JPEG = {"quality": 95, "subsampling": 0}
 _OPTIONS: dict[str, dict[str, Any]] = {".jpg": _JPEG, ".jpeg": _JPEG, ".webp": {"lossless": True}}
 # What browsers show where an animation states no time.
@@ -178,7 +178,7 @@ def write_image(path: Path | str, rgb: np.ndarray, *, force: bool = False) -> No
     """
     path = Path(path)
     ending = path.suffix.lower()
-    if ending not in _WRITTEN:
+    if ending not in WRITTEN:
         raise SweettokError(f"{path} has no known picture ending; name it .png, .jpg or .webp.")
     with atomic_output(path, force) as temporary:
         Image.fromarray(rgb).save(temporary, **_OPTIONS.get(ending, {}))

@@ -202,24 +202,34 @@ MEDIA = VIDEOS | PICTURES
 
 
 def find_files(
-    folder: Path, endings: Collection[str], on_error: Callable[[OSError], None] | None = None
+    folder: Path,
+    endings: Collection[str],
+    on_error: Callable[[OSError], None] | None = None,
+    others: list[Path] | None = None,
 ) -> list[Path]:
-    """Files in and below ``folder`` that end so, sorted; what is hidden is left out.
+    """Files in and below ``folder`` that end so, sorted; what is hidden is left out, linked folders are not.
 
     ``endings`` are in small letters, with their dots, such as :data:`MEDIA`. ``on_error`` is given the error
-    of each folder that cannot be read; without it, that is an error.
+    of each folder that cannot be read; without it, that is an error. ``others`` takes the files that end
+    otherwise.
 
     Raises:
         SweettokError: a folder cannot be read.
     """
     found: list[Path] = []
-    for parent, folders, files in os.walk(folder, onerror=on_error or _refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(parent, name)
-            for name in files
-            if Path(name).suffix.lower() in endings and not name.startswith(".")
-        ]
+    met: set[tuple[int, int]] = set()  # links may lead back
+    for parent, folders, files in os.walk(folder, onerror=on_error or _refuse, followlinks=True):
+        place = Path(parent).stat()
+        if (place.st_dev, place.st_ino) in met:
+            folders.clear()
+            continue
+        met.add((place.st_dev, place.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in files:
+            if not name.startswith("."):
+                taken = found if Path(name).suffix.lower() in endings else others
+                if taken is not None:
+                    taken.append(Path(parent, name))
     return sorted(found)
 
 

@@ -158,3 +158,18 @@ def test_held_out_clips_are_not_trained_on(entries: list[Entry]) -> None:
     shown, trained = hold_out(many, 4, seed=0)
     assert len(shown) == 4 and len(trained) == 36 and not {e.name for e in shown} & {e.name for e in trained}
     assert hold_out(entries, 4, seed=0) == (entries[:4], entries)
+
+
+def test_hidden_files_are_no_clips(tmp_path: Path) -> None:
+    """What a Mac adds beside every file, in folders and in shards."""
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for name in ("a.mp4", "._a.mp4", ".DS_Store"):
+        (folder / name).write_bytes(b"x")
+    (folder / ".trash").mkdir()
+    (folder / ".trash" / "b.mp4").write_bytes(b"x")
+    with tarfile.open(tmp_path / "shard.tar", "w") as shard:
+        for name in ("a.mp4", "._a.mp4", "below/._c.mp4", "./d.mp4"):
+            shard.add(folder / "a.mp4", name)
+    assert [entry.name for entry in find_entries([folder])] == ["a.mp4"]
+    assert [entry.name for entry in find_entries([tmp_path / "shard.tar"])] == ["a.mp4", "./d.mp4"]

@@ -23,3 +23,24 @@ def test_a_folder_that_cannot_be_read_is_one_sentence_or_handed_over(tmp_path: P
     errors: list[OSError] = []
     assert find_files(tmp_path / "gone", MEDIA, errors.append) == []
     assert [error.filename for error in errors] == [str(tmp_path / "gone")]
+
+
+def test_linked_folders_are_gone_through_once(tmp_path: Path) -> None:
+    (tmp_path / "videos" / "inner").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "far.mp4").touch()
+    (tmp_path / "videos" / "near.mp4").touch()
+    (tmp_path / "videos" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "videos" / "inner" / "back").symlink_to(tmp_path / "videos")
+    found = find_files(tmp_path / "videos", MEDIA)
+    assert found == [tmp_path / "videos" / name for name in ("linked/far.mp4", "near.mp4")]
+
+
+def test_what_ends_otherwise_is_told(tmp_path: Path) -> None:
+    for name in ("a.mts", "b.wmv", "c.heic", "d.vob", "notes.txt", "sheet.xlsx", ".hidden.mp4"):
+        (tmp_path / name).touch()
+    others: list[Path] = []
+    assert [path.name for path in find_files(tmp_path, MEDIA, others=others)] == [
+        *("a.mts", "b.wmv", "c.heic", "d.vob")
+    ]
+    assert sorted(path.name for path in others) == ["notes.txt", "sheet.xlsx"]
