@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
