@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import typer
 from typer import Option
 
 from sweettok_cli.cli.options import JsonOption, QuietOption
-from sweettok_cli.cli.output import Output
+from sweettok_cli.cli.output import INTERRUPTED, Output
 
 
 def train(
     data: Annotated[
-        list[Path], Option(help="Folder of videos, images or tar shards, or one of these; can be repeated.")
-    ],
+        list[Path] | None,
+        Option(
+            help="Folder of videos, images or tar shards, one of these, or a .txt list; can be repeated.",
+            show_default="with --resume, the run's",
+        ),
+    ] = None,
     stage: Annotated[
         int | None,
         Option(min=1, max=3, help="1 spatial half on pictures, 2 both halves on clips, 3 decoder."),
@@ -31,11 +37,21 @@ def train(
         Path | None, Option("--out", "-o", help="The run's folder.", show_default="runs/<recipe>")
     ] = None,
     val: Annotated[
-        Path | None, Option(help="Folder of clips to measure on from time to time; never trained on.")
+        Path | None,
+        Option(
+            help="Folder of clips to measure on from time to time; never trained on.",
+            show_default="with --resume, the run's",
+        ),
     ] = None,
-    init: Annotated[Path | None, Option(help="Model folder to start from.")] = None,
+    init: Annotated[
+        str | None, Option(help="Model to start from: a name or a folder.", metavar="MODEL")
+    ] = None,
     prior: Annotated[
-        Path | None, Option(help="Word prior of a new network (sweettok codebook build).")
+        str | None,
+        Option(
+            help="Words of a new network: a word prior (sweettok codebook build), or a model that has words.",
+            metavar="PRIOR|MODEL",
+        ),
     ] = None,
     resume: Annotated[
         bool, Option("--resume", help="Continue the run in --out where its checkpoint ends.")
@@ -57,7 +73,9 @@ def train(
 
         sweettok train --stage 2 --data clips --prior prior --out runs/first --set lr=3e-4 --max-minutes 120
 
-        sweettok train --data clips --out runs/first --resume
+        sweettok train --out runs/first --resume
+
+        sweettok train --stage 2 --data clips --init sweettok-small --out runs/mine
 
         accelerate launch -m sweettok_cli train --stage 3 --data clips --init runs/first/model
     """
@@ -67,9 +85,15 @@ def train(
     changes = list(settings or ())
     if max_minutes is not None:
         changes.append(f"minutes={float(max_minutes)}")
+    if init is not None and prior is not None:
+        raise SweettokError("A model that is trained on brings its words; give --init or --prior, not both.")
+    if init is not None and (key := next((c for c in changes if c.startswith("model.")), None)):
+        raise SweettokError(f"--init brings its own network; leave out --set {key}, or start from a --prior.")
     if resume:
         if out is None:
             raise SweettokError("--resume needs the folder of the run; give it with --out.")
+        if init is not None or prior is not None:
+            raise SweettokError("--resume goes on from the run's checkpoint; leave out --init and --prior.")
         if config is None:
             config = str(out / "recipe.toml")
     recipe = load_recipe(stage, config, changes)
@@ -85,7 +109,30 @@ def train(
         how = "install it with: pip install 'sweettok[train]'"
         raise SweettokError(f"Training needs {error.name}; {how}") from error
 
-    task = task_of(recipe, init, prior)
-    summary = run(RunOptions(task, recipe, data, folder, val, resume), output.say)
-    if summary is not None:
-        output.result(summary, f"{summary['model']}: {summary['step']} steps in {summary['minutes']} minutes")
+    from sweettok_cli.training.record import RunRecord, read_record
+    from sweettok_cli.zoo.load import resolve_model
+
+    kept = read_record(folder) if resume else None
+    if not data and kept is not None:
+        data = list(map(Path, kept.data))
+    if not data:
+        raise SweettokError(
+            "There is nothing to train on; give folders, shards or lists of clips with --data."
+        )
+    if val is None and kept is not None and kept.val is not None:
+        val = Path(kept.val)
+    start = None if init is None else resolve_model(init, output.say)
+    words = None if prior is None else Path(prior)
+    if words is not None and not words.exists():
+        words = resolve_model(prior or "", output.say)
+    record = kept or RunRecord.of(data, val, start, words)
+    now = RunRecord.of(data, val, None, None)
+    record = replace(record, data=now.data, val=now.val)
+    task = task_of(recipe, start, words)
+    summary = run(RunOptions(task, recipe, record, folder, resume), output.say)
+    if summary is None:
+        return
+    output.result(summary, f"{summary['model']}: {summary['step']} steps in {summary['minutes']} minutes")
+    if summary["interrupted"]:
+        output.say(f"Interrupted after step {summary['step']}; go on: sweettok train --out {folder} --resume")
+        raise typer.Exit(INTERRUPTED)

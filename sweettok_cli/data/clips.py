@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,8 +55,11 @@ def find_entries(paths: Sequence[Path]) -> list[Entry]:
     entries: list[Entry] = []
     for path in paths:
         if not path.exists():
-            how = "give a folder of clips or tar shards"
+            how = "give a folder of clips, tar shards or a list"
             raise SweettokError(f"The training data {path} do not exist; {how}.")
+        if path.suffix.lower() == ".txt" and path.is_file():
+            entries += _listed(path)
+            continue
         for file in find_files(path, {".tar", *MEDIA}) if path.is_dir() else [path]:
             if file.suffix.lower() == ".tar":
                 entries += _members(file)
@@ -65,6 +69,34 @@ def find_entries(paths: Sequence[Path]) -> list[Entry]:
         raise SweettokError(
             f"No clips found in {', '.join(map(str, paths))}; give a folder of videos, images or tar shards."
         )
+    return entries
+
+
+def _listed(file: Path) -> list[Entry]:
+    """The clips that a list names, one a line, as UCF-101's do (a class number may follow).
+
+    Names are looked for beside the list, above it and in the folders there.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SweettokError(
+            f"{file} cannot be read as a list of clips ({error}); one name a line."
+        ) from error
+    beside, above = file.absolute().parent, file.absolute().parent.parent
+    roots = [beside, above, *sorted(folder for folder in above.iterdir() if folder.is_dir())]
+    entries, missing = [], []
+    for line in filter(None, map(str.strip, lines)):
+        names = [line, re.sub(r"\s+\d+$", "", line)]
+        found = next((root / n for root in roots for n in names if (root / n).is_file()), None)
+        if found is None:
+            missing.append(names[-1])
+        else:
+            entries.append(Entry(names[-1], found))
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        how = "put the list beside the folder of the clips"
+        raise SweettokError(f"{file} names {missing[0]}{more}, which cannot be found; {how}.")
     return entries
 
 

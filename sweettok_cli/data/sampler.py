@@ -14,6 +14,7 @@ from itertools import count
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from sweettok_cli.data.clips import Entry
 from sweettok_cli.errors import SweettokError
@@ -119,10 +120,15 @@ class Sampler:
         return Batch(np.stack(cuts), tuple(names))
 
     def _crop(self, frames: np.ndarray, side: int, random: np.random.Generator) -> np.ndarray:
-        """One square sample of ``frames`` [t, h, w, 3]; a smaller picture is continued at its edges."""
-        lack_h, lack_w = max(0, side - frames.shape[1]), max(0, side - frames.shape[2])
-        if lack_h or lack_w:
-            frames = np.pad(frames, ((0, 0), (0, lack_h), (0, lack_w), (0, 0)), mode="edge")
+        """One square sample of ``frames`` [t, h, w, 3]; smaller pictures are enlarged to it first."""
+        height, width = frames.shape[1:3]
+        if min(height, width) < side:
+            size = (
+                max(side, round(width * side / min(height, width))),
+                max(side, round(height * side / min(height, width))),
+            )
+            enlarged = [Image.fromarray(f).resize(size, Image.Resampling.BICUBIC) for f in frames]
+            frames = np.stack([np.asarray(picture) for picture in enlarged])
         y = random.integers(frames.shape[1] - side + 1)
         x = random.integers(frames.shape[2] - side + 1)
         mirrored, backwards = random.random(2) < 0.5

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,18 +29,20 @@ from sweettok_cli.training.checkpoint import CheckpointStore, State, random_stat
 from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.log import Journal
 from sweettok_cli.training.optimizer import learning_rate, make_optimizer, run_progress
-from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe import RECIPE_FILE, Recipe, resumed_with
+from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.task import Task
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[Event]:
+def asked_to_stop(say: Callable[[str], None]) -> Iterator[Event]:
     """In the block, the first Ctrl-C or SIGTERM sets the event; a second one acts as it always did."""
     asked = Event()
 
     def note(number: int, frame: FrameType | None) -> None:
         asked.set()
         restore()
+        say("Stopping after this step, to save it; once more stops at once.")
 
     def restore() -> None:
         for number, handler in before.items():
@@ -58,9 +61,8 @@ class RunOptions:
 
     task: Task
     recipe: Recipe
-    data: Sequence[Path]
+    record: RunRecord  # where the data lie
     out: Path
-    val: Path | None = None
     resume: bool = False
 
 
@@ -69,6 +71,7 @@ class Run:
 
     def __init__(self, options: RunOptions, say: Callable[[str], None]):
         self.options, self.recipe, self.task = options, options.recipe, options.task
+        self.begun = time.perf_counter()
         # Told so, Accelerate also joins many processes on a machine without an accelerator.
         cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
         precision = resolve_precision(self.recipe.precision, PartialState(cpu=cpu).device)
@@ -80,27 +83,51 @@ class Run:
         self.journal = Journal(options.out / "log.jsonl", self.say)
         self.checkpoints = CheckpointStore(options.out / "checkpoints", self.recipe.keep_checkpoints)
         if self.main:
-            self._open_folder()
+            self._check_folder()
         ranks = self.accelerator.process_index, self.accelerator.num_processes
-        self.batches = self.task.batches(options.data, options.val, *ranks)
-        self.state = self._load(precision)
+        record = options.record
+        val = None if record.val is None else Path(record.val)
+        self.batches = self.task.batches(list(map(Path, record.data)), val, *ranks)
+        self.state = self._load()
+        self.recipe = self.task.recipe  # with the network that it has in truth
+        if self.main:
+            self._write_folder(precision)
         self.validated: tuple[int, dict[str, Any] | None] = (-1, None)
 
-    def _open_folder(self) -> None:
-        """Make the run's folder and write the resolved recipe into it, before anything slow."""
+    def _check_folder(self) -> None:
+        """Find out before anything slow whether the run may write its folder; nothing is changed yet."""
         out, resume = self.options.out, self.options.resume
         if resume and not self.checkpoints.steps():
             raise SweettokError(f"{out} holds no checkpoint to resume from; start without --resume.")
         if self.checkpoints.steps() and not resume:
             raise SweettokError(f"{out} holds a run already; pass --resume to continue it or another --out.")
-        out.mkdir(parents=True, exist_ok=True)
-        self.checkpoints.clean()
-        if not resume:
-            self.journal.rewind(-1)
-        with atomic_output(out / "recipe.toml", force=True) as part:
-            part.write_text(self.recipe.as_toml(), encoding="utf-8")
+        if out.exists() and not out.is_dir():
+            raise SweettokError(f"{out} is a file; name a folder for the run with --out.")
+        there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise SweettokError(f"Cannot write into {there} (Permission denied); choose another --out.")
+        if resume:
+            for change in resumed_with(out, self.recipe):
+                self.say(change)
 
-    def _load(self, precision: str) -> State:
+    def _write_folder(self, precision: str) -> None:
+        """Make the run's folder, once everything that it goes on from has been read."""
+        out = self.options.out
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            self.checkpoints.clean()
+            self.journal.rewind(self.state.step if self.options.resume else -1)
+            with atomic_output(out / RECIPE_FILE, force=True) as part:
+                part.write_text(self.recipe.as_toml(), encoding="utf-8")
+            self.options.record.write(out)
+        except OSError as error:
+            raise SweettokError(f"Cannot write {out} ({error.strerror}); choose another --out.") from error
+        count = sum(p.numel() for learned in self.state.parameters.values() for p in learned)
+        devices = f"{self.accelerator.num_processes} x {self.accelerator.device.type} in {precision}"
+        what = f"{count:,} parameters learn from {self.batches.describe()} on {devices}"
+        self.journal.write("event", self.state.step, event=f"{self.task.title}: {what}")
+
+    def _load(self) -> State:
         """Build what is trained and all that trains it: new, or as a checkpoint left it."""
         task, recipe, accelerator, options = self.task, self.recipe, self.accelerator, self.options
         set_seed(recipe.seed)
@@ -121,13 +148,6 @@ class Run:
         if options.resume:
             state.load_state_dict(shared)
             set_random_state(rng)
-            if self.main:
-                self.journal.rewind(state.step)
-        if self.main:
-            count = sum(p.numel() for learned in parameters.values() for p in learned)
-            devices = f"{accelerator.num_processes} x {accelerator.device.type} in {precision}"
-            what = f"{count:,} parameters learn from {self.batches.describe()} on {devices}"
-            self.journal.write("event", state.step, event=f"{task.title}: {what}")
         return state
 
     def train(self) -> dict[str, Any]:
@@ -137,14 +157,14 @@ class Run:
             SweettokError: a loss or gradient is not finite, or too many clips are unreadable.
         """
         state, recipe = self.state, self.recipe
-        begun, before = time.perf_counter(), state.seconds
+        before = state.seconds
         stepping = waited = 0.0
         saved = state.step if self.options.resume else -1
         first = state.step * recipe.accumulate
         ahead = prefetched(self.batches.batch, first, recipe.workers, recipe.prefetch)
-        with asked_to_stop() as asked, ahead as batches:
+        with asked_to_stop(self.say) as asked, ahead as batches:
             while True:
-                state.seconds = before + time.perf_counter() - begun
+                state.seconds = before + time.perf_counter() - self.begun
                 progress = run_progress(recipe, state.step, state.seconds)
                 stop, progress = self._agree(asked.is_set(), progress)
                 if stop or progress >= 1:
@@ -161,7 +181,7 @@ class Run:
                 if _due(state.step, recipe.validate_every):
                     self._validate()
                 if _due(state.step, recipe.checkpoint_every):
-                    state.seconds = before + time.perf_counter() - begun
+                    state.seconds = before + time.perf_counter() - self.begun
                     self._save()
                     saved = state.step
         # A stop at a checkpoint's own step has nothing to add to it.

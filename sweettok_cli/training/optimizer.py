@@ -48,10 +48,16 @@ def rate_factor(name: str, recipe: Recipe) -> float:
 
 
 def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
-    """Rate of step number ``step`` (0, 1, ...): linear warm-up times half a cosine over ``progress``."""
+    """Rate of step number ``step`` (0, 1, ...): linear warm-up, then half a cosine down to the run's end.
+
+    By steps, the cosine begins where the warm-up ends, as published. By the clock, nobody knows where in the
+    run that is: the lower of both counts.
+    """
+    if not recipe.minutes and recipe.steps > recipe.warmup:
+        progress = max(0.0, (step - recipe.warmup) / (recipe.steps - recipe.warmup))
     falling = 1 + math.cos(math.pi * min(1.0, progress))  # 2 to 0
     cosine = recipe.final_lr + (recipe.lr - recipe.final_lr) * 0.5 * falling
-    return cosine * min(1.0, (step + 1) / recipe.warmup) if recipe.warmup else cosine
+    return min(cosine, recipe.lr * (step + 1) / recipe.warmup) if recipe.warmup else cosine
 
 
 def run_progress(recipe: Recipe, step: int, seconds: float) -> float:

@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 from sweettok_cli.data.sampler import Sampling
 from sweettok_cli.errors import SweettokError
 
+RECIPE_FILE = "recipe.toml"
 PRECISIONS = ("auto", "bf16", "fp32")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
 _AT_LEAST_ONE = (
@@ -89,6 +90,28 @@ class Recipe:
 
         values = {name: value for name, value in dataclasses.asdict(self).items() if name != "model"}
         return tomli_w.dumps({**values, "model": self.model})
+
+
+def resumed_with(folder: Path, recipe: Recipe) -> list[str]:
+    """What differs from the recipe that the run in ``folder`` had so far, a sentence each.
+
+    Raises:
+        SweettokError: the network or the stage, which a checkpoint is of.
+    """
+    path = folder / RECIPE_FILE
+    if not path.exists():
+        return []
+    before = load_recipe(None, str(path))
+    for name in ("stage", "model"):
+        if getattr(before, name) != getattr(recipe, name):
+            raise SweettokError(
+                f"The run in {folder} has {name} = {getattr(before, name)}, which --resume cannot change to "
+                f"{getattr(recipe, name)}; start a new run with --init {folder / 'model'}."
+            )
+    changed = [
+        f.name for f in dataclasses.fields(Recipe) if getattr(before, f.name) != getattr(recipe, f.name)
+    ]
+    return [f"{name}: {getattr(before, name)} -> {getattr(recipe, name)}" for name in changed]
 
 
 def recipe_names() -> list[str]:

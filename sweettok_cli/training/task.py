@@ -15,6 +15,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from sweettok_cli.training.recipe import Recipe
+
 #: By optimizer, then by name: weighted terms whose sum that optimizer minimises, scalar tensors.
 Losses = Mapping[str, Mapping[str, Tensor]]
 
@@ -58,6 +60,7 @@ class Task(ABC):
     """
 
     title: str  # for the log, e.g. "stage 2, both halves on clips"
+    recipe: Recipe  # with the network as it is, once :meth:`build` or :meth:`resume` is over
     model: nn.Module  # what a checkpoint keeps and several processes share; made by :meth:`build`
     unused_parameters: bool = False  # whether parameters that learn may get no gradient in some steps
 

@@ -121,14 +121,32 @@ def test_samples_are_stretches_of_the_clip(clips: Path, tiny: Sampling) -> None:
     assert kinds == {True, False}
 
 
-def test_short_clips_repeat_their_last_frame_and_small_ones_their_edge(clips: Path, tiny: Sampling) -> None:
+def test_short_clips_repeat_their_last_frame_and_small_ones_are_enlarged(clips: Path, tiny: Sampling) -> None:
     entry = [e for e in find_entries([clips / "shard.tar"]) if e.name == "packed2.mp4"]
     settings = dataclasses.replace(tiny, flip=False, crop=[[128.0, 2.0, 1.0]])
     sample = Sampler(entry, settings).batch(0).frames[0]
     assert sample.shape == (17, 128, 128, 3)
     assert np.array_equal(sample[8:], np.repeat(sample[8:9], 9, axis=0))
     assert not np.array_equal(sample[7], sample[8])
-    assert np.array_equal(sample[:, 80:], np.repeat(sample[:, 79:80], 48, axis=1))
+    # 96x80 at 154x128: of the picture's height nothing is cut off, and no edge is repeated.
+    small = read_clip(entry[0].source(), 0, 1)[0]
+    assert abs(sample[0].mean() - small.mean()) < 12
+    assert not np.array_equal(sample[:, 100], sample[:, 127])
+
+
+def test_a_list_names_the_clips(clips: Path, tmp_path: Path) -> None:
+    """As UCF-101 is laid out: ``UCF-101/Class/v.avi`` and ``ucfTrainTestlist/trainlist01.txt``."""
+    videos, lists = tmp_path / "UCF-101" / "Class", tmp_path / "ucfTrainTestlist"
+    videos.mkdir(parents=True)
+    lists.mkdir()
+    for name in ("a b.mp4", "c.mp4", "d.mp4"):
+        (videos / name).write_bytes(b"x")
+    (lists / "train.txt").write_text("Class/a b.mp4 1\nClass/c.mp4\n\n")
+    found = find_entries([lists / "train.txt"])
+    assert [entry.path for entry in found] == [videos / "a b.mp4", videos / "c.mp4"]
+    (lists / "train.txt").write_text("Class/c.mp4 1\nClass/gone.mp4 2\n")
+    with pytest.raises(SweettokError, match=r"train\.txt names Class/gone\.mp4, which cannot be found"):
+        find_entries([lists / "train.txt"])
 
 
 def test_unreadable_clips_are_replaced_and_counted(

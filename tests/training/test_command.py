@@ -38,11 +38,13 @@ def test_command_saves_on_sigterm_and_resumes(tiny: Recipe, clips: Path, prior: 
             if line.startswith("step 2 "):
                 process.send_signal(signal.SIGTERM)
                 break
-        process.stderr.read()
+        rest = process.stderr.read()
         summary = json.loads(process.stdout.read())
-    assert process.returncode == 0 and summary["interrupted"] and summary["step"] >= 2
+    assert process.returncode == 130 and summary["interrupted"] and summary["step"] >= 2
+    assert "Stopping after this step" in rest
+    assert f"go on: sweettok train --out {tmp_path / 'run'} --resume" in rest
     done = subprocess.run(
-        [*command, "--resume", "--quiet", "--set", f"steps={summary['step'] + 1}"],
+        [*command[:4], *command[6:], "--resume", "--quiet", "--set", f"steps={summary['step'] + 1}"],
         capture_output=True,
         text=True,
     )

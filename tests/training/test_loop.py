@@ -6,21 +6,25 @@ import dataclasses
 import json
 import os
 import signal
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 import torch
 from accelerate.state import AcceleratorState
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.sweettok.folder import read_model
+from sweettok_cli.models.sweettok.config import SMALL, describe_config, make_config
+from sweettok_cli.models.sweettok.folder import read_model, read_words
 from sweettok_cli.models.sweettok.task import SweetTokTask
 from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.recipe import Recipe, load_recipe
+from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.task import Step
 
 
@@ -36,7 +40,9 @@ def run(
     recipe: Recipe, clips: Path, out: Path, prior: Path | None, init: Path | None = None, **options: Any
 ) -> dict[str, Any]:
     task = options.pop("task", None) or SweetTokTask(recipe, init, prior)
-    summary = train(RunOptions(task, recipe, [clips], out, **options), lambda _: None)
+    record = RunRecord.of([clips], options.pop("val", None), init, prior)
+    say = options.pop("say", lambda _: None)
+    summary = train(RunOptions(task, recipe, record, out, **options), say)
     assert summary is not None
     return summary
 
@@ -278,3 +284,71 @@ def test_disk_that_fills_up_is_said_and_the_last_checkpoint_stays(
         with pytest.raises(SweettokError, match=r"Cannot save step 4 in .*No space left"):
             run(dataclasses.replace(tiny, checkpoint_every=2), clips, tmp_path / "run", prior)
     assert run(tiny, clips, tmp_path / "run", None, resume=True)["step"] == 6
+
+
+def test_a_failed_resume_changes_nothing(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
+    run(dataclasses.replace(tiny, steps=2), clips, tmp_path / "run", prior)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    other = dataclasses.replace(tiny, steps=4, model={**tiny.model, "dim": 64})
+    with pytest.raises(SweettokError, match="--resume cannot change"):
+        run(other, clips, tmp_path / "run", prior, resume=True)
+    stage = dataclasses.replace(tiny, steps=4, stage=1)
+    with pytest.raises(SweettokError, match="stage = 2, which --resume cannot change to 1"):
+        run(stage, clips, tmp_path / "run", prior, resume=True)
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+    assert run(dataclasses.replace(tiny, steps=3), clips, tmp_path / "run", prior, resume=True)["step"] == 3
+
+
+def test_what_a_resumed_run_changes_is_said(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
+    run(dataclasses.replace(tiny, steps=2), clips, tmp_path / "run", prior)
+    said: list[str] = []
+    longer = dataclasses.replace(tiny, steps=3, lr=5e-4)
+    run(longer, clips, tmp_path / "run", prior, resume=True, say=said.append)
+    assert said[:2] == ["steps: 2 -> 3", "lr: 0.001 -> 0.0005"]
+    assert load_recipe(None, str(tmp_path / "run" / "recipe.toml")).steps == 3
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path
+) -> None:
+    for broken, words in (
+        (dataclasses.replace(tiny, model={**tiny.model, "proxy_codes": 8, "pixels": False}), prior),
+        (tiny, None),
+    ):
+        with pytest.raises(SweettokError):
+            run(broken, clips, tmp_path / "run", words)
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_run_from_a_model_records_its_network(
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path
+) -> None:
+    run(dataclasses.replace(tiny, steps=1), clips, tmp_path / "first", prior)
+    said: list[str] = []
+    shipped = dataclasses.replace(tiny, steps=1, model={"preset": "sweettok-small"})
+    run(shipped, clips, tmp_path / "second", None, init=tmp_path / "first" / "model", say=said.append)
+    assert "not the recipe's" in said[0]
+    written = load_recipe(None, str(tmp_path / "second" / "recipe.toml"))
+    assert make_config(written.model) == make_config(tiny.model)
+    longer = dataclasses.replace(written, steps=2)
+    assert run(longer, clips, tmp_path / "second", None, resume=True)["step"] == 2
+
+
+def test_a_model_gives_its_words_to_a_new_network(
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path
+) -> None:
+    run(dataclasses.replace(tiny, steps=1), clips, tmp_path / "first", prior)
+    other = dataclasses.replace(tiny, steps=1, model={**tiny.model, "dim": 64})
+    run(other, clips, tmp_path / "second", tmp_path / "first" / "model")
+    words = [read_words(ModelFolder(tmp_path / name / "model")) for name in ("first", "second")]
+    assert words[0]["spatial"] == words[1]["spatial"] and words[0]["temporal"] == words[1]["temporal"]
+
+
+@pytest.mark.parametrize("preset", ["compact", "sweettok-small"])
+def test_a_network_is_described_by_what_differs_from_a_preset(preset: str) -> None:
+    usual = make_config({"preset": preset})
+    assert describe_config(usual) == {"preset": preset}
+    changed = dataclasses.replace(usual, dim=128)
+    assert describe_config(changed) == {"preset": preset, "dim": 128}
+    for config in (usual, changed, dataclasses.replace(SMALL, spatial_code=None)):
+        assert make_config(tomllib.loads(tomli_w.dumps(describe_config(config)))) == config

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -15,7 +17,10 @@ from sweettok_cli.training.recipe import Recipe
 def test_rate_warms_up_and_falls_to_its_end() -> None:
     recipe = Recipe(lr=1.0, final_lr=0.1, warmup=4, steps=100)
     assert [learning_rate(recipe, step, 0.0) for step in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
-    assert learning_rate(recipe, 50, 0.5) == pytest.approx(0.55)
+    assert learning_rate(recipe, 52, 0.52) == pytest.approx(0.55)  # half way from the end of the warm-up
+    by_clock = dataclasses.replace(recipe, minutes=1.0)
+    assert learning_rate(by_clock, 50, 0.5) == pytest.approx(0.55)
+    assert learning_rate(by_clock, 1, 0.9) == learning_rate(by_clock, 80, 0.9) < 0.2
     assert learning_rate(recipe, 99, 1.0) == pytest.approx(0.1)
 
 

@@ -27,6 +27,7 @@ from sweettok_cli.training.clips import ClipTask
 from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.losses import mean_squared_error, reconstruction_losses
 from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.task import Step
 from sweettok_cli.zoo.load import load_tokenizer
 
@@ -98,7 +99,16 @@ def recipe(tiny: Recipe) -> Recipe:
 
 
 def run(recipe: Recipe, clips: Path, out: Path, **options: Any) -> dict[str, Any]:
-    summary = train(RunOptions(VidTokTask(recipe), recipe, [clips], out, **options), lambda _: None)
+    summary = train(
+        RunOptions(
+            VidTokTask(recipe),
+            recipe,
+            RunRecord.of([clips], options.pop("val", None), None, None),
+            out,
+            **options,
+        ),
+        lambda _: None,
+    )
     assert summary is not None
     return summary
 
@@ -134,7 +144,7 @@ def test_each_optimizer_moves_its_own_half(recipe: Recipe, clips: Path, tmp_path
 
     plain = dataclasses.replace(recipe, steps=1, clip_norm=0.0)
     run(plain, clips, tmp_path / "halves")
-    train(RunOptions(Whole(plain), plain, [clips], tmp_path / "whole"), print)
+    train(RunOptions(Whole(plain), plain, RunRecord.of([clips], None, None, None), tmp_path / "whole"), print)
     apart, whole = (final_state(tmp_path / name)["optimizers"] for name in ("halves", "whole"))
     assert set(apart) == {"encoder", "decoder"}
     moments = {name: [m["exp_avg"] for m in o["state"].values()] for name, o in (apart | whole).items()}
@@ -157,7 +167,10 @@ def test_resuming_is_bit_for_bit(recipe: Recipe, clips: Path, tmp_path: Path) ->
             return super().losses(model, batch, step)
 
     run(recipe, clips, tmp_path / "straight")
-    halted = train(RunOptions(Signalled(recipe), recipe, [clips], tmp_path / "halves"), print)
+    halted = train(
+        RunOptions(Signalled(recipe), recipe, RunRecord.of([clips], None, None, None), tmp_path / "halves"),
+        print,
+    )
     assert halted is not None and halted["interrupted"] and halted["step"] == 3
     torch.manual_seed(99)
     run(recipe, clips, tmp_path / "halves", resume=True)

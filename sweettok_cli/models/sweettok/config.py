@@ -166,6 +166,19 @@ SMALL = SweetTokConfig(
 PRESETS: dict[str, SweetTokConfig] = {"compact": SweetTokConfig(), "sweettok-small": SMALL}
 
 
+def describe_config(config: SweetTokConfig) -> dict[str, Any]:
+    """A table that :func:`make_config` reads back: the nearest preset and what differs from it."""
+    found = dataclasses.asdict(config)
+    tables = []
+    for name, preset in PRESETS.items():
+        usual = dataclasses.asdict(preset)
+        changed = {key: value for key, value in found.items() if value != usual[key]}
+        if None not in changed.values():  # recipes have no word for it
+            tables.append({"preset": name, **changed})
+    table = min(tables, key=len)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
+
+
 def make_config(table: dict[str, Any]) -> SweetTokConfig:
     """The configuration named by ``preset`` with the other keys put in its place.
 

@@ -108,6 +108,21 @@ def read_prior(model: ModelFolder, state: Mapping[str, Tensor]) -> WordPrior:
     return WordPrior(spatial, temporal, words.get("about", {}))
 
 
+def read_words_of(folder: Path) -> WordPrior:
+    """The words of a new network: those of a word prior's folder, or of a SweetTok model.
+
+    Raises:
+        SweettokError: the folder holds neither, or is damaged.
+    """
+    from sweettok_cli.codebook.prior import load_prior
+
+    if not (folder / CONFIG_FILE).is_file():
+        return load_prior(folder)
+    model = ModelFolder(folder)
+    read_config(model)  # says so if it is no SweetTok
+    return read_prior(model, model.state())
+
+
 def save_model_folder(
     folder: Path,
     model: nn.Module,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sweettok_cli.codebook.prior import WordPrior, load_prior
+from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.data.sampler import Batch
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.sweettok.codebook_window import CodebookWindow
-from sweettok_cli.models.sweettok.config import make_config
+from sweettok_cli.models.sweettok.config import describe_config, make_config
 from sweettok_cli.models.sweettok.folder import (
     read_config,
     read_model,
     read_prior,
+    read_words_of,
     save_model_folder,
 )
 from sweettok_cli.models.sweettok.initialise import start_linear
@@ -56,7 +58,8 @@ class SweetTokTask(ClipTask):
         super().__init__(recipe)
         self._init, self._prior = init, prior
         self.title = f"stage {recipe.stage}, {STAGES[recipe.stage]}"
-        self.unused_parameters = recipe.stage == 1
+        # Motion sees nothing of a step on pictures.
+        self.unused_parameters = recipe.stage == 1 or recipe.pictures > 0
 
     @property
     def multiple(self) -> int:
@@ -71,13 +74,17 @@ class SweetTokTask(ClipTask):
         """
         if self._init is not None:
             stored = read_folder(self._init, read_model)
+            described = describe_config(stored.config)
+            if self.recipe.model and make_config(self.recipe.model) != stored.config:
+                say(f"the network is that of {self._init}, not the recipe's")
+            self.recipe = replace(self.recipe, model=described)
             self._take(stored.network, stored.words, device)
             return
         if self._prior is None:
             raise SweettokError(
                 "A new network needs words: give --prior FOLDER (sweettok codebook build), or --init MODEL."
             )
-        config, words = make_config(self.recipe.model), load_prior(self._prior)
+        config, words = make_config(self.recipe.model), read_words_of(self._prior)
         network = SweetTok(config, words).to(device)
         self.device = device
         if samples := self.recipe.init_samples:
@@ -100,6 +107,11 @@ class SweetTokTask(ClipTask):
         self._take(SweetTok(config, words), words, device)
 
     def _take(self, network: SweetTok, words: WordPrior, device: torch.device) -> None:
+        if not network.config.pixels:
+            raise SweettokError(
+                "A network with model.pixels = false ends in codes of the proxy tokenizer, not in the pixels "
+                "that the losses compare; leave that out of the recipe."
+            )
         self.model, self.words, self.device = network.to(device).train(), words, device
         self.freeze(network)
         sizes = {"spatial": network.quantize_spatial.sizes, "temporal": network.quantize_temporal.sizes}
