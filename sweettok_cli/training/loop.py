@@ -18,6 +18,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import PartialState
 from accelerate.utils import DistributedDataParallelKwargs, gather_object, parse_flag_from_env, set_seed
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -72,6 +73,7 @@ class Run:
     def __init__(self, options: RunOptions, say: Callable[[str], None]):
         self.options, self.recipe, self.task = options, options.recipe, options.task
         self.begun = time.perf_counter()
+        self.lock = FileLock(options.out / ".lock")
         # Told so, Accelerate also joins many processes on a machine without an accelerator.
         cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
         precision = resolve_precision(self.recipe.precision, PartialState(cpu=cpu).device)
@@ -106,15 +108,27 @@ class Run:
         there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
         if not os.access(there, os.W_OK | os.X_OK):
             raise SweettokError(f"Cannot write into {there} (Permission denied); choose another --out.")
+        if out.is_dir():
+            self._lock_folder()
         if resume:
             for change in resumed_with(out, self.recipe):
                 self.say(change)
+
+    def _lock_folder(self) -> None:
+        """Hold the run's folder as long as this process lives."""
+        try:
+            self.lock.acquire(blocking=False)
+        except Timeout:
+            raise SweettokError(
+                f"Another training writes to {self.options.out}; wait for it, or choose another --out."
+            ) from None
 
     def _write_folder(self, precision: str) -> None:
         """Make the run's folder, once everything that it goes on from has been read."""
         out = self.options.out
         try:
             out.mkdir(parents=True, exist_ok=True)
+            self._lock_folder()
             self.checkpoints.clean()
             self.journal.rewind(self.state.step if self.options.resume else -1)
             with atomic_output(out / RECIPE_FILE, force=True) as part:
@@ -321,7 +335,10 @@ class Run:
 def train(options: RunOptions, say: Callable[[str], None]) -> dict[str, Any] | None:
     """Run a training to its end, saying lines for humans; the first process is given its summary."""
     run = Run(options, say)
-    summary = run.train()
+    try:
+        summary = run.train()
+    finally:
+        run.lock.release()
     return summary if run.main else None
 
 

@@ -15,6 +15,7 @@ import pytest
 import tomli_w
 import torch
 from accelerate.state import AcceleratorState
+from filelock import FileLock
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
@@ -143,7 +144,8 @@ def test_everything_is_left_behind(tiny: Recipe, clips: Path, prior: Path, tmp_p
     halves, words = ("spatial", "temporal"), ("modifier", "head")
     assert set(record["codebooks"]) == {f"{half}_{word}" for half in halves for word in words}
     assert {"psnr", "lr", "grad_norm", "seconds_per_step", "data_wait"} <= set(record)
-    assert not list(out.rglob(".*")), "temporary files stay"
+    assert [path.name for path in out.rglob(".*")] == [".lock"], "temporary files stay"
+    assert json.loads((out / "run.json").read_text())["data"] == [str(clips)]
 
 
 @pytest.mark.parametrize("look", ["validate_every", "sample_every"])
@@ -352,3 +354,13 @@ def test_a_network_is_described_by_what_differs_from_a_preset(preset: str) -> No
     assert describe_config(changed) == {"preset": preset, "dim": 128}
     for config in (usual, changed, dataclasses.replace(SMALL, spatial_code=None)):
         assert make_config(tomllib.loads(tomli_w.dumps(describe_config(config)))) == config
+
+
+def test_two_trainings_do_not_share_a_folder(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
+    run(dataclasses.replace(tiny, steps=1), clips, tmp_path / "run", prior)
+    with (
+        FileLock(tmp_path / "run" / ".lock"),
+        pytest.raises(SweettokError, match="Another training"),
+    ):
+        run(dataclasses.replace(tiny, steps=2), clips, tmp_path / "run", prior, resume=True)
+    assert run(dataclasses.replace(tiny, steps=2), clips, tmp_path / "run", prior, resume=True)["step"] == 2

@@ -21,7 +21,7 @@ def test_rate_warms_up_and_falls_to_its_end() -> None:
     by_clock = dataclasses.replace(recipe, minutes=1.0)
     assert learning_rate(by_clock, 50, 0.5) == pytest.approx(0.55)
     assert learning_rate(by_clock, 1, 0.9) == learning_rate(by_clock, 80, 0.9) < 0.2
-    assert learning_rate(recipe, 99, 1.0) == pytest.approx(0.1)
+    assert learning_rate(recipe, 100, 1.0) == pytest.approx(0.1)
 
 
 def test_progress_is_that_of_steps_or_of_the_clock() -> None:
