@@ -30,7 +30,8 @@ STAND_INS = {
     "sweettok train --stage 2 --data clips/ --prior": (
         "--set steps=1 --set crop=[[64,2,1.0]] --set init_samples=0 --set model.search=0"
     ),
-    "sweettok train --stage 2 --data clips/ --out": "--set steps=2",
+    "sweettok train --out": "--set steps=2",
+    "sweettok train --stage 2 --data clips/ --init": "--set steps=1 --set crop=[[64,2,1.0]]",
 }
 
 
