@@ -18,12 +18,19 @@ _PART, _OLD = ".part", ".old"
 _LONGEST_NAME, _RANDOM = 255, 8  # bytes of a name; characters that tempfile puts into one
 
 
+class TargetExists(SweettokError):
+    """What was to be written is there already, and may not be replaced."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} exists; pass --force to replace it or -o to write elsewhere.")
+
+
 def check_target(path: Path, force: bool) -> None:
     """Raise :class:`SweettokError` if ``path`` may not be replaced, or its folder is missing."""
     if path.is_dir():
         raise SweettokError(f"{path} is a folder; give the name of a file to write.")
-    if path.exists() and not force:
-        raise SweettokError(f"{path} exists; pass --force to replace it or -o to write elsewhere.")
+    if os.path.lexists(path) and not force:  # a link that leads nowhere is somebody's too
+        raise TargetExists(path)
     _check_parent(path.parent, path.parent)
 
 
@@ -42,7 +49,8 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
     On any exception, an interrupt included, the temporary file is removed and an older ``path`` stays.
 
     Raises:
-        SweettokError: ``path`` exists without ``force``, the folder cannot be written, or the disk is full.
+        SweettokError: ``path`` exists without ``force`` (:class:`TargetExists`, also where it appeared while
+            this was written), the folder cannot be written, or the disk is full.
     """
     check_target(path, force)
     suffix = f"{_PART}{path.suffix}"
@@ -59,7 +67,12 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         _allow(temporary, 0o666)
-        temporary.replace(path)
+        if force:
+            temporary.replace(path)
+        else:
+            _move_to(temporary, path)
+    except TargetExists:
+        raise
     except OSError as error:
         raise SweettokError(
             f"Cannot write {path} ({error.strerror or error}); free some space or choose another folder."
@@ -193,6 +206,17 @@ def _hold(folder: Path) -> int | None:
         os.close(handle)
         return None
     return handle
+
+
+def _move_to(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, unless another program has written one there meanwhile."""
+    try:
+        os.link(temporary, path)  # unlike a rename it replaces nothing
+    except FileExistsError:
+        raise TargetExists(path) from None
+    except OSError:  # this file system knows no second names
+        check_target(path, force=False)
+        temporary.replace(path)
 
 
 def _beside(name: str, suffix: str) -> str:

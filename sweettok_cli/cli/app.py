@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. ``SWEETTOK_DEBUG=1
 
 from __future__ import annotations
 
+import codecs
 import io
 import logging
 import os
@@ -23,7 +24,7 @@ from sweettok_cli.cli.encode import encode
 from sweettok_cli.cli.evaluate import evaluate
 from sweettok_cli.cli.info import info
 from sweettok_cli.cli.models import models_app
-from sweettok_cli.cli.output import FAILED, INTERRUPTED, debugging, explain
+from sweettok_cli.cli.output import FAILED, INTERRUPTED, debugging, explain, tell
 from sweettok_cli.cli.roundtrip import roundtrip
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
@@ -48,7 +49,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def sweettok(
     version: Annotated[
-        bool, Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     """Video to discrete tokens and back.
@@ -80,9 +81,12 @@ app.command()(doctor)
 
 def main() -> None:
     """Run the command line and exit."""
-    # File names need not be text; they are printed as the bytes they are.
+    _open_streams()
+    # File names need not be text; they are printed as the bytes they are, and what the terminal's encoding
+    # lacks is spelt out.
+    codecs.register_error("sweettok", _spelt)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")
+        sys.stdout.reconfigure(errors="sweettok")
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(logging.Formatter("warning: %(message)s"))
     let_waiting_threads_sleep()
@@ -105,8 +109,34 @@ def main() -> None:
     except Exception as error:
         if debugging():
             raise
-        print(f"error: {explain(error)}", file=sys.stderr)
+        tell(f"error: {explain(error)}")
         raise SystemExit(FAILED) from None
+
+
+def _open_streams() -> None:
+    """Give a process that was started with closed streams ones that lead nowhere.
+
+    A file that is opened later would otherwise be given the number of stdout, and be written into.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+
+
+def _spelt(error: UnicodeError) -> tuple[bytes, int]:
+    """What an encoding cannot hold: undecodable bytes as they are, other characters spelt out."""
+    assert isinstance(error, UnicodeEncodeError)
+    spelt = b""
+    for character in error.object[error.start : error.end]:
+        code = ord(character)
+        lone = 0xDC80 <= code <= 0xDCFF
+        spelt += bytes([code - 0xDC00]) if lone else character.encode("ascii", "backslashreplace")
+    return spelt, error.end
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +12,14 @@ from typer import Argument, Option
 
 from sweettok_cli.cli import options
 from sweettok_cli.cli.output import FAILED, Output, count, debugging, explain, picked
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.runtime import use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
     from sweettok_cli.pipeline.folder import Result
+    from sweettok_cli.tokens.layout import TokenizerSpec
 
 
 def encode(
@@ -35,7 +38,12 @@ def encode(
     ] = None,
     force: options.ForceOption = False,
     skip_existing: Annotated[
-        bool, Option("--skip-existing", help="Leave out what has been encoded before: resume a long job.")
+        bool,
+        Option(
+            "--skip-existing",
+            help="Leave out what this model has encoded before: resume a long job. With --force, do "
+            "again what has changed since.",
+        ),
     ] = False,
     model: options.ModelOption = DEFAULT_MODEL,
     device: options.DeviceOption = options.Device.auto,
@@ -60,10 +68,8 @@ def encode(
         sweettok encode videos -o tokens --skip-existing --json > summary.json
     """
     use_one_heap()
-    from sweettok_cli.pipeline.folder import encode_folder, is_batch
+    from sweettok_cli.pipeline.folder import encode_folder, is_batch, other_files
 
-    if force and skip_existing:
-        raise typer.BadParameter("it contradicts --force", param_hint="--skip-existing")
     out = Output(json=as_json, quiet=quiet)
     batch = is_batch(inputs)
 
@@ -74,6 +80,13 @@ def encode(
             model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None
         )
 
+    def spec() -> TokenizerSpec:
+        from sweettok_cli.models.registry import read_spec
+        from sweettok_cli.storage.model_folder import ModelFolder
+        from sweettok_cli.zoo.load import resolve_model
+
+        return read_spec(ModelFolder(resolve_model(model, out.say if quiet else None)))
+
     summary: dict[str, list[dict[str, Any]]] = {"encoded": [], "skipped": [], "failed": []}
     for result in encode_folder(
         inputs,
@@ -82,6 +95,7 @@ def encode(
         to_folder=output is not None and output.endswith(("/", os.sep)),
         force=force,
         skip_existing=skip_existing,
+        spec=cache(spec),
         batch_clips=batch_clips,
         overlap=overlap,
         watch=out.watch if batch else lambda place, jobs, name: out.progress(name),
@@ -91,6 +105,8 @@ def encode(
             if not batch or (debugging() and not refused):
                 raise result.error
             reason = str(result.error) if refused else explain(result.error)
+            if not isinstance(result.error, SweettokError):
+                reason = f"{result.source}: {reason}"
             summary["failed"].append({"source": str(result.source), "error": reason})
             out.error(reason)
             continue
@@ -104,6 +120,9 @@ def encode(
             )
             if not as_json:
                 print(result.output, flush=True)
+    if left := other_files(inputs):
+        names = ", ".join(path.name for path in left[:5]) + (f" and {len(left) - 5} more" if left[5:] else "")
+        out.say(f"Left out, being no videos or pictures by their names: {names}.")
     if batch or summary["skipped"]:
         out.say(", ".join(f"{len(records)} {name}" for name, records in summary.items()))
     out.result(summary, None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 
 #: Exit codes beside 0 and Typer's 2 for wrong usage; 128 and a signal's number if one ended the command.
 FAILED, INTERRUPTED = 1, 130
+
+
+def shown(text: str) -> str:
+    """A line as it may be shown: what moves the cursor, begins a line or turns the writing is spelt out."""
+    return _UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+#: Control characters, ends of lines, and marks that turn the direction of what follows.
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def debugging() -> bool:
@@ -39,6 +49,12 @@ def explain(error: Exception) -> str:
     return f"Something went wrong inside sweettok ({what}); run again with SWEETTOK_DEBUG=1 to see where."
 
 
+def tell(text: str) -> None:
+    """A line on stderr, for whoever reads it: work does not end because nobody does."""
+    with suppress(OSError, ValueError):
+        print(shown(text), file=sys.stderr, flush=True)
+
+
 @dataclass(frozen=True)
 class Output:
     """The voice of one command."""
@@ -49,15 +65,15 @@ class Output:
     def say(self, text: str) -> None:
         """A line of talk on stderr."""
         if not self.quiet:
-            print(text, file=sys.stderr)
+            tell(text)
 
     def warn(self, text: str) -> None:
         """A line that is shown even when quiet."""
-        print(f"warning: {text}", file=sys.stderr)
+        tell(f"warning: {text}")
 
     def error(self, text: str) -> None:
         """A failure that does not end the command, shown even when quiet."""
-        print(f"error: {text}", file=sys.stderr)
+        tell(f"error: {text}")
 
     def result(self, data: dict[str, Any], text: str | None) -> None:
         """What the command was asked for: ``data`` with ``--json``, else ``text`` (nothing when None)."""

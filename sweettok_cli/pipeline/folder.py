@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import check_target
+from sweettok_cli.files import TargetExists, check_target
 from sweettok_cli.runtime import OnProgress, Watcher, trimming
 from sweettok_cli.video.images import WRITTEN
 from sweettok_cli.video.source import MEDIA, check_readable, find_files
@@ -24,6 +25,7 @@ from sweettok_cli.video.source import MEDIA, check_readable, find_files
 if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
     from sweettok_cli.tokens import TokenMeta
+    from sweettok_cli.tokens.layout import TokenizerSpec
 
 SUFFIX = ".npz"
 
@@ -40,7 +42,7 @@ class Job:
 class Result:
     """What became of one source.
 
-    It is ``skipped`` because there is an output, and ``refused`` before any model was asked, because it
+    It is ``skipped`` because its output is there, and ``refused`` before any model was asked, because it
     cannot be read or its output not be written.
     """
 
@@ -59,6 +61,14 @@ def is_batch(inputs: Sequence[Path]) -> bool:
     return len(inputs) > 1 or inputs[0].is_dir()
 
 
+def other_files(inputs: Sequence[Path]) -> list[Path]:
+    """What lies in the folders among ``inputs`` and is taken for no video or picture; token files aside."""
+    others: list[Path] = []
+    for folder in filter(Path.is_dir, inputs):
+        find_files(folder, {SUFFIX, *MEDIA}, lambda error: None, others)
+    return sorted(others)
+
+
 def encode_folder(
     inputs: Sequence[Path],
     output: Path | None,
@@ -67,6 +77,7 @@ def encode_folder(
     to_folder: bool = False,
     force: bool = False,
     skip_existing: bool = False,
+    spec: Callable[[], TokenizerSpec] | None = None,
     batch_clips: int | None = None,
     overlap: int = 0,
     watch: Watcher | None = None,
@@ -81,7 +92,10 @@ def encode_folder(
             with a name of its own.
         load: gives the model; asked once, and only if there is something to encode.
         to_folder: ``output`` names a folder even if there is none.
-        force: replace outputs that exist; else, without ``skip_existing``, their sources are refused.
+        force: replace outputs that exist; else their sources are refused.
+        skip_existing: pass over sources whose output is there, of this model and newer than they are. With
+            ``force`` only what differs is replaced.
+        spec: of the tokenizer, where that can be had without loading it.
         batch_clips: as for :func:`encode_job`, like ``overlap``.
         watch: given each job's place, their number and the source's name.
 
@@ -92,11 +106,19 @@ def encode_folder(
     yield from refused
     make_folder = to_folder or is_batch(inputs)
     jobs = []
+    loaded = cache(load)
+    known = spec or (lambda: loaded().spec)
     for job in planned:
-        if skip_existing and job.output.is_file():
-            yield Result(job.source, job.output, "skipped")
-            continue
         try:
+            if skip_existing and job.output.is_file():
+                stale = why_stale(job, known())
+                if stale is None:
+                    yield Result(job.source, job.output, "skipped")
+                    continue
+                if not force:
+                    raise SweettokError(
+                        f"{stale}; pass --force too to encode it again, or -o to write elsewhere."
+                    )
             _prepare(job, force, make_folder)
         except SweettokError as error:
             yield Result(job.source, job.output, "refused", error)
@@ -104,13 +126,40 @@ def encode_folder(
             jobs.append(job)
     if not jobs:
         return
-    tokenizer = load()
+    tokenizer = loaded()
     for place, job in enumerate(jobs):
+        # Another program may be at work on the same folder.
+        if skip_existing and job.output.is_file() and why_stale(job, tokenizer.spec) is None:
+            yield Result(job.source, job.output, "skipped")
+            continue
         with watch(place, len(jobs), job.source.name) if watch else nullcontext() as on_progress:
             result = encode_job(
                 job, tokenizer, force=force, batch_clips=batch_clips, overlap=overlap, on_progress=on_progress
             )
+        if skip_existing and isinstance(result.error, TargetExists):
+            result = Result(job.source, job.output, "skipped")
         yield result
+
+
+def why_stale(job: Job, spec: TokenizerSpec) -> str | None:
+    """Why the token file that is there is not what the job would make; None where it is.
+
+    A source that has changed since is told by the times of both files.
+    """
+    from sweettok_cli.tokens import read_tokens
+
+    try:
+        meta = read_tokens(job.output).meta
+        changed = job.source.stat().st_mtime > job.output.stat().st_mtime
+    except SweettokError as error:
+        return str(error).rstrip(".")
+    except OSError as error:
+        return f"{error.filename} cannot be looked at ({error.strerror})"
+    if meta.weights_sha256 != spec.weights_sha256:
+        return f"{job.output} was encoded by {meta.model} with other weights than those of {spec.name}"
+    if meta.source != job.source.name:
+        return f"{job.output} was encoded from {meta.source}, not from {job.source.name}"
+    return f"{job.source} has changed since {job.output} was encoded" if changed else None
 
 
 def encode_job(

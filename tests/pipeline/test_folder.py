@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -226,3 +227,51 @@ def test_a_decoded_file_has_an_ending_that_is_written(name: str, image: bool, re
 def test_nothing_to_encode_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SweettokError, match="nothing to encode"):
         list(encode_folder([], tmp_path, lambda: pytest.fail("no model is needed")))
+
+
+def encoded_by(folder: Path, weights: str = "b10c" * 16, **options: Any) -> list[Result]:
+    return list(encode_folder([folder], None, lambda: BlockTokenizer(weights_sha256=weights), **options))
+
+
+def test_only_what_this_model_made_of_this_source_is_skipped(pictures: Path) -> None:
+    assert [result.status for result in encoded_by(pictures)] == ["encoded"] * 2
+    assert [result.status for result in encoded_by(pictures, skip_existing=True)] == ["skipped"] * 2
+    other = encoded_by(pictures, "ab" * 32, skip_existing=True)
+    assert [result.status for result in other] == ["refused"] * 2
+    assert "other weights" in str(other[0].error) and "--force" in str(other[0].error)
+    assert [r.status for r in encoded_by(pictures, "ab" * 32, skip_existing=True, force=True)] == [
+        "encoded"
+    ] * 2
+
+    first, second = (result.output for result in encoded_by(pictures, "ab" * 32, skip_existing=True))
+    assert first is not None and second is not None
+    first.write_bytes(b"")
+    later = second.stat().st_mtime + 10
+    source = next(path for path in pictures.iterdir() if path.stem == second.stem and path.suffix != ".npz")
+    os.utime(source, (later, later))
+    empty, changed = encoded_by(pictures, "ab" * 32, skip_existing=True)
+    assert "is empty" in str(empty.error) and "has changed since" in str(changed.error)
+    done = encoded_by(pictures, "ab" * 32, skip_existing=True, force=True)
+    assert [result.status for result in done] == ["encoded"] * 2
+
+
+def test_what_another_program_wrote_meanwhile_is_kept(pictures: Path) -> None:
+    class Slow(BlockTokenizer):
+        """While it encodes, another program writes what it is about to write."""
+
+        def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
+            for source in pictures.glob("*.png"):
+                source.with_suffix(".npz").write_bytes(b"of the other")
+            return super().encode_batch(clips)
+
+    results = list(encode_folder([pictures], None, Slow, skip_existing=True))
+    assert "skipped" in {result.status for result in results}
+    assert all(path.read_bytes() == b"of the other" for path in pictures.glob("*.npz"))
+    assert not [path for path in pictures.iterdir() if path.name.startswith(".")]
+
+
+def test_a_link_that_leads_nowhere_is_not_replaced(pictures: Path) -> None:
+    link = next(pictures.glob("*.png")).with_suffix(".npz")
+    link.symlink_to(pictures / "gone")
+    assert sorted(result.status for result in encoded_by(pictures)) == ["encoded", "refused"]
+    assert link.is_symlink()
