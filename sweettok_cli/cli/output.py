@@ -7,9 +7,10 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweettok_cli.errors import SweettokError
@@ -41,8 +42,9 @@ def explain(error: Exception) -> str:
     """One line for any error: our own sentences as they are, others with what a user can do about them."""
     if isinstance(error, SweettokError):
         return " ".join(str(error).split())
-    # torch.OutOfMemoryError by name, because torch may never have been imported.
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    # torch.OutOfMemoryError by name, because torch may never have been imported; on the CPU it is another.
+    exhausted = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    if isinstance(error, MemoryError) or exhausted:
         return "There is not enough memory; pass --batch-clips 1, a smaller video, or another --device."
     first = (str(error).strip().splitlines() or [""])[0]
     what = f"{type(error).__name__}: {first}".rstrip(": ")
@@ -55,12 +57,17 @@ def tell(text: str) -> None:
         print(shown(text), file=sys.stderr, flush=True)
 
 
+_SECONDS_BETWEEN_LINES = 60
+
+
 @dataclass(frozen=True)
 class Output:
     """The voice of one command."""
 
     json: bool = False  # print one JSON object on stdout in place of text
     quiet: bool = False  # no talk and no progress bars; warnings and errors are still shown
+    # When a line of progress was last written into a file.
+    _told: list[float] = field(default_factory=lambda: [time.monotonic()], repr=False, compare=False)
 
     def say(self, text: str) -> None:
         """A line of talk on stderr."""
@@ -79,7 +86,9 @@ class Output:
         """What the command was asked for: ``data`` with ``--json``, else ``text`` (nothing when None)."""
         if self.json:
             # Not-a-number and infinity are not JSON; a program that reads this must not choke on them.
-            print(json.dumps(data, ensure_ascii=False, allow_nan=False))
+            text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+            lone = re.search("[\ud800-\udfff]", text)  # of a file name that is no text: JSON must be
+            print(json.dumps(data, allow_nan=False) if lone else text)
         elif text is not None:
             print(text)
 
@@ -91,11 +100,24 @@ class Output:
         """The bar of one of many jobs; a :data:`~sweettok_cli.runtime.Watcher`."""
         return self.progress(f"{place + 1}/{jobs} {name}")
 
+    def _now_and_then(self, label: str, unit: str) -> OnProgress:
+        """Where no bar can be drawn, a line a minute says how far a long job is."""
+
+        def update(done: int, total: int | None) -> None:
+            if time.monotonic() - self._told[0] >= _SECONDS_BETWEEN_LINES:
+                self._told[0] = time.monotonic()
+                self.say(f"{label}: {done} {unit}" if total is None else f"{label}: {done} of {total} {unit}")
+
+        return update
+
     @contextmanager
     def progress(self, label: str, unit: str = "frames") -> Iterator[OnProgress]:
-        """A bar on stderr, driven by the callback this yields; silent when quiet or when nobody watches."""
-        if not self.watched():
+        """A bar on stderr, or now and then a line in a file, driven by the callback this yields."""
+        if self.quiet:
             yield lambda done, total: None
+            return
+        if not sys.stderr.isatty():
+            yield self._now_and_then(label, unit)
             return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn

@@ -116,7 +116,7 @@ class Journal:
         with atomic_output(self._arrays(key), force=True) as part:
             np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
         # Floats come back from JSON as they were.
-        line = json.dumps({"key": key, **clip.to_json()}, ensure_ascii=False, allow_nan=False)
+        line = json.dumps({"key": key, **clip.to_json()}, allow_nan=False)
         try:
             with (self.folder / _LINES).open("ab") as stream:
                 stream.write(line.encode("utf-8", "surrogateescape") + b"\n")
@@ -169,10 +169,15 @@ _LAYOUT = 3
 
 
 def run_key(plan: Plan) -> str:
-    """SHA-256 of everything that the measurement of one item depends on, but the item."""
+    """SHA-256 of the data, and of everything else that the measurement of one item depends on."""
     return _digest(
         {
             "layout": _LAYOUT,
+            "data": [
+                plan.data.name,
+                plan.data.split,
+                [str(item.path.absolute()) for item in plan.data.items],
+            ],
             "versions": {"sweettok": __version__} | versions(),
             "protocol": plan.protocol.to_json(),
             "methods": [[each.name, each.kind, each.describe()] for each in plan.methods],

@@ -77,7 +77,9 @@ def write_csv(path: Path, record: Record, force: bool = False) -> None:
         for method, scores in clip.scores.items()
     ]
     names = list(dict.fromkeys(name for row in rows for name in row)) or ["contender", "name"]
-    with atomic_output(path, force) as part, part.open("w", newline="", encoding="utf-8") as stream:
+    # Names of files that are no text are written as the bytes they are.
+    kept = "surrogateescape"
+    with atomic_output(path, force) as part, part.open("w", -1, "utf-8", kept, "") as stream:
         writer = csv.DictWriter(stream, names)
         writer.writeheader()
         writer.writerows(rows)
@@ -117,8 +119,8 @@ def write_markdown(path: Path, record: Record, force: bool = False) -> None:
     lines += [f"- Differs from the paper: {each}" for each in protocol.differs_from_paper]
     lines += [f"- {note}" for note in data.notes]
     with atomic_output(path, force) as part:
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
 
 
 def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"

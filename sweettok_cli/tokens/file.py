@@ -65,6 +65,8 @@ def read_tokens(path: Path) -> Tokens:
     Raises:
         SweettokError: it is missing, no token file, damaged, or its arrays do not bear out its description.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise SweettokError(f"{path} is not a regular file; give one that `sweettok encode` wrote.")
     try:
         with zipfile.ZipFile(path) as archive:
             members = _members(archive)
@@ -88,6 +90,8 @@ def looks_like_tokens(path: Path) -> bool:
     """Whether ``path`` is named like a token file or starts like one; a cheap test, no promise."""
     if path.suffix.lower() == ".npz":
         return True
+    if not path.is_file():
+        return False
     try:
         with open(path, "rb") as stream:
             return stream.read(4) == b"PK\x03\x04"

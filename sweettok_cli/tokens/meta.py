@@ -250,7 +250,9 @@ class TokenMeta:
             record["times"] = list(self.times)
         if self.sample_aspect_ratio != 1:
             record["sample_aspect_ratio"] = _fraction(self.sample_aspect_ratio)
-        return json.dumps(record, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        # A source's name need not be text; what is none is spelt in ASCII, and comes back.
+        return text if _is_text(text) else json.dumps(record, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> TokenMeta:
@@ -321,6 +323,10 @@ class Tokens:
 
 def _fraction(value: Fraction) -> str:
     return f"{value.numerator}/{value.denominator}"
+
+
+def _is_text(value: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _no_constant(name: str) -> float:

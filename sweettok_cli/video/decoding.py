@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import struct
 from collections.abc import Iterator
@@ -108,6 +109,8 @@ def decode(container: InputContainer, stream: VideoStream, progress: Progress) -
         except EOFError:
             return
         except FFmpegError as error:
+            if error.errno == errno.ENOMEM:
+                raise MemoryError from error
             if not alone:
                 raise DamagedPacket from error
             progress.damaged += 1

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.video.color import on_white
-from sweettok_cli.video.source import Source, reason, source_name
+from sweettok_cli.video.source import MAX_PIXELS, Source, max_pixels, reason, source_name
 
 _HEADS = (
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"qoif"),
@@ -125,6 +125,8 @@ def _opened(source: Source) -> Iterator[Image.Image]:
     path = source_name(source)
     try:
         _register(source)
+        if (most := max_pixels()) != MAX_PIXELS:  # the user has set another limit than Pillow's
+            Image.MAX_IMAGE_PIXELS = most
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(source)

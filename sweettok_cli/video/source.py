@@ -22,6 +22,9 @@ _COVER_CODECS = {"png", "mjpeg", "bmp", "gif", "webp", "tiff"}
 
 Source = Path | IO[bytes]
 
+#: Pixels of the largest frame that is read: Pillow's own limit.
+MAX_PIXELS = 89_478_485
+
 
 def check_readable(path: Path) -> None:
     """Raise :class:`SweettokError` unless ``path`` is a file with something in it that may be read."""
@@ -90,7 +93,29 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     best = container.streams.best("video")
     stream = best if best in streams else streams[0]
     check_decoder(stream, name)
+    check_pixels(stream.codec_context.width, stream.codec_context.height, name)
     return stream
+
+
+def max_pixels() -> int:
+    """Pixels of the largest frame that is read: :data:`MAX_PIXELS`, or what ``SWEETTOK_MAX_PIXELS`` says."""
+    try:
+        return int(os.environ.get("SWEETTOK_MAX_PIXELS", MAX_PIXELS))
+    except ValueError:
+        return MAX_PIXELS
+
+
+def check_pixels(width: int, height: int, name: str) -> None:
+    """Raise :class:`SweettokError` for frames that are larger than anybody means.
+
+    A file of a few hundred bytes can claim gigapixels.
+    """
+    most = max_pixels()
+    if width * height > most:
+        raise SweettokError(
+            f"{name} has frames of {width}x{height}, more than {most / 1e6:.0f} million pixels; scale it "
+            "down first, or set SWEETTOK_MAX_PIXELS to what this machine's memory takes."
+        )
 
 
 def check_decoder(stream: VideoStream | AudioStream, name: str) -> None:

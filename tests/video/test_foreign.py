@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -314,3 +315,32 @@ def test_frame_delays_of_a_gif_are_those_of_browsers(tmp_path: Path) -> None:
             path.write_bytes(path.read_bytes().replace(b"!\xf9\x04\x08\x01\x00", b"!\xf9\x04\x08\x00\x00"))
         times = read(path)[1]
         assert times[1] == Fraction(shown, 1000), delay
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.gif", "a.bmp"])
+def test_gigapixels_are_refused_before_they_are_allocated(tmp_path: Path, name: str) -> None:
+    """A header of a few bytes may claim any size."""
+    path = tmp_path / name
+    if name.endswith("png"):
+        Image.new("1", (8, 8)).save(path)
+        data = bytearray(path.read_bytes())
+        data[16:24] = struct.pack(">II", 60_000, 60_000)
+        data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
+    elif name.endswith("gif"):
+        Image.new("P", (8, 8)).save(path)
+        data = bytearray(path.read_bytes())
+        data[6:10] = struct.pack("<HH", 60_000, 60_000)
+    else:
+        Image.new("RGB", (8, 8)).save(path)
+        data = bytearray(path.read_bytes())
+        data[18:26] = struct.pack("<ii", 60_000, 60_000)
+    path.write_bytes(data)
+    with pytest.raises(SweettokError, match=r"too large a picture|million pixels|damaged"):
+        read(path)
+
+
+def test_another_limit_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = torture.make(tmp_path / "a.mp4")
+    monkeypatch.setenv("SWEETTOK_MAX_PIXELS", "1000")
+    with pytest.raises(SweettokError, match=r"a\.mp4 has frames of 64x48, more than 0 million pixels"):
+        probe(path)

@@ -63,7 +63,7 @@ def write_report(record: Record, media: Media | None, path: Path, force: bool = 
     check_target(path, force)
     page = make_page(record, media)
     with atomic_output(path, force) as part:
-        part.write_text(page, encoding="utf-8")
+        part.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def make_page(record: Record, media: Media | None) -> str:
