@@ -91,8 +91,22 @@ def test_a_batch_resumes(cli: Cli, model_folder: Path, folder: Path) -> None:
     assert (folder / "a.npz").stat().st_mtime_ns == before
 
 
-def test_force_and_skip_contradict(cli: Cli, clip: Path) -> None:
-    assert cli("encode", clip, "--force", "--skip-existing").code == 2
+def test_force_with_skip_does_again_only_what_changed(cli: Cli, folder: Path, model_folder: Path) -> None:
+    (folder / "b.mp4").unlink()
+    again = "encode", folder, "--model", model_folder, "--skip-existing"
+    assert cli(*again).code == 0
+    (folder / "a.npz").write_bytes(b"")
+    ran = cli(*again)
+    assert ran.code == 1 and "a.npz is empty" in ran.err and "--force" in ran.err
+    ran = cli(*again, "--force")
+    assert ran.code == 0 and "1 encoded, 1 skipped, 0 failed" in ran.err
+
+
+def test_what_a_folder_holds_beside_is_named(cli: Cli, folder: Path, model_folder: Path) -> None:
+    (folder / "notes.txt").write_text("notes")
+    (folder / "b.mp4").unlink()
+    ran = cli("encode", folder, "--model", model_folder)
+    assert ran.code == 0 and "Left out, being no videos or pictures by their names: notes.txt." in ran.err
 
 
 @pytest.mark.parametrize("content", [b"", b"just text", b"\0" * 5000])
