@@ -220,20 +220,23 @@ def array_writer(
         SweettokError: the file exists or cannot be written.
         ValueError: fewer or more frames came than ``shape`` says.
     """
-    frames = shape if len(shape) == 4 else (1, *shape)
-    with atomic_output(path, force) as temporary:
-        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-        rows = array.reshape(frames)
+    frames, *size = shape if len(shape) == 4 else (1, *shape)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    # Written piece by piece: a full disk ends a memory-mapped file, and the process with it, by a signal.
+    with atomic_output(path, force) as temporary, open(temporary, "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, header)
         done = 0
 
         def write(frame: np.ndarray) -> None:
             nonlocal done
-            if done == len(rows):
-                raise ValueError(f"more than {len(rows)} frames")
-            rows[done] = frame
+            if done == frames:
+                raise ValueError(f"more than {frames} frames")
+            if list(frame.shape) != size or frame.dtype != np.uint8:
+                raise ValueError(f"expected uint8 {size}, got {frame.dtype} {list(frame.shape)}")
+            stream.write(np.ascontiguousarray(frame).data)
             done += 1
 
         yield write
-        if done < len(rows):
-            raise ValueError(f"{done} frames instead of {len(rows)}")
-        array.flush()
+        if done < frames:
+            raise ValueError(f"{done} frames instead of {frames}")
+        stream.flush()

@@ -7,6 +7,7 @@ import pytest
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.writer import array_writer
+from tests.video.test_writer import file_size_limit
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 6, 3), (4, 6, 3)])
@@ -42,3 +43,25 @@ def test_what_exists_stays(tmp_path: Path) -> None:
     ):
         pass
     assert (tmp_path / "a.npy").read_text() == "mine"
+
+
+def test_it_is_what_numpy_writes(tmp_path: Path) -> None:
+    frames = np.random.default_rng(1).integers(0, 256, (3, 4, 6, 3), dtype=np.uint8)
+    with array_writer(tmp_path / "a.npy", frames.shape) as write:
+        for frame in frames:
+            write(frame[:, ::-1][:, ::-1])
+    np.save(tmp_path / "b.npy", frames)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+@pytest.mark.parametrize("limit", [0, 200, 3_000])
+def test_a_full_disk_is_one_sentence(tmp_path: Path, limit: int) -> None:
+    """With a memory-mapped file it was SIGBUS, and the end of the process."""
+    with (
+        file_size_limit(limit),
+        pytest.raises(SweettokError, match=r"Cannot write .*a\.npy"),
+        array_writer(tmp_path / "a.npy", (60, 48, 64, 3)) as write,
+    ):
+        for _ in range(60):
+            write(np.zeros((48, 64, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
