@@ -11,7 +11,7 @@ import typer
 from typer import Argument, Option
 
 from sweettok_cli.cli import options
-from sweettok_cli.cli.output import FAILED, Output, count, debugging, explain, picked
+from sweettok_cli.cli.output import FAILED, Output, count, debugging, explain, picked, printed
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.runtime import use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
@@ -119,7 +119,7 @@ def encode(
                 f"{record['bits'] / 1000:.1f} kbit, {result.seconds:.1f} s"
             )
             if not as_json:
-                print(result.output, flush=True)
+                print(printed(result.output), flush=True)
     if left := other_files(inputs):
         names = ", ".join(path.name for path in left[:5]) + (f" and {len(left) - 5} more" if left[5:] else "")
         out.say(f"Left out, being no videos or pictures by their names: {names}.")

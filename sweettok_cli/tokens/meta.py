@@ -146,7 +146,8 @@ class TokenMeta:
         self._check_times()
         begins = self.times[0] * self.time_base if self.times and self.time_base else 0
         if begins + (self.duration or 0) > MAX_SECONDS:
-            raise TokenFault(f"lasts more than {MAX_SECONDS // 31_556_952} years", "encode the source in parts")
+            years = MAX_SECONDS // 31_556_952
+            raise TokenFault(f"lasts more than {years} years", "encode the source in parts")
         self._check_arrays()
 
     def _check_times(self) -> None:
@@ -215,7 +216,7 @@ class TokenMeta:
     def check_values(self, name: str, values: np.ndarray, columns: slice = slice(None)) -> None:
         """Raise :class:`TokenFault` unless numbers of the array ``name`` are in range.
 
-        ``values`` are all of it or some; where its last axis is a token's columns, those that ``columns`` says.
+        ``values`` are all of it or some; ``columns`` says which, where its last axis is a token's columns.
         """
         if name not in self.codebooks:
             if not np.isfinite(values).all():
