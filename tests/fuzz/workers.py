@@ -26,7 +26,7 @@ Attempt = Callable[[int, Path], list[str]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one case: its faults (none where all is well), seconds, and the worker's peak in bytes."""
+    """What became of one case: what is wrong, how long it took, and the worker's peak in bytes."""
 
     number: int
     faults: list[str]
