@@ -3,7 +3,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-all lint format clean
+.PHONY: demo test test-all fuzz lint format clean
 
 demo: $(VENV)/ready
 	$(BIN)/sweettok roundtrip examples/mdn+shared-assets__000.mp4 -o demo --force
@@ -13,6 +13,11 @@ test: $(VENV)/ready
 
 test-all: $(VENV)/ready
 	$(BIN)/python -m pytest -q
+
+# Damaged and hostile files of every kind, these many; FUZZ="--media 100 --seed 7" for others.
+FUZZ ?= --tokens 10000 --media 2000 --models 900 --pickles 1000
+fuzz: $(VENV)/ready
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -131,7 +131,7 @@ def _archive(seeds: Seeds, data: bytes, random: Random) -> bytes:
             lambda: [*members[:at], (random.choice(names), content), *members[at + 1 :]],
             lambda: [*members[:at], (name, random.choice(other)[1]), *members[at + 1 :]],
             lambda: [*members[:at], (name, members[at - 1][1]), *members[at + 1 :]],
-            lambda: [(str(number), b"") for number in range(random.choice((1, 20_000)))],
+            lambda: [(str(number), b"") for number in range(random.choice((1, 500)))],
             lambda: members[::-1],
         )
     )()

@@ -18,7 +18,7 @@ from typing import NoReturn
 #: Bytes of address space beyond what a worker starts with: what a case may take, threads included.
 MEMORY = 1 << 30
 #: Seconds of the processor, and of the clock, after which a case counts as hanging.
-PROCESSOR_SECONDS, SECONDS = 20, 150
+PROCESSOR_SECONDS, SECONDS = 20, 600
 
 #: Does one case in an empty folder and returns what is wrong with it.
 Attempt = Callable[[int, Path], list[str]]
@@ -98,6 +98,7 @@ class _Worker:
     def end(self) -> None:
         self.connection.close()  # it ends when it asks for the next
         if self.alive:
+            self.alive = False
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
 
