@@ -73,12 +73,10 @@ def encode(
     out = Output(json=as_json, quiet=quiet)
     batch = is_batch(inputs)
 
-    def load() -> Tokenizer:
-        from sweettok_cli.zoo.load import load_tokenizer
+    def tokenizer() -> Tokenizer:
+        from sweettok_cli.zoo.load import load
 
-        return load_tokenizer(
-            model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None
-        )
+        return load(model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None)
 
     def spec() -> TokenizerSpec:
         from sweettok_cli.models.registry import read_spec
@@ -91,7 +89,7 @@ def encode(
     for result in encode_folder(
         inputs,
         Path(output) if output is not None else None,
-        load,
+        tokenizer,
         to_folder=output is not None and output.endswith(("/", os.sep)),
         force=force,
         skip_existing=skip_existing,

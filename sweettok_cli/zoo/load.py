@@ -41,7 +41,7 @@ def resolve_model(name_or_path: str, on_progress: Callable[[str], None] | None =
     return pull_model(name_or_path, say=to_stderr, bars=sys.stderr.isatty()).folder
 
 
-def load_tokenizer(
+def load(
     name_or_path: str = DEFAULT_MODEL,
     device: str = "auto",
     dtype: str = "auto",
@@ -67,7 +67,7 @@ def load_tokenizer(
     """
     folder = resolve_model(name_or_path, on_progress)
 
-    def load(model: ModelFolder) -> Tokenizer:
+    def build(model: ModelFolder) -> Tokenizer:
         family, spec = family_of(model), read_spec(model)
         if sample is not None and spec.codebooks:
             raise SweettokError(
@@ -80,4 +80,4 @@ def load_tokenizer(
         where = pick_device(device)
         return family.load(model, spec, where, pick_dtype(dtype, where), sample)
 
-    return read_folder(folder, load)
+    return read_folder(folder, build)
