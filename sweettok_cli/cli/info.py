@@ -76,9 +76,9 @@ def _model(name_or_path: str) -> dict[str, Any]:
 
 def _tokens(file: Path) -> dict[str, Any]:
     from sweettok_cli.models.registry import family_of_tokens
-    from sweettok_cli.tokens import read_tokens, token_cost
+    from sweettok_cli.tokens import read_meta, token_cost
 
-    meta = read_tokens(file).meta
+    meta = read_meta(file)
     family_of_tokens(meta, str(file))
     return {
         "file": str(file),

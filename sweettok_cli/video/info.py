@@ -226,14 +226,17 @@ def _rate(container: InputContainer, stream: VideoStream, times: list[Fraction])
     mean = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
     if mean is not None:
         rates += [rate for rate in _USUAL_RATES if abs(rate / mean - 1) < Fraction(1, 500)]
-        rates.append(1 / (1 / mean).limit_denominator(1001))
+        rates.append(_rounded(mean))
     for rate in rates:
         if is_regular(times, rate, _time_base(stream)) and (mean is not None or rate <= _HIGHEST_RATE):
             return rate, True
     if mean is None:
         return DEFAULT_RATE, True
     # The average of the whole file, where it agrees with what was seen of it.
-    average = (
-        rates[0] if abs(rates[0] / mean - 1) < Fraction(1, 2) else 1 / (1 / mean).limit_denominator(1001)
-    )
-    return average, False
+    return (rates[0] if abs(rates[0] / mean - 1) < Fraction(1, 2) else _rounded(mean)), False
+
+
+def _rounded(mean: Fraction) -> Fraction:
+    """A rate near the mean whose frames last a simple part of a second."""
+    lasts = (1 / mean).limit_denominator(1001)
+    return 1 / lasts if lasts else mean
