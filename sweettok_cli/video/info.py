@@ -56,7 +56,7 @@ _REORDERED = 16
 _MOST_PACKETS = 4096
 # Bare streams of pictures; only the codec may say how fast they are shown.
 _NO_CLOCK = {"h264", "hevc", "vvc", "mpegvideo", "m4v", "obu", "cavsvideo", "dirac", "vc1"}
-_USUAL_RATES = (
+USUAL_RATES = (
     *(Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(48)),
     *(Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(100), Fraction(120), Fraction(240)),
 )
@@ -225,7 +225,7 @@ def _rate(container: InputContainer, stream: VideoStream, times: list[Fraction])
     rates = [Fraction(rate) for rate in stated if rate]
     mean = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
     if mean is not None:
-        rates += [rate for rate in _USUAL_RATES if abs(rate / mean - 1) < Fraction(1, 500)]
+        rates += [rate for rate in USUAL_RATES if abs(rate / mean - 1) < Fraction(1, 500)]
         rates.append(1 / (1 / mean).limit_denominator(1001))
     for rate in rates:
         if is_regular(times, rate, _time_base(stream)) and (mean is not None or rate <= _HIGHEST_RATE):
