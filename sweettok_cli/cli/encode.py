@@ -97,6 +97,7 @@ def encode(
         return read_spec(ModelFolder(resolve_model(model, out.say if quiet else None)))
 
     summary: dict[str, list[dict[str, Any]]] = {"encoded": [], "skipped": [], "failed": []}
+    told: set[str] = set()
     for result in encode_folder(
         inputs,
         Path(output) if output is not None else None,
@@ -122,6 +123,9 @@ def encode(
             out.error(reason)
             continue
         record = _record(result)
+        if flat := set(record.get("flattened", [])) - told:
+            told |= flat
+            out.say(f"{result.source}: {' and '.join(sorted(flat))}, here and in others like it.")
         summary[result.status].append(record)
         if result.meta is not None:
             out.say(
@@ -152,7 +156,8 @@ def _record(result: Result) -> dict[str, Any]:
         **record,
         **picked(meta, "model", "frames", "clips"),
         **picked(cost, "tokens", "indices", "bits"),
-        "lost": None if result.loss is None else _lost(result.loss),
+        "flattened": result.info.stored.flattened if result.info else [],
+        "lost": _lost(result.loss) if result.loss else None,
         "file_bytes": result.output.stat().st_size,
         "seconds": round(result.seconds, 3),
     }

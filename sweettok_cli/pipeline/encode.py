@@ -10,6 +10,7 @@ from sweettok_cli.models.common.tokenizer import Tokenizer, VideoEncoder
 from sweettok_cli.pipeline.threads import read_ahead
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.meta import Tokens
+from sweettok_cli.video.info import VideoInfo
 from sweettok_cli.video.loss import Loss
 from sweettok_cli.video.reader import VideoReader
 
@@ -25,7 +26,7 @@ def encode_video(
     overlap: int = 0,
     keep_going: bool = False,
     strict: bool = False,
-    on_loss: Callable[[Loss], None] | None = None,
+    on_read: Callable[[VideoInfo, Loss], None] | None = None,
     on_progress: OnProgress | None = None,
 ) -> Tokens:
     """Encode a video or an image.
@@ -36,7 +37,7 @@ def encode_video(
         overlap: frames that each clip repeats of the one before; decoding cross-fades them.
         keep_going: take what is left of a file that is cut short.
         strict: refuse a file of which anything is missing.
-        on_loss: given what was missing, where anything was; it is also logged.
+        on_read: given what the file is and what was missing of it, which is also logged.
         on_progress: called after each batch.
 
     Raises:
@@ -52,8 +53,8 @@ def encode_video(
                     done = encoder.frames
                     on_progress(done, reader.info.frames)
         tokens = encoder.finish()
-        if on_loss is not None and reader.loss:
-            on_loss(reader.loss)
+        if on_read is not None:
+            on_read(reader.info, reader.loss)
         if on_progress is not None and encoder.frames > done:
             on_progress(encoder.frames, reader.info.frames)
         return tokens

@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import TargetExists, check_target
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
     from sweettok_cli.tokens import TokenMeta
     from sweettok_cli.tokens.layout import TokenizerSpec
+    from sweettok_cli.video.info import VideoInfo
     from sweettok_cli.video.loss import Loss
 
 SUFFIX = ".npz"
@@ -53,7 +54,8 @@ class Result:
     error: Exception | None = None  # why it was refused or failed
     meta: TokenMeta | None = None  # of the tokens, if it was encoded
     seconds: float = 0.0  # that reading, encoding and writing took
-    loss: Loss | None = None  # what was missing of the source, if it was encoded all the same
+    info: VideoInfo | None = None  # what the source is, if it was encoded
+    loss: Loss | None = None  # what was missing of it
 
 
 def is_batch(inputs: Sequence[Path]) -> bool:
@@ -194,7 +196,7 @@ def encode_job(
 
     update = None if on_progress is None else trimming(on_progress)
     start = time.perf_counter()
-    losses: list[Loss] = []
+    read: list[Any] = []
     try:
         tokens = encode_video(
             job.source,
@@ -203,7 +205,7 @@ def encode_job(
             overlap=overlap,
             keep_going=keep_going,
             strict=strict,
-            on_loss=losses.append,
+            on_read=lambda *found: read.extend(found),
             on_progress=update,
         )
         write_tokens(job.output, tokens, force)
@@ -212,8 +214,7 @@ def encode_job(
         _forget_locals(error)
         return Result(job.source, job.output, "failed", error)
     seconds = time.perf_counter() - start
-    loss = losses[0] if losses else None
-    return Result(job.source, job.output, "encoded", meta=tokens.meta, seconds=seconds, loss=loss)
+    return Result(job.source, job.output, "encoded", None, tokens.meta, seconds, *read)
 
 
 def _prepare(job: Job, force: bool, make_folder: bool) -> None:

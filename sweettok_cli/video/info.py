@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,8 +25,9 @@ from sweettok_cli.video.decoding import (
     shown_size,
     stated_time,
 )
-from sweettok_cli.video.images import count_pictures, is_picture, read_pictures
-from sweettok_cli.video.source import Source, check_readable, open_container, video_stream
+from sweettok_cli.video.images import count_pictures, is_picture, read_pictures, stored_picture
+from sweettok_cli.video.source import Source, check_readable, codec_name, open_container, video_stream
+from sweettok_cli.video.stored import UNSTATED, Stored, stored_frame
 
 DEFAULT_RATE = Fraction(25)
 # Containers that count milliseconds (Matroska, WebM) round every time stamp of a steady 30 fps video by up to
@@ -84,6 +85,7 @@ class VideoInfo:
         start: when the first frame is shown on the container's clock, in seconds.
         duration: seconds; None where unknown.
         sample_aspect_ratio: width of a pixel over its height, as it is shown.
+        stored: how the pictures are stored.
     """
 
     path: Path
@@ -98,6 +100,7 @@ class VideoInfo:
     start: Fraction = Fraction(0)
     duration: Fraction | None = None
     sample_aspect_ratio: Fraction = Fraction(1)
+    stored: Stored = UNSTATED
 
 
 def probe(path: Path | str) -> VideoInfo:
@@ -123,6 +126,7 @@ def probe(path: Path | str) -> VideoInfo:
             raise SweettokError(f"{path} holds no frame that can be decoded; it is damaged, fetch it again.")
         cropping = source_cropping(path, stream)
         width, height = shown_size(first, cropping)
+        orientation = Orientation.of(first)
         base = _time_base(stream)
         still = container.format.name.endswith("_pipe") and packets == 1
         duration = stream.duration * base if stream.duration else None
@@ -142,7 +146,8 @@ def probe(path: Path | str) -> VideoInfo:
             is_image=still,
             start=stated_time(first) or Fraction(0),
             duration=duration,
-            sample_aspect_ratio=_sample_aspect_ratio(stream, Orientation.of(first).transpose),
+            sample_aspect_ratio=_sample_aspect_ratio(stream, orientation.transpose),
+            stored=stored_frame(first, codec_name(stream), *astuple(orientation)),
         )
 
 
@@ -150,14 +155,14 @@ def _probe_pictures(path: Path) -> VideoInfo:
     count = count_pictures(path)
     pictures = [(rgb.shape, time) for rgb, time in itertools.islice(read_pictures(path), _PEEKED_PACKETS)]
     (height, width, _), _ = pictures[0]
-    base = Fraction(1, 1000)
+    base, stored = Fraction(1, 1000), stored_picture(path)
     if count == 1:
-        return VideoInfo(path, width, height, Fraction(1), 1, base, False, False, True)
+        return VideoInfo(path, width, height, Fraction(1), 1, base, False, False, True, stored=stored)
     times = [time for _, time in pictures]
     rate = (len(times) - 1) / times[-1]
     regular = is_regular(times, rate, base)
     variable = None if regular and len(times) < count else not regular
-    return VideoInfo(path, width, height, rate, count, base, variable, False, False)
+    return VideoInfo(path, width, height, rate, count, base, variable, False, False, stored=stored)
 
 
 def _time_base(stream: VideoStream) -> Fraction:

@@ -1,8 +1,8 @@
 """What is missing of a file that could be read all the same: packets, stretches of time, its end.
 
 A pause looks like a loss: no frame for seconds. What tells them apart is looked for in this order: packets
-that libav marks as damaged or cannot decode, bytes between the container's elements, and a steady rate that is
-taken up again on the same beat while no sound goes on. A pause where the rate varies is never called a loss.
+that libav marks as damaged or cannot decode, bytes between the container's elements, and a steady rate that
+is taken up again on the same beat while no sound goes on. Pauses where the rate varies are no losses.
 """
 
 from __future__ import annotations

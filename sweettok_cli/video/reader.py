@@ -274,9 +274,7 @@ class VideoReader:
         said = ", ".join(words)
         self.loss = Loss(progress.damaged, lost, gaps, over, said)
         if self._strict:
-            raise SweettokError(
-                f"{self._path} is not whole: {said}; fetch it again, or leave out --strict."
-            )
+            raise SweettokError(f"{self._path} is not whole: {said}; fetch it again, or leave out --strict.")
         _log.warning("%s: %s; the file is damaged or trimmed", self._path, said)
 
     def _ends_early(self, progress: Progress, end: Fraction) -> str | None:

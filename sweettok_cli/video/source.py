@@ -122,12 +122,18 @@ def check_decoder(stream: VideoStream | AudioStream, name: str) -> None:
     """Raise :class:`SweettokError` unless the media library can decode the stream."""
     if stream.codec_context is None:
         raise SweettokError(
-            f"{name} holds {stream.type} in a codec for which there is no decoder here{_codec_name(stream)}; "
+            f"{name} holds {stream.type} in a codec for which there is no decoder here{_tag_of(stream)}; "
             "convert it to H.264, for example with ffmpeg."
         )
 
 
-def _codec_name(stream: VideoStream | AudioStream) -> str:
+def codec_name(stream: VideoStream | AudioStream) -> str:
+    """Of what is decoded, not of the decoder (libdav1d, mp3float)."""
+    context = stream.codec_context
+    return str(getattr(context.codec, "canonical_name", context.name))
+
+
+def _tag_of(stream: VideoStream | AudioStream) -> str:
     tag = getattr(stream, "codec_tag", None) or getattr(stream, "codec_fourcc", None)
     return f" ({str(tag).strip(chr(0))})" if tag else ""
 
