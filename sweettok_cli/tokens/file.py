@@ -70,7 +70,7 @@ def read_tokens(path: Path | str) -> Tokens:
         SweettokError: it is missing, no token file, damaged, or its arrays do not bear out its description.
     """
     arrays: dict[str, np.ndarray] = {}
-    return Tokens(arrays, _read(path, arrays))
+    return Tokens(arrays, _read(Path(path), arrays))
 
 
 def read_meta(path: Path) -> TokenMeta:

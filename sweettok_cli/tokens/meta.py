@@ -146,7 +146,9 @@ class TokenMeta:
         self._check_times()
         begins = self.times[0] * self.time_base if self.times and self.time_base else 0
         if begins + (self.duration or 0) > MAX_SECONDS:
-            raise TokenFault(f"lasts more than {MAX_SECONDS // 31_556_952} years", "encode the source in parts")
+            raise TokenFault(
+                f"lasts more than {MAX_SECONDS // 31_556_952} years", "encode the source in parts"
+            )
         self._check_arrays()
 
     def _check_times(self) -> None:

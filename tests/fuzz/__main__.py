@@ -24,8 +24,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # a forked process has no threads of OpenMP
 os.environ["SWEETTOK_MAX_PIXELS"] = str(4 << 20)  # so that one case cannot take the time of thousands
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from . import media_files, model_folders, pickles, token_files  # noqa: E402
-from .workers import Outcome, try_all  # noqa: E402
+from . import media_files, model_folders, pickles, token_files
+from .workers import Outcome, try_all
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,9 @@ def _try(kind: str, seed: int, numbers: range, jobs: int) -> int:
 
 def _report(kind: str, seed: int, outcome: Outcome) -> None:
     for fault in outcome.faults:
-        print(f"--- python -m tests.fuzz --case {kind}:{seed}:{outcome.number}\n{ascii_only(fault)}", flush=True)
+        print(
+            f"--- python -m tests.fuzz --case {kind}:{seed}:{outcome.number}\n{ascii_only(fault)}", flush=True
+        )
 
 
 def ascii_only(text: str) -> str:

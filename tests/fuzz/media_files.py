@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import struct
 import zlib
@@ -80,7 +79,9 @@ _MAKE: dict[str, Callable[[Path], Any]] = {
     "flash.flv": lambda p: make(p, "flv1", sound=("libmp3lame", 0)),
     "windows.wmv": lambda p: make(p, "wmv2", kind="asf"),
     "raw.h264": lambda p: make(p, kind="h264", options=_FAST),
-    "hevc.mp4": lambda p: make(p, "libx265", options={"preset": "ultrafast", "x265-params": "log-level=none"}),
+    "hevc.mp4": lambda p: make(
+        p, "libx265", options={"preset": "ultrafast", "x265-params": "log-level=none"}
+    ),
     "raw.y4m": lambda p: make(p, "wrapped_avframe", frames=3, kind="yuv4mpegpipe"),
     "raw.mjpeg": lambda p: make(p, "mjpeg", kind="mjpeg", pixels="yuvj420p"),
     "film.gif": lambda p: _pictures(p, 6),

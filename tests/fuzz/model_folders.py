@@ -137,7 +137,9 @@ def _change_entry(table: dict[str, Any], name: str, random: Random) -> None:
 def _other(array: np.ndarray, random: Random) -> np.ndarray:
     if random.random() < 0.3:
         return np.ascontiguousarray(
-            random.choice((array[..., :0], array[None], array.reshape(-1), array[:1], np.concatenate([array] * 2)))
+            random.choice(
+                (array[..., :0], array[None], array.reshape(-1), array[:1], np.concatenate([array] * 2))
+            )
             if array.ndim
             else array[None]
         )

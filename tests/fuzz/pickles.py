@@ -188,12 +188,19 @@ def _long(code: bytes, form: str) -> Callable[[Random], bytes]:
 
 _INSTRUCTIONS: tuple[Callable[[Random], bytes], ...] = (
     *(_long(code, "<B") for code in (pickle.BINGET, pickle.BINPUT, pickle.BININT1, pickle.LONG1)),
-    *(_long(code, "<I") for code in (pickle.LONG_BINGET, pickle.LONG_BINPUT, pickle.LONG4, pickle.BINUNICODE)),
+    *(
+        _long(code, "<I")
+        for code in (pickle.LONG_BINGET, pickle.LONG_BINPUT, pickle.LONG4, pickle.BINUNICODE)
+    ),
     *(_long(code, "<I") for code in (pickle.BINBYTES, pickle.BINSTRING, pickle.EXT4, pickle.BININT)),
     *(_long(code, "<Q") for code in (pickle.BINBYTES8, pickle.BINUNICODE8, pickle.BYTEARRAY8, pickle.FRAME)),
     lambda random: bytes([random.randrange(256)]),
-    lambda random: random.choice((pickle.DUP, pickle.POP, pickle.MARK, pickle.REDUCE, pickle.BUILD, b"N", b"}")),
-    lambda random: random.choice((pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.STACK_GLOBAL, pickle.TUPLE2, b"]a")),
+    lambda random: random.choice(
+        (pickle.DUP, pickle.POP, pickle.MARK, pickle.REDUCE, pickle.BUILD, b"N", b"}")
+    ),
+    lambda random: random.choice(
+        (pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.STACK_GLOBAL, pickle.TUPLE2, b"]a")
+    ),
     lambda random: b"I" + b"9" * random.choice((3, 300, 100_000)) + b"\n",
     lambda random: b"c" + random.choice(_NAMES) + b"\n",
     lambda random: b"P" + b"x" * random.choice((1, 10_000)) + b"\n",
@@ -234,7 +241,9 @@ def _called(random: Random) -> bytes:
 def _one(random: Random) -> bytes:
     """One instruction and the end."""
     start = random.choice((b"", b"\x80\x04", b"\x80\x05", b"\x80\xff", b"N", b"]("))
-    return start + b"".join(random.choice(_INSTRUCTIONS)(random) for _ in range(random.randrange(1, 6))) + b"."
+    return (
+        start + b"".join(random.choice(_INSTRUCTIONS)(random) for _ in range(random.randrange(1, 6))) + b"."
+    )
 
 
 def _large(random: Random) -> bytes:

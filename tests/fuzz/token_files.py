@@ -201,7 +201,9 @@ def _description(seeds: Seeds, data: bytes, random: Random) -> bytes:
         meta = disturbed(meta, random)
     text = spelt(meta)
     if random.random() < 0.05:
-        text = random.choice(("", "null", "[]", text + "x", text[:-1], spelt(Raw("[" * 100_000)), " " * 70_000))
+        text = random.choice(
+            ("", "null", "[]", text + "x", text[:-1], spelt(Raw("[" * 100_000)), " " * 70_000)
+        )
     stream = io.BytesIO()
     np.save(stream, np.array(text))
     members["meta.npy"] = stream.getvalue()
@@ -223,7 +225,11 @@ def _bomb(seeds: Seeds, data: bytes, random: Random) -> bytes:
                     np.save(stream, np.array(json.dumps(meta)))
                     continue
                 array = np.load(io.BytesIO(content))
-                header = {"descr": array.dtype.str, "fortran_order": False, "shape": (clips, *array.shape[1:])}
+                header = {
+                    "descr": array.dtype.str,
+                    "fortran_order": False,
+                    "shape": (clips, *array.shape[1:]),
+                }
                 np.lib.format.write_array_header_1_0(stream, header)
                 size = clips * array[:1].nbytes
                 for _ in range(size >> 20):
