@@ -41,12 +41,13 @@ _DAMAGE = (
 )
 
 
-def write_tokens(path: Path, tokens: Tokens, force: bool = False) -> None:
+def write_tokens(path: Path | str, tokens: Tokens, force: bool = False) -> None:
     """Write ``tokens`` as one ``.npz``: whole or not at all, and byte for byte the same for the same tokens.
 
     Raises:
         SweettokError: the file exists without ``force``, or cannot be written, or the tokens are not valid.
     """
+    path = Path(path)
     try:
         tokens.check()
         meta = np.array(tokens.meta.to_json())
@@ -62,14 +63,14 @@ def write_tokens(path: Path, tokens: Tokens, force: bool = False) -> None:
         temporary.write_bytes(packed.getbuffer())
 
 
-def read_tokens(path: Path) -> Tokens:
+def read_tokens(path: Path | str) -> Tokens:
     """Read and check a token file.
 
     Raises:
         SweettokError: it is missing, no token file, damaged, or its arrays do not bear out its description.
     """
     arrays: dict[str, np.ndarray] = {}
-    return Tokens(arrays, _read(path, arrays))
+    return Tokens(arrays, _read(Path(path), arrays))
 
 
 def read_meta(path: Path) -> TokenMeta:
