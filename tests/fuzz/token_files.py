@@ -18,7 +18,7 @@ from video.torture import make
 from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import read_tokens, write_tokens
 from sweettok_cli.video import write_image
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 
 from .mutation import NUMBERS, Raw, damaged, disturbed, spelt
 from .verdict import NAME, ODD, Verdict
@@ -44,7 +44,7 @@ def make_seeds(shelf: Path) -> Seeds:
     files, models = [], []
     for name in _MODELS:
         SAVE[name](shelf / name)
-        tokenizer = load_tokenizer(str(shelf / name), "cpu")
+        tokenizer = load(str(shelf / name), "cpu")
         for source in sources if tokenizer.spec.images else sources[:2]:
             path = shelf / f"{name}-{source.stem}.npz"
             write_tokens(path, encode_video(source, tokenizer))
