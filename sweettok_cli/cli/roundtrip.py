@@ -56,12 +56,12 @@ def roundtrip(
     use_one_heap()
     use_one_blas_thread()
     from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
-    from sweettok_cli.zoo.load import load_tokenizer
+    from sweettok_cli.zoo.load import load
 
     output = Output(json=as_json, quiet=quiet)
     files = RoundtripFiles.named(file, out)
     with files.prepared(force):
-        tokenizer = load_tokenizer(
+        tokenizer = load(
             model, device.value, dtype.value, sample=sample, on_progress=output.say if quiet else None
         )
         with output.progress("encode, decode", unit="frames of 2 passes") as on_progress:

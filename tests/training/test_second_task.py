@@ -31,7 +31,7 @@ from sweettok_cli.training.losses import mean_squared_error, reconstruction_loss
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.task import Step
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 
 CONFIG = VidTokConfig(**VIDTOK, regularizer="kl", channels=4)  # type: ignore[arg-type]
 
@@ -129,7 +129,7 @@ def test_it_learns_and_its_model_encodes(recipe: Recipe, clips: Path, tmp_path: 
     assert trained[0]["losses"]["encoder/l2"] == pytest.approx(trained[0]["losses"]["decoder/l2"] / 2)
     assert summary["validation_psnr"] == pytest.approx(lines[-1]["psnr"], abs=1e-3)
     assert (tmp_path / "run" / "samples" / "00000024.png").is_file()
-    model = load_tokenizer(summary["model"], device="cpu")
+    model = load(summary["model"], device="cpu")
     assert model.encode(np.zeros((17, 32, 32, 3), np.uint8)).arrays["latents"].shape == (1, 4, 5, 4, 4)
 
 
