@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
     from sweettok_cli.pipeline.folder import Result
     from sweettok_cli.tokens.layout import TokenizerSpec
+    from sweettok_cli.video.loss import Loss
 
 
 def encode(
@@ -51,6 +52,12 @@ def encode(
     batch_clips: options.BatchClipsOption = None,
     overlap: options.OverlapOption = 0,
     sample: options.SampleOption = None,
+    keep_going: Annotated[
+        bool, Option("--keep-going", help="Encode what is left of files that are cut short.")
+    ] = False,
+    strict: Annotated[
+        bool, Option("--strict", help="Refuse files of which packets, frames or their end are missing.")
+    ] = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
@@ -67,6 +74,8 @@ def encode(
 
         sweettok encode videos -o tokens --skip-existing --json > summary.json
     """
+    if keep_going and strict:
+        raise typer.BadParameter("--strict refuses what --keep-going takes; give one of them.")
     use_one_heap()
     from sweettok_cli.pipeline.folder import encode_folder, is_batch, other_files
 
@@ -86,6 +95,7 @@ def encode(
         return read_spec(ModelFolder(resolve_model(model, out.say if quiet else None)))
 
     summary: dict[str, list[dict[str, Any]]] = {"encoded": [], "skipped": [], "failed": []}
+    told: set[str] = set()
     for result in encode_folder(
         inputs,
         Path(output) if output is not None else None,
@@ -96,6 +106,8 @@ def encode(
         spec=cache(spec),
         batch_clips=batch_clips,
         overlap=overlap,
+        keep_going=keep_going,
+        strict=strict,
         watch=out.watch if batch else lambda place, jobs, name: out.progress(name),
     ):
         if result.error is not None:
@@ -109,6 +121,9 @@ def encode(
             out.error(reason)
             continue
         record = _record(result)
+        if flat := set(record.get("flattened", [])) - told:
+            told |= flat
+            out.say(f"{result.source}: {' and '.join(sorted(flat))}, here and in others like it.")
         summary[result.status].append(record)
         if result.meta is not None:
             out.say(
@@ -139,6 +154,17 @@ def _record(result: Result) -> dict[str, Any]:
         **record,
         **picked(meta, "model", "frames", "clips"),
         **picked(cost, "tokens", "indices", "bits"),
+        "flattened": result.info.stored.flattened if result.info else [],
+        "lost": _lost(result.loss) if result.loss else None,
         "file_bytes": result.output.stat().st_size,
         "seconds": round(result.seconds, 3),
+    }
+
+
+def _lost(loss: Loss) -> dict[str, Any]:
+    return {
+        **picked(loss, "packets", "frames"),
+        "gaps": [{"start": float(gap.start), "seconds": float(gap.seconds)} for gap in loss.gaps],
+        "end": None if loss.end is None else float(loss.end),
+        "text": loss.words,
     }

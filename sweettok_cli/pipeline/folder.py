@@ -14,7 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import TargetExists, check_target
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
     from sweettok_cli.tokens import TokenMeta
     from sweettok_cli.tokens.layout import TokenizerSpec
+    from sweettok_cli.video.info import VideoInfo
+    from sweettok_cli.video.loss import Loss
 
 SUFFIX = ".npz"
 
@@ -52,6 +54,8 @@ class Result:
     error: Exception | None = None  # why it was refused or failed
     meta: TokenMeta | None = None  # of the tokens, if it was encoded
     seconds: float = 0.0  # that reading, encoding and writing took
+    info: VideoInfo | None = None  # what the source is, if it was encoded
+    loss: Loss | None = None  # what was missing of it
 
 
 def is_batch(inputs: Sequence[Path]) -> bool:
@@ -80,6 +84,8 @@ def encode_folder(
     spec: Callable[[], TokenizerSpec] | None = None,
     batch_clips: int | None = None,
     overlap: int = 0,
+    keep_going: bool = False,
+    strict: bool = False,
     watch: Watcher | None = None,
 ) -> Iterator[Result]:
     """Encode files and all that folders hold, one after the other; what fails costs no other.
@@ -96,7 +102,7 @@ def encode_folder(
         skip_existing: pass over sources whose output is there, of this model and newer than they are. With
             ``force`` only what differs is replaced.
         spec: of the tokenizer, where that can be had without loading it.
-        batch_clips: as for :func:`encode_job`, like ``overlap``.
+        batch_clips: as for :func:`encode_job`, like ``overlap``, ``keep_going`` and ``strict``.
         watch: given each job's place, their number and the source's name.
 
     Raises:
@@ -134,7 +140,14 @@ def encode_folder(
             continue
         with watch(place, len(jobs), job.source.name) if watch else nullcontext() as on_progress:
             result = encode_job(
-                job, tokenizer, force=force, batch_clips=batch_clips, overlap=overlap, on_progress=on_progress
+                job,
+                tokenizer,
+                force=force,
+                batch_clips=batch_clips,
+                overlap=overlap,
+                keep_going=keep_going,
+                strict=strict,
+                on_progress=on_progress,
             )
         if skip_existing and isinstance(result.error, TargetExists):
             result = Result(job.source, job.output, "skipped")
@@ -146,10 +159,10 @@ def why_stale(job: Job, spec: TokenizerSpec) -> str | None:
 
     A source that has changed since is told by the times of both files.
     """
-    from sweettok_cli.tokens import read_tokens
+    from sweettok_cli.tokens import read_meta
 
     try:
-        meta = read_tokens(job.output).meta
+        meta = read_meta(job.output)
         changed = job.source.stat().st_mtime > job.output.stat().st_mtime
     except SweettokError as error:
         return str(error).rstrip(".")
@@ -169,6 +182,8 @@ def encode_job(
     force: bool = False,
     batch_clips: int | None = None,
     overlap: int = 0,
+    keep_going: bool = False,
+    strict: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Result:
     """Encode one source into its token file, whose folder is there; whatever goes wrong is in the result.
@@ -181,16 +196,25 @@ def encode_job(
 
     update = None if on_progress is None else trimming(on_progress)
     start = time.perf_counter()
+    read: list[Any] = []
     try:
         tokens = encode_video(
-            job.source, tokenizer, batch_clips=batch_clips, overlap=overlap, on_progress=update
+            job.source,
+            tokenizer,
+            batch_clips=batch_clips,
+            overlap=overlap,
+            keep_going=keep_going,
+            strict=strict,
+            on_read=lambda *found: read.extend(found),
+            on_progress=update,
         )
         write_tokens(job.output, tokens, force)
     # Whatever is wrong with one file of many must not cost the others.
     except Exception as error:
         _forget_locals(error)
         return Result(job.source, job.output, "failed", error)
-    return Result(job.source, job.output, "encoded", meta=tokens.meta, seconds=time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Result(job.source, job.output, "encoded", None, tokens.meta, seconds, *read)
 
 
 def _prepare(job: Job, force: bool, make_folder: bool) -> None:
