@@ -63,7 +63,7 @@ def test_two_processes_train_as_one(tiny: Recipe, clips: Path, prior: Path, tmp_
     out = tmp_path / "run"
     done = subprocess.run(
         [*command, "--config", str(recipe), "--out", str(out)],
-        capture_output=True, text=True, timeout=300, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True, text=True, timeout=900, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["step"] == 2
