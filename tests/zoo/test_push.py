@@ -43,7 +43,7 @@ def run(hub: HubServer, *arguments: object, code: int = 0, **env: str) -> tuple[
         capture_output=True,
         text=True,
         env={**clean, **settings, **env},
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == code, done.stderr
     return done.stdout, done.stderr
