@@ -88,7 +88,9 @@ class Recipe:
         4, "clips not trained on, shown in the sample sheets, where --val is not given", (0, 1000)
     )
     skip_unreadable: float = _key(
-        0.1, "share of the clips that may be unreadable, one always; they are skipped and named", (0, 1)
+        0.1,
+        "share of the clips that may be unreadable, one always; 1 opens none before the first step",
+        (0, 1),
     )
 
     lr: float = _key(1e-4, "peak learning rate", (0, 10))
