@@ -125,7 +125,7 @@ def encode(
             told |= flat
             out.say(f"{result.source}: {' and '.join(sorted(flat))}, here and in others like it.")
         summary[result.status].append(record)
-        if result.meta is not None:
+        if result.meta is not None and result.output is not None:
             out.say(
                 f"{result.source} -> {result.output}: {count(result.meta.frames, 'frame')}, "
                 f"{count(result.meta.clips, 'clip')}, {record['tokens']:,} tokens, "

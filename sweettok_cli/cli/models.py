@@ -179,6 +179,15 @@ def push(
     revision: Annotated[
         str | None, Option(help="Branch; made if it is missing.", show_default="main")
     ] = None,
+    score: Annotated[
+        Path | None,
+        Option(
+            "--eval",
+            help="Put the figures of this record of `sweettok eval --json` into the card.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Check everything, say what would be sent, send nothing.")
     ] = False,
@@ -188,19 +197,20 @@ def push(
     """Publish a model's folder on the Hub, in one commit.
 
     Sent are its configuration, weights, words and card; a card is made if there is none. A damaged folder is
-    refused. Log in first: hf auth login.
+    refused. Log in first: hf auth login. With --eval, the card's metadata get the measured figures.
 
     Examples:
 
         sweettok models push runs/first/model OWNER/REPO --dry-run
 
-        sweettok models push runs/first/model OWNER/REPO --private
+        sweettok models push runs/first/model OWNER/REPO --private --eval score.json
     """
+    from sweettok_cli.zoo.card import read_record
     from sweettok_cli.zoo.pull import megabytes
     from sweettok_cli.zoo.push import plan_push, push_model
 
     out = Output(json=as_json, quiet=quiet)
-    plan = plan_push(folder, repository, revision)
+    plan = plan_push(folder, repository, revision, None if score is None else read_record(score))
     sizes = plan.sizes
     made = [name for name, content in plan.files.items() if isinstance(content, str)]
     total = megabytes(sum(sizes.values()))

@@ -168,13 +168,21 @@ def count(number: int, noun: str) -> str:
 _WIDTH_OF_FILES = 160  # nothing is cut off in a file or a pipe that a terminal would have shown
 
 
+def text_width() -> int:
+    """Columns that results may take: those of the terminal."""
+    from rich.console import Console
+
+    return Console().width if sys.stdout.isatty() else _WIDTH_OF_FILES
+
+
 def as_text(*parts: RenderableType) -> str:
     """What rich makes of ``parts``, one under the other, without the last line's end."""
     from rich.console import Console
 
     watched = sys.stdout.isatty()
-    width = None if watched else _WIDTH_OF_FILES
-    console = Console(file=io.StringIO(), force_terminal=watched, width=width, highlight=False, markup=False)
+    console = Console(
+        file=io.StringIO(), force_terminal=watched, width=text_width(), highlight=False, markup=False
+    )
     with console.capture() as captured:
         console.print(*parts, sep="\n")
     return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))

@@ -153,7 +153,7 @@ def _contrast_table(telling: list[tuple[Path, dict[str, list[TellingWord]]]]) ->
     from rich import box
     from rich.table import Column, Table
 
-    parts = list(telling[0][1])
+    parts = [part for part in telling[0][1] if any(each[part] for _, each in telling)] or list(telling[0][1])
     table = Table(Column("file", overflow="fold"), *parts, box=box.SIMPLE_HEAD, pad_edge=False)
     for file, each in telling:
         cells = [", ".join(f"{word.word} x{word.lift:.1f}" for word in each[part]) for part in parts]
@@ -167,6 +167,8 @@ def _table(ranking: dict[str, list[RankedWord]], uses: dict[str, ListUse]) -> st
 
     tables = []
     for part, ranked in ranking.items():
+        if not ranked:  # a picture has nothing that moves
+            continue
         use = uses[part]
         numbers = (Column(name, justify="right") for name in ("count", "share"))
         table = Table("word", *numbers, title_justify="left", box=None, min_width=30)

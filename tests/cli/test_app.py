@@ -15,19 +15,27 @@ COMMANDS = ("encode", "decode", "roundtrip", "info", "words", "eval", "train", "
 HEAVY = ("torch", "av", "numpy", "transformers", "accelerate", "PIL", "matplotlib")
 
 
+def processor_seconds(*arguments: str) -> float:
+    """Of a Python of its own, the least of some; what else runs lengthens it less than a clock's time."""
+    took = []
+    for _ in range(5):
+        before = os.times()
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+        after = os.times()
+        took.append(after[2] + after[3] - before[2] - before[3])
+    return min(took)
+
+
 def test_help_imports_nothing_heavy_and_is_quick() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "sweettok_cli", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "typer" in imported
     assert imported & set(HEAVY) == set()
-    took = []
-    for _ in range(5):
-        before = os.times()
-        subprocess.run(command[:1] + command[3:], capture_output=True, check=True)
-        after = os.times()  # of processors, which others that are busy lengthen less than that of a clock
-        took.append(after[2] + after[3] - before[2] - before[3])
-    assert min(took) < 0.4
+    # A ratio to what the library alone takes, on any machine, however busy: 2, and far more with torch.
+    assert processor_seconds("-m", "sweettok_cli", "--help") < 5 * processor_seconds(
+        "-c", "import typer.main"
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             start = stop
             hub.stalled.set()
-            hub.go_on.wait(30)
+            hub.go_on.wait(600)
         try:
             self.wfile.write(data[start:end])
             self.wfile.flush()
