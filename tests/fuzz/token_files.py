@@ -122,7 +122,17 @@ def _archive(seeds: Seeds, data: bytes, random: Random) -> bytes:
     at = random.randrange(len(members))
     name, content = members[at]
     other = list(_members(random.choice(seeds.files)).items())
-    names = ("", "/", "../x.npy", "meta", "meta.npy", "Meta.npy", "spatial.npy", "indices.npy", "latents.npy")
+    names = (
+        ".npy",
+        "/",
+        "../x.npy",
+        "meta",
+        "meta.npy",
+        "Meta.npy",
+        "spatial.npy",
+        "indices.npy",
+        "latents.npy",
+    )
     members = random.choice(
         (
             lambda: members[:at] + members[at + 1 :],

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -75,7 +76,10 @@ class _Worker:
         self.pid = os.fork()
         if self.pid == 0:
             self.connection.close()
-            _work(attempt, far, shelf)
+            try:
+                _work(attempt, far, shelf)
+            finally:
+                os._exit(1)
         far.close()
         self.alive, self.number, self.since = True, -1, 0.0
 
@@ -134,7 +138,10 @@ def _work(attempt: Attempt, connection: Connection, shelf: Path) -> NoReturn:
         most = int(used.ru_utime + used.ru_stime) + 1 + PROCESSOR_SECONDS
         resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
         with tempfile.TemporaryDirectory(dir=shelf, ignore_cleanup_errors=True) as folder:
-            faults = attempt(number, Path(folder))
+            try:
+                faults = attempt(number, Path(folder))
+            except Exception:
+                faults = [f"ATTEMPT: {traceback.format_exc()[-1500:]}"]
         connection.send((faults, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10))
 
 
