@@ -12,6 +12,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from sweettok_cli.errors import SweettokError
@@ -98,7 +99,7 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     return stream
 
 
-def packets_of(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Packet]:
+def packets_of(container: InputContainer, stream: Stream) -> Iterator[Packet]:
     """The packets of one stream, then an empty one; those of streams that begin later are passed over."""
     while True:
         try:
