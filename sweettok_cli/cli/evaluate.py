@@ -34,6 +34,8 @@ def evaluate(
     data: Annotated[
         Path | None, Option(help="The folder of a data set.", metavar="DIR", readable=False)
     ] = None,
+    frames_of: options.FramesOption = False,
+    fps: options.FpsOption = None,
     split: Annotated[str | None, Option(help="Part of a data set.", show_default="as papers do")] = None,
     protocol: Annotated[
         str,
@@ -123,6 +125,7 @@ def evaluate(
     from sweettok_cli.evaluation.run import Media, run
     from sweettok_cli.evaluation.summary import make_record
     from sweettok_cli.evaluation.tables import write_csv, write_markdown
+    from sweettok_cli.video.sequence import is_pattern
 
     compared = _names(compare)
     plan = make_plan(
@@ -130,6 +133,8 @@ def evaluate(
         list(dict.fromkeys([*([model or DEFAULT_MODEL] if model or not compare else []), *compared])),
         data=data,
         split=split,
+        frames=frames_of,
+        rate=options.rate_of(fps, frames_of or is_pattern(Path(target))),
         protocol=protocol,
         metrics=None if metrics is None else [name.replace("-", "_") for name in _names(metrics)],
         codecs=_names(baseline),
@@ -152,7 +157,7 @@ def evaluate(
                 "--fresh starts over."
             )
         try:
-            measured = run(plan, kept, watch=output.watch, explain=_explain)
+            measured = run(plan, kept, watch=output.overall().watch, explain=_explain)
         except (KeyboardInterrupt, SystemExit):
             output.say(f"Interrupted; {len(kept)} clips are kept. The same command goes on from there.")
             raise

@@ -9,14 +9,14 @@ from sweettok_cli.models.common.tokenizer import Tokenizer, VideoEncoder
 from sweettok_cli.pipeline.threads import read_ahead
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.meta import Tokens
-from sweettok_cli.video.reader import VideoReader
+from sweettok_cli.video.sequence import FrameSequence, open_video
 
 #: Frames that are read before the model wants them.
 READ_AHEAD = 16
 
 
 def encode_video(
-    path: Path,
+    source: Path | FrameSequence,
     tokenizer: Tokenizer,
     *,
     batch_clips: int | None = None,
@@ -26,7 +26,7 @@ def encode_video(
     """Encode a video or an image.
 
     Args:
-        path: anything :class:`~sweettok_cli.video.VideoReader` reads.
+        source: anything :class:`~sweettok_cli.video.VideoReader` reads, or numbered pictures.
         batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
         overlap: frames that each clip repeats of the one before; decoding cross-fades them.
         on_progress: called after each batch.
@@ -34,7 +34,7 @@ def encode_video(
     Raises:
         SweettokError: the file cannot be read, or does not suit the tokenizer.
     """
-    with VideoReader(path) as reader:
+    with open_video(source) as reader:
         encoder = VideoEncoder(reader.info, tokenizer, overlap, batch_clips)
         done = 0
         with closing(read_ahead(reader, READ_AHEAD)) as frames:

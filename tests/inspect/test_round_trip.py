@@ -69,7 +69,7 @@ def test_a_picture_comes_back_as_pictures(tmp_path: Path) -> None:
     files = RoundtripFiles.named(source, None)
     with files.prepared(force=False):
         result = make_roundtrip(source, tokenizer, files)
-    assert files.side_by_side == tmp_path / "photo.roundtrip" / "photo.side-by-side.png"
+    assert files.side_by_side == tmp_path / "photo.png.roundtrip" / "photo.png.side-by-side.png"
     assert np.array_equal(
         np.asarray(Image.open(files.decoded)), next(decode_frames(result.tokens, tokenizer))
     )
