@@ -359,7 +359,7 @@ def test_a_batch_that_was_ended_goes_on(cli: Cli, sources: Path, model: Path, tm
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
