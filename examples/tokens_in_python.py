@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sweettok_cli import load_tokenizer
+from sweettok_cli import load
 from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.pipeline.decode import decode_video
 from sweettok_cli.pipeline.encode import encode_video
@@ -19,7 +19,7 @@ from sweettok_cli.tokens import read_tokens, write_tokens
 from sweettok_cli.video import Fit, read_clip
 
 video = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "mdn+shared-assets__000.mp4"
-tokenizer = load_tokenizer("sweettok-small")
+tokenizer = load("sweettok-small")
 
 # A clip of 17 frames at a time: plain arrays in, plain arrays out.
 clip = read_clip(video, start=0, count=tokenizer.spec.clip_frames)  # uint8 [17, h, w, 3]

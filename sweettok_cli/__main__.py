@@ -1,4 +1,4 @@
-"""``sweettok`` and ``python -m sweettok_cli``, which is also what ``accelerate launch -m sweettok_cli`` runs."""
+"""``sweettok``, which is also ``python -m sweettok_cli`` and what ``accelerate launch`` runs."""
 
 from __future__ import annotations
 

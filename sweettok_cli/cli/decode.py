@@ -96,16 +96,16 @@ def decode(
     out = Output(json=as_json, quiet=quiet)
 
     @lru_cache(1)
-    def load(name: str) -> Tokenizer:
-        from sweettok_cli.zoo.load import load_tokenizer
+    def tokenizer(name: str) -> Tokenizer:
+        from sweettok_cli.zoo.load import load
 
-        return load_tokenizer(name, device.value, dtype.value, on_progress=out.say if quiet else None)
+        return load(name, device.value, dtype.value, on_progress=out.say if quiet else None)
 
     def load_for(meta: TokenMeta, tokens_file: str) -> Tokenizer:
         from sweettok_cli.models.registry import family_of_tokens
 
         family_of_tokens(meta, tokens_file)  # said before a model of that name is looked for
-        return load(model or meta.model)
+        return tokenizer(model or meta.model)
 
     progress = out.overall()
     results = decode_folder(

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 from sweettok_cli.cli import options
 from sweettok_cli.cli.batch import show_results
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
     from sweettok_cli.pipeline.batch import Result
     from sweettok_cli.tokens.layout import TokenizerSpec
+    from sweettok_cli.video.loss import Loss
 
 
 def encode(
@@ -56,6 +57,12 @@ def encode(
     batch_clips: options.BatchClipsOption = None,
     overlap: options.OverlapOption = 0,
     sample: options.SampleOption = None,
+    keep_going: Annotated[
+        bool, Option("--keep-going", help="Encode what is left of files that are cut short.")
+    ] = False,
+    strict: Annotated[
+        bool, Option("--strict", help="Refuse files of which packets, frames or their end are missing.")
+    ] = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
@@ -76,6 +83,8 @@ def encode(
 
         sweettok encode --frames-of shots --fps 24
     """
+    if keep_going and strict:
+        raise BadParameter("--strict refuses what --keep-going takes; give one of them.")
     use_one_heap()
     from sweettok_cli.pipeline.folder import encode_folder, other_files
     from sweettok_cli.pipeline.plan import is_batch
@@ -85,12 +94,10 @@ def encode(
     rate = options.rate_of(fps, frames_of or any(map(is_pattern, inputs)))
     batch = is_batch(inputs, frames=frames_of)
 
-    def load() -> Tokenizer:
-        from sweettok_cli.zoo.load import load_tokenizer
+    def tokenizer() -> Tokenizer:
+        from sweettok_cli.zoo.load import load
 
-        return load_tokenizer(
-            model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None
-        )
+        return load(model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None)
 
     def spec() -> TokenizerSpec:
         from sweettok_cli.models.registry import read_spec
@@ -103,7 +110,7 @@ def encode(
     results = encode_folder(
         inputs,
         Path(output) if output is not None else None,
-        load,
+        tokenizer,
         to_folder=options.names_folder(output),
         frames=frames_of,
         rate=rate,
@@ -112,6 +119,8 @@ def encode(
         spec=cache(spec),
         batch_clips=batch_clips,
         overlap=overlap,
+        keep_going=keep_going,
+        strict=strict,
         watch=progress.watch,
     )
     others = [] if frames_of else other_files(inputs)
@@ -119,7 +128,16 @@ def encode(
         names = ", ".join(path.name for path in others[:5])
         names += f" and {len(others) - 5} more" if others[5:] else ""
         out.say(f"Left out, being no videos or pictures by their names: {names}.")
-    show_results(results, out, progress, "encoded", batch=batch, describe=_describe)
+    told: set[str] = set()
+
+    def describe(result: Result) -> tuple[dict[str, Any], str]:
+        record, text = _describe(result)
+        if flat := set(record["flattened"]) - told:
+            told.update(flat)
+            out.say(f"{result.source}: {' and '.join(sorted(flat))}, here and in others like it.")
+        return record, text
+
+    show_results(results, out, progress, "encoded", batch=batch, describe=describe)
 
 
 def _describe(result: Result) -> tuple[dict[str, Any], str]:
@@ -131,9 +149,20 @@ def _describe(result: Result) -> tuple[dict[str, Any], str]:
     record = {
         **picked(meta, "model", "frames", "clips"),
         **picked(cost, "tokens", "indices", "bits"),
+        "flattened": result.info.stored.flattened if result.info else [],
+        "lost": _lost(result.loss) if result.loss else None,
         "file_bytes": result.output.stat().st_size,
     }
     return record, (
         f"{count(meta.frames, 'frame')}, {count(meta.clips, 'clip')}, {cost.tokens:,} tokens, "
         f"{cost.bits / 1000:.1f} kbit"
     )
+
+
+def _lost(loss: Loss) -> dict[str, Any]:
+    return {
+        **picked(loss, "packets", "frames"),
+        "gaps": [{"start": float(gap.start), "seconds": float(gap.seconds)} for gap in loss.gaps],
+        "end": None if loss.end is None else float(loss.end),
+        "text": loss.words,
+    }

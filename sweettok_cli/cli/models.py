@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
+from sweettok_cli.cli.help import App
 from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
 from sweettok_cli.cli.output import FAILED, Output, as_text, count, picked
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from sweettok_cli.storage.model_folder import ModelHeader
 
 
-models_app = typer.Typer(help="List, fetch, convert, publish and check models.", no_args_is_help=True)
+models_app = App(help="List, fetch, convert, publish and check models.")
 
 
 @models_app.command("list", short_help="List the models that go by name.")

@@ -62,7 +62,7 @@ def roundtrip(
     use_one_blas_thread()
     from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
     from sweettok_cli.video.sequence import FrameSequence, is_pattern
-    from sweettok_cli.zoo.load import load_tokenizer
+    from sweettok_cli.zoo.load import load
 
     output = Output(json=as_json, quiet=quiet)
     rate = options.rate_of(fps, frames_of or is_pattern(file))
@@ -71,7 +71,7 @@ def roundtrip(
         source = FrameSequence.of(file, rate)
     files = RoundtripFiles.named(source, out)
     with files.prepared(force):
-        tokenizer = load_tokenizer(
+        tokenizer = load(
             model, device.value, dtype.value, sample=sample, on_progress=output.say if quiet else None
         )
         with output.progress("encode, decode", unit="frames of 2 passes") as on_progress:

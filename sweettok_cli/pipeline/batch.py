@@ -18,6 +18,8 @@ from sweettok_cli.video.sequence import FrameSequence
 
 if TYPE_CHECKING:
     from sweettok_cli.tokens import TokenMeta
+    from sweettok_cli.video.info import VideoInfo
+    from sweettok_cli.video.loss import Loss
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Result:
     error: Exception | None = None  # why it was refused or failed
     meta: TokenMeta | None = None  # of the tokens, if it was done
     seconds: float = 0.0  # that reading, the model and writing took
+    info: VideoInfo | None = None  # what the source is, if it was encoded
+    loss: Loss | None = None  # what was missing of it
     busy: bool = False  # skipped because another program is making the output
 
 

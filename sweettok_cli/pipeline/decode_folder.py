@@ -231,9 +231,9 @@ def why_old(job: DecodeJob) -> str | None:
 
 
 def _read_meta(path: Path) -> TokenMeta:
-    from sweettok_cli.tokens import read_tokens
+    from sweettok_cli.tokens import read_meta
 
-    return read_tokens(path).meta
+    return read_meta(path)
 
 
 def _check(

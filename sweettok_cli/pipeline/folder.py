@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import TargetExists
@@ -48,6 +48,8 @@ def encode_folder(
     spec: Callable[[], TokenizerSpec] | None = None,
     batch_clips: int | None = None,
     overlap: int = 0,
+    keep_going: bool = False,
+    strict: bool = False,
     watch: Watcher | None = None,
 ) -> Iterator[Result]:
     """Encode files and all that folders hold, one after the other; what fails costs no other.
@@ -64,7 +66,7 @@ def encode_folder(
         skip_existing: pass over sources whose output is there, of this model and newer than they are. With
             ``force`` only what differs is replaced.
         spec: of the tokenizer, where that can be had without loading it.
-        batch_clips: as for :func:`encode_job`, like ``overlap``.
+        batch_clips: as for :func:`encode_job`, like ``overlap``, ``keep_going`` and ``strict``.
         watch: given each job's place, their number and the source's name.
 
     Raises:
@@ -109,7 +111,14 @@ def encode_folder(
 
     def work(job: Job, on_progress: OnProgress | None) -> Result:
         return encode_job(
-            job, tokenizer, force=force, batch_clips=batch_clips, overlap=overlap, on_progress=on_progress
+            job,
+            tokenizer,
+            force=force,
+            batch_clips=batch_clips,
+            overlap=overlap,
+            keep_going=keep_going,
+            strict=strict,
+            on_progress=on_progress,
         )
 
     yield from do_jobs(jobs, work, settled, watch)
@@ -126,11 +135,11 @@ def why_stale(job: Job, spec: TokenizerSpec) -> str | None:
 
     A source that has changed since is told by the times of both files.
     """
-    from sweettok_cli.tokens import read_tokens
+    from sweettok_cli.tokens import read_meta
 
     source = job.source
     try:
-        meta = read_tokens(job.output).meta
+        meta = read_meta(job.output)
         files = source.files if isinstance(source, FrameSequence) else (source,)
         changed = max(path.stat().st_mtime for path in files) > job.output.stat().st_mtime
     except SweettokError as error:
@@ -151,6 +160,8 @@ def encode_job(
     force: bool = False,
     batch_clips: int | None = None,
     overlap: int = 0,
+    keep_going: bool = False,
+    strict: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Result:
     """Encode one source into its token file, whose folder is there; whatever goes wrong is in the result.
@@ -163,13 +174,22 @@ def encode_job(
 
     update = None if on_progress is None else trimming(on_progress)
     start = time.perf_counter()
+    read: list[Any] = []
     try:
         tokens = encode_video(
-            job.source, tokenizer, batch_clips=batch_clips, overlap=overlap, on_progress=update
+            job.source,
+            tokenizer,
+            batch_clips=batch_clips,
+            overlap=overlap,
+            keep_going=keep_going,
+            strict=strict,
+            on_read=lambda *found: read.extend(found),
+            on_progress=update,
         )
         write_tokens(job.output, tokens, force)
     # Whatever is wrong with one file of many must not cost the others.
     except Exception as error:
         forget_locals(error)
         return Result(job.source, job.output, "failed", error)
-    return Result(job.source, job.output, "done", meta=tokens.meta, seconds=time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return Result(job.source, job.output, "done", None, tokens.meta, seconds, *read)

@@ -118,9 +118,13 @@ class CheckpointStore:
         partial, final = self.folder / f".{step:08d}.partial", self.path(step)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        for rank, generator in enumerate(generators):
-            _save(generator, partial / _RNG.format(rank=rank))
-        _save(state, partial / _STATE)
+        try:
+            for rank, generator in enumerate(generators):
+                _save(generator, partial / _RNG.format(rank=rank))
+            _save(state, partial / _STATE)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         if final.exists():  # the same step saved again, say after --resume with nothing left to do
             shutil.rmtree(final)
         partial.rename(final)

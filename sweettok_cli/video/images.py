@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.video.color import on_white
 from sweettok_cli.video.source import MAX_PIXELS, Source, max_pixels, reason, source_name
+from sweettok_cli.video.stored import Stored
 
 _HEADS = (
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"qoif"),
@@ -34,6 +35,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     ".jpeg": _JPEG,
     ".webp": {"lossless": True},
     ".avif": {"quality": 95, "subsampling": "4:4:4"},
+}
+# Orientations of EXIF (CIPA DC-008, 4.6.4): degrees clockwise, after mirroring left to right.
+_TURNS = {
+    **{1: (0, False), 2: (0, True), 3: (180, False), 4: (180, True)},
+    **{5: (270, True), 6: (90, False), 7: (90, True), 8: (270, False)},
 }
 # What browsers show where an animation states no time.
 _DEFAULT_MILLISECONDS = 100
@@ -107,14 +113,26 @@ def read_pictures(source: Source) -> Iterator[tuple[np.ndarray, Fraction]]:
             time += shown / 1000
 
 
-def count_pictures(path: Path) -> int:
-    """How many frames a picture file holds.
+def count_pictures(source: Source) -> int:
+    """How many frames a picture file holds; only its header is read.
+
+    Raises:
+        SweettokError: the file is damaged or too large.
+    """
+    with _opened(source) as image:
+        return len(_shown(image))
+
+
+def stored_picture(path: Path) -> Stored:
+    """How the pictures of a file are stored.
 
     Raises:
         SweettokError: the file is damaged or too large.
     """
     with _opened(path) as image:
-        return len(_shown(image))
+        rotation, mirrored = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1), (0, False))
+        alpha = "A" in image.getbands() or "transparency" in image.info
+        return Stored(image.format, image.mode, rotation=rotation, mirrored=mirrored, alpha=alpha)
 
 
 def _shown(image: Image.Image) -> range:

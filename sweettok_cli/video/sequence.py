@@ -8,7 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from sweettok_cli.files import check_target, move_to
 from sweettok_cli.holding import let_go, temporary_folder
 from sweettok_cli.video.images import read_pictures, save_picture
 from sweettok_cli.video.info import DEFAULT_RATE, VideoInfo, probe
+from sweettok_cli.video.loss import Loss
 from sweettok_cli.video.reader import Frame, VideoReader
 from sweettok_cli.video.source import PICTURES, find_files
 
@@ -47,6 +48,7 @@ class FrameSequence:
     path: Path  # the folder, or the pattern
     files: tuple[Path, ...]  # at least one
     rate: Fraction  # frames a second
+    loss: Loss = field(default_factory=Loss)  # numbers that are missing
 
     @classmethod
     def of(cls, path: Path, rate: Fraction | None = None) -> FrameSequence:
@@ -58,11 +60,16 @@ class FrameSequence:
         path = path if path.name not in ("", "..") else path.resolve()
         found = _matching(path) if is_pattern(path) else _alike(path)
         numbers = sorted(found)
-        steps = {b - a for a, b in itertools.pairwise(numbers)}
-        if len(steps) > 1:
-            before = next(a for a, b in itertools.pairwise(numbers) if b - a > min(steps))
-            _log.warning("%s: numbers are missing after %s", path, found[before].name)
-        return cls(path, tuple(found[number] for number in numbers), rate or DEFAULT_RATE)
+        files = tuple(found[number] for number in numbers)
+        steps = [b - a for a, b in itertools.pairwise(numbers)]
+        usual = min(steps, default=1)
+        holes = [place for place, step in enumerate(steps) if step > usual]
+        if not holes:
+            return cls(path, files, rate or DEFAULT_RATE)
+        missing = sum(steps[place] // usual - 1 for place in holes)
+        words = f"{missing} numbers are missing, the first after {files[holes[0]].name}"
+        _log.warning("%s: %s", path, words)
+        return cls(path, files, rate or DEFAULT_RATE, Loss(frames=missing, words=words))
 
     def __str__(self) -> str:
         return str(self.path)
@@ -120,13 +127,21 @@ class FrameSequence:
         return (Frame(rgb, number / self.rate) for number, rgb in enumerate(self.frames()))
 
 
-def open_video(source: Path | FrameSequence) -> VideoReader | FrameSequence:
+def open_video(
+    source: Path | FrameSequence, *, keep_going: bool = False, strict: bool = False
+) -> VideoReader | FrameSequence:
     """What gives the frames of a file, or of numbered pictures, with their times.
+
+    ``keep_going`` and ``strict`` are those of :class:`~sweettok_cli.video.reader.VideoReader`.
 
     Raises:
         SweettokError: the source cannot be read.
     """
-    return source if isinstance(source, FrameSequence) else VideoReader(source)
+    if not isinstance(source, FrameSequence):
+        return VideoReader(source, keep_going=keep_going, strict=strict)
+    if strict and source.loss:
+        raise SweettokError(f"{source}: {source.loss.words}; leave out --strict to take the others.")
+    return source
 
 
 def check_sequence(pattern: Path, frames: int, force: bool) -> None:

@@ -53,6 +53,7 @@ VIDEO_ENDINGS = tuple(_KINDS)
 # reconstruction of 26 dB loses 0.1 dB at most, so what is seen and measured is the model and not the codec.
 DEFAULT_CRF = 14
 _FINEST_CLOCK = 1_000_000
+_LOWEST_RATE = Fraction(1, 10_000)
 # Between two frames: MP4 keeps the distance in 32 bits (ISO/IEC 14496-12, 8.6.1.2), libav with a sign, and
 # that between the times of decoding and of display too.
 _MOST_TICKS = 1 << 29
@@ -90,7 +91,7 @@ class VideoWriter:
             path: ends in .mp4, .m4v, .mov, .mkv or .webm.
             width: of every frame.
             height: of every frame.
-            rate: frames a second, kept exactly.
+            rate: frames a second, kept exactly (to the microsecond where MP4 cannot).
             crf: the codec's quality, 0 (lossless) to 51.
             times: when each frame is shown, in seconds, growing; for a variable rate. Exact where they share
                 a tick of at least a microsecond, else to the microsecond; Matroska and WebM count
@@ -114,7 +115,7 @@ class VideoWriter:
             raise SweettokError(f"{path} has no ending that video is written to; name it .mp4 or .webm.")
         self._kind = kind
         check_clock(self._path, self._rate, times)
-        self._clock = 1 / self._rate if times is None else kind.clock or _tick(times)
+        self._clock = _clock(self._rate) if times is None else kind.clock or _tick(times)
         self._ticks = None if times is None else _ticks(times, self._clock)
         check_target(self._path, force)
 
@@ -131,12 +132,15 @@ class VideoWriter:
             options = {"crf": f"{self._crf:g}", **self._kind.settings, **tag_options()}
             if self._kind.codec == "libvpx-vp9" and not self._crf:
                 options["lossless"] = "1"
-            self._stream = self._container.add_stream(self._kind.codec, rate=self._rate, options=options)
+            # Where a rate is told that is higher than the clock's, players lose the last frame; a much lower
+            # one than that of slides the encoder does not take.
+            rate = _in_32_bits(max(min(self._rate, 1 / self._clock), _LOWEST_RATE))
+            self._stream = self._container.add_stream(self._kind.codec, rate=rate, options=options)
             self._stream.width, self._stream.height = self._width, self._height
             self._stream.pix_fmt = pixel_format
             self._stream.codec_context.time_base = self._clock
             if self._sample_aspect_ratio != 1:
-                self._stream.codec_context.sample_aspect_ratio = self._sample_aspect_ratio
+                self._stream.codec_context.sample_aspect_ratio = _in_32_bits(self._sample_aspect_ratio)
             self._sound = None
             if self._audio_from is not None:
                 self._sound = SoundTrack.open(self._audio_from, self._container, self._clock, stack)
@@ -148,7 +152,7 @@ class VideoWriter:
         if not self._kind.iso:
             return {}
         options = {"movflags": "+faststart", "movie_timescale": str(_movie_clock(self._clock))}
-        if self._ticks is not None:
+        if self._ticks is not None or self._clock != 1 / self._rate:
             # Left alone, libav counts in 10000 ticks a second or more: too many for a pause of hours.
             options["video_track_timescale"] = str(self._clock.denominator)
         return options
@@ -162,11 +166,17 @@ class VideoWriter:
             raise ValueError(f"there are times for {len(self._ticks)} frames only")
         frame = self._from_rgb(rgb)
         frame.time_base = self._clock
-        frame.pts = self._lead + (self._count if self._ticks is None else self._ticks[self._count])
+        frame.pts = self._lead + self._tick_of(self._count)
         self._count += 1
         self._mux(self._stream.encode(frame))
         if self._sound is not None:
             self._sound.write(frame.pts * self._clock)
+
+    def _tick_of(self, number: int) -> int:
+        """When frame ``number`` is shown."""
+        if self._ticks is not None:
+            return self._ticks[number]
+        return max(number, round(number / (self._rate * self._clock)))
 
     def _mux(self, packets: list[Packet]) -> None:
         for packet in packets:
@@ -190,7 +200,7 @@ class VideoWriter:
     def _length(self) -> int:
         """Ticks from the first frame to the end of the last, which is shown as long as the one before it."""
         if self._ticks is None:
-            return self._count
+            return self._tick_of(self._count)
         shown = self._ticks[: self._count]
         last = shown[-1] - shown[-2] if len(shown) > 1 else max(1, round(1 / (self._rate * self._clock)))
         return shown[-1] - shown[0] + last
@@ -215,6 +225,20 @@ class VideoWriter:
         # Closing twice does nothing; after an error, that error says more than a failing close.
         with suppress(FFmpegError, OSError):
             self._container.close()
+
+
+def _clock(rate: Fraction) -> Fraction:
+    """A frame as the tick, where MP4, which counts in whole ticks a second, and the encoder take that."""
+    exact = rate >= 1 and rate.numerator <= _MOST_TICKS
+    return 1 / rate if exact else _tick([Fraction(0), 1 / rate])
+
+
+def _in_32_bits(ratio: Fraction) -> Fraction:
+    """The nearest ratio that libav can hold."""
+    most = (1 << 31) - 1
+    if ratio < 1:
+        return 1 / _in_32_bits(1 / ratio)
+    return min(ratio, Fraction(most)).limit_denominator(max(1, int(most / ratio)))
 
 
 def _tick(times: Sequence[Fraction]) -> Fraction:

@@ -11,7 +11,7 @@ import pytest
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import write_image
-from sweettok_cli.video.sequence import FrameSequence, is_pattern, numbered, sequence_writer
+from sweettok_cli.video.sequence import FrameSequence, is_pattern, numbered, open_video, sequence_writer
 
 
 def frame(grey: int) -> np.ndarray:
@@ -77,7 +77,9 @@ def test_missing_numbers_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     folder = shots(tmp_path / "in", "a1.png", "a2.png", "a4.png")
     with caplog.at_level(logging.WARNING):
         assert greys(FrameSequence.of(folder)) == [1, 2, 3]
-    assert "numbers are missing after a2.png" in caplog.text
+    assert "1 numbers are missing, the first after a2.png" in caplog.text
+    with pytest.raises(SweettokError, match="leave out --strict"):
+        open_video(FrameSequence.of(folder), strict=True)
     caplog.clear()
     FrameSequence.of(shots(tmp_path / "every second", "a1.png", "a3.png", "a5.png"))
     assert not caplog.text
