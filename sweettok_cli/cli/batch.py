@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sweettok_cli.cli.output import FAILED, Output, debugging, explain
+from sweettok_cli.cli.output import FAILED, Output, debugging, explain, printed
 from sweettok_cli.cli.progress import Overall
 from sweettok_cli.errors import SweettokError
 
@@ -85,8 +85,8 @@ def _show(
     more, text = describe(result)
     summary[done].append({**record, **more, "seconds": round(result.seconds, 3)})
     out.say(f"{result.source}: {text}, {result.seconds:.1f} s")
-    if not out.json:
-        print(result.output, flush=True)
+    if not out.json and result.output is not None:
+        print(printed(result.output), flush=True)
 
 
 def _counts(summary: dict[str, list[dict[str, Any]]]) -> str:

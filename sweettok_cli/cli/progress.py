@@ -22,10 +22,17 @@ class Overall:
         say: takes a line, where no bar can be drawn.
         drawn: whether a bar can.
         unit: what jobs count.
+        shown: makes a text one that may be drawn.
     """
 
-    def __init__(self, say: Callable[[str], None], drawn: bool, unit: str = "frames") -> None:
-        self._say, self._drawn, self._unit = say, drawn, unit
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        drawn: bool,
+        unit: str = "frames",
+        shown: Callable[[str], str] = str,
+    ) -> None:
+        self._say, self._drawn, self._unit, self._shown = say, drawn, unit, shown
         self._start = self._told = time.monotonic()
         self._before = 0.0  # units of the jobs that are over
         self._bar: Progress | None = None
@@ -46,7 +53,7 @@ class Overall:
             share = (place + (min(1.0, done / total) if total else 0.0)) / jobs
             text = self.text(name, done, total, share)
             if self._bar is not None:
-                self._bar.update(self._bar.task_ids[0], completed=share, text=text)
+                self._bar.update(self._bar.task_ids[0], completed=share, text=self._shown(text))
             elif time.monotonic() - self._told >= _SECONDS_BETWEEN_LINES:
                 self._told = time.monotonic()
                 self._say(text)

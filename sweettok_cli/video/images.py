@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.video.color import on_white
-from sweettok_cli.video.source import MAX_PIXELS, Source, max_pixels, reason, source_name
+from sweettok_cli.video.source import MAX_PIXELS, Source, check_readable, max_pixels, reason, source_name
 from sweettok_cli.video.stored import Stored
 
 _HEADS = (
@@ -68,6 +68,7 @@ def is_picture(source: Source) -> bool:
 def _bytes(source: Source) -> mmap.mmap | bytes:
     """The whole file, of which only what is looked at is read."""
     if isinstance(source, Path):
+        check_readable(source)  # opening a pipe would wait for whoever writes into it
         with open(source, "rb") as stream:
             try:
                 return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
