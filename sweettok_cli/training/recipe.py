@@ -257,6 +257,8 @@ def recipe_from(values: dict[str, Any], origin: str) -> Recipe:
 def _read(name: str) -> tuple[str, str]:
     path = Path(name)
     if path.suffix == ".toml" or path.exists():
+        if path.exists() and not path.is_file():
+            raise SweettokError(f"The recipe {name} is no regular file; name a file or one of {_listed()}.")
         try:
             return path.read_text(encoding="utf-8"), name
         except (OSError, UnicodeDecodeError) as error:
