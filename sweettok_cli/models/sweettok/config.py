@@ -187,7 +187,7 @@ def make_config(table: dict[str, Any]) -> SweetTokConfig:
     """
     overrides = dict(table)
     preset = overrides.pop("preset", "compact")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise SweettokError(
             f"There is no network {preset!r}; set model.preset to one of {', '.join(PRESETS)}."
         )
