@@ -1,20 +1,23 @@
-"""Outputs that appear whole or not at all, files and folders; digests."""
+"""Outputs that appear whole or not at all, files and folders; digests; JSON that others may have written."""
 
 from __future__ import annotations
 
 import glob
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.holding import PART, beside, let_go, remove_left, temporary_file, temporary_folder
 
 _OLD = ".old"
+_LONGEST_JSON = 64 << 20  # bytes
 
 
 class TargetExists(SweettokError):
@@ -220,3 +223,34 @@ def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        SweettokError: there is none, or it is longer or more deeply nested than one of ours can be; the
+            sentence ends with the ``remedy``.
+    """
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(_LONGEST_JSON + 1)
+        if len(content) > _LONGEST_JSON:
+            raise ValueError(f"longer than {_LONGEST_JSON >> 20} MiB")
+        table = json.loads(content.decode())
+    except OSError as error:
+        raise SweettokError(f"Cannot read {path} ({error.strerror or error}); {remedy}.") from error
+    except RecursionError as error:
+        raise SweettokError(f"Cannot read {path} (nested too deeply); {remedy}.") from error
+    except ValueError as error:
+        raise SweettokError(f"Cannot read {path} ({error}); {remedy}.") from error
+    if not isinstance(table, dict):
+        raise SweettokError(f"{path} holds no JSON object; {remedy}.")
+    return table
+
+
+def is_text(value: object, longest: int) -> bool:
+    """Whether a value is text, not blank, of so many characters at most, which UTF-8 can hold."""
+    if not isinstance(value, str) or not value.strip() or len(value) > longest:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)

@@ -9,7 +9,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from sweettok_cli.cli import options
-from sweettok_cli.cli.output import Output, count, picked
+from sweettok_cli.cli.output import Output, count, picked, printed
 from sweettok_cli.runtime import use_one_heap
 
 
@@ -95,7 +95,7 @@ def decode(
     out.say(f"{tokens_file} -> {target}: {made}, {seconds:.1f} s")
     data = {"tokens": str(tokens_file), "output": str(target)}
     data |= picked(meta, "model", "width", "height", "frames")
-    out.result({**data, "rate": str(meta.rate), "seconds": round(seconds, 3)}, str(target))
+    out.result({**data, "rate": str(meta.rate), "seconds": round(seconds, 3)}, printed(target))
 
 
 def _check_audio(audio_from: Path, target: Path, image: bool, out: Output) -> None:

@@ -1,8 +1,8 @@
 """The token file: a NumPy ``.npz`` of index arrays and one JSON string, ``meta``.
 
 Anybody can read one: ``numpy.load(path, allow_pickle=False)``. The program's own reader believes nothing it
-has not checked: never more of a member is unpacked than ``meta`` promises, and that is bounded. Whoever needs the
-description alone has all of the file checked piece by piece.
+has not checked: never more of a member is unpacked than ``meta`` promises, and that is bounded; what
+nobody asked for is checked piece by piece and not held.
 Deflate packs an index of log2(n) true bits into somewhat more: `sweettok info` states both figures.
 """
 
@@ -74,7 +74,7 @@ def read_tokens(path: Path | str) -> Tokens:
 
 
 def read_meta(path: Path) -> TokenMeta:
-    """The description in a token file that is checked as by :func:`read_tokens`; memory does not grow with it.
+    """The description in a token file that is checked as by :func:`read_tokens`, in little memory.
 
     Raises:
         SweettokError: as :func:`read_tokens`.

@@ -146,9 +146,8 @@ class TokenMeta:
         self._check_times()
         begins = self.times[0] * self.time_base if self.times and self.time_base else 0
         if begins + (self.duration or 0) > MAX_SECONDS:
-            raise TokenFault(
-                f"lasts more than {MAX_SECONDS // 31_556_952} years", "encode the source in parts"
-            )
+            years = MAX_SECONDS // 31_556_952
+            raise TokenFault(f"lasts more than {years} years", "encode the source in parts")
         self._check_arrays()
 
     def _check_times(self) -> None:
@@ -217,7 +216,7 @@ class TokenMeta:
     def check_values(self, name: str, values: np.ndarray, columns: slice = slice(None)) -> None:
         """Raise :class:`TokenFault` unless numbers of the array ``name`` are in range.
 
-        ``values`` are all of it or some; where its last axis is a token's columns, those that ``columns`` says.
+        ``values`` are all of it or some; ``columns`` says which, where its last axis is a token's columns.
         """
         if name not in self.codebooks:
             if not np.isfinite(values).all():
@@ -317,14 +316,6 @@ class Tokens:
 
     arrays: dict[str, np.ndarray]
     meta: TokenMeta
-
-    def __repr__(self) -> str:
-        """What they are tokens of, and what the arrays are; not what is in them."""
-        meta = self.meta
-        rate = "" if meta.image else f" at {float(meta.rate):g} fps"
-        what = "an image" if meta.image else f"{meta.frames} frames"
-        arrays = ", ".join(f"{name} {array.dtype} {list(array.shape)}" for name, array in self.arrays.items())
-        return f"Tokens({meta.model!r}: {what} of {meta.width}x{meta.height}{rate}; {arrays})"
 
     def check(self) -> None:
         """Raise :class:`TokenFault` unless names, dtypes, shapes and value ranges are as ``meta`` says."""

@@ -80,6 +80,9 @@ def load(
         from sweettok_cli.runtime import pick_device, pick_dtype
 
         where = pick_device(str(device))
-        return family.load(model, spec, where, pick_dtype(str(dtype).removeprefix("torch."), where), sample)
+        form = pick_dtype(str(dtype).removeprefix("torch."), where)
+        tokenizer = family.load(model, spec, where, form, sample)
+        tokenizer.origin = model
+        return tokenizer
 
     return read_folder(folder, build)

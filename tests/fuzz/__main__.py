@@ -1,9 +1,9 @@
 """Try damaged and hostile files of every kind: ``python -m tests.fuzz``, or ``make fuzz``.
 
-Each case is made from the seed and its number alone, and runs commands of the command line in a forked process
-with bounded memory and time. Right are what was asked for, or one sentence that names the file and shows no
-control characters. Crashes, hangs, internal errors, memory that runs out, and files that are left are faults;
-each is printed with the line that tries its case again.
+Each case is made from the seed and its number alone, and runs commands of the command line in a forked
+process with bounded memory and time. Right are what was asked for, or one sentence that names the file and
+shows no control characters. Crashes, hangs, internal errors, memory that runs out and files that are left are
+faults; each is printed with the line that tries its case again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -67,26 +68,29 @@ def main() -> int:
 
 
 def _try(kind: str, seed: int, numbers: range, jobs: int) -> int:
-    begin, wrong, faults, slowest, peak = time.monotonic(), 0, Counter[str](), (0.0, -1), 0
-    with tempfile.TemporaryDirectory(prefix="fuzz-seeds-") as shelf:
+    begin, faults, slowest = time.monotonic(), Counter[str](), (0.0, -1)
+    done = wrong = peak = 0
+    # Ctrl-C ends it early, and what was found so far is said.
+    with tempfile.TemporaryDirectory(prefix="fuzz-seeds-") as shelf, suppress(KeyboardInterrupt):
         seeds = KINDS[kind].make_seeds(Path(shelf))
 
         def attempt(number: int, folder: Path) -> list[str]:
             return KINDS[kind].attempt(seeds, Random(f"{kind}:{seed}:{number}"), folder)
 
         for outcome in try_all(attempt, numbers, min(jobs, len(numbers))):
+            done += 1
             slowest, peak = max(slowest, (outcome.seconds, outcome.number)), max(peak, outcome.peak)
             wrong += bool(outcome.faults)
             faults.update(fault.split(":")[0] for fault in outcome.faults)
             _report(kind, seed, outcome)
     told = ", ".join(f"{count} {fault}" for fault, count in faults.most_common())
     print(
-        f"{kind}: {len(numbers)} cases in {time.monotonic() - begin:.0f} s, {wrong} wrong"
+        f"{kind}: {done} cases in {time.monotonic() - begin:.0f} s, {wrong} wrong"
         f"{f' ({told})' if told else ''}; the slowest took {slowest[0]:.1f} s ({kind}:{seed}:{slowest[1]}), "
         f"the largest process {peak >> 20} MB",
         flush=True,
     )
-    return int(wrong > 0)
+    return int(wrong > 0 or done < len(numbers))
 
 
 def _report(kind: str, seed: int, outcome: Outcome) -> None:

@@ -1,4 +1,4 @@
-"""Videos, pictures and sounds of every kind, damaged as bytes and in the parts that their formats are made of."""
+"""Videos, pictures and sounds of every kind, damaged as bytes and in the parts that formats are made of."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from video.torture import audio_only, make, picture, song_with_cover
 from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import write_tokens
 from sweettok_cli.video import VideoInfo, VideoReader, probe, read_clip
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 
 from .mutation import NUMBERS, damaged
 from .verdict import NAME, ODD, Verdict
@@ -117,7 +117,7 @@ def make_seeds(shelf: Path) -> Seeds:
         files[name] = (shelf / name).read_bytes()
     SAVE["omnitokenizer"](shelf / "model")
     tokens = shelf / "tokens.npz"
-    write_tokens(tokens, encode_video(shelf / "h264.mp4", load_tokenizer(str(shelf / "model"), "cpu")))
+    write_tokens(tokens, encode_video(shelf / "h264.mp4", load(str(shelf / "model"), "cpu")))
     return Seeds(files, shelf / "model", tokens)
 
 

@@ -131,7 +131,7 @@ def changed(value: Any, random: Random) -> Any:
         return value[:-1] + chr(random.choice((0, 10, 27, 65, 0x202E, 0xD800, 0x1F600)))
     if isinstance(value, list) and value and random.random() < 0.6:
         return random.choice(
-            (value[:-1], value + value[-1:], value[::-1], value * 2, value[:1], [[]] + value)
+            (value[:-1], value + value[-1:], value[::-1], value * 2, value[:1], [[], *value])
         )
     return anything(random)
 

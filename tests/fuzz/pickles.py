@@ -34,7 +34,7 @@ _PLAIN = {
 
 @dataclass(frozen=True)
 class Seeds:
-    """Whole files: plain pickles, the two of a word prior, and checkpoints with the digest of their tensors."""
+    """Whole files: plain pickles, the two of a word prior, checkpoints, the digest of their tensors."""
 
     plain: list[bytes]
     words: tuple[bytes, bytes]

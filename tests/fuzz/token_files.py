@@ -18,7 +18,7 @@ from video.torture import make
 from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import read_tokens, write_tokens
 from sweettok_cli.video import write_image
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 
 from .mutation import NUMBERS, Raw, damaged, disturbed, spelt
 from .verdict import NAME, ODD, Verdict
@@ -44,7 +44,7 @@ def make_seeds(shelf: Path) -> Seeds:
     files, models = [], []
     for name in _MODELS:
         SAVE[name](shelf / name)
-        tokenizer = load_tokenizer(str(shelf / name), "cpu")
+        tokenizer = load(str(shelf / name), "cpu")
         for source in sources if tokenizer.spec.images else sources[:2]:
             path = shelf / f"{name}-{source.stem}.npz"
             write_tokens(path, encode_video(source, tokenizer))
@@ -61,15 +61,15 @@ def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
     path = folder / f"{random.choice(ODD) if random.random() < 0.1 else ''}{NAME}.npz"
     path.write_bytes(data)
     verdict = Verdict()
-    told = verdict.command("info", path)
+    if random.random() < 0.3:
+        verdict.command("info", path)
     as_json = verdict.command("info", path, "--json")
-    verdict.holds((told is None) == (as_json is None), "info with and without --json differ")
     verdict.left(folder, path)
     if as_json is None or json.loads(as_json)["frames"] > _MOST_FRAMES:
         return verdict.faults
-    if way is _description or random.random() < 0.2:
+    if random.random() < (0.5 if way is _description else 0.1):
         _decode(verdict, path, seeds.models[which], image=json.loads(as_json)["image"])
-    if random.random() < 0.2:
+    if random.random() < 0.1:
         verdict.command("words", path, "--model", seeds.models[which], *random.choice(([], ["--json"])))
     again = folder / "again.npz"
     tokens = read_tokens(path)
@@ -90,7 +90,9 @@ def _decode(verdict: Verdict, path: Path, model: Path, image: bool) -> None:
         found = json.loads(told)
         sides = (found["width"], found["height"], found["frames"] or meta.frames)
         verdict.holds(sides == (meta.width, meta.height, meta.frames), f"decoded to {sides}: {meta}")
-        lasts = Fraction(meta.duration or 0)
+        times = meta.frame_times()
+        # The last frame of a varying rate is shown as long as the one before it.
+        lasts = 2 * times[-1] - times[-2] - times[0] if times and len(times) > 1 else meta.duration or 0
         near = image or abs(found["seconds"] - lasts) <= max(Fraction(1, 5), lasts / 20)
         verdict.holds(near, f"decoded to {found['seconds']} s, not {float(lasts)}: {meta}")
 
@@ -115,12 +117,22 @@ def _zipped(members: list[tuple[str, bytes]], random: Random, packing: int = zip
 
 
 def _archive(seeds: Seeds, data: bytes, random: Random) -> bytes:
-    """Members that are renamed, repeated, missing, swapped, taken from others, packed otherwise, encrypted."""
+    """Members that are renamed, repeated, missing, swapped, of other files, packed otherwise."""
     members = list(_members(data).items())
     at = random.randrange(len(members))
     name, content = members[at]
     other = list(_members(random.choice(seeds.files)).items())
-    names = ("", "/", "../x.npy", "meta", "meta.npy", "Meta.npy", "spatial.npy", "indices.npy", "latents.npy")
+    names = (
+        ".npy",
+        "/",
+        "../x.npy",
+        "meta",
+        "meta.npy",
+        "Meta.npy",
+        "spatial.npy",
+        "indices.npy",
+        "latents.npy",
+    )
     members = random.choice(
         (
             lambda: members[:at] + members[at + 1 :],
@@ -129,7 +141,7 @@ def _archive(seeds: Seeds, data: bytes, random: Random) -> bytes:
             lambda: [*members[:at], (random.choice(names), content), *members[at + 1 :]],
             lambda: [*members[:at], (name, random.choice(other)[1]), *members[at + 1 :]],
             lambda: [*members[:at], (name, members[at - 1][1]), *members[at + 1 :]],
-            lambda: [(str(number), b"") for number in range(random.choice((1, 20_000)))],
+            lambda: [(str(number), b"") for number in range(random.choice((1, 500)))],
             lambda: members[::-1],
         )
     )()
@@ -155,9 +167,10 @@ def _arrays(seeds: Seeds, data: bytes, random: Random) -> bytes:
         kind = random.choice(
             ("'<u2'", "'>u2'", "'<u4'", "'<f2'", "'<f8'", "'O'", "'<U9'", "'V8'", "'<U999999999'", "'S0'")
         )
+        order = random.choice(("True", "False", "1"))
         text = random.choice(
             (
-                f"{{'descr': {kind}, 'fortran_order': {random.choice(('True', 'False', '1'))}, 'shape': {shape}}}",
+                f"{{'descr': {kind}, 'fortran_order': {order}, 'shape': {shape}}}",
                 f"{{'descr': [('a', {kind}, {shape})], 'fortran_order': False, 'shape': {shape}}}",
                 "(" * 200 + ")" * 200,
                 "[" * 90,

@@ -23,6 +23,10 @@ LONGEST = 600
 _RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
+#: What libtiff says past Python, and can be told by no setting of Pillow to keep to itself.
+_LIBTIFF = re.compile(r"(tempfile\.tif|[A-Za-z0-9]+(Decode|Setup|Directory|Strip|Tile)[A-Za-z0-9]*): ")
+
+
 class Verdict:
     """Runs commands of the command line in this process, and notes what is wrong with what they do."""
 
@@ -104,6 +108,7 @@ def _wrong_errors(err: str, code: int) -> str | None:
         return "INTERNAL"
     if "not enough memory" in err:
         return "MEMORY"
+    lines = [line for line in lines if not _LIBTIFF.match(line)]
     if foreign := [line for line in lines if not line.startswith(("error: ", "warning: "))]:
         return f"foreign on stderr ({foreign[0][:80]!r})"
     errors = [line for line in lines if line.startswith("error: ")]

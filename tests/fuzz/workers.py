@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from multiprocessing import Pipe
@@ -18,7 +19,7 @@ from typing import NoReturn
 #: Bytes of address space beyond what a worker starts with: what a case may take, threads included.
 MEMORY = 1 << 30
 #: Seconds of the processor, and of the clock, after which a case counts as hanging.
-PROCESSOR_SECONDS, SECONDS = 20, 150
+PROCESSOR_SECONDS, SECONDS = 20, 600
 
 #: Does one case in an empty folder and returns what is wrong with it.
 Attempt = Callable[[int, Path], list[str]]
@@ -26,7 +27,7 @@ Attempt = Callable[[int, Path], list[str]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one case: its faults (none where all is well), seconds, and the worker's peak in bytes."""
+    """What became of one case: what is wrong, how long it took, and the worker's peak in bytes."""
 
     number: int
     faults: list[str]
@@ -75,7 +76,10 @@ class _Worker:
         self.pid = os.fork()
         if self.pid == 0:
             self.connection.close()
-            _work(attempt, far, shelf)
+            try:
+                _work(attempt, far, shelf)
+            finally:
+                os._exit(1)
         far.close()
         self.alive, self.number, self.since = True, -1, 0.0
 
@@ -98,6 +102,7 @@ class _Worker:
     def end(self) -> None:
         self.connection.close()  # it ends when it asks for the next
         if self.alive:
+            self.alive = False
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
 
@@ -133,7 +138,10 @@ def _work(attempt: Attempt, connection: Connection, shelf: Path) -> NoReturn:
         most = int(used.ru_utime + used.ru_stime) + 1 + PROCESSOR_SECONDS
         resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
         with tempfile.TemporaryDirectory(dir=shelf, ignore_cleanup_errors=True) as folder:
-            faults = attempt(number, Path(folder))
+            try:
+                faults = attempt(number, Path(folder))
+            except Exception:
+                faults = [f"ATTEMPT: {traceback.format_exc()[-1500:]}"]
         connection.send((faults, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10))
 
 

@@ -46,7 +46,7 @@ def test_round_trip(tmp_path: Path, tokens: Tokens) -> None:
     assert read_meta(path) == tokens.meta
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     frames=st.integers(1, 60),
     rate=st.fractions(Fraction(1, 1000), 1000, max_denominator=10_000),
@@ -117,7 +117,7 @@ def test_invalid_tokens_are_never_written(tmp_path: Path, make_tokens: Any) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     edits=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_size=1, max_size=4),
     cut=st.booleans(),
@@ -137,7 +137,7 @@ def test_damage_is_an_error_of_ours_or_harmless(good: Path, edits: list[tuple[in
         assert "\n" not in str(error)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(place=st.integers(0, 1 << 20), value=st.integers(0, 255))
 def test_damaged_headers_behind_a_right_checksum(good: Path, place: int, value: int) -> None:
     bad = good.with_name("bad.npz")

@@ -226,8 +226,9 @@ def test_killed_half_way_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "old.mp4"
     path.write_bytes(b"old")
     process = subprocess.Popen([sys.executable, "-c", _ENDLESS, str(path)])
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and not any(p.stat().st_size > 9999 for p in tmp_path.glob(".old.*")):
+    give_up = time.monotonic() + 600
+    while not any(p.stat().st_size > 9999 for p in tmp_path.glob(".old.*")):
+        assert process.poll() is None and time.monotonic() < give_up
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

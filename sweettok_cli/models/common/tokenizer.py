@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.hub import HubTokenizer
 from sweettok_cli.models.common.streams import (
     ClipDecoder,
     ClipEncoder,
@@ -35,7 +36,7 @@ CPU = torch.device("cpu")
 _USUAL_RATE = 24
 
 
-class Tokenizer(ABC):
+class Tokenizer(HubTokenizer, ABC):
     """A loaded model. Device and number format were fixed when it was loaded.
 
     :meth:`encode` and :meth:`decode` take a video as it is; :meth:`encoder` and :meth:`decoder` take one as
@@ -179,7 +180,7 @@ class Tokenizer(ABC):
         batch, soften = batch_clips or self.batch_clips, self.spec.soft_seams
         return ClipDecoder(decode, fit, frames, batch, overlap, soften)
 
-    def redraw(self) -> None:  # noqa: B027  most have nothing to do
+    def redraw(self) -> None:
         """Draw from the seed again, where latents are drawn: forget what was encoded before."""
 
     def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
