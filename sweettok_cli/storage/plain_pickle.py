@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import open_regular
 
 _NUMBERS = re.compile(r"[|<>=]?(?:b1|[iuf][1248]|[SU]\d{1,4})")
 _REFUSED_BY_TORCH = re.compile(r"(?:GLOBAL|unrecognized function) (\S+)")
@@ -51,7 +52,7 @@ def read_plain_pickle(path: Path) -> Any:
     try:
         if is_archive(path):
             return _torch_data(path)
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             data = _PlainUnpickler(stream).load()
             return _torch_data(path) if isinstance(data, int) and data == _TORCH_MAGIC else unwrapped(data)
     except RefusedError as error:
@@ -77,7 +78,7 @@ def _torch_data(source: Path | io.BytesIO) -> Any:
 
 def is_archive(path: Path) -> bool:
     """Whether a file is what ``torch.save`` has written since torch 1.6; others may have one inside."""
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         return stream.read(4) == b"PK\x03\x04"
 
 
