@@ -69,10 +69,7 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         _allow(temporary, 0o666)
-        if force:
-            temporary.replace(path)
-        else:
-            _move_to(temporary, path)
+        move_to(temporary, path, force)
     except TargetExists:
         raise
     except OSError as error:
@@ -188,8 +185,11 @@ def _recover(folder: Path) -> None:
         remove_left(part)
 
 
-def _move_to(temporary: Path, path: Path) -> None:
-    """Give a finished file its name, unless another program has written one there meanwhile."""
+def move_to(temporary: Path, path: Path, force: bool) -> None:
+    """Give a finished file its name; :class:`TargetExists` where one is there already, without ``force``."""
+    if force:
+        temporary.replace(path)
+        return
     try:
         os.link(temporary, path)  # unlike a rename it replaces nothing
     except FileExistsError:

@@ -22,11 +22,10 @@ def in_new_process(code: str) -> str:
 
 
 def test_both_names_are_the_same_package() -> None:
-    from sweettok.tokens import meta
-    from sweettok.video.reader import VideoReader
-
     import sweettok_cli.tokens.meta
     import sweettok_cli.video.reader
+    from sweettok.tokens import meta
+    from sweettok.video.reader import VideoReader
 
     assert sweettok is sweettok_cli and meta is sweettok_cli.tokens.meta
     assert VideoReader is sweettok_cli.video.reader.VideoReader

@@ -103,6 +103,8 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(FAILED) from None
     except KeyboardInterrupt:
+        # One that passed through an exec, as modules have them, would make Python end itself by the signal.
+        exec("")
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
         if debugging():

@@ -54,7 +54,23 @@ class App(typer.Typer):
 
 
 class Command(TyperCommand):
-    """A command whose options are listed in groups."""
+    """A command whose options are listed in groups, and of which only what is alike is suggested."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As Typer does; but an option is not alike for its dashes, as --force would be to --workers."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            possible = getattr(error, "possibilities", None)
+            if possible:
+                import difflib
+
+                names = {name.lstrip("-"): name for name in possible}
+                wanted = error.option_name.lstrip("-")  # type: ignore[attr-defined]
+                error.possibilities = [  # type: ignore[attr-defined]
+                    names[name] for name in difflib.get_close_matches(wanted, names, cutoff=0.7)
+                ]
+            raise
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write one list a group, all of them as wide."""

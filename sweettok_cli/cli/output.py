@@ -7,13 +7,12 @@ import json
 import os
 import re
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweettok_cli.cli.progress import Overall
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.runtime import OnProgress
 
@@ -72,17 +71,12 @@ def tell(text: str) -> None:
         print(shown(text), file=sys.stderr, flush=True)
 
 
-_SECONDS_BETWEEN_LINES = 60
-
-
 @dataclass(frozen=True)
 class Output:
     """The voice of one command."""
 
     json: bool = False  # print one JSON object on stdout in place of text
     quiet: bool = False  # no talk and no progress bars; warnings and errors are still shown
-    # When a line of progress was last written into a file.
-    _told: list[float] = field(default_factory=lambda: [time.monotonic()], repr=False, compare=False)
 
     def say(self, text: str) -> None:
         """A line of talk on stderr."""
@@ -113,46 +107,13 @@ class Output:
         """Whether there is somebody to draw bars for."""
         return not self.quiet and sys.stderr.isatty()
 
-    def watch(self, place: int, jobs: int, name: str) -> AbstractContextManager[OnProgress]:
-        """The bar of one of many jobs; a :data:`~sweettok_cli.runtime.Watcher`."""
-        return self.progress(f"{place + 1}/{jobs} {name}")
+    def overall(self, unit: str = "frames") -> Overall:
+        """The bar of many jobs on stderr, or now and then a line in a file."""
+        return Overall(self.say, self.watched(), unit, shown)
 
-    def _now_and_then(self, label: str, unit: str) -> OnProgress:
-        """Where no bar can be drawn, a line a minute says how far a long job is."""
-
-        def update(done: int, total: int | None) -> None:
-            if time.monotonic() - self._told[0] >= _SECONDS_BETWEEN_LINES:
-                self._told[0] = time.monotonic()
-                self.say(f"{label}: {done} {unit}" if total is None else f"{label}: {done} of {total} {unit}")
-
-        return update
-
-    @contextmanager
-    def progress(self, label: str, unit: str = "frames") -> Iterator[OnProgress]:
-        """A bar on stderr, or now and then a line in a file, driven by the callback this yields."""
-        if self.quiet:
-            yield lambda done, total: None
-            return
-        if not sys.stderr.isatty():
-            yield self._now_and_then(label, unit)
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn(f"{{task.completed}}/{{task.fields[of]}} {unit}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(label, total=None, of="?")
-
-            def update(done: int, total: int | None) -> None:
-                bar.update(task, completed=done, total=total, of="?" if total is None else str(total))
-
-            yield update
+    def progress(self, label: str, unit: str = "frames") -> AbstractContextManager[OnProgress]:
+        """The bar of one job, driven by the callback this yields."""
+        return self.overall(unit).watch(0, 1, label)
 
 
 def picked(thing: Any, *names: str) -> dict[str, Any]:

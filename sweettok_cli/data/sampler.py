@@ -233,16 +233,28 @@ def find_unreadable(entries: Sequence[Entry], on_progress: OnProgress) -> dict[s
 
 def _failure(entry: Entry) -> str | None:
     try:
-        source = entry.source()
-        if is_picture(source):
-            count_pictures(source)
-        else:
-            declared_frames(entry)
+        if not (entry.is_image and _opens_as_picture(entry)):
+            with open_container(entry.source()) as container:
+                video_stream(container, entry.name)
     except MemoryError:
         raise
     except Exception as error:
         return _why(error)
     return None
+
+
+def _opens_as_picture(entry: Entry) -> bool:
+    """Whether this is what its name says; False if it may be a video all the same.
+
+    The content is only searched where the header is none: of a million pictures, no more is read.
+    """
+    source = entry.source()
+    try:
+        return count_pictures(source) > 0
+    except SweettokError:
+        if is_picture(source):
+            raise
+        return False
 
 
 def _why(error: Exception) -> str:

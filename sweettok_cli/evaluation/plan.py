@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from sweettok_cli.data.datasets import DataSet, Item, open_dataset
@@ -40,6 +41,8 @@ def make_plan(
     *,
     data: Path | None = None,
     split: str | None = None,
+    frames: bool = False,
+    rate: Fraction | None = None,
     protocol: str = "default",
     metrics: Sequence[str] | None = None,
     codecs: Sequence[str] = (),
@@ -65,7 +68,7 @@ def make_plan(
 
     # Everything that can be wrong is found before a model is loaded, which takes seconds.
     rules = find_protocol(protocol)
-    found = open_dataset(target, data, split or rules.splits.get(target.lower()))
+    found = open_dataset(target, data, split or rules.splits.get(target.lower()), frames=frames, rate=rate)
     baselines = [CodecMethod(name) for name in codecs]
     loaded = [
         ModelMethod(

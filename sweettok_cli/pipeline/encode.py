@@ -13,14 +13,14 @@ from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.info import VideoInfo
 from sweettok_cli.video.loss import Loss
 from sweettok_cli.video.pixels import as_path
-from sweettok_cli.video.reader import VideoReader
+from sweettok_cli.video.sequence import FrameSequence, open_video
 
 #: Frames that are read before the model wants them.
 READ_AHEAD = 16
 
 
 def encode_video(
-    path: Path | str,
+    source: Path | str | FrameSequence,
     tokenizer: Tokenizer,
     *,
     batch_clips: int | None = None,
@@ -33,7 +33,7 @@ def encode_video(
     """Encode a video or an image.
 
     Args:
-        path: anything :class:`~sweettok_cli.video.VideoReader` reads.
+        source: anything :class:`~sweettok_cli.video.VideoReader` reads, or numbered pictures.
         batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
         overlap: frames that each clip repeats of the one before; decoding cross-fades them.
         keep_going: take what is left of a file that is cut short.
@@ -44,7 +44,9 @@ def encode_video(
     Raises:
         SweettokError: the file cannot be read, or does not suit the tokenizer.
     """
-    with VideoReader(as_path(path), keep_going=keep_going, strict=strict) as reader:
+    if not isinstance(source, FrameSequence):
+        source = as_path(source)
+    with open_video(source, keep_going=keep_going, strict=strict) as reader:
         encoder = VideoEncoder(reader.info, tokenizer, overlap, batch_clips)
         done = 0
         with closing(read_ahead(reader, READ_AHEAD)) as frames:

@@ -22,6 +22,7 @@ import numpy as np
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.tokens.meta import ARRAYS, ENCODE_AGAIN, MAX_META_CHARS, TokenFault, TokenMeta, Tokens
+from sweettok_cli.video.source import missing
 
 #: Bytes a ``.npy`` header may take; NumPy writes 128.
 _HEADER_BYTES = 1024
@@ -197,7 +198,7 @@ def _cut_short() -> TokenFault:
 
 def _no_access(path: Path, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
-        return f"{path} does not exist; check the name."
+        return missing(path)
     if isinstance(error, IsADirectoryError):
         return f"{path} is a folder; give one token file (.npz)."
     return f"{path} cannot be read ({error.strerror or error}); check its permissions and the disk."

@@ -146,6 +146,11 @@ class CheckpointStore:
         if not steps:
             raise SweettokError(f"{self.folder} holds no checkpoint to resume from; start without --resume.")
         folder = self.path(steps[-1])
+        ranks = len(list(folder.glob(_RNG.format(rank="*"))))
+        if 0 < ranks <= rank:
+            raise SweettokError(
+                f"The checkpoint {folder} was written by {ranks} processes; resume with as many, or fewer."
+            )
         try:
             state = torch.load(folder / _STATE, map_location=device, weights_only=True)
             rng = torch.load(folder / _RNG.format(rank=rank), map_location="cpu", weights_only=True)

@@ -54,11 +54,12 @@ class ClipTask(Task):
         entries = find_entries(data)
         self._validates = val is not None and self.recipe.validate_every > 0
         if val is not None:
-            self._held_out = find_entries([val])[: self.recipe.validate_clips]
+            self._held_out = find_entries([val], "validation clips")[: self.recipe.validate_clips]
         else:
             self._held_out, entries = hold_out(entries, self.recipe.hold_out, self.recipe.seed)
         self.sampler = Sampler(entries, self.recipe.sampling, rank, ranks)
-        if rank == 0:
+        if rank == 0 and self.recipe.skip_unreadable < 1:
+            voice.say(f"opening {len(entries)} clips")
             with voice.progress("opening the clips", "clips") as on_progress:
                 self.sampler.check(on_progress)
             with voice.progress("opening the clips to look at", "clips") as on_progress:

@@ -89,7 +89,9 @@ class Recipe:
         4, "clips not trained on, shown in the sample sheets, where --val is not given", (0, 1000)
     )
     skip_unreadable: float = _key(
-        0.1, "share of the clips that may be unreadable, one always; they are skipped and named", (0, 1)
+        0.1,
+        "share of the clips that may be unreadable, one always; 1 opens none before the first step",
+        (0, 1),
     )
 
     lr: float = _key(1e-4, "peak learning rate", (0, 10))
@@ -256,6 +258,8 @@ def recipe_from(values: dict[str, Any], origin: str) -> Recipe:
 def _read(name: str) -> tuple[str, str]:
     path = Path(name)
     if path.suffix == ".toml" or path.exists():
+        if path.exists() and not path.is_file():
+            raise SweettokError(f"The recipe {name} is no regular file; name a file or one of {_listed()}.")
         try:
             with open_regular(path) as stream:
                 return stream.read().decode(), name

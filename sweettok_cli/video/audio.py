@@ -6,8 +6,10 @@ import itertools
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
@@ -21,13 +23,34 @@ from sweettok_cli.video.images import is_picture
 from sweettok_cli.video.info import probe
 from sweettok_cli.video.source import check_decoder, check_readable, open_container, packets_of, reason
 
-# What MP4 and QuickTime players expect to find; anything else is encoded again as AAC.
+# What players of each kind of file expect to find; anything else is encoded again.
 _COPIED = {
     "mp4": {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac"},
     "mov": {"aac", "mp3", "ac3", "eac3", "alac"},
+    "matroska": {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac", "vorbis", "dts", "pcm_s16le"},
+    "webm": {"opus", "vorbis"},
 }
-_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
-_AAC_LAYOUTS = {"mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1"}
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """What sound is encoded with again; it comes at 48 kHz and in stereo where it fits in no better."""
+
+    name: Literal["aac", "libopus"]
+    samples: str  # their format
+    length: int  # samples of a packet
+    rates: tuple[int, ...]
+    layouts: frozenset[str]
+
+
+_AAC = _Encoder(
+    "aac",
+    "fltp",
+    1024,
+    (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
+    frozenset(("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1")),
+)
+_OPUS = _Encoder("libopus", "flt", 960, (48000, 24000, 16000, 12000, 8000), frozenset(("mono", "stereo")))
 # An encoder's priming lies a few hundredths of a second before the pictures; only a longer lead moves them.
 _LONGEST_PRIMING = Fraction(1, 10)
 
@@ -35,8 +58,8 @@ _LONGEST_PRIMING = Fraction(1, 10)
 class SoundTrack:
     """The best sound stream of a file, added to an output and fed to it in step with the pictures.
 
-    Packets are copied as they are where the output's format allows, else encoded again as AAC. Sound and
-    pictures keep the distance they have in the source.
+    Packets are copied as they are where the output's format allows, else encoded again: as AAC, in WebM as
+    Opus. Sound and pictures keep the distance they have in the source.
 
     Attributes:
         lead_ticks: by how many ticks of the output's picture clock the pictures must be delayed, because the
@@ -64,10 +87,12 @@ class SoundTrack:
             self._packets = self._copies(output.add_stream_from_template(stream))
         else:
             context = stream.codec_context
-            rate = context.sample_rate if context.sample_rate in _AAC_RATES else 48000
-            layout = context.layout.name if context.layout.name in _AAC_LAYOUTS else "stereo"
-            resampler = AudioResampler("fltp", layout, rate, frame_size=1024)
-            self._packets = self._encoded(output.add_stream("aac", rate=rate, layout=layout), resampler)
+            encoder = _OPUS if output.format.name == "webm" else _AAC
+            rate = context.sample_rate if context.sample_rate in encoder.rates else 48000
+            layout = context.layout.name if context.layout.name in encoder.layouts else "stereo"
+            resampler = AudioResampler(encoder.samples, layout, rate, frame_size=encoder.length)
+            target = output.add_stream(encoder.name, rate=rate, layout=layout)
+            self._packets = self._encoded(target, resampler)
         self._waiting: Packet | None = None
 
     @classmethod

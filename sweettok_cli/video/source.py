@@ -12,6 +12,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from sweettok_cli.errors import SweettokError
@@ -33,7 +34,7 @@ def check_readable(path: Path) -> None:
         if path.is_dir():
             raise SweettokError(f"{path} is a folder; give the name of a video file.")
         if not path.exists():
-            raise SweettokError(f"{path} does not exist; check the name.")
+            raise SweettokError(missing(path))
         if not path.is_file():
             raise SweettokError(f"{path} is not a regular file; save the video to a file first.")
         if not os.access(path, os.R_OK):
@@ -44,6 +45,13 @@ def check_readable(path: Path) -> None:
         raise SweettokError(
             f"{path} cannot be read ({error.strerror}); check its permissions and name."
         ) from error
+
+
+def missing(path: Path) -> str:
+    """The sentence for a file that is not there."""
+    if path.is_symlink():
+        return f"{path} is a broken link: {path.readlink()} does not exist; link it anew or fetch the file."
+    return f"{path} does not exist; check the name."
 
 
 def open_container(source: Source) -> InputContainer:
@@ -98,7 +106,7 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     return stream
 
 
-def packets_of(container: InputContainer, stream: VideoStream | AudioStream) -> Iterator[Packet]:
+def packets_of(container: InputContainer, stream: Stream) -> Iterator[Packet]:
     """The packets of one stream, then an empty one; those of streams that begin later are passed over."""
     while True:
         try:

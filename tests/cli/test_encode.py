@@ -71,11 +71,14 @@ def test_a_batch_loses_nothing(cli: Cli, model_folder: Path, folder: Path) -> No
     ran = cli("encode", folder, "--model", model_folder, "-o", out, "--json")
     assert ran.code == 1
     summary = json.loads(ran.out)
-    assert [Path(record["output"]) for record in summary["encoded"]] == [out / "a.npz", out / "sub" / "c.npz"]
+    assert [Path(record["output"]) for record in summary["encoded"]] == [
+        out / "a.npz",
+        out / "sub" / "c.png.npz",
+    ]
     assert [record["source"] for record in summary["failed"]] == [str(folder / "b.mp4")]
     assert "2 encoded, 0 skipped, 1 failed" in ran.err
-    assert sorted(path.name for path in out.rglob("*.*")) == ["a.npz", "c.npz"]
-    assert read_tokens(out / "sub" / "c.npz").meta.image
+    assert sorted(path.name for path in out.rglob("*.*")) == ["a.npz", "c.png.npz"]
+    assert read_tokens(out / "sub" / "c.png.npz").meta.image
 
 
 def test_a_batch_resumes(cli: Cli, model_folder: Path, folder: Path) -> None:

@@ -218,7 +218,7 @@ def test_the_shipped_model_names_real_words(process: Cli, tmp_path: Path) -> Non
         tmp_path / "photo.png", np.stack(np.broadcast_arrays(ramp, ramp[:, None], 90), -1).astype(np.uint8)
     )
     process("encode", "photo.png", "--quiet", check_code=0)
-    record = json.loads(process("words", "photo.npz", "--json", check_code=0).out)
+    record = json.loads(process("words", "photo.png.npz", "--json", check_code=0).out)
     assert record["model"] == "sweettok-small"
     assert sum(word["count"] for word in record["words"]["nouns"]) == 16
     assert all(word["word"].isprintable() and word["word"] for word in record["words"]["adjectives"])

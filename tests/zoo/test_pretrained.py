@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hub_server import TOKEN, HubServer
+from hub_server import TOKEN, HubServer, take_the_place
 from huggingface_hub import ModelCard, ModelHubMixin, constants
 from small_models import SAVE
 
@@ -23,12 +23,8 @@ from sweettok_cli.storage.model_folder import ModelFolder
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServer]:
     with HubServer() as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.url)
-        template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        take_the_place(server.url, monkeypatch)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "usual"))
-        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-        monkeypatch.setenv("HF_TOKEN", TOKEN)
         monkeypatch.setenv("SWEETTOK_HOME", str(tmp_path / "store"))
         yield server
 
