@@ -55,7 +55,8 @@ def _model(name_or_path: str) -> dict[str, Any]:
 
     folder = find_model(name_or_path)
     model = ModelFolder(folder)
-    spec, size = read_spec(model), (256, 256)
+    spec = read_spec(model)
+    size = (-(-256 // spec.multiple) * spec.multiple,) * 2  # padded, as a frame of 256x256 is
     return {
         "file": str(folder),
         "kind": "model",

@@ -33,6 +33,7 @@ CARD_FILE = "README.md"
 WRITE_AGAIN = "fetch or export the model again"
 
 _LONGEST_NAME = 255  # characters
+_TIMES, _AND_SOME = 4, 64 << 20  # how much larger than their storage tensors may be: so many times, and bytes
 #: What a header's ``source`` says in words, where it says it.
 _SOURCE_TEXTS = (
     *("repository", "revision", "path", "file", "sha256"),
@@ -157,6 +158,32 @@ def is_model_folder(folder: Path) -> bool:
     return (folder / CONFIG_FILE).is_file()
 
 
+def check_size(state: Mapping[str, Tensor], where: str) -> None:
+    """Raise :class:`SweettokError` if tensors are views that show their numbers again and again.
+
+    A file of a few bytes can state such tensors of any size, and whoever copies them takes that memory.
+    """
+    held = {
+        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in state.values()
+    }
+    if sum(tensor.nbytes for tensor in state.values()) > _TIMES * sum(held.values()) + _AND_SOME:
+        raise SweettokError(f"The weights of {where} are larger than what their file holds; {WRITE_AGAIN}.")
+
+
+def check_finite(state: Mapping[str, Tensor], where: str) -> None:
+    """Raise :class:`SweettokError` if a tensor holds a value that is not finite, or no real numbers."""
+    for name, tensor in state.items():
+        if tensor.is_complex():
+            raise SweettokError(f"The weights {name} of {where} are complex numbers; {WRITE_AGAIN}.")
+        if tensor.is_floating_point() and tensor.numel():
+            wide = tensor.float() if tensor.itemsize == 1 else tensor
+            low, high = wide.aminmax()
+            if not (low.isfinite() and high.isfinite()):
+                raise SweettokError(
+                    f"The weights {name} of {where} hold values that are not finite; {WRITE_AGAIN}."
+                )
+
+
 def write_model(
     folder: Path,
     *,
@@ -177,9 +204,14 @@ def write_model(
         state: tensors in the formats they are to be stored in.
         source: what the weights were made from, if they were made elsewhere.
         files: further text files by name, e.g. the model card.
+
+    Raises:
+        SweettokError: weights are not finite, or the folder cannot be written.
     """
     from safetensors.torch import save_file
 
+    check_size(state, name)
+    check_finite(state, name)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     with atomic_output(folder / WEIGHTS_FILE, force=True) as part:

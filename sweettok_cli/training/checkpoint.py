@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.storage.torch_file import load_torch
 from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.task import Step, Task
 
@@ -152,9 +153,9 @@ class CheckpointStore:
                 f"The checkpoint {folder} was written by {ranks} processes; resume with as many, or fewer."
             )
         try:
-            state = torch.load(folder / _STATE, map_location=device, weights_only=True)
-            rng = torch.load(folder / _RNG.format(rank=rank), map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            state = load_torch(folder / _STATE, device=device)
+            rng = load_torch(folder / _RNG.format(rank=rank))
+        except (OSError, pickle.UnpicklingError) as error:
             raise SweettokError(
                 f"Cannot read the checkpoint {folder} ({error}); delete it to go on from an older one."
             ) from error

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.common.published_names import misfits
-from sweettok_cli.storage.model_folder import WRITE_AGAIN
+from sweettok_cli.models.common.published_names import listed
+from sweettok_cli.storage.model_folder import WRITE_AGAIN, check_finite
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -55,7 +55,8 @@ def fill(build: Callable[[], Network], state: Mapping[str, Tensor], folder: Path
     """
     network = lay_out(build)
     own = network.state_dict()
-    problems = misfits(missing=own.keys() - state.keys(), unknown=state.keys() - own.keys())
+    odd = {"missing": own.keys() - state.keys(), "unknown": state.keys() - own.keys()}
+    problems = [f"{kind} {listed(names, 3)}" for kind, names in odd.items() if names]
     for name in own.keys() & state.keys():
         if state[name].shape != own[name].shape:
             problems.append(f"{name} is {list(state[name].shape)}, not {list(own[name].shape)}")
@@ -64,20 +65,6 @@ def fill(build: Callable[[], Network], state: Mapping[str, Tensor], folder: Path
             f"The weights of {folder} do not fit its configuration ({'; '.join(sorted(problems)[:3])}); "
             f"{WRITE_AGAIN}."
         )
-    check_finite(state, folder)
+    check_finite(state, str(folder))
     network.load_state_dict({name: state[name].to(tensor.dtype) for name, tensor in own.items()}, assign=True)
     return network
-
-
-def check_finite(state: Mapping[str, Tensor], where: Path) -> None:
-    """Raise :class:`SweettokError` if a tensor holds a value that is not finite, or no real numbers."""
-    for name, tensor in state.items():
-        if tensor.is_complex():
-            raise SweettokError(f"The weights {name} of {where} are complex numbers; {WRITE_AGAIN}.")
-        if tensor.is_floating_point() and tensor.numel():
-            wide = tensor.float() if tensor.itemsize == 1 else tensor
-            low, high = wide.aminmax()
-            if not (low.isfinite() and high.isfinite()):
-                raise SweettokError(
-                    f"The weights {name} of {where} hold values that are not finite; {WRITE_AGAIN}."
-                )

@@ -159,7 +159,8 @@ def save_model_folder(
     def stored(tensor: Tensor) -> Tensor:
         if not tensor.is_floating_point():
             return tensor.to(torch.int32)
-        return tensor.half() if half else tensor
+        narrow = tensor.half()
+        return narrow if half and narrow.isfinite().all() else tensor
 
     lists = {
         side: {"modifiers": graph.modifiers, "heads": graph.heads}
