@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.holding import PART, beside, let_go, remove_left, temporary_file, temporary_folder
@@ -221,8 +223,21 @@ def folder_bytes(folder: Path) -> int:
 
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read its bytes, and nothing else: a pipe would be waited for, a device never ends.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(handle, "rb")
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
@@ -233,7 +248,7 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
             sentence ends with the ``remedy``.
     """
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             content = stream.read(_LONGEST_JSON + 1)
         if len(content) > _LONGEST_JSON:
             raise ValueError(f"longer than {_LONGEST_JSON >> 20} MiB")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sweettok_cli.errors import SweettokError, brief
-from sweettok_cli.files import atomic_output, check_target, is_text, read_json, sha256_file
+from sweettok_cli.files import atomic_output, check_target, is_text, open_regular, read_json, sha256_file
 
 FORMAT = "sweettok-word-prior"
 VERSION = 1
@@ -214,7 +214,8 @@ def _read_tensors(path: Path) -> dict[str, np.ndarray]:
     from safetensors.numpy import load
 
     try:
-        return load(path.read_bytes())
+        with open_regular(path) as stream:
+            return load(stream.read())
     except FileNotFoundError as error:
         raise SweettokError(f"{path} is missing; build the prior again.") from error
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweettok_cli.errors import SweettokError, brief
-from sweettok_cli.files import atomic_output, is_text, read_json, sha256_file
+from sweettok_cli.files import atomic_output, is_text, open_regular, read_json, sha256_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -104,7 +104,8 @@ class ModelFolder:
 
         path = self.header.weights
         try:
-            content = path.read_bytes()  # read once: what is checked is what is used
+            with open_regular(path) as stream:
+                content = stream.read()  # once: what is checked is what is used
             if hashlib.sha256(content).hexdigest() != self.header.weights_sha256:
                 raise ReplacedError(
                     f"{path} is not the file that {CONFIG_FILE} names; fetch or export it again."

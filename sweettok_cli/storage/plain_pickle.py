@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError, brief
+from sweettok_cli.files import open_regular
 from sweettok_cli.storage.pickle_bounds import check_pickle
 from sweettok_cli.storage.torch_file import (
     DAMAGE,
@@ -47,7 +48,7 @@ def read_plain_pickle(path: Path) -> Any:
         SweettokError: the file asks for anything else, which is named and was not run; or it is no pickle.
     """
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             if starts_as(stream) == "archive":
                 return load_torch(path)
             with mapped_bytes(stream) as content:

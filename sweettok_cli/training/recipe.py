@@ -15,6 +15,7 @@ from typing import Any, cast, get_type_hints
 
 from sweettok_cli.data.sampler import Sampling
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import open_regular
 
 RECIPE_FILE = "recipe.toml"
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -260,7 +261,8 @@ def _read(name: str) -> tuple[str, str]:
         if path.exists() and not path.is_file():
             raise SweettokError(f"The recipe {name} is no regular file; name a file or one of {_listed()}.")
         try:
-            return path.read_text(encoding="utf-8"), name
+            with open_regular(path) as stream:
+                return stream.read().decode(), name
         except (OSError, UnicodeDecodeError) as error:
             raise SweettokError(
                 f"Cannot read the recipe {name} ({error}); name a file or one of {_listed()}."

@@ -34,9 +34,10 @@ def make_seeds(shelf: Path) -> Seeds:
     """Small models of every family."""
     folders = []
     for name in _MODELS:
-        SAVE[name](shelf / name)
-        folders.append({path.name: path.read_bytes() for path in (shelf / name).iterdir()})
-    # The clip's name is in no sentence about a model.
+        folder = shelf / f"{NAME}-{name}"
+        folder.mkdir()
+        SAVE[name](folder)
+        folders.append({path.name: path.read_bytes() for path in folder.iterdir()})
     return Seeds(folders, make(shelf / "clip.mp4", frames=3))
 
 

@@ -19,7 +19,7 @@ from sweettok_cli.errors import SweettokError
 NAME = "case"
 #: In front of the name of some.
 ODD = ("\n", "\x1b[2J", os.fsdecode(b"\xff"), "\u202e", "\x9b", "%s", "'\"", " ", "ü", "x" * 180)
-LONGEST = 600
+LONGEST = 1020
 _RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 

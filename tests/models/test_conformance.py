@@ -15,6 +15,7 @@ from small_models import SAVE
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.models.registry import read_spec
+from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.tokens import read_tokens, token_cost, write_tokens
 from sweettok_cli.zoo.load import load
@@ -267,6 +268,15 @@ def test_drawn_latents_follow_their_seed(families: dict[str, Path]) -> None:
     assert 0.05 < np.abs(one - mean).mean() < 5
     with pytest.raises(SweettokError, match="has discrete codes, of which none is drawn; leave out --sample"):
         load(str(families["omnitokenizer"]), sample=1)
+
+
+def test_latents_that_are_no_numbers_are_refused(families: dict[str, Path], small_clip: Path) -> None:
+    tokenizer = load(str(families["vidtok-kl-causal"]), device="cpu")
+    with torch.no_grad():
+        for parameter in tokenizer.network.parameters():  # type: ignore[attr-defined]
+            parameter.mul_(1e30)
+    with pytest.raises(SweettokError, match=r"vidtok-kl-causal turns .*small\.mp4 into values .* not finite"):
+        encode_video(small_clip / "small.mp4", tokenizer)
 
 
 def test_nothing_is_trained_by_accident(tokenizer: Tokenizer) -> None:

@@ -292,7 +292,13 @@ class VideoEncoder:
         return Tokens(self._buffer.arrays(), meta)
 
     def _keep(self, tokens: Mapping[str, Tensor]) -> None:
-        self._buffer.add(self._tokenizer.stored(tokens))
+        stored, spec = self._tokenizer.stored(tokens), self._tokenizer.spec
+        if not spec.codebooks and not all(np.isfinite(array).all() for array in stored.values()):
+            raise SweettokError(
+                f"{spec.name} turns {video_name(self._info)} into values that are not finite numbers; "
+                "pass --dtype float32, or pull or convert the model again."
+            )
+        self._buffer.add(stored)
         if self._buffer.nbytes > MAX_ARRAY_BYTES:
             name = video_name(self._info)
             raise SweettokError(f"{name} is too long for one token file; cut it into parts and encode each.")
