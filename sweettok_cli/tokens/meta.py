@@ -30,6 +30,12 @@ FORMAT = "sweettok-tokens"
 VERSION = 1
 #: Bytes of all index arrays together, once unpacked: more than a day of 256x256 video.
 MAX_ARRAY_BYTES = 4 << 30
+#: Frames a second at most.
+HIGHEST_RATE = 1_000_000
+#: Seconds, some 17 years: of a frame at the lowest rate, and of a video whose rate varies.
+LONGEST = 1 << 29
+#: A pixel at most, wider than high or higher than wide.
+MOST_STRETCHED = 100
 #: Characters of the JSON string: some fifteen hours of frame times, where the rate varies.
 MAX_META_CHARS = 16 << 20
 
@@ -139,15 +145,15 @@ class TokenMeta:
             ("overlap", 0, self.clip_frames - 1),
         ):
             _whole(name, getattr(self, name), least, most)
-        _ratio("rate", self.rate)
-        _ratio("sample_aspect_ratio", self.sample_aspect_ratio)
+        _ratio("rate", self.rate, Fraction(1, LONGEST), HIGHEST_RATE)
+        _ratio("sample_aspect_ratio", self.sample_aspect_ratio, Fraction(1, MOST_STRETCHED), MOST_STRETCHED)
         self._check_times()
         self._check_arrays()
 
     def _check_times(self) -> None:
         if self.times is None:
             return
-        _ratio("time_base", self.time_base)
+        base = _ratio("time_base", self.time_base)
         if len(self.times) != self.frames:
             raise TokenFault(f"has {len(self.times)} time stamps for {self.frames} frames")
         previous = -1
@@ -156,6 +162,8 @@ class TokenMeta:
             if tick <= previous:
                 raise TokenFault("has time stamps that do not increase")
             previous = tick
+        if previous * base > LONGEST:
+            raise TokenFault("is said to last longer than 17 years", "cut the source into parts")
 
     def _check_arrays(self) -> None:
         unknown = sorted(set(self.shapes) - set(ARRAYS))
@@ -345,8 +353,9 @@ def _whole(name: str, value: object, least: int, most: int) -> int:
     return value
 
 
-def _ratio(name: str, value: object) -> Fraction:
-    if not isinstance(value, Fraction) or value <= 0 or max(value.numerator, value.denominator) > 1 << 62:
+def _ratio(name: str, value: object, least: Fraction | int = 0, most: int = 1 << 62) -> Fraction:
+    digits = isinstance(value, Fraction) and max(value.numerator, value.denominator) <= 1 << 62
+    if not isinstance(value, Fraction) or not digits or not value > 0 or not least <= value <= most:
         raise TokenFault(f"has an impossible {name} {str(value)[:40]}")
     return value
 

@@ -25,9 +25,11 @@ _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 # reconstruction of 26 dB loses 0.1 dB at most, so what is seen and measured is the model and not the codec.
 DEFAULT_CRF = 14
 _FINEST_CLOCK = 1_000_000
-# Between two frames: MP4 keeps the distance in 32 bits (ISO/IEC 14496-12, 8.6.1.2), libav with a sign, and
-# that between the times of decoding and of display too.
+# Between two frames: MP4 keeps the distance in 32 bits (ISO/IEC 14496-12, 8.6.1.2), libav with a sign.
 _MOST_TICKS = 1 << 29
+_FINEST_RATIO = (1 << 16) - 1  # H.264 keeps pixels' sides in 16 bits (ITU-T H.264, E.1.1)
+_LEAST_CLOCK = 10_000  # ticks a second of a track to which libav doubles a coarser one
+_MOST_CLOCK = (1 << 31) - 1
 
 
 class VideoWriter:
@@ -62,26 +64,32 @@ class VideoWriter:
             path: ends in .mp4, .m4v or .mov.
             width: of every frame.
             height: of every frame.
-            rate: frames a second, kept exactly.
+            rate: frames a second, from one in 17 years to a million. Kept exactly where MP4 can count in it:
+                always where a frame lasts less than a day and the rate is a ratio of numbers below 2 ** 29.
             crf: x264's quality, 0 (best) to 51.
-            times: when each frame is shown, in seconds, growing; for a variable rate. Exact where they share
-                a tick of at least a microsecond, else to the microsecond.
+            times: when each frame is shown, in seconds, growing; for a variable rate. Counted from the first
+                one. Exact where they share a tick of at least a microsecond, else to the microsecond; less so
+                where there are pauses of more than nine minutes. 17 years at most.
             audio_from: a file whose sound is copied; one without sound is no error.
             sample_aspect_ratio: width of a pixel over its height, for players to stretch it to.
             force: replace an existing file.
         """
         self._path = Path(path)
         self._width, self._height = width, height
-        self._rate = Fraction(rate)
+        self._rate, self._clock = _countable(Fraction(rate))
         self._crf = crf
-        self._sample_aspect_ratio = sample_aspect_ratio
+        self._sample_aspect_ratio = sample_aspect_ratio.limit_denominator(_FINEST_RATIO)
         self._audio_from = None if audio_from is None else Path(audio_from)
         self._force = force
         self._count = 0
         self._held: Packet | None = None
         self._first_dts = 0
-        self._clock = 1 / self._rate if times is None else _tick(times)
-        self._ticks = None if times is None else _ticks(times, self._clock)
+        self._ticks: list[int] | None = None
+        if times is not None:
+            times = [time - times[0] for time in times]
+            self._clock = _tick(times)
+            self._ticks = in_ticks(times, self._clock)
+            self._rate = max(self._rate, 1 / (self._clock * _MOST_TICKS))  # a frame has a length, too
         if self._path.suffix.lower() not in _FORMATS:
             raise SweettokError(f"{path} has no ending that H.264 is written to; name it .mp4 or .mov.")
         check_target(self._path, force)
@@ -97,9 +105,7 @@ class VideoWriter:
                     "movflags": "+faststart",
                     "movie_timescale": str(_movie_clock(self._clock)),
                     # Left alone, libav counts in 10000 ticks a second or more: too many for a pause of hours.
-                    **(
-                        {} if self._ticks is None else {"video_track_timescale": str(self._clock.denominator)}
-                    ),
+                    **({"video_track_timescale": str(self._clock.denominator)} if self._counted else {}),
                 },
             )
             stack.callback(self._abandon)
@@ -107,6 +113,9 @@ class VideoWriter:
             pixel_format = "yuv420p" if even else "yuv444p"
             self._from_rgb = FromRgb(pixel_format)
             options = {"crf": str(self._crf), "preset": "medium", **tag_options()}
+            if self._ticks is not None:
+                # Frames that are decoded long before they are shown leave MP4 no length for the last one.
+                options["bf"] = "0"
             self._stream = self._container.add_stream("libx264", rate=self._rate, options=options)
             self._stream.width, self._stream.height = self._width, self._height
             self._stream.pix_fmt = pixel_format
@@ -129,11 +138,20 @@ class VideoWriter:
             raise ValueError(f"there are times for {len(self._ticks)} frames only")
         frame = self._from_rgb(rgb)
         frame.time_base = self._clock
-        frame.pts = self._lead + (self._count if self._ticks is None else self._ticks[self._count])
+        frame.pts = self._lead + (self._at(self._count) if self._ticks is None else self._ticks[self._count])
         self._count += 1
         self._mux(self._stream.encode(frame))
         if self._sound is not None:
             self._sound.write(frame.pts * self._clock)
+
+    @property
+    def _counted(self) -> bool:
+        """Whether the clock is not the rate's own."""
+        return self._ticks is not None or self._clock * self._rate != 1
+
+    def _at(self, number: int) -> int:
+        """When a frame is shown at an even rate, in ticks."""
+        return round(number / (self._rate * self._clock))
 
     def _mux(self, packets: list[Packet]) -> None:
         for packet in packets:
@@ -157,7 +175,7 @@ class VideoWriter:
     def _length(self) -> int:
         """Ticks from the first frame to the end of the last, which is shown as long as the one before it."""
         if self._ticks is None:
-            return self._count
+            return self._at(self._count)
         shown = self._ticks[: self._count]
         last = shown[-1] - shown[-2] if len(shown) > 1 else max(1, round(1 / (self._rate * self._clock)))
         return shown[-1] - shown[0] + last
@@ -192,7 +210,16 @@ def _tick(times: Sequence[Fraction]) -> Fraction:
     return Fraction(1, min(ticks, finest))
 
 
-def _ticks(times: Sequence[Fraction], clock: Fraction) -> list[int]:
+def _countable(rate: Fraction) -> tuple[Fraction, Fraction]:
+    """The rate, or one near it, and the tick to count it in: a frame, where libav can."""
+    doubled = max(1, -(-_LEAST_CLOCK // rate.numerator)) * 2
+    if rate.numerator <= _MOST_CLOCK and rate.denominator * doubled <= _MOST_TICKS:
+        return rate, 1 / rate
+    clock = Fraction(1, max(1, min(_FINEST_CLOCK, int(_MOST_TICKS * rate))))
+    return 1 / (clock * max(1, round(1 / (rate * clock)))), clock
+
+
+def in_ticks(times: Sequence[Fraction], clock: Fraction) -> list[int]:
     """Times in ticks; frames nearer than a tick are a tick apart."""
     if any(a >= b for a, b in itertools.pairwise(times)):
         raise ValueError("the times of the frames must grow")
