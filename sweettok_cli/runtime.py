@@ -24,6 +24,11 @@ OnProgress = Callable[[int, "int | None"], None]
 #: Opened around each of many jobs, with its place (from 0), the number of jobs and its name.
 Watcher = Callable[[int, int, str], AbstractContextManager[OnProgress]]
 
+
+def ignore_progress(done: int, total: int | None) -> None:
+    """An :data:`OnProgress` for whoever does not ask."""
+
+
 DTYPES = ("float32", "bfloat16", "float16")
 
 

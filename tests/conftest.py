@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sweettok_cli.runtime import let_waiting_threads_sleep, use_one_blas_thread
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 # As the command line does, before torch and NumPy load, here and in the processes that tests start.
 let_waiting_threads_sleep()
 use_one_blas_thread()
+
+# Nothing fails because the machine is busy.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 ROOT = Path(__file__).resolve().parent.parent
 

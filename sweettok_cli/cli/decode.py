@@ -9,7 +9,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from sweettok_cli.cli import options
-from sweettok_cli.cli.output import Output, count, picked
+from sweettok_cli.cli.output import Output, count, picked, printed
 from sweettok_cli.runtime import use_one_heap
 
 
@@ -73,12 +73,10 @@ def decode(
     from sweettok_cli.pipeline.decode import decode_video
     from sweettok_cli.tokens.description import check_match
     from sweettok_cli.video.writer import DEFAULT_CRF
-    from sweettok_cli.zoo.load import load_tokenizer
+    from sweettok_cli.zoo.load import load
 
     family_of_tokens(meta, str(tokens_file))  # said before a model of that name is looked for
-    tokenizer = load_tokenizer(
-        model or meta.model, device.value, dtype.value, on_progress=out.say if quiet else None
-    )
+    tokenizer = load(model or meta.model, device.value, dtype.value, on_progress=out.say if quiet else None)
     check_match(meta, tokenizer.spec, str(tokens_file))
     start = time.perf_counter()
     with out.progress(tokens_file.name) as update:
@@ -97,7 +95,7 @@ def decode(
     out.say(f"{tokens_file} -> {target}: {made}, {seconds:.1f} s")
     data = {"tokens": str(tokens_file), "output": str(target)}
     data |= picked(meta, "model", "width", "height", "frames")
-    out.result({**data, "rate": str(meta.rate), "seconds": round(seconds, 3)}, str(target))
+    out.result({**data, "rate": str(meta.rate), "seconds": round(seconds, 3)}, printed(target))
 
 
 def _check_audio(audio_from: Path, target: Path, image: bool, out: Output) -> None:

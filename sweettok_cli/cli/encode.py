@@ -11,7 +11,7 @@ import typer
 from typer import Argument, Option
 
 from sweettok_cli.cli import options
-from sweettok_cli.cli.output import FAILED, Output, count, debugging, explain, picked
+from sweettok_cli.cli.output import FAILED, Output, count, debugging, explain, picked, printed
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.runtime import use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
@@ -82,12 +82,10 @@ def encode(
     out = Output(json=as_json, quiet=quiet)
     batch = is_batch(inputs)
 
-    def load() -> Tokenizer:
-        from sweettok_cli.zoo.load import load_tokenizer
+    def tokenizer() -> Tokenizer:
+        from sweettok_cli.zoo.load import load
 
-        return load_tokenizer(
-            model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None
-        )
+        return load(model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None)
 
     def spec() -> TokenizerSpec:
         from sweettok_cli.models.registry import read_spec
@@ -101,7 +99,7 @@ def encode(
     for result in encode_folder(
         inputs,
         Path(output) if output is not None else None,
-        load,
+        tokenizer,
         to_folder=output is not None and output.endswith(("/", os.sep)),
         force=force,
         skip_existing=skip_existing,
@@ -127,14 +125,14 @@ def encode(
             told |= flat
             out.say(f"{result.source}: {' and '.join(sorted(flat))}, here and in others like it.")
         summary[result.status].append(record)
-        if result.meta is not None:
+        if result.meta is not None and result.output is not None:
             out.say(
                 f"{result.source} -> {result.output}: {count(result.meta.frames, 'frame')}, "
                 f"{count(result.meta.clips, 'clip')}, {record['tokens']:,} tokens, "
                 f"{record['bits'] / 1000:.1f} kbit, {result.seconds:.1f} s"
             )
             if not as_json:
-                print(result.output, flush=True)
+                print(printed(result.output), flush=True)
     if left := other_files(inputs):
         names = ", ".join(path.name for path in left[:5]) + (f" and {len(left) - 5} more" if left[5:] else "")
         out.say(f"Left out, being no videos or pictures by their names: {names}.")

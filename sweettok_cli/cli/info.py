@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from typer import Argument
 
 from sweettok_cli.cli.options import JsonOption, QuietOption
-from sweettok_cli.cli.output import Output, picked
+from sweettok_cli.cli.output import Output, picked, shown
 
 
 def info(
@@ -76,9 +76,9 @@ def _model(name_or_path: str) -> dict[str, Any]:
 
 def _tokens(file: Path) -> dict[str, Any]:
     from sweettok_cli.models.registry import family_of_tokens
-    from sweettok_cli.tokens import read_tokens, token_cost
+    from sweettok_cli.tokens import read_meta, token_cost
 
-    meta = read_tokens(file).meta
+    meta = read_meta(file)
     family_of_tokens(meta, str(file))
     return {
         "file": str(file),
@@ -128,7 +128,7 @@ def _text(data: dict[str, Any]) -> str:
         if data["kind"] == "video":
             rows["sound"] = "yes" if data["sound"] else "no"
     width = max(map(len, rows)) + 2
-    return "\n".join(f"{name:<{width}}{value}" for name, value in rows.items())
+    return "\n".join(f"{name:<{width}}{shown(value)}" for name, value in rows.items())
 
 
 def _picture(data: dict[str, Any]) -> str:

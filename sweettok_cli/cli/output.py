@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweettok_cli.errors import SweettokError
@@ -33,6 +34,11 @@ def shown(text: str) -> str:
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
+def printed(path: Path) -> str:
+    """A path on stdout: as it is for programs, and for people as it may be shown."""
+    return shown(str(path)) if sys.stdout.isatty() else str(path)
+
+
 def debugging() -> bool:
     """Whether the user wants tracebacks (``SWEETTOK_DEBUG=1``)."""
     return os.environ.get("SWEETTOK_DEBUG") == "1"
@@ -41,7 +47,7 @@ def debugging() -> bool:
 def explain(error: Exception) -> str:
     """One line for any error: our own sentences as they are, others with what a user can do about them."""
     if isinstance(error, SweettokError):
-        return " ".join(str(error).split())
+        return _cut(" ".join(str(error).split()))
     # torch.OutOfMemoryError by name, because torch may never have been imported; on the CPU it is another.
     exhausted = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
     if isinstance(error, MemoryError) or exhausted:
@@ -49,6 +55,15 @@ def explain(error: Exception) -> str:
     first = (str(error).strip().splitlines() or [""])[0]
     what = f"{type(error).__name__}: {first}".rstrip(": ")
     return f"Something went wrong inside sweettok ({what}); run again with SWEETTOK_DEBUG=1 to see where."
+
+
+_LONGEST = 1000
+
+
+def _cut(sentence: str) -> str:
+    """A sentence that can be read; what a file says of itself may be megabytes long."""
+    half = _LONGEST // 2 - 3
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[:half]} ... {sentence[-half:]}"
 
 
 def tell(text: str) -> None:
@@ -87,8 +102,10 @@ class Output:
         if self.json:
             # Not-a-number and infinity are not JSON; a program that reads this must not choke on them.
             text = json.dumps(data, ensure_ascii=False, allow_nan=False)
-            lone = re.search("[\ud800-\udfff]", text)  # of a file name that is no text: JSON must be
-            print(json.dumps(data, allow_nan=False) if lone else text)
+            # What may not be shown stands inside strings; halves of pairs come from names that are no text.
+            print(
+                re.sub(f"{_UNSHOWN.pattern}|[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+            )
         elif text is not None:
             print(text)
 
@@ -151,13 +168,21 @@ def count(number: int, noun: str) -> str:
 _WIDTH_OF_FILES = 160  # nothing is cut off in a file or a pipe that a terminal would have shown
 
 
+def text_width() -> int:
+    """Columns that results may take: those of the terminal."""
+    from rich.console import Console
+
+    return Console().width if sys.stdout.isatty() else _WIDTH_OF_FILES
+
+
 def as_text(*parts: RenderableType) -> str:
     """What rich makes of ``parts``, one under the other, without the last line's end."""
     from rich.console import Console
 
     watched = sys.stdout.isatty()
-    width = None if watched else _WIDTH_OF_FILES
-    console = Console(file=io.StringIO(), force_terminal=watched, width=width, highlight=False, markup=False)
+    console = Console(
+        file=io.StringIO(), force_terminal=watched, width=text_width(), highlight=False, markup=False
+    )
     with console.capture() as captured:
         console.print(*parts, sep="\n")
     return "\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from sweettok_cli.cli import options
-from sweettok_cli.cli.output import Output, count, picked
+from sweettok_cli.cli.output import Output, count, picked, shown
 from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
@@ -56,12 +56,12 @@ def roundtrip(
     use_one_heap()
     use_one_blas_thread()
     from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
-    from sweettok_cli.zoo.load import load_tokenizer
+    from sweettok_cli.zoo.load import load
 
     output = Output(json=as_json, quiet=quiet)
     files = RoundtripFiles.named(file, out)
     with files.prepared(force):
-        tokenizer = load_tokenizer(
+        tokenizer = load(
             model, device.value, dtype.value, sample=sample, on_progress=output.say if quiet else None
         )
         with output.progress("encode, decode", unit="frames of 2 passes") as on_progress:
@@ -110,5 +110,5 @@ def _text(record: dict[str, Any]) -> str:
     ]
     if seams is not None:
         lines.append(f"seams between clips {seams:.2f} (1: they do not show)")
-    lines += [f"{name.replace('_', ' '):<13} {path}" for name, path in record["files"].items()]
+    lines += [f"{name.replace('_', ' '):<13} {shown(path)}" for name, path in record["files"].items()]
     return "\n".join(lines)

@@ -88,6 +88,7 @@ def method_facts(plan: Plan, found: Measured, journal: Journal, method: Method) 
     summary = _Summary(plan, found, journal, method)
     summary.add_all()
     costs = [clip.methods[method.name].cost for clip in found.clips]
+    pictures = bool(found.clips) and all(clip.image for clip in found.clips)
     return MethodFacts(
         name=method.name,
         kind=method.kind,
@@ -102,7 +103,7 @@ def method_facts(plan: Plan, found: Measured, journal: Journal, method: Method) 
             tokens=sum(cost.tokens for cost in costs),
             indices=sum(cost.indices for cost in costs),
             bits=math.fsum(cost.bits for cost in costs),
-            clip_256=clip_cost(method.spec) if isinstance(method, ModelMethod) else None,
+            clip_256=clip_cost(method.spec, pictures) if isinstance(method, ModelMethod) else None,
         ),
         codebooks=_codebooks(plan, found, journal, method) if isinstance(method, ModelMethod) else {},
         seconds=Seconds(math.fsum(cost.encode for cost in costs), math.fsum(cost.decode for cost in costs)),

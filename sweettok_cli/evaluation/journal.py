@@ -47,6 +47,7 @@ def open_journal(
             warn(f"{error} If this run is interrupted, it starts over.")
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sweettok-eval-")))
             journal = stack.enter_context(Journal(place, key))
+            journal.lasting = False
         yield journal
 
 
@@ -72,6 +73,7 @@ class Journal:
     def __init__(self, folder: Path, key: str, fresh: bool = False) -> None:
         self.folder = folder / key[:24]
         self._lock = FileLock(folder / f"{key[:24]}.lock")
+        self.lasting = True  # whether another run finds it
         self._fresh = fresh
         self._clips: dict[str, ClipResult] = {}
 
@@ -164,7 +166,7 @@ class Journal:
         return clips
 
 
-_LAYOUT = 3
+_LAYOUT = 4
 """Of the journal's lines and arrays; another number makes older journals those of another run."""
 
 
@@ -173,11 +175,8 @@ def run_key(plan: Plan) -> str:
     return _digest(
         {
             "layout": _LAYOUT,
-            "data": [
-                plan.data.name,
-                plan.data.split,
-                [str(item.path.absolute()) for item in plan.data.items],
-            ],
+            # By its place, not its files: those that come and go leave the others measured.
+            "data": [plan.data.name, plan.data.split, os.fsdecode(plan.data.root.resolve())],
             "versions": {"sweettok": __version__} | versions(),
             "protocol": plan.protocol.to_json(),
             "methods": [[each.name, each.kind, each.describe()] for each in plan.methods],

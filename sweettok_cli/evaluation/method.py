@@ -174,14 +174,14 @@ class ModelMethod:
         cost.encode, cost.decode = seconds.encode, seconds.decode
 
 
-def clip_cost(spec: TokenizerSpec, side: int = 256) -> ClipCost:
-    """What one full clip of ``side`` x ``side`` pixels costs: the figures that papers compare."""
+def clip_cost(spec: TokenizerSpec, image: bool = False, side: int = 256) -> ClipCost:
+    """What a full clip, or one ``image``, of ``side`` x ``side`` pixels costs, as papers compare it."""
     side = math.ceil(side / spec.multiple) * spec.multiple
     return ClipCost(
-        frames=spec.clip_frames,
+        frames=1 if image else spec.clip_frames,
         width=side,
         height=side,
-        tokens=spec.tokens_per_clip(side, side),
-        indices=spec.indices_per_clip(side, side),
-        kbit=spec.bits_per_clip(side, side) / 1000,
+        tokens=spec.tokens_per_clip(side, side, image),
+        indices=spec.indices_per_clip(side, side, image),
+        kbit=spec.bits_per_clip(side, side, image) / 1000,
     )

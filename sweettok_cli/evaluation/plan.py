@@ -61,7 +61,7 @@ def make_plan(
     Raises:
         SweettokError: one of the names is unknown, or something is not there.
     """
-    from sweettok_cli.zoo.load import load_tokenizer
+    from sweettok_cli.zoo.load import load
 
     # Everything that can be wrong is found before a model is loaded, which takes seconds.
     rules = find_protocol(protocol)
@@ -69,7 +69,7 @@ def make_plan(
     baselines = [CodecMethod(name) for name in codecs]
     loaded = [
         ModelMethod(
-            load_tokenizer(name, device, dtype, sample=sample),
+            load(name, device, dtype, sample=sample),
             batch_clips=batch_clips,
             overlap=overlap,
             truncate=rules.rounding == "down",

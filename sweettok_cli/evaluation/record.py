@@ -59,7 +59,7 @@ class Figure(JsonObject):
 
 @dataclass(frozen=True)
 class ClipCost(JsonObject):
-    """What one full clip of 256x256 pixels (or the next size that the model takes) costs."""
+    """What a full clip (of stills: one) of 256x256 pixels, or the next size that the model takes, costs."""
 
     frames: Annotated[int, "of the clip."]
     width: Annotated[int, "in pixels."]
@@ -77,7 +77,7 @@ class SetCost(JsonObject):
     tokens: Annotated[int, "as papers count them; 0 for codecs."]
     indices: Annotated[int, "codebook indices; 0 for codecs and for continuous latents."]
     bits: Annotated[float, "true bits."]
-    clip_256: Annotated[ClipCost | None, Mark.OPTIONAL, "of one clip; only for models."] = None
+    clip_256: Annotated[ClipCost | None, Mark.OPTIONAL, "of one clip or picture; only for models."] = None
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> 
 def _differences(plan: Plan) -> Iterator[str]:
     protocol, data = plan.protocol, plan.data
     if protocol.name != "default":
+        yield from data.notes  # a list that was cut down, files that are missing
         if len(plan.items) < len(data.items) and protocol.clips is None:
             yield f"Only {len(plan.items)} of {len(data.items)} items were measured."
         if not data.known or data.name not in protocol.data_sets:

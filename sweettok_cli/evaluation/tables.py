@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 from sweettok_cli.evaluation.record import Figure, Record
+from sweettok_cli.evaluation.spelling import printable
 from sweettok_cli.files import atomic_output
 
 TITLES = {
@@ -62,27 +64,33 @@ def with_interval(name: str, entry: Figure) -> str:
 
 
 def write_csv(path: Path, record: Record, force: bool = False) -> None:
-    """One row for each clip and method; empty where nothing was measured.
+    """One row for each clip and method; empty where nothing was measured. ``--json`` has names unchanged.
 
     Raises:
         SweettokError: the file exists without ``force``, or cannot be written.
     """
     rows = [
         {
-            "contender": method,
-            **{key: getattr(clip, key) for key in ("name", "label", "width", "height", "frames")},
+            "contender": _cell(method),
+            "name": _cell(clip.name),
+            "label": _cell(clip.label or ""),
+            **{key: getattr(clip, key) for key in ("width", "height", "frames")},
             **{key: value for key, value in scores.to_json().items() if key != "settings"},
         }
         for clip in record.clips
         for method, scores in clip.scores.items()
     ]
     names = list(dict.fromkeys(name for row in rows for name in row)) or ["contender", "name"]
-    # Names of files that are no text are written as the bytes they are.
-    kept = "surrogateescape"
-    with atomic_output(path, force) as part, part.open("w", -1, "utf-8", kept, "") as stream:
+    with atomic_output(path, force) as part, part.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, names)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _cell(name: str) -> str:
+    """A name that every program reads as text: what is no text is spelt out, and no formula is begun."""
+    spelt = printable(name)
+    return f"'{spelt}" if spelt.startswith(("=", "+", "-", "@")) else spelt
 
 
 def write_markdown(path: Path, record: Record, force: bool = False) -> None:
@@ -101,26 +109,38 @@ def write_markdown(path: Path, record: Record, force: bool = False) -> None:
     lines = [_line(["", *heads]), _line(["---", *["---:"] * len(heads)])]
     for each in methods:
         cells = [with_interval(name, each.summary[name]) if name in each.summary else "-" for name in first]
-        lines.append(_line([each.name, *cells]))
+        lines.append(_line([_plain(each.name), *cells]))
     split = f" ({data.split})" if data.split else ""
     lines += [
         "",
-        f"{data.name}{split}: {data.clips} clips, {data.frames} frames; protocol {protocol.name}. In "
-        f"brackets: {protocol.interval}. Measured with sweettok {record.sweettok}: `{record.command}`.",
+        f"{_plain(data.name)}{split}: {data.clips} clips, {data.frames} frames; protocol {protocol.name}. In "
+        f"brackets: {protocol.interval}. Measured with sweettok {record.sweettok}: {_code(record.command)}.",
         "",
         *(f"- {TITLES[name]}: {entry.definition}" for name, entry in first.items()),
     ]
     for each in methods:
         lines += [
-            f"- {TITLES.get(n, n)} of {each.name}: not measured: {why}"
+            f"- {TITLES.get(n, n)} of {_plain(each.name)}: not measured: {_plain(why)}"
             for n, why in each.not_measured.items()
         ]
-        lines += [f"- {warning}" for warning in each.warnings]
-    lines += [f"- Differs from the paper: {each}" for each in protocol.differs_from_paper]
-    lines += [f"- {note}" for note in data.notes]
+        lines += [f"- {_plain(warning)}" for warning in each.warnings]
+    lines += [f"- Differs from the paper: {_plain(each)}" for each in protocol.differs_from_paper]
+    lines += [f"- {_plain(note)}" for note in data.notes]
     with atomic_output(path, force) as part:
-        part.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="surrogateescape")
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _line(cells: list[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+    return f"| {' | '.join(cells)} |"
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is: no cell, emphasis, link, code or HTML begins in it."""
+    return re.sub(r"([\\|*`<\[\]])", r"\\\1", printable(text))
+
+
+def _code(text: str) -> str:
+    """Text as code, between more backticks in a row than there are in it."""
+    spelt = printable(text)
+    fence = "`" * (1 + max(map(len, re.findall("`+", spelt)), default=0))
+    return f"{fence} {spelt} {fence}" if "`" in spelt else f"`{spelt}`"

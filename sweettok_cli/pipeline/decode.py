@@ -23,10 +23,10 @@ MAX_QUEUE = 32
 def decode_video(
     tokens: Tokens,
     tokenizer: Tokenizer,
-    out: Path,
+    out: Path | str,
     *,
     batch_clips: int | None = None,
-    audio_from: Path | None = None,
+    audio_from: Path | str | None = None,
     crf: float = DEFAULT_CRF,
     force: bool = False,
     on_progress: OnProgress | None = None,
@@ -46,7 +46,7 @@ def decode_video(
     Raises:
         SweettokError: the tokens are another model's, or the file cannot be written.
     """
-    meta = tokens.meta
+    meta, out = tokens.meta, Path(out)
     check_match(meta, tokenizer.spec, f"The token file of {meta.source or out.name}")
     frames = decode_frames(tokens, tokenizer, batch_clips=batch_clips)
     if out.suffix.lower() == ".npy":
@@ -68,7 +68,7 @@ def frame_writer(
     size: tuple[int, int] | None = None,
     *,
     crf: float = DEFAULT_CRF,
-    audio_from: Path | None = None,
+    audio_from: Path | str | None = None,
     force: bool = False,
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Yield what takes decoded frames, contiguous uint8 [h, w, 3]; the file is whole once the block ends.

@@ -12,6 +12,7 @@ from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.info import VideoInfo
 from sweettok_cli.video.loss import Loss
+from sweettok_cli.video.pixels import as_path
 from sweettok_cli.video.reader import VideoReader
 
 #: Frames that are read before the model wants them.
@@ -19,7 +20,7 @@ READ_AHEAD = 16
 
 
 def encode_video(
-    path: Path,
+    path: Path | str,
     tokenizer: Tokenizer,
     *,
     batch_clips: int | None = None,
@@ -43,7 +44,7 @@ def encode_video(
     Raises:
         SweettokError: the file cannot be read, or does not suit the tokenizer.
     """
-    with VideoReader(path, keep_going=keep_going, strict=strict) as reader:
+    with VideoReader(as_path(path), keep_going=keep_going, strict=strict) as reader:
         encoder = VideoEncoder(reader.info, tokenizer, overlap, batch_clips)
         done = 0
         with closing(read_ahead(reader, READ_AHEAD)) as frames:

@@ -159,10 +159,10 @@ def why_stale(job: Job, spec: TokenizerSpec) -> str | None:
 
     A source that has changed since is told by the times of both files.
     """
-    from sweettok_cli.tokens import read_tokens
+    from sweettok_cli.tokens import read_meta
 
     try:
-        meta = read_tokens(job.output).meta
+        meta = read_meta(job.output)
         changed = job.source.stat().st_mtime > job.output.stat().st_mtime
     except SweettokError as error:
         return str(error).rstrip(".")

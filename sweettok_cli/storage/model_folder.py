@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import atomic_output, sha256_file
+from sweettok_cli.errors import SweettokError, brief
+from sweettok_cli.files import atomic_output, is_text, read_json, sha256_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +31,13 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 WRITE_AGAIN = "fetch or export the model again"
+
+_LONGEST_NAME = 255  # characters
+#: What a header's ``source`` says in words, where it says it.
+_SOURCE_TEXTS = (
+    *("repository", "revision", "path", "file", "sha256"),
+    *("code_license", "weights_license", "paper"),
+)
 
 
 @dataclass(frozen=True)
@@ -81,14 +89,7 @@ class ModelFolder:
     def json(self, name: str) -> dict[str, Any]:
         """The JSON object in one of the files; anything else is an error that says so."""
         if name not in self._tables:
-            path = self.path / name
-            try:
-                table = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise SweettokError(f"Cannot read {path} ({error}); {WRITE_AGAIN}.") from error
-            if not isinstance(table, dict):
-                raise SweettokError(f"{path} holds no JSON object; {WRITE_AGAIN}.")
-            self._tables[name] = table
+            self._tables[name] = read_json(self.path / name, WRITE_AGAIN)
         return self._tables[name]
 
     def state(self) -> dict[str, Tensor]:
@@ -108,27 +109,38 @@ class ModelFolder:
                     f"{path} is not the file that {CONFIG_FILE} names; fetch or export it again."
                 )
             return load(content)
-        except (OSError, SafetensorError) as error:
-            raise SweettokError(
-                f"Cannot read the weights {path} ({error}); fetch or export them again."
-            ) from error
+        except OSError as error:
+            what = f"Cannot read the weights {path} ({error.strerror or error})"
+            raise SweettokError(f"{what}; {WRITE_AGAIN}.") from error
+        except (SafetensorError, KeyError, ValueError) as error:  # KeyError: a format that torch has not
+            raise SweettokError(f"Cannot read the weights {path} ({error}); {WRITE_AGAIN}.") from error
 
     def _read_header(self) -> ModelHeader:
         path, table = self.path / CONFIG_FILE, self.json(CONFIG_FILE)
         if table.get("format") != FORMAT:
             raise SweettokError(f"{path} does not describe a sweettok model; give --model another folder.")
         if table.get("version") != VERSION:
-            raise SweettokError(
-                f"{path} has version {table.get('version')}, this sweettok reads {VERSION}; upgrade it."
-            )
+            version = brief(table.get("version"))
+            raise SweettokError(f"{path} has version {version}, this sweettok reads {VERSION}; upgrade it.")
         config, source = table.get("config"), table.get("source", {})
-        family, digest = table.get("family"), table.get("weights_sha256")
+        name, family, digest = table.get("name"), table.get("family"), table.get("weights_sha256")
         if not (isinstance(config, dict) and isinstance(source, dict) and isinstance(family, str)):
             raise SweettokError(f"{path} describes no network; {WRITE_AGAIN}.")
-        if not isinstance(digest, str):
+        if not (isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest)):
             raise SweettokError(f"{path} names no SHA-256 of its weights; {WRITE_AGAIN}.")
-        name = str(table.get("name") or self.path.name)
-        return ModelHeader(self.path, name, family, digest, config, source)
+        if name is not None and not (isinstance(name, str) and is_text(name, _LONGEST_NAME)):
+            what = f"1 to {_LONGEST_NAME} characters of text"
+            raise SweettokError(f"{path} has name = {brief(name)}, which is not {what}; {WRITE_AGAIN}.")
+        pulled = source.get("pulled", {})
+        if not isinstance(pulled, dict):
+            raise SweettokError(f"{path} has source.pulled = {brief(pulled)}, no table; {WRITE_AGAIN}.")
+        for where, said in (("source", source), ("source.pulled", pulled)):
+            wrong = next((key for key in _SOURCE_TEXTS if not isinstance(said.get(key, ""), str)), None)
+            if wrong is not None:
+                raise SweettokError(
+                    f"{path} has {where}.{wrong} = {brief(said[wrong])}, which is no text; {WRITE_AGAIN}."
+                )
+        return ModelHeader(self.path, name or self.path.name, family, digest, config, source)
 
 
 def read_folder(folder: Path, read: Callable[[ModelFolder], Read]) -> Read:

@@ -32,12 +32,12 @@ VERSION = 1
 MAX_ARRAY_BYTES = 4 << 30
 #: Frames a second at most.
 HIGHEST_RATE = 1_000_000
-#: Seconds, some 17 years: of a frame at the lowest rate, and of a video whose rate varies.
-LONGEST = 1 << 29
 #: A pixel at most, wider than high or higher than wide.
 MOST_STRETCHED = 100
 #: Characters of the JSON string: some fifteen hours of frame times, where the rate varies.
 MAX_META_CHARS = 16 << 20
+#: Seconds from the first frame to the end of the last: 17 years, the longest pause that MP4 can hold.
+MAX_SECONDS = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -145,15 +145,19 @@ class TokenMeta:
             ("overlap", 0, self.clip_frames - 1),
         ):
             _whole(name, getattr(self, name), least, most)
-        _ratio("rate", self.rate, Fraction(1, LONGEST), HIGHEST_RATE)
+        _ratio("rate", self.rate, 0, HIGHEST_RATE)
         _ratio("sample_aspect_ratio", self.sample_aspect_ratio, Fraction(1, MOST_STRETCHED), MOST_STRETCHED)
         self._check_times()
+        begins = self.times[0] * self.time_base if self.times and self.time_base else 0
+        if begins + (self.duration or 0) > MAX_SECONDS:
+            years = MAX_SECONDS // 31_556_952
+            raise TokenFault(f"lasts more than {years} years", "encode the source in parts")
         self._check_arrays()
 
     def _check_times(self) -> None:
         if self.times is None:
             return
-        base = _ratio("time_base", self.time_base)
+        _ratio("time_base", self.time_base)
         if len(self.times) != self.frames:
             raise TokenFault(f"has {len(self.times)} time stamps for {self.frames} frames")
         previous = -1
@@ -162,8 +166,6 @@ class TokenMeta:
             if tick <= previous:
                 raise TokenFault("has time stamps that do not increase")
             previous = tick
-        if previous * base > LONGEST:
-            raise TokenFault("is said to last longer than 17 years", "cut the source into parts")
 
     def _check_arrays(self) -> None:
         unknown = sorted(set(self.shapes) - set(ARRAYS))
@@ -214,6 +216,22 @@ class TokenMeta:
         if name not in self.codebooks:
             return np.dtype("<f2")
         return np.dtype("<u2" if max(self.codebooks[name], default=1) <= 1 << 16 else "<u4")
+
+    def check_values(self, name: str, values: np.ndarray, columns: slice = slice(None)) -> None:
+        """Raise :class:`TokenFault` unless numbers of the array ``name`` are in range.
+
+        ``values`` are all of it or some; ``columns`` says which, where its last axis is a token's columns.
+        """
+        if name not in self.codebooks:
+            if not np.isfinite(values).all():
+                raise TokenFault(f"holds values in {name!r} that are not finite numbers")
+            return
+        split = np.moveaxis(values, -1, 0) if ARRAYS[name].columns else values[None]
+        for size, column in zip(self.codebooks[name][columns], split, strict=True):
+            if column.size and int(column.max()) >= size:
+                raise TokenFault(
+                    f"holds the index {int(column.max())} in {name!r}, past its codebook of {size}"
+                )
 
     @property
     def duration(self) -> Fraction | None:
@@ -313,20 +331,7 @@ class Tokens:
                     f"holds {name!r} as {array.dtype} {list(array.shape)}, "
                     f"not {self.meta.dtype(name)} {list(self.meta.array_shape(name))}"
                 )
-            self._check_range(name, array)
-
-    def _check_range(self, name: str, array: np.ndarray) -> None:
-        if name not in self.meta.codebooks:
-            if not np.isfinite(array).all():
-                raise TokenFault(f"holds values in {name!r} that are not finite numbers")
-            return
-        sizes = self.meta.codebooks[name]
-        columns = np.moveaxis(array, -1, 0) if ARRAYS[name].columns else array[None]
-        for size, column in zip(sizes, columns, strict=True):
-            if column.size and int(column.max()) >= size:
-                raise TokenFault(
-                    f"holds the index {int(column.max())} in {name!r}, past its codebook of {size}"
-                )
+            self.meta.check_values(name, array)
 
 
 def _fraction(value: Fraction) -> str:
@@ -353,8 +358,8 @@ def _whole(name: str, value: object, least: int, most: int) -> int:
     return value
 
 
-def _ratio(name: str, value: object, least: Fraction | int = 0, most: int = 1 << 62) -> Fraction:
-    digits = isinstance(value, Fraction) and max(value.numerator, value.denominator) <= 1 << 62
+def _ratio(name: str, value: object, least: Fraction | int = 0, most: int = 1 << 31) -> Fraction:
+    digits = isinstance(value, Fraction) and max(value.numerator, value.denominator) < 1 << 31
     if not isinstance(value, Fraction) or not digits or not value > 0 or not least <= value <= most:
         raise TokenFault(f"has an impossible {name} {str(value)[:40]}")
     return value

@@ -19,7 +19,7 @@ from av.packet import Packet
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.images import is_picture
 from sweettok_cli.video.info import probe
-from sweettok_cli.video.source import check_decoder, check_readable, open_container, reason
+from sweettok_cli.video.source import check_decoder, check_readable, open_container, packets_of, reason
 
 # What MP4 and QuickTime players expect to find; anything else is encoded again as AAC.
 _COPIED = {
@@ -53,7 +53,7 @@ class SoundTrack:
         self._input = container
         self._stream = stream
         pictures = probe(source).start if container.streams.video else Fraction(0)
-        first = next((p for p in container.demux(stream) if p.size and p.pts is not None), None)
+        first = next((p for p in packets_of(container, stream) if p.size and p.pts is not None), None)
         sound = pictures if first is None else Fraction(first.pts or 0) * _base(first)
         container.seek(int(sound / _base(stream)), stream=stream)
         lead = pictures - sound
@@ -89,7 +89,12 @@ class SoundTrack:
             return None
         for stream in container.streams.audio:
             check_decoder(stream, str(source))
-        return cls(source, container, output, clock)
+        try:
+            return cls(source, container, output, clock)
+        except (FFmpegError, EOFError, ValueError) as error:
+            raise SweettokError(
+                f"The sound of {source} cannot be read ({reason(error)}); leave it out or convert it to AAC."
+            ) from error
 
     def write(self, until: Fraction | None) -> None:
         """Hand over what plays before ``until`` seconds of the output; everything that is left for None."""
@@ -113,7 +118,7 @@ class SoundTrack:
 
     def _copies(self, target: AudioStream) -> Iterator[Packet]:
         following, last = 0, None
-        for packet in self._input.demux(self._stream):
+        for packet in packets_of(self._input, self._stream):
             if not packet.size:
                 continue
             dts = packet.dts if packet.dts is not None else packet.pts
@@ -136,7 +141,7 @@ class SoundTrack:
         yield from target.encode(None)
 
     def _decoded(self) -> Iterator[AudioFrame]:
-        for packet in self._input.demux(self._stream):
+        for packet in packets_of(self._input, self._stream):
             try:
                 frames = packet.decode()
             except FFmpegError:

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.color import ToRgb
 from sweettok_cli.video.cropping import NOTHING, Cropping
-from sweettok_cli.video.source import reason
+from sweettok_cli.video.source import packets_of, reason
 
 _MAY_JUMP = 0x200  # AVFMT_TS_DISCONT
 LONGEST_GAP = 10  # seconds; ffmpeg's -dts_delta_threshold
@@ -145,7 +145,7 @@ def decode(
 
 def _packets(container: InputContainer, stream: VideoStream, progress: Progress) -> Iterator[Packet]:
     """Those of one stream, and an empty one, which asks a decoder for what it holds back."""
-    packets = iter(container.demux(stream))
+    packets = packets_of(container, stream)
     while True:
         try:
             packet = next(packets, None)

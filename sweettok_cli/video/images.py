@@ -108,13 +108,13 @@ def read_pictures(source: Source) -> Iterator[tuple[np.ndarray, Fraction]]:
             time += shown / 1000
 
 
-def count_pictures(path: Path) -> int:
-    """How many frames a picture file holds.
+def count_pictures(source: Source) -> int:
+    """How many frames a picture file holds; only its header is read.
 
     Raises:
         SweettokError: the file is damaged or too large.
     """
-    with _opened(path) as image:
+    with _opened(source) as image:
         return len(_shown(image))
 
 

@@ -27,7 +27,14 @@ from sweettok_cli.video.decoding import (
     stated_time,
 )
 from sweettok_cli.video.images import count_pictures, is_picture, read_pictures, stored_picture
-from sweettok_cli.video.source import Source, check_readable, codec_name, open_container, video_stream
+from sweettok_cli.video.source import (
+    Source,
+    check_readable,
+    codec_name,
+    open_container,
+    packets_of,
+    video_stream,
+)
 from sweettok_cli.video.stored import UNSTATED, Stored, stored_frame
 
 DEFAULT_RATE = Fraction(25)
@@ -200,7 +207,7 @@ def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction
     packets = 0
     may_jump = jumps(container)
     try:
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             if packet.size == 0 and packet.dts is None:
                 return _shown(container, times), packets, True
             packets += 1
@@ -246,5 +253,7 @@ def _rate(container: InputContainer, stream: VideoStream, times: list[Fraction])
 
 
 def _simple(rate: Fraction) -> Fraction:
-    """One near it, of which a frame lasts a simple fraction of a second."""
+    """One near it, of which a frame lasts a simple fraction of a second, or whole seconds."""
+    if rate < Fraction(1, 1000):
+        return Fraction(1, round(1 / rate))
     return 1 / (1 / rate).limit_denominator(1001) if rate < 1000 else Fraction(round(rate))

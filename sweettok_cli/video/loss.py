@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from av.error import FFmpegError
+
 from sweettok_cli.video.decoding import Progress
 from sweettok_cli.video.info import USUAL_RATES
-from sweettok_cli.video.source import open_container
+from sweettok_cli.video.source import open_container, packets_of
 from sweettok_cli.video.structure import check_structure
 
 # Frames between a sign of damage and the frames around it, which are reordered, and come later from threads.
@@ -147,10 +150,11 @@ def without_sound(path: Path, distances: Iterable[_Distance]) -> list[_Distance]
         stream = container.streams.best("audio")
         if not left or stream is None:
             return left
-        for packet in container.demux(stream):
-            if packet.pts is not None and packet.time_base is not None and packet.size:
-                time = packet.pts * Fraction(packet.time_base)
-                left = [d for d in left if d.stated is None or not _within(time, *d.stated)]
+        with suppress(FFmpegError, EOFError):  # damaged from here on
+            for packet in packets_of(container, stream):
+                if packet.pts is not None and packet.time_base is not None and packet.size:
+                    time = packet.pts * Fraction(packet.time_base)
+                    left = [d for d in left if d.stated is None or not _within(time, *d.stated)]
     return left
 
 
@@ -160,9 +164,10 @@ def sound_end(path: Path) -> Fraction:
     with open_container(path) as container:
         start = Fraction(container.start_time or 0, 1_000_000)
         stream = container.streams.best("audio")
-        for packet in container.demux(stream) if stream is not None else ():
-            if packet.pts is not None and packet.time_base is not None:
-                last = max(last, packet.pts * Fraction(packet.time_base) - start)
+        with suppress(FFmpegError, EOFError):
+            for packet in packets_of(container, stream) if stream is not None else ():
+                if packet.pts is not None and packet.time_base is not None:
+                    last = max(last, packet.pts * Fraction(packet.time_base) - start)
     return last
 
 

@@ -32,7 +32,7 @@ from sweettok_cli.video.decoding import (
 from sweettok_cli.video.images import is_picture, read_pictures
 from sweettok_cli.video.info import ROUNDING, probe, source_cropping
 from sweettok_cli.video.loss import Distances, Loss, in_words, sound_end
-from sweettok_cli.video.source import Source, open_container, source_name, video_stream
+from sweettok_cli.video.source import Source, open_container, reason, source_name, video_stream
 from sweettok_cli.video.structure import check_structure, missing_bytes
 
 _log = logging.getLogger(__name__)
@@ -107,7 +107,12 @@ def _from(container: InputContainer, stream: VideoStream, name: str, start: int)
     if jumped is not None:
         yield from jumped
         return
-    container.seek(stream.start_time or 0, stream=stream)
+    try:
+        container.seek(stream.start_time or 0, stream=stream)
+    except FFmpegError as error:
+        raise SweettokError(
+            f"{name} cannot be read from its beginning ({reason(error)}); it is damaged, fetch it again."
+        ) from error
     yield from itertools.islice(decode(container, stream, Progress(name)), start, None)
 
 
@@ -129,7 +134,7 @@ def _jump(
     target = origin + max(0, start - _MARGIN) / rate
     try:
         container.seek(int(target / stream.time_base), stream=stream)
-    except FFmpegError:
+    except (FFmpegError, OverflowError):
         return None
     frames = decode(container, stream, Progress(name))
     after_key = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,6 +11,8 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from sweettok_cli.errors import SweettokError
@@ -95,6 +97,16 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     check_decoder(stream, name)
     check_pixels(stream.codec_context.width, stream.codec_context.height, name)
     return stream
+
+
+def packets_of(container: InputContainer, stream: Stream) -> Iterator[Packet]:
+    """The packets of one stream, then an empty one; those of streams that begin later are passed over."""
+    while True:
+        try:
+            yield from container.demux(stream)
+            return
+        except IndexError:  # PyAV knows the streams that there were when the file was opened
+            continue
 
 
 def max_pixels() -> int:

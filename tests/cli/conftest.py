@@ -116,7 +116,7 @@ def process(tmp_path: Path) -> Callable[..., Ran]:
             text=True,
             cwd=tmp_path,
             env={**os.environ, **(env or {})},
-            timeout=300,
+            timeout=900,
         )
         if check_code is not None:
             assert done.returncode == check_code, done.stderr

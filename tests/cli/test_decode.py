@@ -15,7 +15,7 @@ from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
 from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import Tokens, read_tokens, write_tokens
 from sweettok_cli.video import VideoReader, VideoWriter, probe, write_image
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 
 Cli = Callable[..., Any]
 CLIP = "intel-iot-devkit+sample-videos__001.mp4"
@@ -23,7 +23,7 @@ CLIP = "intel-iot-devkit+sample-videos__001.mp4"
 
 @pytest.fixture(scope="module")
 def tokenizer(model_folder: Path) -> Tokenizer:
-    return load_tokenizer(str(model_folder), "cpu", "float32")
+    return load(str(model_folder), "cpu", "float32")
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,7 @@ def test_json_holds_every_figure(cli: Cli, blocks: list[BlockTokenizer], folder:
     record = json.loads(ran.out)
     assert (record["format"], record["version"]) == ("sweettok-eval", 1)
     assert record["command"] == f"sweettok eval {folder} --model blocks --json --quiet"
-    age = datetime.now(UTC) - datetime.fromisoformat(record["date"])
-    assert timedelta(0) <= age < timedelta(minutes=5)
+    assert datetime.fromisoformat(record["date"]).tzinfo is not None
     assert {"processor", "system", "Python", "torch", "av"} <= set(record["machine"])
     assert (record["data"]["clips"], record["data"]["frames"]) == (2, 21)
     (model,) = record["contenders"]
@@ -80,7 +80,8 @@ def test_a_table_for_people(cli: Cli, blocks: list[BlockTokenizer], folder: Path
     lines = cli("eval", folder, *MODEL, "--baseline", "x264", "--no-curves").out.splitlines()
     assert any(line.split() == ["blocks", "x264"] for line in lines)
     assert any(line.strip().startswith("SSIM ") and line.count("[") == 2 for line in lines)
-    assert any(line.startswith("blocks - x264: SSIM -") for line in lines)
+    assert ["metric", "A", "B", "A", "-", "B", "95", "%", "interval"] in [line.split() for line in lines]
+    assert any(line.split()[:3] == ["SSIM", "blocks", "x264"] and "[-" in line for line in lines)
 
 
 def test_what_cannot_be_measured_is_said_with_the_reason(
@@ -172,6 +173,7 @@ def test_an_interrupted_run_goes_on(
     cli: Cli, blocks: list[BlockTokenizer], folder: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     whole = json.loads(cli("eval", folder, *MODEL, "--json").out)
+    twin = shutil.copytree(folder, folder.parent / "twin" / "clips")
 
     def interrupted(self: BlockTokenizer, clips: Tensor) -> dict[str, Tensor]:
         if clips.shape[1] == 1:
@@ -181,8 +183,21 @@ def test_an_interrupted_run_goes_on(
     encode = BlockTokenizer.encode_batch
     with monkeypatch.context() as patch:
         patch.setattr(BlockTokenizer, "encode_batch", interrupted)
-        ran = cli("eval", folder, *MODEL)
-    assert ran.code == 130 and "Interrupted; 1 clips are kept" in ran.err
+        ran = cli("eval", folder, *MODEL, "--fresh")
+    assert ran.code == 130 and ran.out == ""
+    (kept,) = (path for path in (cache / "sweettok" / "eval").iterdir() if path.is_dir())
+    assert f"Interrupted; 1 of 2 clips are measured and kept in {kept}." in ran.err
+    # --fresh would forget what is kept.
+    assert ran.err.endswith(f"To go on: sweettok eval {folder} --model blocks\n")
+    # Another folder, with files of the same names, is another measurement and throws nothing away.
+    ran = cli("eval", twin, *MODEL)
+    assert ran.code == 0 and "measured before" not in ran.err and kept.is_dir()
+    # What comes into a folder leaves the others measured.
+    write_image(folder / "c.png", np.zeros((40, 70, 3), np.uint8))
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockTokenizer, "encode_batch", interrupted)
+        assert "1 of 3 clips were measured before" in cli("eval", folder, *MODEL).err
+    (folder / "c.png").unlink()
     ran = cli("eval", folder, *MODEL, "--json")
     assert "1 of 2 clips were measured before" in ran.err
     resumed = json.loads(ran.out)
@@ -194,6 +209,66 @@ def test_an_interrupted_run_goes_on(
             del clip["scores"]["blocks"]["seconds"]
     assert resumed == whole
     assert list((cache / "sweettok" / "eval").iterdir()) == []
+
+
+def test_two_folders_are_measured_at_once_and_one_folder_is_not(
+    cli: Cli, blocks: list[BlockTokenizer], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twin = shutil.copytree(folder, folder.parent / "twin" / "clips")
+    (folder.parent / "other").symlink_to(folder)
+    others, inside = [twin, folder, folder.parent / "other"], []
+    encode, common = BlockTokenizer.encode_batch, (*MODEL, "--metrics", "psnr", "--limit", 1, "--quiet")
+
+    def measure_more(self: BlockTokenizer, clips: Tensor) -> dict[str, Tensor]:
+        while others:  # while the first is under way
+            inside.append(cli("eval", others.pop(0), *common))
+        return encode(self, clips)
+
+    monkeypatch.setattr(BlockTokenizer, "encode_batch", measure_more)
+    assert cli("eval", folder, *common).code == 0
+    assert [ran.code for ran in inside] == [0, 0, 0] and inside[0].err == ""
+    # The same folder, by whatever name: measured too, and not into the other's journal.
+    assert all("measurement is running already and keeps its journal" in ran.err for ran in inside[1:])
+    others.append(folder)
+    assert cli("eval", folder, *common, "--journal", folder.parent / "kept", "--fresh").code == 0
+    assert inside[-1].code == 0 and inside[-1].err == ""
+
+
+def test_an_interrupted_run_without_a_journal_says_that_it_is_lost(
+    cli: Cli, blocks: list[BlockTokenizer], folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: BlockTokenizer, clips: Tensor) -> dict[str, Tensor]:
+        raise KeyboardInterrupt
+
+    cache.write_text("no folder")
+    monkeypatch.setattr(BlockTokenizer, "encode_batch", interrupted)
+    ran = cli("eval", folder, *MODEL)
+    assert ran.code == 130
+    assert "Interrupted; 0 of 2 clips are measured, and lost: no journal could be written." in ran.err
+
+
+def test_pictures_cost_what_one_picture_costs(cli: Cli, blocks: list[BlockTokenizer], folder: Path) -> None:
+    ran = cli("eval", folder / "b.png", *MODEL, "--metrics", "psnr")
+    assert "cost  256 + 0 tokens (768 indices, 6.14 kbit) for 1 frame of 256x256" in ran.out
+    assert "bits per pixel\n" in ran.out  # and no bits a second
+    ran = cli("eval", folder, *MODEL, "--metrics", "psnr")
+    assert "256 + 1024 tokens (3840 indices" in ran.out and "for 17 frames of" in ran.out
+
+
+def test_a_name_that_is_no_text_does_not_end_the_run(
+    cli: Cli, blocks: list[BlockTokenizer], folder: Path
+) -> None:
+    names = sorted(["=1.png", "a|b.png", "line\nend\x1b[2J.png", os.fsdecode(b"caf\xe9.png")])
+    odd = folder.parent / "o|d\nd"
+    odd.mkdir()
+    for name in names:
+        shutil.copy(folder / "b.png", odd / name)
+    table, paper = folder.parent / "score.csv", folder.parent / "score.md"
+    ran = cli("eval", odd, *MODEL, "--metrics", "psnr", "--csv", table, "--markdown", paper, "--json")
+    assert ran.code == 0, ran.err
+    assert sorted(clip["name"] for clip in json.loads(ran.out)["clips"]) == names
+    assert len(table.read_text(encoding="utf-8").splitlines()) == 1 + len(names)
+    assert "o\\|d\\\\x0ad: 4 clips" in paper.read_text(encoding="utf-8")
 
 
 def test_a_journal_of_ones_own_is_kept(cli: Cli, blocks: list[BlockTokenizer], folder: Path) -> None:

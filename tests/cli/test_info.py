@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from fractions import Fraction
@@ -93,6 +94,22 @@ def test_a_model(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "tiny" / "words.json").unlink()
     assert cli("info", tmp_path / "tiny").code == 1
     assert "is a folder" in cli("info", tmp_path).err
+
+
+def test_what_files_say_forges_no_rows(cli: Cli, tmp_path: Path, encoded: Tokens) -> None:
+    forged = "a.mp4\ntrue bits        1\x1b[2J\x9b\u202e\u2028"
+    meta = dataclasses.replace(encoded.meta, source=forged, model="sweettok\rnone")
+    path = tmp_path / "a\x1b[1m.npz"
+    write_tokens(path, Tokens(encoded.arrays, meta))
+    ran = cli("info", path)
+    assert ran.code == 0
+    assert [line.split()[0] for line in ran.out.splitlines()].count("true") == 1
+    assert not set(ran.out) & set("\x1b\x9b\r\u202e\u2028")
+    assert r"sweettok\rnone" in ran.out
+    assert r"a\x1b[1m.npz" in ran.out
+    as_json = cli("info", path, "--json").out
+    assert not set(as_json) & set("\x1b\x9b\u202e\u2028")
+    assert json.loads(as_json)["source"] == forged
 
 
 def test_how_pictures_are_stored_and_what_is_lost(cli: Cli, tmp_path: Path) -> None:

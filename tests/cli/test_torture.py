@@ -103,7 +103,7 @@ def encoded(sources: Path, model: Path, tmp_path_factory: pytest.TempPathFactory
         [sys.executable, "-m", "sweettok_cli", *command],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert (done.returncode, done.stderr) == (0, "")
     summary = json.loads(done.stdout)
@@ -316,14 +316,17 @@ def test_ended_half_way_nothing_is_left(endless: Path, model: Path, tmp_path: Pa
         (folder / "back.mp4").write_text("old")
         command = ["decode", str(endless), "-o", str(folder / "back.mp4"), "--force", "--model", str(model)]
         running[number] = subprocess.Popen(
-            [sys.executable, "-m", "sweettok_cli", *command], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "sweettok_cli", *command],
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=not_ignoring_signals,
         )
     for number, process in running.items():
         folder = tmp_path / number.name
         wait_for(lambda: names(folder) != ["back.mp4"], process)  # noqa: B023 - called at once
         process.send_signal(number)
     for number, process in running.items():
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=600)
         assert process.returncode == ends[number], err
         assert "Traceback" not in err
         folder = tmp_path / number.name
@@ -343,7 +346,7 @@ def test_a_batch_that_was_ended_goes_on(cli: Cli, sources: Path, model: Path, tm
     assert process.stdout is not None
     first = Path(process.stdout.readline().strip())
     process.send_signal(signal.SIGTERM)
-    talk = process.communicate(timeout=60)[1]
+    talk = process.communicate(timeout=600)[1]
     assert process.returncode == 143, talk
     done = sorted(tmp_path.glob("*.npz"))
     assert first in done and len(done) < 400
@@ -358,8 +361,14 @@ def test_a_batch_that_was_ended_goes_on(cli: Cli, sources: Path, model: Path, tm
     assert all(record["output"] not in map(str, done) for record in json.loads(ran.out)["encoded"])
 
 
+def not_ignoring_signals() -> None:
+    """What tests that run in the background, or under nohup, would hand on to what they start."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 600
     while not condition():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until

@@ -52,7 +52,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(folder: Path, tmp_path: Path) ->
         [sys.executable, "-c", KILLED, folder, tmp_path / "killed"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parent)])},
         capture_output=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     with Journal(tmp_path / "killed", run_key(plan_of(folder))) as journal:

@@ -15,7 +15,7 @@ from pathlib import Path
 def stop(event: str, arguments: tuple[object, ...]) -> None:
     if event == "os.rename" and Path(str(arguments[1])).name == os.environ.get("STOP_AT"):
         Path(os.environ["STOPPED"]).touch()
-        time.sleep(60)
+        time.sleep(600)
 
 
 if __name__ == "__main__":

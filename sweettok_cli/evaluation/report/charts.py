@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from sweettok_cli.evaluation.record import CodebookFacts, MethodFacts
 from sweettok_cli.evaluation.report.findings import Findings
-from sweettok_cli.evaluation.report.text import printable, tick_text
+from sweettok_cli.evaluation.report.text import tick_text
+from sweettok_cli.evaluation.spelling import printable
 
 _LINE = 17  # between labels that would lie on one another
 _LONGEST = 15  # signs of a label

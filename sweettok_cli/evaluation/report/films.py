@@ -16,8 +16,9 @@ from PIL import Image
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.record import ClipFacts
 from sweettok_cli.evaluation.report.findings import Findings
-from sweettok_cli.evaluation.report.text import plural, printable
+from sweettok_cli.evaluation.report.text import plural
 from sweettok_cli.evaluation.run import Media
+from sweettok_cli.evaluation.spelling import printable
 from sweettok_cli.inspect.side_by_side import difference
 from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.video.color import FromRgb, tag_options

@@ -17,8 +17,9 @@ from sweettok_cli.evaluation.record import Record
 from sweettok_cli.evaluation.report.charts import rank_plot, rate_plots, strip_plot
 from sweettok_cli.evaluation.report.films import make_films
 from sweettok_cli.evaluation.report.findings import Findings
-from sweettok_cli.evaluation.report.text import LABELS, choices, in_words, number, plural, printable
+from sweettok_cli.evaluation.report.text import LABELS, choices, in_words, number, plural
 from sweettok_cli.evaluation.run import Media
+from sweettok_cli.evaluation.spelling import printable
 from sweettok_cli.evaluation.tables import TITLES, digits_of, short_title
 from sweettok_cli.files import atomic_output, check_target
 
@@ -166,6 +167,8 @@ def _differences(record: Record, preset: str, on: set[str]) -> Iterator[str]:
         yield f"data: here {data.name}, {data.clips} clips; published on {', '.join(sorted(on))}"
     elif data.clips < data.items:
         yield f"data: here {data.clips} of {data.items} clips"
+    elif record.protocol.name != preset:
+        yield from data.notes
     for key in (key for key in LABELS if key not in _NOT_COMPARED):
         mine, other = (in_words(getattr(choices, key), key) for choices in (ours, theirs))
         if mine != other:

@@ -1,8 +1,7 @@
-"""Values as the page writes them: numbers with their intervals, names no page can hold, choices in words."""
+"""Values as the page writes them: numbers with their intervals, choices in words."""
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -79,23 +78,6 @@ class FigureText:
         if self.low is None or self.high is None:
             return ""
         return f"{number(self.low, self.digits)} to {number(self.high, self.digits)}"
-
-
-def printable(text: str) -> str:
-    """``text`` with what no page can hold spelled out: bytes that are no UTF-8, control characters.
-
-    A lone surrogate from U+DC80 to U+DCFF is how Python keeps such a byte.
-    """
-    return text if text.isprintable() else "".join(map(_spelled, text))
-
-
-def _spelled(sign: str) -> str:
-    code = ord(sign)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    if 0xD800 <= code <= 0xDFFF or unicodedata.category(sign) in ("Cc", "Cn"):
-        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-    return sign
 
 
 def number(value: float | None, digits: int = 0) -> str:

@@ -221,7 +221,7 @@ def test_scheduling_is_put_back_for_the_caller_and_the_threads_it_started() -> N
     go = threading.Event()
     with scheduling_kept():
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # which needs no rights
-        thread = threading.Thread(target=lambda: (go.wait(10), seen.append(os.sched_getscheduler(0))))
+        thread = threading.Thread(target=lambda: (go.wait(600), seen.append(os.sched_getscheduler(0))))
         thread.start()
         assert os.sched_getscheduler(thread.native_id) == os.SCHED_BATCH
     assert os.sched_getscheduler(0) == os.SCHED_OTHER

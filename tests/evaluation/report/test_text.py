@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweettok_cli.evaluation.report.text import FigureText, number, printable
+from sweettok_cli.evaluation.report.text import FigureText, number
+from sweettok_cli.evaluation.spelling import printable
 
 ANY_TEXT = st.text(st.characters(codec=None, categories=None))
 

@@ -1,0 +1,57 @@
+"""The figures of README and card are those that the benchmarks wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CARD = (ROOT / "weights" / "sweettok-small" / "README.md").read_text(encoding="utf-8")
+
+
+def result(name: str) -> Any:
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def table(below: str) -> list[list[str]]:
+    """The cells of the README's first table after a heading line, without it and its rule."""
+    lines = README.partition(below)[2].split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+
+
+def test_published_times_are_medians_and_best_runs() -> None:
+    rows = table("| network | encode | published: median, best | times |")[1:]
+    measured = result("families")["rows"]
+    assert len(rows) == len(measured) == 4
+    for cells, row in zip(rows, measured, strict=True):
+        for half, at in (("encode", 1), ("decode", 4)):
+            ours, published, times = cells[at : at + 3]
+            assert float(ours) in (round(row[half], 1), round(row[half]))
+            wanted = [row["published"][half], row["published"][f"best_{half}"]]
+            ratios = [row[f"{half}_faster"], row[f"{half}_faster_than_best"]]
+            if "run once" in cells[0]:
+                assert wanted[0] == wanted[1]
+                wanted, ratios = wanted[:1], ratios[:1]
+            assert [float(each) for each in published.split(", ")] == wanted
+            assert [float(each) for each in times.split(", ")] == [round(each, 1) for each in ratios]
+
+
+def test_fidelity_is_that_of_one_run_beside_codecs() -> None:
+    record = result("fidelity")
+    summaries = [each["summary"] for each in record["contenders"]]
+    names = [each["name"] for each in record["contenders"]]
+    assert names == ["sweettok-small", "x264", "x265", "av1"]
+    rows = {cells[0]: cells[1:] for cells in table("| at 0.05")}
+    assert rows["PSNR, dB"] == [f"{each['psnr']['value']:.2f}" for each in summaries]
+    assert rows["SSIM"] == [f"{each['ssim']['value']:.4f}" for each in summaries]
+    low, high = (f(each["bits_per_pixel"]["value"] for each in summaries) for f in (min, max))
+    assert f"| at {low:.4f} to {high:.4f} bits per pixel |" in README
+    psnr, ssim = (summaries[0][name] for name in ("psnr", "ssim"))
+    assert f"{psnr['value']:.2f} dB [{psnr['low']:.2f}, {psnr['high']:.2f}]" in README
+    assert f"{ssim['value']:.4f} [{ssim['low']:.4f}, {ssim['high']:.4f}]" in README
+    assert f"**{psnr['value']:.2f} dB** ({record['data']['frames']} frames" in CARD
+    told = [f"{name} {each['psnr']['value']:.2f} dB" for name, each in zip(names, summaries, strict=True)]
+    card = CARD.replace("\n", " ").replace("AV1", "av1")
+    assert f"{told[1]}, {told[2]}, {told[3]}." in card
