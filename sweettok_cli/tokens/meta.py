@@ -321,6 +321,14 @@ class Tokens:
     arrays: dict[str, np.ndarray]
     meta: TokenMeta
 
+    def __repr__(self) -> str:
+        """What they are tokens of, and what the arrays are; not what is in them."""
+        meta = self.meta
+        rate = "" if meta.image else f" at {float(meta.rate):g} fps"
+        what = "an image" if meta.image else f"{meta.frames} frames"
+        arrays = ", ".join(f"{name} {array.dtype} {list(array.shape)}" for name, array in self.arrays.items())
+        return f"Tokens({meta.model!r}: {what} of {meta.width}x{meta.height}{rate}; {arrays})"
+
     def check(self) -> None:
         """Raise :class:`TokenFault` unless names, dtypes, shapes and value ranges are as ``meta`` says."""
         if set(self.arrays) != set(self.meta.shapes):
