@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-#: Called with what is done so far and, where it is known, how much there is.
-OnProgress = Callable[[int, "int | None"], None]
+#: Called with what is done so far, with parts where single ones take long, and how much there is, if known.
+OnProgress = Callable[[float, "int | None"], None]
 #: Opened around each of many jobs, with its place (from 0), the number of jobs and its name.
 Watcher = Callable[[int, int, str], AbstractContextManager[OnProgress]]
 
@@ -137,7 +137,7 @@ def use_one_heap() -> None:
 
 
 def trimming(on_progress: OnProgress, every: int = 8) -> OnProgress:
-    """``on_progress``, and every so many calls holes in the heap are given back; only where libc is glibc.
+    """``on_progress``, and every so many whole steps holes in the heap are given back; only with glibc.
 
     What a hole is too small for goes to the end of the heap: over thousands of clips the process would still
     grow step by step.
@@ -148,9 +148,9 @@ def trimming(on_progress: OnProgress, every: int = 8) -> OnProgress:
         return on_progress
     trim, calls = ctypes.CDLL(None).malloc_trim, count(1)
 
-    def report(done: int, total: int | None) -> None:
+    def report(done: float, total: int | None) -> None:
         on_progress(done, total)
-        if next(calls) % every == 0:
+        if isinstance(done, int) and next(calls) % every == 0:
             trim(0)
 
     return report

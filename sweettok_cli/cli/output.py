@@ -103,10 +103,10 @@ class Output:
     def _now_and_then(self, label: str, unit: str) -> OnProgress:
         """Where no bar can be drawn, a line a minute says how far a long job is."""
 
-        def update(done: int, total: int | None) -> None:
+        def update(done: float, total: int | None) -> None:
             if time.monotonic() - self._told[0] >= _SECONDS_BETWEEN_LINES:
                 self._told[0] = time.monotonic()
-                self.say(f"{label}: {done} {unit}" if total is None else f"{label}: {done} of {total} {unit}")
+                self.say(f"{label}: {_tenths(done)}{'' if total is None else f' of {total}'} {unit}")
 
         return update
 
@@ -125,17 +125,23 @@ class Output:
         columns = (
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            TextColumn(f"{{task.completed}}/{{task.fields[of]}} {unit}"),
+            TextColumn(f"{{task.fields[done]}}/{{task.fields[of]}} {unit}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(label, total=None, of="?")
+            task = bar.add_task(label, total=None, done="0", of="?")
 
-            def update(done: int, total: int | None) -> None:
-                bar.update(task, completed=done, total=total, of="?" if total is None else str(total))
+            def update(done: float, total: int | None) -> None:
+                of = "?" if total is None else str(total)
+                bar.update(task, completed=done, total=total, done=_tenths(done), of=of)
 
             yield update
+
+
+def _tenths(number: float) -> str:
+    """``3``, ``3.4``: frames, of which the last is in work."""
+    return str(number) if isinstance(number, int) else f"{number:.1f}"
 
 
 def picked(thing: Any, *names: str) -> dict[str, Any]:

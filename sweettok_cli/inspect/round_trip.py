@@ -124,7 +124,7 @@ def make_roundtrip(
         SweettokError: the source cannot be read, or a file cannot be written.
     """
 
-    def on_encode(done: int, total: int | None) -> None:
+    def on_encode(done: float, total: int | None) -> None:
         if on_progress:
             on_progress(done, None if total is None else 2 * total)
 
