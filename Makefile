@@ -2,10 +2,14 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all lint format clean
+# `make demo TORCH=cpu` takes torch from here: what the usual index has for Linux is built for CUDA.
+CPU_TORCH = https://download.pytorch.org/whl/cpu
 
-demo: $(VENV)/ready
+.PHONY: demo test test-all fuzz lint format clean
+
+demo: $(VENV)/runs
 	$(BIN)/sweettok roundtrip examples/mdn+shared-assets__000.mp4 -o demo --force
 
 test: $(VENV)/ready
@@ -13,6 +17,11 @@ test: $(VENV)/ready
 
 test-all: $(VENV)/ready
 	$(BIN)/python -m pytest -q
+
+# Damaged and hostile files of every kind, these many; FUZZ="--media 100 --seed 7" for others.
+FUZZ ?= --tokens 10000 --media 2000 --models 900 --pickles 1000
+fuzz: $(VENV)/ready
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -24,9 +33,16 @@ format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/runs: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train,codebook,eval,dev]"
+	@echo "Installing sweettok and torch into $(VENV), which takes minutes. On Linux, torch for CUDA is fetched (5.7 GB)"
+	@echo "unless torch is there already; without a GPU, use: make $(MAKECMDGOALS) TORCH=cpu  (from $(CPU_TORCH))"
+	$(if $(filter cpu,$(TORCH)),$(PIP) torch --index-url $(CPU_TORCH))
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/ready: $(VENV)/runs
+	$(PIP) -e ".[train,codebook,eval,dev]"
 	touch $@
 
 clean:

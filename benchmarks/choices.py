@@ -50,7 +50,7 @@ from sweettok_cli.training.recipe import load_recipe
 from sweettok_cli.training.samples import validation_psnr
 from sweettok_cli.video import VideoReader
 from sweettok_cli.video import clips as seams
-from sweettok_cli.zoo.load import load_tokenizer, resolve_model
+from sweettok_cli.zoo.load import load, resolve_model
 
 CPU = torch.device("cpu")
 WIDTH, CODES, VECTORS = 8, 5078, 8192
@@ -136,7 +136,7 @@ class Frames:
 @cache
 def reconstruct(folder: Path, model: str, tries: int | None = None, soft_seams: bool = True) -> Frames:
     """Every file through the model and back as `sweettok eval` does it; None: the model's own tries."""
-    tokenizer = load_tokenizer(model, "cpu", "float32")
+    tokenizer = load(model, "cpu", "float32")
     assert isinstance(tokenizer, SweetTokTokenizer)
     tokenizer.spec = replace(tokenizer.spec, soft_seams=soft_seams)
     for quantizer in (tokenizer.network.quantize_spatial, tokenizer.network.quantize_temporal):

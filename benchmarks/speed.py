@@ -69,9 +69,9 @@ def read_example() -> np.ndarray:
 
 def measure(model: str, device: str, dtype: str, repeats: int, clip: np.ndarray) -> dict[str, Any]:
     """Median, fastest and slowest seconds of one number format."""
-    from sweettok_cli.zoo.load import load_tokenizer
+    from sweettok_cli.zoo.load import load
 
-    tokenizer = load_tokenizer(model, device, dtype)
+    tokenizer = load(model, device, dtype)
     encode: list[float] = []
     decode: list[float] = []
     for _ in range(repeats + 1):

@@ -11,15 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sweettok_cli import load_tokenizer
-from sweettok_cli.metrics.psnr import psnr
-from sweettok_cli.pipeline.decode import decode_video
-from sweettok_cli.pipeline.encode import encode_video
-from sweettok_cli.tokens import read_tokens, write_tokens
-from sweettok_cli.video import Fit, read_clip
+import sweettok
+from sweettok.metrics.psnr import psnr
+from sweettok.video import Fit, read_clip
 
 video = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "mdn+shared-assets__000.mp4"
-tokenizer = load_tokenizer("sweettok-small")
+tokenizer = sweettok.load("sweettok-small")
+print(tokenizer)
 
 # A clip of 17 frames at a time: plain arrays in, plain arrays out.
 clip = read_clip(video, start=0, count=tokenizer.spec.clip_frames)  # uint8 [17, h, w, 3]
@@ -43,7 +41,7 @@ print(tokenizer.decode(tokens).shape, tokens.meta.clips)
 
 # A whole file, streaming: memory does not grow with its length.
 with tempfile.TemporaryDirectory() as folder:
-    tokens = encode_video(video, tokenizer)
-    write_tokens(Path(folder) / "clip.npz", tokens)
-    decode_video(read_tokens(Path(folder) / "clip.npz"), tokenizer, Path(folder) / "clip.decoded.mp4")
+    tokens = tokenizer.encode(video)
+    sweettok.write_tokens(f"{folder}/clip.npz", tokens)
+    sweettok.decode_video(sweettok.read_tokens(f"{folder}/clip.npz"), tokenizer, f"{folder}/clip.decoded.mp4")
     print(f"{tokens.meta.frames} frames in {tokens.arrays['spatial'].shape[0]} clips")

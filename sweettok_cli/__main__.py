@@ -1,6 +1,28 @@
-"""``python -m sweettok_cli``, which is also what ``accelerate launch -m sweettok_cli`` runs."""
+"""``sweettok``, which is also ``python -m sweettok_cli`` and what ``accelerate launch`` runs."""
 
-from sweettok_cli.cli.app import main
+from __future__ import annotations
+
+import os
+import signal
+
+_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line and exit.
+
+    Until it is loaded nothing is at work, and Ctrl-C ends the process at once: modules that are being
+    imported would print where they were.
+    """
+    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if interruptible:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    from sweettok_cli.cli.app import main
+
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    main()
+
 
 if __name__ == "__main__":
     main()

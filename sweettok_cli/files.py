@@ -1,21 +1,25 @@
-"""Outputs that appear whole or not at all, files and folders; digests."""
+"""Outputs that appear whole or not at all, files and folders; digests; JSON that others may have written."""
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
+import json
 import os
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.holding import PART, beside, let_go, remove_left, temporary_file, temporary_folder
 
-_PART, _OLD = ".part", ".old"
-_LONGEST_NAME, _RANDOM = 255, 8  # bytes of a name; characters that tempfile puts into one
+_OLD = ".old"
+_LONGEST_JSON = 64 << 20  # bytes
 
 
 class TargetExists(SweettokError):
@@ -46,31 +50,26 @@ def _check_parent(parent: Path, named: Path) -> None:
 def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path`` with the same suffix; rename it into place on success.
 
-    On any exception, an interrupt included, the temporary file is removed and an older ``path`` stays.
+    On any exception, an interrupt included, the temporary file is removed and an older ``path`` stays. What
+    killed programs left in the folder is removed at the first call.
 
     Raises:
         SweettokError: ``path`` exists without ``force`` (:class:`TargetExists`, also where it appeared while
             this was written), the folder cannot be written, or the disk is full.
     """
     check_target(path, force)
-    suffix = f"{_PART}{path.suffix}"
     try:
-        handle, name = tempfile.mkstemp(suffix, _beside(path.stem, suffix), path.parent)
+        temporary, held = temporary_file(path)
     except OSError as error:
         raise SweettokError(
             f"Cannot write into {path.parent} ({error.strerror}); choose another folder with -o."
         ) from error
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
         with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         _allow(temporary, 0o666)
-        if force:
-            temporary.replace(path)
-        else:
-            _move_to(temporary, path)
+        move_to(temporary, path, force)
     except TargetExists:
         raise
     except OSError as error:
@@ -79,6 +78,7 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+        let_go(held)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class FolderKind:
     def owns(self, entry: Path) -> bool:
         """Whether a file is part of one, or of the writing of one."""
         # Files that are being written are called .NAME.<random>.part.SUFFIX, see atomic_output.
-        unfinished = entry.name.startswith(".") and _PART in entry.suffixes[-2:]
+        unfinished = entry.name.startswith(".") and PART in entry.suffixes[-2:]
         return entry.is_file() and (entry.name in self.files or unfinished)
 
 
@@ -145,8 +145,7 @@ def atomic_folder(folder: Path, kind: FolderKind, force: bool = False) -> Iterat
                 _empty(folder)
                 raise
             return
-        part = Path(tempfile.mkdtemp(_PART, _beside(folder.name, _PART), folder.parent))
-        held = _hold(part)
+        part, held = temporary_folder(folder)
         try:
             yield part
             _allow(part, 0o777)
@@ -154,8 +153,7 @@ def atomic_folder(folder: Path, kind: FolderKind, force: bool = False) -> Iterat
             swap_folder(part, folder, part.with_suffix(_OLD))
         finally:
             shutil.rmtree(part, ignore_errors=True)
-            if held is not None:
-                os.close(held)
+            let_go(held)
     except OSError as error:
         raise SweettokError(
             f"Cannot write {folder} ({error.strerror or error}); free some space or choose another folder "
@@ -180,36 +178,18 @@ def restore_folder(folder: Path, old: Path) -> None:
 
 def _recover(folder: Path) -> None:
     """Undo what killed programs left beside ``folder``; what a living one holds stays."""
-    beside = glob.escape(_beside(folder.name, _PART))
-    for old in folder.parent.glob(f"{beside}*{_OLD}"):
+    hidden = glob.escape(beside(folder.name, PART))
+    for old in folder.parent.glob(f"{hidden}*{_OLD}"):
         restore_folder(folder, old)
-    for part in folder.parent.glob(f"{beside}*{_PART}"):
-        held = _hold(part)
-        if held is not None:
-            shutil.rmtree(part, ignore_errors=True)
-            os.close(held)
+    for part in folder.parent.glob(f"{hidden}*{PART}"):
+        remove_left(part)
 
 
-def _hold(folder: Path) -> int | None:
-    """Hold a folder as long as this process lives; None if another does, or the system cannot tell."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        return None
-    return handle
-
-
-def _move_to(temporary: Path, path: Path) -> None:
-    """Give a finished file its name, unless another program has written one there meanwhile."""
+def move_to(temporary: Path, path: Path, force: bool) -> None:
+    """Give a finished file its name; :class:`TargetExists` where one is there already, without ``force``."""
+    if force:
+        temporary.replace(path)
+        return
     try:
         os.link(temporary, path)  # unlike a rename it replaces nothing
     except FileExistsError:
@@ -217,15 +197,6 @@ def _move_to(temporary: Path, path: Path) -> None:
     except OSError:  # this file system knows no second names
         check_target(path, force=False)
         temporary.replace(path)
-
-
-def _beside(name: str, suffix: str) -> str:
-    """How hidden names of what becomes ``name`` begin, cut where they would be too long for a file system."""
-    most = _LONGEST_NAME - _RANDOM - len(os.fsencode(suffix)) - 2  # two dots
-    kept = name
-    while len(os.fsencode(kept)) > most:
-        kept = kept[:-1]
-    return f".{kept}."
 
 
 def _allow(path: Path, most: int) -> None:
@@ -252,5 +223,49 @@ def folder_bytes(folder: Path) -> int:
 
 def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file to read its bytes, and nothing else: a pipe would be waited for, a device never ends.
+
+    Raises:
+        OSError: it cannot be read, or is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(handle, "rb")
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        SweettokError: there is none, or it is longer or more deeply nested than one of ours can be; the
+            sentence ends with the ``remedy``.
+    """
+    try:
+        with open_regular(path) as stream:
+            content = stream.read(_LONGEST_JSON + 1)
+        if len(content) > _LONGEST_JSON:
+            raise ValueError(f"longer than {_LONGEST_JSON >> 20} MiB")
+        table = json.loads(content.decode())
+    except OSError as error:
+        raise SweettokError(f"Cannot read {path} ({error.strerror or error}); {remedy}.") from error
+    except RecursionError as error:
+        raise SweettokError(f"Cannot read {path} (nested too deeply); {remedy}.") from error
+    except ValueError as error:
+        raise SweettokError(f"Cannot read {path} ({error}); {remedy}.") from error
+    if not isinstance(table, dict):
+        raise SweettokError(f"{path} holds no JSON object; {remedy}.")
+    return table
+
+
+def is_text(value: object, longest: int) -> bool:
+    """Whether a value is text, not blank, of so many characters at most, which UTF-8 can hold."""
+    if not isinstance(value, str) or not value.strip() or len(value) > longest:
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)

@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-#: Called with what is done so far and, where it is known, how much there is.
-OnProgress = Callable[[int, "int | None"], None]
+#: Called with what is done so far, parts of one included, and, where it is known, how much there is.
+OnProgress = Callable[[float, "int | None"], None]
 #: Opened around each of many jobs, with its place (from 0), the number of jobs and its name.
 Watcher = Callable[[int, int, str], AbstractContextManager[OnProgress]]
+
+
+def ignore_progress(done: float, total: int | None) -> None:
+    """An :data:`OnProgress` for whoever does not ask."""
+
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -148,7 +153,7 @@ def trimming(on_progress: OnProgress, every: int = 8) -> OnProgress:
         return on_progress
     trim, calls = ctypes.CDLL(None).malloc_trim, count(1)
 
-    def report(done: int, total: int | None) -> None:
+    def report(done: float, total: int | None) -> None:
         on_progress(done, total)
         if next(calls) % every == 0:
             trim(0)

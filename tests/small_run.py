@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from sweettok_cli.runtime import OnProgress
 from sweettok_cli.video.writer import VideoWriter
 
 TINY_NETWORK = {
@@ -40,3 +43,22 @@ def tiny_values() -> dict[str, object]:
     quiet = {"checkpoint_every": 0, "sample_every": 0, "validate_every": 0, "log_every": 2}
     data = {"crop": [[64, 2, 1.0], [64, 4, 0.5]], "init_samples": 0, "hold_out": 1, "prefetch": 2}
     return {"steps": 6, "lr": 1e-3, "warmup": 2, "precision": "fp32", "model": TINY_NETWORK, **quiet, **data}
+
+
+class Heard:
+    """The voice of a run, kept: what was said, what was warned of, and how far each thing came."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.warned: list[str] = []
+        self.done: dict[str, list[int]] = {}
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warned.append(text)
+
+    @contextmanager
+    def progress(self, label: str, unit: str) -> Iterator[OnProgress]:
+        yield lambda done, total: self.done.setdefault(label, []).append(done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,17 @@ from pathlib import Path
 import pytest
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import FolderKind, atomic_folder, atomic_output
+from sweettok_cli.files import (
+    FolderKind,
+    atomic_folder,
+    atomic_output,
+    open_regular,
+    read_json,
+    sha256_file,
+)
+from sweettok_cli.models.sweettok.folder import read_model
+from sweettok_cli.storage.model_folder import ModelFolder
+from sweettok_cli.storage.plain_pickle import read_plain_pickle
 
 MODEL = FolderKind("model", frozenset({"config.json", "model.safetensors"}), "config.json")
 
@@ -95,7 +106,17 @@ def test_other_files_are_never_removed(tmp_path: Path) -> None:
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
-from sweettok_cli.files import FolderKind, atomic_folder, atomic_output
+from sweettok_cli.files import (
+    FolderKind,
+    atomic_folder,
+    atomic_output,
+    open_regular,
+    read_json,
+    sha256_file,
+)
+from sweettok_cli.models.sweettok.folder import read_model
+from sweettok_cli.storage.model_folder import ModelFolder
+from sweettok_cli.storage.plain_pickle import read_plain_pickle
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -173,3 +194,24 @@ def test_a_file_system_without_permissions_keeps_the_work(
         for file in MODEL.files:
             (folder / file).write_bytes(b"1")
     assert (tmp_path / "a.npz").read_bytes() == b"all" and (tmp_path / "model").is_dir()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_never_ends_is_not_read(tmp_path: Path, model_folder: Path, kind: str) -> None:
+    path = tmp_path / "endless"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(OSError, match="not a regular file"):
+        open_regular(path)
+    for read in (sha256_file, lambda path: read_json(path, "fetch it"), read_plain_pickle):
+        with pytest.raises((OSError, SweettokError), match="not a regular file"):
+            read(path)
+    for name in ("model.safetensors", "words.json"):
+        folder = tmp_path / f"without-{name}"
+        shutil.copytree(model_folder, folder)
+        (folder / name).unlink()
+        (folder / name).symlink_to(path)
+        with pytest.raises(SweettokError, match=rf"{name} .*not a regular file"):
+            read_model(ModelFolder(folder))

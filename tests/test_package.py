@@ -21,5 +21,6 @@ def test_the_wheel_carries_the_default_model(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for file in ("config.json", "model.safetensors", "words.json", "README.md"):
         assert f"sweettok_cli/_weights/sweettok-small/{file}" in names
+    assert "sweettok/__init__.py" in names
     assert "sweettok_cli/training/recipes/sweettok-small-stage2.toml" in names
     assert not any(name.startswith("tests/") for name in names)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -174,7 +175,12 @@ def test_set_up_names_what_exists() -> None:
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=range(len(PYTHON)))
-def test_python_blocks_run(block: str, place: Path) -> None:
+def test_python_blocks_run(block: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+    from zoo.hub_server import take_the_place
+
+    take_the_place(os.environ["HF_ENDPOINT"], monkeypatch)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(place / "cache"))
     video = np.random.default_rng(0).integers(0, 255, (20, 64, 80, 3), dtype=np.uint8)
     clips = np.random.default_rng(1).integers(0, 255, (2, 17, 64, 64, 3), dtype=np.uint8)
     exec(compile(block, "README.md", "exec"), {"video": video, "clips": clips})

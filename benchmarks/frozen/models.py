@@ -37,7 +37,7 @@ def measure_model(bench: Bench, name: str) -> None:
     if "decoded" in bench.wanted:
         shown = {VIDEO, *([BRIEF, PICTURE] if wide else []), *([VARYING] if full else [])}
         for file in sorted(tokens.rglob("*.npz")):
-            if file.stem in {Path(each).stem for each in shown}:
+            if source_of(file) in {Path(each).stem for each in shown}:
                 decode(bench, name, file)
         if name in TO_VIDEO:
             decode_to_video(bench, name, tokens / "plain" / "long.npz", model)
@@ -53,9 +53,14 @@ def measure_model(bench: Bench, name: str) -> None:
             bench.keep_text("info", f"{name} words", words_of(ran))
 
 
+def source_of(tokens: Path) -> str:
+    """The name of what a token file was made of, without any ending."""
+    return tokens.name.partition(".")[0]
+
+
 def decode(bench: Bench, name: str, file: Path) -> None:
     """The pixels of one token file, or why there are none."""
-    label = f"{name} {file.parent.name} {file.stem}"
+    label = f"{name} {file.parent.name} {source_of(file)}"
     target = bench.work / "decoded" / (label + ".npy")
     target.parent.mkdir(exist_ok=True)
     ran = bench.run("decode", file, "-o", target, "-m", bench.model(name), "--quiet", "--batch-clips", 2)
@@ -76,7 +81,7 @@ def encode(bench: Bench, name: str, kind: str, sources: list[Path], *options: ob
     for file in sorted(folder.glob("*.npz")):
         with np.load(file, allow_pickle=False) as archive:
             for array in archive.files:
-                label = f"{name}{kind} {file.stem} {array}"
+                label = f"{name}{kind} {source_of(file)} {array}"
                 if array != "meta":
                     bench.keep("tokens", label, array_facts(archive[array]))
                     continue
@@ -92,7 +97,7 @@ def decode_to_video(bench: Bench, name: str, tokens: Path, model: str) -> None:
     keep_command_json(bench, "decoded", f"{name} mp4 summary", ran, {"seconds"})
     if target.is_file():
         bench.keep("decoded", f"{name} mp4", video_facts(target))
-    picture = tokens.with_name("picture.npz")
+    picture = tokens.with_name(f"{PICTURE}.npz")
     target = bench.work / f"{name}.back.png"
     if picture.is_file() and bench.run("decode", picture, "-o", target, "-m", model, "--quiet").code == 0:
         bench.keep("decoded", f"{name} png", video_facts(target))

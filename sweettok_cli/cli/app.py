@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -22,22 +23,16 @@ from sweettok_cli.cli.decode import decode
 from sweettok_cli.cli.doctor import doctor
 from sweettok_cli.cli.encode import encode
 from sweettok_cli.cli.evaluate import evaluate
+from sweettok_cli.cli.help import App, show_help
 from sweettok_cli.cli.info import info
 from sweettok_cli.cli.models import models_app
-from sweettok_cli.cli.output import FAILED, INTERRUPTED, debugging, explain, tell
+from sweettok_cli.cli.output import FAILED, INTERRUPTED, debugging, explain, shown, tell
 from sweettok_cli.cli.roundtrip import roundtrip
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
 from sweettok_cli.runtime import __version__, let_waiting_threads_sleep
 
-# Plain help: it keeps the layout of the examples, reads well in a pipe, and answers in a third of the time.
-app = typer.Typer(
-    name="sweettok",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = App(name="sweettok", pretty_exceptions_enable=False)
 
 
 def _version(wanted: bool) -> None:
@@ -77,6 +72,7 @@ app.command(short_help="Train a tokenizer, one stage of the curriculum.")(train)
 app.add_typer(models_app, name="models")
 app.add_typer(codebook_app, name="codebook")
 app.command()(doctor)
+app.command("help")(show_help)
 
 
 def main() -> None:
@@ -88,7 +84,9 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="sweettok")
     if logging.lastResort is not None:
-        logging.lastResort.setFormatter(logging.Formatter("warning: %(message)s"))
+        logging.lastResort.setFormatter(_Warning())
+    if not (debugging() or sys.warnoptions):
+        warnings.simplefilter("ignore")  # of libraries, to whoever writes programs with them
     let_waiting_threads_sleep()
     # When asked to end, and when the terminal is closed, unfinished files are removed on the way out.
     for number in (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")):
@@ -105,12 +103,21 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(FAILED) from None
     except KeyboardInterrupt:
+        # One that passed through an exec, as modules have them, would make Python end itself by the signal.
+        exec("")
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
         if debugging():
             raise
         tell(f"error: {explain(error)}")
         raise SystemExit(FAILED) from None
+
+
+class _Warning(logging.Formatter):
+    """A line that the package logs, as the command line shows lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return shown(f"warning: {record.getMessage()}")
 
 
 def _open_streams() -> None:

@@ -6,16 +6,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from typer import Option
 
+from sweettok_cli.cli.help import App
 from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
 from sweettok_cli.cli.output import Output
 
 if TYPE_CHECKING:
     from sweettok_cli.codebook.prior import WordPrior
 
-codebook_app = typer.Typer(help="Make the language codebook's word prior.", no_args_is_help=True)
+codebook_app = App(help="Make the language codebook's word prior.")
 
 
 class Pooling(StrEnum):

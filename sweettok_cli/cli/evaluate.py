@@ -29,6 +29,8 @@ def evaluate(
     data: Annotated[
         Path | None, Option(help="The folder of a data set.", metavar="DIR", readable=False)
     ] = None,
+    frames_of: options.FramesOption = False,
+    fps: options.FpsOption = None,
     split: Annotated[str | None, Option(help="Part of a data set.", show_default="as papers do")] = None,
     protocol: Annotated[
         str,
@@ -118,6 +120,7 @@ def evaluate(
     from sweettok_cli.evaluation.run import Media, run
     from sweettok_cli.evaluation.summary import make_record
     from sweettok_cli.evaluation.tables import write_csv, write_markdown
+    from sweettok_cli.video.sequence import is_pattern
 
     compared = _names(compare)
     plan = make_plan(
@@ -125,6 +128,8 @@ def evaluate(
         list(dict.fromkeys([*([model or DEFAULT_MODEL] if model or not compare else []), *compared])),
         data=data,
         split=split,
+        frames=frames_of,
+        rate=options.rate_of(fps, frames_of or is_pattern(Path(target))),
         protocol=protocol,
         metrics=None if metrics is None else [name.replace("-", "_") for name in _names(metrics)],
         codecs=_names(baseline),
@@ -147,7 +152,7 @@ def evaluate(
                 "--fresh starts over."
             )
         try:
-            measured = run(plan, kept, watch=output.watch, explain=_explain)
+            measured = run(plan, kept, watch=output.overall().watch, explain=_explain)
         except (KeyboardInterrupt, SystemExit):
             done = sum(kept.get(item_key(item)) is not None for item in plan.items)
             output.say(_how_to_go_on(done, len(plan.items), kept.folder if kept.lasting else None))

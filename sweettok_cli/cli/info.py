@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from typer import Argument
 
 from sweettok_cli.cli.options import JsonOption, QuietOption
-from sweettok_cli.cli.output import Output, picked
+from sweettok_cli.cli.output import Output, picked, shown
 
 
 def info(
@@ -55,7 +55,8 @@ def _model(name_or_path: str) -> dict[str, Any]:
 
     folder = find_model(name_or_path)
     model = ModelFolder(folder)
-    spec, size = read_spec(model), (256, 256)
+    spec = read_spec(model)
+    size = (-(-256 // spec.multiple) * spec.multiple,) * 2  # padded, as a frame of 256x256 is
     return {
         "file": str(folder),
         "kind": "model",
@@ -76,9 +77,9 @@ def _model(name_or_path: str) -> dict[str, Any]:
 
 def _tokens(file: Path) -> dict[str, Any]:
     from sweettok_cli.models.registry import family_of_tokens
-    from sweettok_cli.tokens import read_tokens, token_cost
+    from sweettok_cli.tokens import read_meta, token_cost
 
-    meta = read_tokens(file).meta
+    meta = read_meta(file)
     family_of_tokens(meta, str(file))
     return {
         "file": str(file),
@@ -111,6 +112,9 @@ def _video(file: Path) -> dict[str, Any]:
         "variable_rate": found.variable_rate,
         "seconds": None if seconds is None else float(seconds),
         "sound": found.has_audio,
+        **vars(found.stored),
+        "sample_aspect_ratio": str(found.sample_aspect_ratio),
+        "flattened": found.stored.flattened,
     }
 
 
@@ -120,10 +124,12 @@ def _text(data: dict[str, Any]) -> str:
     else:
         rows = {"file": f"{data['file']} ({data['file_bytes']:,} bytes)"}
         rows |= _token_rows(data) if data["kind"] == "tokens" else {"picture": _picture(data)}
+        if data["kind"] in ("video", "image"):
+            rows |= _stored_rows(data)
         if data["kind"] == "video":
             rows["sound"] = "yes" if data["sound"] else "no"
     width = max(map(len, rows)) + 2
-    return "\n".join(f"{name:<{width}}{value}" for name, value in rows.items())
+    return "\n".join(f"{name:<{width}}{shown(value)}" for name, value in rows.items())
 
 
 def _picture(data: dict[str, Any]) -> str:
@@ -138,6 +144,22 @@ def _picture(data: dict[str, Any]) -> str:
     varies = ", varying" if data["variable_rate"] else ""
     lasts = "" if data["seconds"] is None else f", {data['seconds']:.2f} s"
     return f"{size}, {frames} frames, {rate}{varies}{lasts}"
+
+
+def _stored_rows(data: dict[str, Any]) -> dict[str, str]:
+    names = {"color_range": "range", "matrix": "matrix", "transfer": "transfer", "primaries": "primaries"}
+    colour = [f"{data[key]} {name}" for key, name in names.items() if data[key] is not None]
+    mirrored = ["mirrored"] if data["mirrored"] else []
+    turned = [f"turned by {data['rotation']} degrees"] if data["rotation"] else []
+    ratio = data["sample_aspect_ratio"]
+    pixels = [] if ratio == "1" else [f"pixels of {ratio.replace('/', ':')}"]
+    rows = {
+        "stored as": [data["codec"], data["pixel_format"]],
+        "colour": colour or (["not stated"] if data["kind"] == "video" else []),
+        "shown": mirrored + turned + pixels,
+        "flattened": data["flattened"],
+    }
+    return {name: ", ".join(words) for name, words in rows.items() if words}
 
 
 def _token_rows(data: dict[str, Any]) -> dict[str, str]:

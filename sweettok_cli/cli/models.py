@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
+from sweettok_cli.cli.help import App
 from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
-from sweettok_cli.cli.output import FAILED, Output, as_text, count, picked
+from sweettok_cli.cli.output import FAILED, Output, as_text, count, picked, printed, shown
 
 if TYPE_CHECKING:
     from sweettok_cli.storage.model_folder import ModelHeader
 
 
-models_app = typer.Typer(help="List, fetch, convert, publish and check models.", no_args_is_help=True)
+models_app = App(help="List, fetch, convert, publish and check models.")
 
 
 @models_app.command("list", short_help="List the models that go by name.")
@@ -74,7 +75,7 @@ def pull(
         row |= picked(done.header, "weights_sha256", "source")
         pulled.append({**row, "fetched": done.fetched})
         if not as_json:
-            out.result({}, f"{done.folder} ({megabytes(size)})")
+            out.result({}, f"{printed(done.folder)} ({megabytes(size)})")
     if as_json:
         out.result({"models": pulled}, None)
 
@@ -148,7 +149,7 @@ def convert(
         out.say(line)
     data = {"checkpoint": str(checkpoint), "output": str(header.folder)}
     data |= picked(header, "name", "family", "weights_sha256", "source")
-    out.result(data, str(header.folder))
+    out.result(data, printed(header.folder))
 
 
 def _report(checkpoint: Path, header: ModelHeader) -> list[str]:
@@ -178,6 +179,15 @@ def push(
     revision: Annotated[
         str | None, Option(help="Branch; made if it is missing.", show_default="main")
     ] = None,
+    score: Annotated[
+        Path | None,
+        Option(
+            "--eval",
+            help="Put the figures of this record of `sweettok eval --json` into the card.",
+            metavar="FILE",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Check everything, say what would be sent, send nothing.")
     ] = False,
@@ -187,19 +197,20 @@ def push(
     """Publish a model's folder on the Hub, in one commit.
 
     Sent are its configuration, weights, words and card; a card is made if there is none. A damaged folder is
-    refused. Log in first: hf auth login.
+    refused. Log in first: hf auth login. With --eval, the card's metadata get the measured figures.
 
     Examples:
 
         sweettok models push runs/first/model OWNER/REPO --dry-run
 
-        sweettok models push runs/first/model OWNER/REPO --private
+        sweettok models push runs/first/model OWNER/REPO --private --eval score.json
     """
+    from sweettok_cli.zoo.card import read_record
     from sweettok_cli.zoo.pull import megabytes
     from sweettok_cli.zoo.push import plan_push, push_model
 
     out = Output(json=as_json, quiet=quiet)
-    plan = plan_push(folder, repository, revision)
+    plan = plan_push(folder, repository, revision, None if score is None else read_record(score))
     sizes = plan.sizes
     made = [name for name, content in plan.files.items() if isinstance(content, str)]
     total = megabytes(sum(sizes.values()))
@@ -212,7 +223,7 @@ def push(
     ends = f"would be sent to {plan.url}, branch {plan.revision}: {total}" if dry_run else plan.url
     data = {**picked(plan, "repository", "revision", "url"), "model": plan.header.name, "files": sizes}
     data |= {"made": made, "dry_run": dry_run, "commit": commit}
-    out.result(data, "\n".join([*listed, ends]))
+    out.result(data, "\n".join(map(shown, [*listed, ends])))
 
 
 @models_app.command(short_help="Check models of this machine byte by byte.")
@@ -253,8 +264,12 @@ def verify(
             detail = f"{checked.tensors} tensors, SHA-256 {checked.header.weights_sha256[:16]}..."
             row |= {"state": "ok", "detail": detail, "bytes": checked.bytes}
         found.append(row)
-    width = max((len(row["name"]) for row in found), default=0) + 2
-    lines = [f"{row['state']:<9}{row['name']:<{width}}{row['detail']}" for row in found]
+    names_shown = [shown(row["name"]) for row in found]
+    width = max(map(len, names_shown), default=0) + 2
+    lines = [
+        f"{row['state']:<9}{name:<{width}}{shown(row['detail'])}"
+        for row, name in zip(found, names_shown, strict=True)
+    ]
     damaged = [row["name"] for row in found if row["state"] == "damaged"]
     out.result({"whole": not damaged, "models": found}, "\n".join(lines))
     if damaged:
@@ -315,5 +330,5 @@ def _table(rows: list[dict[str, Any]]) -> str:
         table.add_column(title, no_wrap=title in ("name", ""), justify="right" if title == "size" else "left")
     for row in rows:
         cells = (row["name"], row["family"], row["weights_license"], megabytes(row["bytes"]), row["state"])
-        table.add_row(*cells, row.get("note", ""))
+        table.add_row(*(shown(str(cell)) for cell in (*cells, row.get("note", ""))))
     return as_text(table)

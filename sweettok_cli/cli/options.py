@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
+from fractions import Fraction
 from typing import Annotated
 
 from typer import Option
+
+from sweettok_cli.errors import SweettokError
 
 Device = StrEnum("Device", ["auto", "cpu", "cuda", "mps"])
 Dtype = StrEnum("Dtype", ["auto", "float32", "bfloat16", "float16"])
@@ -32,6 +36,46 @@ SampleOption = Annotated[
         show_default="their mean",
     ),
 ]
+FramesOption = Annotated[
+    bool,
+    Option("--frames-of", help="Take every folder of numbered pictures, given or below, as one video."),
+]
+FpsOption = Annotated[
+    str | None,
+    Option(
+        "--fps",
+        metavar="RATE",
+        help="Frames a second of numbered pictures: 24, 23.976 or 30000/1001.",
+        show_default="25",
+    ),
+]
 ForceOption = Annotated[bool, Option("--force", "-f", help="Replace outputs that exist.")]
 JsonOption = Annotated[bool, Option("--json", help="Print one JSON object on stdout.")]
 QuietOption = Annotated[bool, Option("--quiet", "-q", help="No talk and no progress on stderr.")]
+
+
+def names_folder(output: str | None) -> bool:
+    """Whether ``-o`` was given with a slash behind it."""
+    return output is not None and output.endswith(("/", os.sep))
+
+
+def rate_of(fps: str | None, sequences: bool) -> Fraction | None:
+    """What ``--fps`` says; ``sequences`` is whether there are numbered pictures that it is about.
+
+    Raises:
+        SweettokError: there are none, or it is no rate.
+    """
+    if fps is None:
+        return None
+    if not sequences:
+        raise SweettokError(
+            "--fps is the rate of numbered pictures; add --frames-of to take folders of them as videos, or "
+            "name a pattern such as img_%04d.png."
+        )
+    try:
+        rate = Fraction(fps).limit_denominator(100_000)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not Fraction(1, 1000) <= rate <= 1000:
+        raise SweettokError(f"--fps {fps} is no rate; give frames a second, such as 24 or 30000/1001.")
+    return rate

@@ -7,12 +7,12 @@ import json
 import os
 import re
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sweettok_cli.cli.progress import Overall
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.runtime import OnProgress
 
@@ -33,6 +33,11 @@ def shown(text: str) -> str:
 _UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
+def printed(path: Path) -> str:
+    """A path on stdout: as it is for programs, and for people as it may be shown."""
+    return shown(str(path)) if sys.stdout.isatty() else str(path)
+
+
 def debugging() -> bool:
     """Whether the user wants tracebacks (``SWEETTOK_DEBUG=1``)."""
     return os.environ.get("SWEETTOK_DEBUG") == "1"
@@ -41,7 +46,7 @@ def debugging() -> bool:
 def explain(error: Exception) -> str:
     """One line for any error: our own sentences as they are, others with what a user can do about them."""
     if isinstance(error, SweettokError):
-        return " ".join(str(error).split())
+        return _cut(" ".join(str(error).split()))
     # torch.OutOfMemoryError by name, because torch may never have been imported; on the CPU it is another.
     exhausted = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
     if isinstance(error, MemoryError) or exhausted:
@@ -51,13 +56,19 @@ def explain(error: Exception) -> str:
     return f"Something went wrong inside sweettok ({what}); run again with SWEETTOK_DEBUG=1 to see where."
 
 
+_LONGEST = 1000
+
+
+def _cut(sentence: str) -> str:
+    """A sentence that can be read; what a file says of itself may be megabytes long."""
+    half = _LONGEST // 2 - 3
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[:half]} ... {sentence[-half:]}"
+
+
 def tell(text: str) -> None:
     """A line on stderr, for whoever reads it: work does not end because nobody does."""
     with suppress(OSError, ValueError):
         print(shown(text), file=sys.stderr, flush=True)
-
-
-_SECONDS_BETWEEN_LINES = 60
 
 
 @dataclass(frozen=True)
@@ -66,8 +77,6 @@ class Output:
 
     json: bool = False  # print one JSON object on stdout in place of text
     quiet: bool = False  # no talk and no progress bars; warnings and errors are still shown
-    # When a line of progress was last written into a file.
-    _told: list[float] = field(default_factory=lambda: [time.monotonic()], repr=False, compare=False)
 
     def say(self, text: str) -> None:
         """A line of talk on stderr."""
@@ -87,8 +96,10 @@ class Output:
         if self.json:
             # Not-a-number and infinity are not JSON; a program that reads this must not choke on them.
             text = json.dumps(data, ensure_ascii=False, allow_nan=False)
-            lone = re.search("[\ud800-\udfff]", text)  # of a file name that is no text: JSON must be
-            print(json.dumps(data, allow_nan=False) if lone else text)
+            # What may not be shown stands inside strings; halves of pairs come from names that are no text.
+            print(
+                re.sub(f"{_UNSHOWN.pattern}|[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+            )
         elif text is not None:
             print(text)
 
@@ -96,46 +107,13 @@ class Output:
         """Whether there is somebody to draw bars for."""
         return not self.quiet and sys.stderr.isatty()
 
-    def watch(self, place: int, jobs: int, name: str) -> AbstractContextManager[OnProgress]:
-        """The bar of one of many jobs; a :data:`~sweettok_cli.runtime.Watcher`."""
-        return self.progress(f"{place + 1}/{jobs} {name}")
+    def overall(self, unit: str = "frames") -> Overall:
+        """The bar of many jobs on stderr, or now and then a line in a file."""
+        return Overall(self.say, self.watched(), unit, shown)
 
-    def _now_and_then(self, label: str, unit: str) -> OnProgress:
-        """Where no bar can be drawn, a line a minute says how far a long job is."""
-
-        def update(done: int, total: int | None) -> None:
-            if time.monotonic() - self._told[0] >= _SECONDS_BETWEEN_LINES:
-                self._told[0] = time.monotonic()
-                self.say(f"{label}: {done} {unit}" if total is None else f"{label}: {done} of {total} {unit}")
-
-        return update
-
-    @contextmanager
-    def progress(self, label: str, unit: str = "frames") -> Iterator[OnProgress]:
-        """A bar on stderr, or now and then a line in a file, driven by the callback this yields."""
-        if self.quiet:
-            yield lambda done, total: None
-            return
-        if not sys.stderr.isatty():
-            yield self._now_and_then(label, unit)
-            return
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn(f"{{task.completed}}/{{task.fields[of]}} {unit}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(label, total=None, of="?")
-
-            def update(done: int, total: int | None) -> None:
-                bar.update(task, completed=done, total=total, of="?" if total is None else str(total))
-
-            yield update
+    def progress(self, label: str, unit: str = "frames") -> AbstractContextManager[OnProgress]:
+        """The bar of one job, driven by the callback this yields."""
+        return self.overall(unit).watch(0, 1, label)
 
 
 def picked(thing: Any, *names: str) -> dict[str, Any]:

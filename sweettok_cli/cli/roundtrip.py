@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from sweettok_cli.cli import options
-from sweettok_cli.cli.output import Output, count, picked
+from sweettok_cli.cli.output import Output, count, picked, shown
 from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def roundtrip(
-    file: Annotated[Path, Argument(help="A video or a picture.", metavar="FILE", readable=False)],
+    file: Annotated[
+        Path,
+        Argument(help="A video, a picture or numbered pictures.", metavar="FILE", readable=False),
+    ],
     out: Annotated[
         Path | None,
         Option(
@@ -28,6 +31,8 @@ def roundtrip(
             metavar="PATH",
         ),
     ] = None,
+    frames_of: options.FramesOption = False,
+    fps: options.FpsOption = None,
     gain: Annotated[float, Option(min=0.1, help="How much larger the difference is shown.")] = 4.0,
     model: options.ModelOption = DEFAULT_MODEL,
     overlap: options.OverlapOption = 0,
@@ -56,17 +61,22 @@ def roundtrip(
     use_one_heap()
     use_one_blas_thread()
     from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
-    from sweettok_cli.zoo.load import load_tokenizer
+    from sweettok_cli.video.sequence import FrameSequence, is_pattern
+    from sweettok_cli.zoo.load import load
 
     output = Output(json=as_json, quiet=quiet)
-    files = RoundtripFiles.named(file, out)
+    rate = options.rate_of(fps, frames_of or is_pattern(file))
+    source: Path | FrameSequence = file
+    if frames_of or (is_pattern(file) and not file.exists()):
+        source = FrameSequence.of(file, rate)
+    files = RoundtripFiles.named(source, out)
     with files.prepared(force):
-        tokenizer = load_tokenizer(
+        tokenizer = load(
             model, device.value, dtype.value, sample=sample, on_progress=output.say if quiet else None
         )
         with output.progress("encode, decode", unit="frames of 2 passes") as on_progress:
             result = make_roundtrip(
-                file,
+                source,
                 tokenizer,
                 files,
                 gain=gain,
@@ -110,5 +120,5 @@ def _text(record: dict[str, Any]) -> str:
     ]
     if seams is not None:
         lines.append(f"seams between clips {seams:.2f} (1: they do not show)")
-    lines += [f"{name.replace('_', ' '):<13} {path}" for name, path in record["files"].items()]
+    lines += [f"{name.replace('_', ' '):<13} {shown(path)}" for name, path in record["files"].items()]
     return "\n".join(lines)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer import Option
 
 from sweettok_cli.cli.options import JsonOption, QuietOption
-from sweettok_cli.cli.output import INTERRUPTED, Output
+from sweettok_cli.cli.output import INTERRUPTED, Output, as_text
 
 
 def train(
@@ -33,6 +34,9 @@ def train(
         list[str] | None,
         Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe; can be repeated."),
     ] = None,
+    keys: Annotated[
+        bool, Option("--keys", help="List the keys of the recipe, with what they mean, and train nothing.")
+    ] = False,
     out: Annotated[
         Path | None, Option("--out", "-o", help="The run's folder.", show_default="runs/<recipe>")
     ] = None,
@@ -77,10 +81,13 @@ def train(
 
         sweettok train --stage 2 --data clips --init sweettok-small --out runs/mine
 
-        accelerate launch -m sweettok_cli train --stage 3 --data clips --init runs/first/model
+        sweettok train --keys --stage 3
+
+        torchrun --nproc_per_node 2 -m sweettok_cli train --stage 3 --data clips --init runs/first/model
     """
+    begun = time.perf_counter()  # the minutes are those of whoever waits
     from sweettok_cli.errors import SweettokError
-    from sweettok_cli.training.recipe import load_recipe
+    from sweettok_cli.training.recipe import describe_keys, load_recipe
 
     changes = list(settings or ())
     if max_minutes is not None:
@@ -97,8 +104,12 @@ def train(
         if config is None:
             config = str(out / "recipe.toml")
     recipe = load_recipe(stage, config, changes)
-    folder = out or Path("runs") / Path(config or f"sweettok-small-stage{recipe.stage}").stem
     output = Output(json=as_json, quiet=quiet)
+    if keys:
+        rows = describe_keys(recipe)
+        output.result({"keys": rows}, None if as_json else _table(rows))
+        return
+    folder = out or Path("runs") / Path(config or f"sweettok-small-stage{recipe.stage}").stem
     try:
         from sweettok_cli.models.registry import task_of
         from sweettok_cli.training.loop import RunOptions
@@ -129,10 +140,31 @@ def train(
     now = RunRecord.of(data, val, None, None)
     record = replace(record, data=now.data, val=now.val)
     task = task_of(recipe, start, words)
-    summary = run(RunOptions(task, recipe, record, folder, resume), output.say)
+    summary = run(RunOptions(task, recipe, record, folder, resume, begun), output)
     if summary is None:
         return
     output.result(summary, f"{summary['model']}: {summary['step']} steps in {summary['minutes']} minutes")
     if summary["interrupted"]:
         output.say(f"Interrupted after step {summary['step']}; go on: sweettok train --out {folder} --resume")
         raise typer.Exit(INTERRUPTED)
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """The keys of a recipe; a default is shown where the recipe has another value."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("key", "type", "value", "default", "meaning"):
+        table.add_column(title, no_wrap=title in ("key", "type"), max_width=28 if title == "value" else None)
+    for row in rows:
+        bounds = f" ({row['range']})" if row["range"] else ""
+        usual = "" if row["value"] == row["default"] else _written(row["default"])
+        table.add_row(row["key"], row["type"], _written(row["value"]), usual, row["meaning"] + bounds)
+    return as_text(table)
+
+
+def _written(value: Any) -> str:
+    """A value much as ``--set`` takes it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={_written(one)}" for key, one in value.items()) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -10,7 +10,7 @@ import typer
 from typer import Argument, Option
 
 from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
-from sweettok_cli.cli.output import FAILED, Output, as_text, debugging, explain
+from sweettok_cli.cli.output import FAILED, Output, as_text, debugging, explain, shown
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
@@ -153,11 +153,11 @@ def _contrast_table(telling: list[tuple[Path, dict[str, list[TellingWord]]]]) ->
     from rich import box
     from rich.table import Column, Table
 
-    parts = list(telling[0][1])
+    parts = [part for part in telling[0][1] if any(each[part] for _, each in telling)] or list(telling[0][1])
     table = Table(Column("file", overflow="fold"), *parts, box=box.SIMPLE_HEAD, pad_edge=False)
     for file, each in telling:
         cells = [", ".join(f"{word.word} x{word.lift:.1f}" for word in each[part]) for part in parts]
-        table.add_row(file.name, *(cell or "-" for cell in cells))
+        table.add_row(shown(file.name), *(shown(cell) or "-" for cell in cells))
     return as_text(table, "x: how many times the word's share in all files together")
 
 
@@ -167,11 +167,13 @@ def _table(ranking: dict[str, list[RankedWord]], uses: dict[str, ListUse]) -> st
 
     tables = []
     for part, ranked in ranking.items():
+        if not ranked:  # a picture has nothing that moves
+            continue
         use = uses[part]
         numbers = (Column(name, justify="right") for name in ("count", "share"))
         table = Table("word", *numbers, title_justify="left", box=None, min_width=30)
         table.title = f"{part}: {use.used} of {use.size}"
         for word in ranked:
-            table.add_row(word.word, str(word.count), f"{100 * word.share:.1f} %")
+            table.add_row(shown(word.word), str(word.count), f"{100 * word.share:.1f} %")
         tables.append(table)
     return as_text(Columns(tables, padding=(1, 4)))

@@ -141,6 +141,8 @@ def count_captions(
 
 
 def _captions(path: Path) -> Iterator[str]:
+    if path.exists() and not path.is_file():
+        raise SweettokError(f"{path} is not a regular file; give --captions one caption a line.")
     try:
         with open(path, encoding="utf-8") as stream:
             yield from (line for line in stream if line.strip())

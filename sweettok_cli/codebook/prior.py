@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import atomic_output, check_target, sha256_file
+from sweettok_cli.errors import SweettokError, brief
+from sweettok_cli.files import atomic_output, check_target, is_text, open_regular, read_json, sha256_file
 
 FORMAT = "sweettok-word-prior"
 VERSION = 1
@@ -25,6 +25,7 @@ GRAPH_NAMES = ("spatial", "temporal")
 
 # Token files store word indices as uint16.
 MAX_WORDS = 65_536
+_LONGEST_WORD = 200  # characters
 
 
 @dataclass(frozen=True)
@@ -53,44 +54,58 @@ class WordPrior:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-def check_graph(graph: WordGraph, name: str) -> None:
-    """Check one graph.
+def check_words(modifiers: list[Any], heads: list[Any]) -> None:
+    """Check the word lists of one graph.
+
+    Raises:
+        ValueError: too few or too many; or one is no text, or longer than a word.
+    """
+    # A token averages its two nearest modifiers.
+    for kind, words, least in (("modifiers", modifiers, 2), ("heads", heads, 1)):
+        if not least <= len(words) <= MAX_WORDS:
+            raise ValueError(f"the word list has {len(words)} {kind}, not {least} to {MAX_WORDS}")
+        bad = next((word for word in words if not is_text(word, _LONGEST_WORD)), None)
+        if bad is not None:
+            raise ValueError(f"the word list has {brief(bad)} among its {kind}, which is no word")
+
+
+def check_tensors(vectors: np.ndarray, edges: np.ndarray, rows: int) -> None:
+    """Check vectors and edges of a graph of ``rows`` words.
+
+    Raises:
+        ValueError: shapes that disagree; values that are not finite; an edge outside the rows.
+    """
+    if vectors.ndim != 2 or vectors.shape[0] != rows or vectors.shape[1] < 1:
+        raise ValueError(f"the vectors have shape {list(vectors.shape)}, not [{rows}, dim]")
+    if not np.isfinite(vectors).all():
+        raise ValueError("the vectors hold values that are not finite")
+    if edges.ndim != 2 or edges.shape[0] != 2 or not np.issubdtype(edges.dtype, np.integer):
+        raise ValueError(f"the edges have shape {list(edges.shape)} of {edges.dtype}, not [2, n] of integers")
+    if edges.size and (edges.min() < 0 or edges.max() >= rows):
+        least, most = edges.min(), edges.max()
+        raise ValueError(f"the edges point outside the {rows} words ({least} to {most})")
+
+
+def check_graph(graph: WordGraph, name: str, folder: Path | None = None) -> None:
+    """Check one graph; ``name`` and ``folder`` are for messages.
 
     Raises:
         SweettokError: words missing, repeated within the graph or not text; shapes that disagree; values that
             are not finite; an edge outside the rows or from a word to itself.
     """
-    # A token averages its two nearest modifiers.
-    for kind, words, least in (("modifier", graph.modifiers, 2), ("head", graph.heads, 1)):
-        if not least <= len(words) <= MAX_WORDS:
-            raise SweettokError(
-                f"The {name} word list has {len(words)} {kind}s, not {least} to {MAX_WORDS}; build it again."
-            )
-        bad = next((word for word in words if not isinstance(word, str) or not word.strip()), None)
-        if bad is not None:
-            raise SweettokError(
-                f"The {name} word list has the {kind} {bad!r}, which is no word; build it again."
-            )
-    seen: set[str] = set()
-    for word in (*graph.modifiers, *graph.heads):
-        if word in seen:
-            raise SweettokError(f"The {name} word list has '{word}' twice; build the prior again.")
-        seen.add(word)
-    vectors, edges, rows = graph.vectors, graph.edges, len(seen)
-    if vectors.ndim != 2 or vectors.shape[0] != rows or vectors.shape[1] < 1:
-        raise SweettokError(
-            f"The {name} vectors have shape {list(vectors.shape)}, not [{rows}, dim]; build it again."
-        )
-    if not np.isfinite(vectors).all():
-        raise SweettokError(f"The {name} vectors hold values that are not finite; build the prior again.")
-    if edges.ndim != 2 or edges.shape[0] != 2 or not np.issubdtype(edges.dtype, np.integer):
-        raise SweettokError(
-            f"The {name} edges have shape {list(edges.shape)}, not [2, n]; build the prior again."
-        )
-    if edges.size and (edges.min() < 0 or edges.max() >= rows):
-        raise SweettokError(f"The {name} edges point outside the {rows} words; build the prior again.")
-    if (edges[0] == edges[1]).any():
-        raise SweettokError(f"The {name} edges join a word to itself; build the prior again.")
+    try:
+        check_words(graph.modifiers, graph.heads)
+        seen: set[str] = set()
+        for word in (*graph.modifiers, *graph.heads):
+            if word in seen:
+                raise ValueError(f"the word list has {brief(word)} twice")
+            seen.add(word)
+        check_tensors(graph.vectors, graph.edges, len(seen))
+        if (graph.edges[0] == graph.edges[1]).any():
+            raise ValueError("the edges join a word to itself")
+    except ValueError as error:
+        of = "" if folder is None else f" of {folder}"
+        raise SweettokError(f"The {name} words{of}: {error}; build the prior again.") from error
 
 
 def check_folder(folder: Path, force: bool) -> None:
@@ -175,25 +190,20 @@ def load_prior(folder: Path) -> WordPrior:
             )
         edges = edges.astype(np.int64) if np.issubdtype(edges.dtype, np.integer) else edges
         graphs[name] = WordGraph(modifiers, heads, vectors.astype(np.float32), edges)
-        check_graph(graphs[name], name)
+        check_graph(graphs[name], name, folder)
     about = document.get("about")
     return WordPrior(**graphs, about=about if isinstance(about, dict) else {})
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SweettokError(
-            f"{path} is missing; make a prior with: sweettok codebook build -o {path.parent}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise SweettokError(f"{path} cannot be read as JSON ({error}); build the prior again.") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    if not path.exists():
+        raise SweettokError(f"{path} is missing; make a prior with: sweettok codebook build -o {path.parent}")
+    document = read_json(path, "build the prior again")
+    if document.get("format") != FORMAT:
         raise SweettokError(f"{path} is not a word prior; make one with: sweettok codebook build")
     if document.get("version") != VERSION:
         raise SweettokError(
-            f"{path} has version {document.get('version')} and this program reads version {VERSION}; "
+            f"{path} has version {brief(document.get('version'))} and this program reads version {VERSION}; "
             "build it again or update sweettok."
         )
     return document
@@ -204,8 +214,9 @@ def _read_tensors(path: Path) -> dict[str, np.ndarray]:
     from safetensors.numpy import load
 
     try:
-        return load(path.read_bytes())
+        with open_regular(path) as stream:
+            return load(stream.read())
     except FileNotFoundError as error:
         raise SweettokError(f"{path} is missing; build the prior again.") from error
-    except (OSError, SafetensorError, KeyError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise SweettokError(f"{path} is damaged ({error}); build the prior again.") from error

@@ -46,8 +46,10 @@ class Entry:
         return BytesIO(data)
 
 
-def find_entries(paths: Sequence[Path]) -> list[Entry]:
+def find_entries(paths: Sequence[Path], what: str = "training data") -> list[Entry]:
     """All clips and pictures below ``paths`` (folders, tar shards, single files), in a fixed order.
+
+    ``what`` they are is for errors.
 
     Raises:
         SweettokError: a path does not exist, a shard is not a tar file, or nothing is found.
@@ -56,7 +58,7 @@ def find_entries(paths: Sequence[Path]) -> list[Entry]:
     for path in paths:
         if not path.exists():
             how = "give a folder of clips, tar shards or a list"
-            raise SweettokError(f"The training data {path} do not exist; {how}.")
+            raise SweettokError(f"The {what} {path} do not exist; {how}.")
         if path.suffix.lower() == ".txt" and path.is_file():
             entries += _listed(path)
             continue

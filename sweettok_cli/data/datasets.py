@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.video.sequence import find_sequences, is_pattern
 from sweettok_cli.video.source import MEDIA, VIDEOS, check_readable, find_files
 
 
@@ -19,7 +20,7 @@ class Item:
     """One video or picture."""
 
     name: str  # unique within the data set, the same on every machine
-    path: Path  # a file, or a folder of numbered pictures that are the frames of one video
+    path: Path  # a file; or a folder or pattern of numbered pictures that are the frames of one video
     label: str | None = None  # its class, where the data set has classes
     rate: Fraction | None = None  # frames a second, where the files do not say it
 
@@ -241,9 +242,20 @@ def _davis(root: Path, split: str) -> DataSet:
     return DataSet("davis", items, split, _shortfall(len(items), whole, f"sequences of {split}.txt"))
 
 
-def _folder(target: Path) -> DataSet:
+def _folder(target: Path, frames: bool, rate: Fraction | None) -> DataSet:
     """The videos and pictures in a folder and the folders below it, by name; or the one file given."""
-    if target.is_file():
+    if is_pattern(target) and not target.exists():
+        return DataSet(target.name, [Item(target.name, target, rate=rate)], known=False)
+    if frames:
+        if not (folders := find_sequences(target) if target.is_dir() else []):
+            raise SweettokError(f"{target} is no folder with numbered pictures; leave out --frames-of.")
+        name = target.resolve().name
+        sequences = [
+            Item(path.relative_to(target).as_posix() if path != target else name, path, rate=rate)
+            for path in folders
+        ]
+        return DataSet(name, sequences, known=False)
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
         check_readable(target)
         return DataSet(target.name, [Item(target.name, target)], known=False, root=target)
     if not target.is_dir():
@@ -268,10 +280,18 @@ DATA_SETS: dict[str, tuple[Source, Callable[[Path, str], DataSet]]] = {
 }
 
 
-def open_dataset(target: str, data: Path | None = None, split: str | None = None) -> DataSet:
+def open_dataset(
+    target: str,
+    data: Path | None = None,
+    split: str | None = None,
+    *,
+    frames: bool = False,
+    rate: Fraction | None = None,
+) -> DataSet:
     """A data set by its name, or any folder or file by its path.
 
     ``./ucf101`` is a path. A named data set lies in the folder ``data``; its default part is that of papers.
+    With ``frames`` every folder that holds pictures is a video of ``rate`` frames a second.
 
     Raises:
         SweettokError: it is not there; the sentence says where to download it and how to lay it out.
@@ -283,7 +303,7 @@ def open_dataset(target: str, data: Path | None = None, split: str | None = None
                 f"{what} belongs to a data set, and {target} is none; name one of {', '.join(DATA_SETS)}, "
                 f"or leave out {what}."
             )
-        return _folder(Path(target))
+        return _folder(Path(target), frames, rate)
     source, load = DATA_SETS[target.lower()]
     if data is None:
         raise SweettokError(

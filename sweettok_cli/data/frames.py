@@ -6,7 +6,6 @@ import itertools
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,10 +16,11 @@ from sweettok_cli.data.datasets import Item
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.color import ToRgb
 from sweettok_cli.video.decoding import Progress, decode, set_threads
-from sweettok_cli.video.images import count_pictures, is_picture, read_pictures
+from sweettok_cli.video.images import count_pictures, is_picture
 from sweettok_cli.video.info import VideoInfo, probe
 from sweettok_cli.video.reader import VideoReader, read_clip
-from sweettok_cli.video.source import PICTURES, open_container, video_stream
+from sweettok_cli.video.sequence import FrameSequence, is_pattern
+from sweettok_cli.video.source import open_container, video_stream
 
 
 class FrameSource(ABC):
@@ -44,11 +44,20 @@ def open_source(item: Item) -> FrameSource:
     Raises:
         SweettokError: it cannot be read, or is nothing that holds frames.
     """
-    if item.path.is_dir():
-        return PictureFolder(item.path, item.rate or Fraction(24))
+    if item.path.is_dir() or (is_pattern(item.path) and not item.path.exists()):
+        return NumberedPictures(item.path, item.rate)
     if item.path.suffix.lower() == ".yuv":
         return BarePlanes(item.path)
     return VideoFile(item.path)
+
+
+def files_of(item: Item) -> list[Path]:
+    """The files that an item is read from; there may be others in its folder."""
+    if item.path.is_dir():
+        return sorted(item.path.iterdir())
+    if is_pattern(item.path) and not item.path.exists():
+        return list(FrameSequence.of(item.path).files)
+    return [item.path]
 
 
 class VideoFile(FrameSource):
@@ -77,32 +86,16 @@ class VideoFile(FrameSource):
                 yield frame.rgb
 
 
-class PictureFolder(FrameSource):
-    """Pictures that are the frames of one video, in the order of their names."""
+class NumberedPictures(FrameSource):
+    """Pictures that are the frames of one video: a folder of them, or a pattern."""
 
-    def __init__(self, folder: Path, rate: Fraction) -> None:
-        self._paths = sorted(
-            path
-            for path in folder.iterdir()
-            if path.suffix.lower() in PICTURES and not path.name.startswith(".")
-        )
-        if not self._paths:
-            raise SweettokError(f"The folder {folder} holds no pictures; unpack the data set again.")
-        first = probe(self._paths[0])
-        self.info = _silent(folder, first.width, first.height, rate, len(self._paths))
+    def __init__(self, folder: Path, rate: Fraction | None) -> None:
+        self._sequence = FrameSequence.of(folder, rate)
+        self.info = self._sequence.info
 
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
         """As :meth:`FrameSource.frames`."""
-        size = self.info.height, self.info.width
-        for path in self._paths[start : None if count is None else start + count]:
-            with closing(read_pictures(path)) as pictures:  # type: ignore[type-var]
-                rgb, _ = next(pictures)
-            if rgb.shape[:2] != size:
-                raise SweettokError(
-                    f"{path} is {rgb.shape[1]}x{rgb.shape[0]}, but the first frame of its video "
-                    f"{size[1]}x{size[0]}; unpack the data set again."
-                )
-            yield rgb
+        return self._sequence.frames(start, None if count is None else start + count)
 
 
 def _silent(path: Path, width: int, height: int, rate: Fraction, frames: int) -> VideoInfo:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,17 +17,17 @@ import numpy as np
 from PIL import Image
 
 from sweettok_cli.data.clips import Entry
+from sweettok_cli.data.synthetic import synthetic_clip
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.runtime import OnProgress, ignore_progress
+from sweettok_cli.video.images import count_pictures, is_picture
 from sweettok_cli.video.reader import read_clip
 from sweettok_cli.video.source import open_container, video_stream
 
-log = logging.getLogger(__name__)
-
 # First words of the seed sequences, so that no two draws ever share a stream.
-_ORDER, _SHAPE, _SAMPLE, _FIRST = range(4)
+_ORDER, _SHAPE, _SAMPLE, _FIRST, _DRAWN = range(5)
 
-# Above this share of unreadable clips the data are wrong, not unlucky.
-UNREADABLE_SHARE = 0.05
+_THREADS_THAT_CHECK = 8
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Sampling:
     crop: Sequence[Sequence[float]]  # of [side in pixels, samples, weight] each batch draws one by weight
     crops_per_clip: int = 1  # samples cut from one decoded stretch of a clip
     pictures: float = 0.0  # share of the batches that hold only the first frame of their samples
+    synthetic: float = 0.0  # share of the samples that are drawn, see synthetic.py
+    skip_unreadable: float = 0.1  # share of the clips that may be unreadable; one always may
     flip: bool = False  # mirror half of the samples left to right
     reverse: bool = False  # play half of the samples backwards
     frames: int = 17  # frames of a sample
@@ -48,7 +50,7 @@ class Batch:
     """Samples of one size and the clips they were cut from."""
 
     frames: np.ndarray  # uint8 [b, t, h, w, 3]
-    clips: tuple[str, ...]  # names of the clips, one for every ``crops_per_clip`` samples
+    clips: tuple[str, ...]  # names of the clips, one for every ``crops_per_clip`` samples of a filmed one
 
 
 def hold_out(entries: list[Entry], count: int, seed: int) -> tuple[list[Entry], list[Entry]]:
@@ -73,15 +75,24 @@ class Sampler:
         self.rank, self.ranks = rank, ranks
         self.stride = max(self._clips(int(samples)) for _, samples, _ in settings.crop)
         self.lengths: dict[int, int] = {}
-        self.unreadable: dict[int, str] = {}
+        self.unreadable: dict[str, str] = {}  # why, by name
         self._order: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
+
+    def check(self, on_progress: OnProgress) -> None:
+        """Open every clip, so that what cannot be read is known before the first step.
+
+        Raises:
+            SweettokError: it is more than ``skip_unreadable``.
+        """
+        self.unreadable |= find_unreadable(self.entries, on_progress)
+        self._limit()
 
     def batch(self, number: int) -> Batch:
         """Batch ``number`` (0, 1, ...) of this rank.
 
         Raises:
-            SweettokError: more than 5 percent of the clips turned out to be unreadable.
+            SweettokError: more of the clips turned out to be unreadable than ``skip_unreadable``.
         """
         settings = self.settings
         weights = np.array([weight for _, _, weight in settings.crop])
@@ -93,14 +104,28 @@ class Sampler:
         alone = shape.random() < settings.pictures
         return replace(batch, frames=batch.frames[:, :1]) if alone else batch
 
-    def first(self, samples: int) -> Batch:
-        """A large batch of the smallest size for the network's initialisation: the same on every rank."""
+    def first(
+        self, samples: int, on_progress: OnProgress = ignore_progress, until: float = math.inf
+    ) -> Batch:
+        """A large batch of the smallest size for the network's initialisation: the same on every rank.
+
+        It is smaller, but never of less than 16 samples, where ``until`` then, on the clock of
+        :func:`time.perf_counter`, there was no time for more.
+        """
         side = int(min(side for side, _, _ in self.settings.crop))
-        return self._cut(_FIRST, 0, list(range(self._clips(samples))), side, samples)
+        places = self._in_time(range(self._clips(samples)), -(-16 // self.settings.crops_per_clip), until)
+        return self._cut(_FIRST, 0, places, side, samples, on_progress)
+
+    def _in_time(self, places: Sequence[int], least: int, until: float) -> Iterator[int]:
+        for taken, place in enumerate(places):
+            if taken >= least and time.perf_counter() > until:
+                return
+            yield place
 
     def describe(self) -> str:
         """How much there is."""
-        return f"{len(self.entries)} clips"
+        drawn = f" and {self.settings.synthetic:.0%} synthetic samples" if self.settings.synthetic else ""
+        return f"{len(self.entries)} clips{drawn}"
 
     def _clips(self, samples: int) -> int:
         return -(-samples // self.settings.crops_per_clip)
@@ -108,14 +133,30 @@ class Sampler:
     def _random(self, *words: int) -> np.random.Generator:
         return np.random.default_rng([self.settings.seed, *words])
 
-    def _cut(self, kind: int, number: int, places: Sequence[int], side: int, samples: int) -> Batch:
+    def _cut(
+        self,
+        kind: int,
+        number: int,
+        places: Iterable[int],
+        side: int,
+        samples: int,
+        on_progress: OnProgress = ignore_progress,
+    ) -> Batch:
         cuts: list[np.ndarray] = []
         names: list[str] = []
         for i, place in enumerate(places):
-            random = self._random(kind, number, 0 if kind == _FIRST else self.rank, i)
+            on_progress(len(cuts), samples)
+            own = kind, number, 0 if kind == _FIRST else self.rank, i
+            random, drawn = self._random(*own), self._random(_DRAWN, *own)
+            crops = min(self.settings.crops_per_clip, samples - len(cuts))
+            if drawn.random() < self.settings.synthetic:  # in the place of a clip, each sample another
+                for _ in range(crops):
+                    frames, name = synthetic_clip(drawn, self.settings.frames, side + side // 4)
+                    cuts.append(self._crop(frames, side, random))
+                    names.append(f"synthetic {name}")
+                continue
             frames, name = self._read(place, random)
             names.append(name)
-            crops = min(self.settings.crops_per_clip, samples - len(cuts))
             cuts += [self._crop(frames, side, random) for _ in range(crops)]
         return Batch(np.stack(cuts), tuple(names))
 
@@ -147,8 +188,10 @@ class Sampler:
             chosen = self._entry(place)
             try:
                 return self._stretch(chosen, position), self.entries[chosen].name
-            except SweettokError as error:
-                self._reject(chosen, error)
+            except MemoryError:
+                raise
+            except Exception as error:  # whatever a decoder makes of one damaged clip, a run goes on
+                self._reject(self.entries[chosen].name, error)
             place += 1
 
     def _entry(self, place: int) -> int:
@@ -173,18 +216,63 @@ class Sampler:
         missing = wanted - len(frames)
         return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing > 0 else frames
 
-    def _reject(self, chosen: int, error: SweettokError) -> None:
+    def _reject(self, name: str, error: Exception) -> None:
         with self._lock:
-            if chosen in self.unreadable:
-                return
-            self.unreadable[chosen] = self.entries[chosen].name
-        log.warning("skipping %s: %s", self.entries[chosen].name, error)
-        if len(self.unreadable) > UNREADABLE_SHARE * len(self.entries):
-            listed = ", ".join(list(self.unreadable.values())[:5])
+            self.unreadable.setdefault(name, _why(error))
+        self._limit()
+
+    def _limit(self) -> None:
+        count, total = len(self.unreadable), len(self.entries)
+        if count > max(1, self.settings.skip_unreadable * total) or count == total:
+            listed = "; ".join(f"{name}: {why}" for name, why in list(self.unreadable.items())[:3])
+            more = f"; and {count - 3} more" if count > 3 else ""
+            how = f", or allow it with --set skip_unreadable={math.ceil(100 * count / total) / 100}"
             raise SweettokError(
-                f"{len(self.unreadable)} of {len(self.entries)} training clips cannot be read ({listed}); "
-                "repair or remove them."
-            ) from error
+                f"{count} of {total} training clips cannot be read ({listed}{more}); repair or remove them"
+                f"{how if count < total else ''}."
+            )
+
+
+def find_unreadable(entries: Sequence[Entry], on_progress: OnProgress) -> dict[str, str]:
+    """Of the clips that cannot be opened, as far as their headers say: why, by name."""
+    found: dict[str, str] = {}
+    with ThreadPoolExecutor(_THREADS_THAT_CHECK, thread_name_prefix="check") as pool:
+        for done, (entry, failure) in enumerate(zip(entries, pool.map(_failure, entries), strict=True), 1):
+            if failure is not None:
+                found[entry.name] = failure
+            on_progress(done, len(entries))
+    return found
+
+
+def _failure(entry: Entry) -> str | None:
+    try:
+        if not (entry.is_image and _opens_as_picture(entry)):
+            with open_container(entry.source()) as container:
+                video_stream(container, entry.name)
+    except MemoryError:
+        raise
+    except Exception as error:
+        return _why(error)
+    return None
+
+
+def _opens_as_picture(entry: Entry) -> bool:
+    """Whether this is what its name says; False if it may be a video all the same.
+
+    The content is only searched where the header is none: of a million pictures, no more is read.
+    """
+    source = entry.source()
+    try:
+        return count_pictures(source) > 0
+    except SweettokError:
+        if is_picture(source):
+            raise
+        return False
+
+
+def _why(error: Exception) -> str:
+    """An error in a few words, to stand beside the clip's name."""
+    return " ".join((str(error) or type(error).__name__).rstrip(".").split())
 
 
 def declared_frames(entry: Entry) -> int:

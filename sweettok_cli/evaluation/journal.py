@@ -16,6 +16,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from sweettok_cli.data.datasets import Item
+from sweettok_cli.data.frames import files_of
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.plan import Plan
 from sweettok_cli.evaluation.results import ClipResult
@@ -195,8 +196,9 @@ def _digest(facts: Mapping[str, Any]) -> str:
 def item_key(item: Item) -> str:
     """Changes with the item's name and with its file: length and time of the last change."""
     states = []
-    for path in sorted(item.path.iterdir()) if item.path.is_dir() else [item.path]:
+    for path in files_of(item):
         with suppress(OSError):  # what cannot be read fails when it is measured, and says why
             state = path.stat()
             states.append([path.name, state.st_size, state.st_mtime_ns])
-    return _digest({"name": item.name, "label": item.label, "files": states})[:32]
+    rate = {} if item.rate is None else {"rate": str(item.rate)}
+    return _digest({"name": item.name, "label": item.label, "files": states, **rate})[:32]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 from sweettok_cli.data.datasets import DataSet, Item, open_dataset
@@ -40,6 +41,8 @@ def make_plan(
     *,
     data: Path | None = None,
     split: str | None = None,
+    frames: bool = False,
+    rate: Fraction | None = None,
     protocol: str = "default",
     metrics: Sequence[str] | None = None,
     codecs: Sequence[str] = (),
@@ -61,15 +64,15 @@ def make_plan(
     Raises:
         SweettokError: one of the names is unknown, or something is not there.
     """
-    from sweettok_cli.zoo.load import load_tokenizer
+    from sweettok_cli.zoo.load import load
 
     # Everything that can be wrong is found before a model is loaded, which takes seconds.
     rules = find_protocol(protocol)
-    found = open_dataset(target, data, split or rules.splits.get(target.lower()))
+    found = open_dataset(target, data, split or rules.splits.get(target.lower()), frames=frames, rate=rate)
     baselines = [CodecMethod(name) for name in codecs]
     loaded = [
         ModelMethod(
-            load_tokenizer(name, device, dtype, sample=sample),
+            load(name, device, dtype, sample=sample),
             batch_clips=batch_clips,
             overlap=overlap,
             truncate=rules.rounding == "down",

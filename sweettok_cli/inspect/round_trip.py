@@ -19,12 +19,13 @@ from sweettok_cli.metrics.comparison import Comparison
 from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
 from sweettok_cli.pipeline.decode import frame_writer
 from sweettok_cli.pipeline.encode import encode_video
+from sweettok_cli.pipeline.plan import token_stem
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.file import write_tokens
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.info import probe
-from sweettok_cli.video.reader import VideoReader
+from sweettok_cli.video.sequence import FrameSequence, open_video
 from sweettok_cli.video.source import MEDIA
 
 
@@ -39,8 +40,8 @@ class RoundtripFiles:
     plot: Path  # the scores as a PNG picture
 
     @classmethod
-    def named(cls, source: Path, out: Path | None) -> RoundtripFiles:
-        """Names for the files of one source: a video or a picture.
+    def named(cls, source: Path | FrameSequence, out: Path | None) -> RoundtripFiles:
+        """Names for the files of one source: a video, a picture or numbered pictures.
 
         ``out`` is a folder, existing or not; or the name of the side-by-side video (or picture), beside which
         the other files are put and after which they are named. By default a folder beside the source.
@@ -48,14 +49,15 @@ class RoundtripFiles:
         Raises:
             SweettokError: the source cannot be read, or ``out`` names a kind of file that is not written.
         """
-        ending = ".png" if probe(source).is_image else ".mp4"
-        folder = out or source.parent / f"{source.stem}.roundtrip"
+        info = source.info if isinstance(source, FrameSequence) else probe(source)
+        ending, name = ".png" if info.is_image else ".mp4", token_stem(source)
+        folder = out or info.path.parent / f"{name}.roundtrip"
         if folder.suffix.lower() == ending and not folder.is_dir():
             stem, side_by_side, folder = folder.stem, folder, folder.parent
         elif folder.suffix.lower() in MEDIA and not folder.is_dir():
             raise SweettokError(f"{folder} does not end in {ending}, which this source becomes; name it so.")
         else:
-            stem, side_by_side = source.stem, folder / f"{source.stem}.side-by-side{ending}"
+            stem, side_by_side = name, folder / f"{name}.side-by-side{ending}"
         tokens, decoded = folder / f"{stem}.npz", folder / f"{stem}.decoded{ending}"
         scores, plot = folder / f"{stem}.scores.csv", folder / f"{stem}.scores.png"
         return cls(tokens, decoded, side_by_side, scores, plot)
@@ -101,7 +103,7 @@ class Roundtrip:
 
 
 def make_roundtrip(
-    source: Path,
+    source: Path | FrameSequence,
     tokenizer: Tokenizer,
     files: RoundtripFiles,
     *,
@@ -114,7 +116,7 @@ def make_roundtrip(
     """Encode ``source``, decode the tokens, compare, and write all ``files``, each whole or not at all.
 
     Args:
-        source: a video or a picture.
+        source: a video, a picture or numbered pictures.
         gain: factor by which the difference is shown larger.
         batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``.
         on_progress: called with the frames encoded plus those decoded, and twice the frames in all where that
@@ -124,7 +126,7 @@ def make_roundtrip(
         SweettokError: the source cannot be read, or a file cannot be written.
     """
 
-    def on_encode(done: int, total: int | None) -> None:
+    def on_encode(done: float, total: int | None) -> None:
         if on_progress:
             on_progress(done, None if total is None else 2 * total)
 
@@ -137,7 +139,7 @@ def make_roundtrip(
     comparison = Comparison()
     drawer = SideBySide(meta.width, meta.height, gain)
     with (
-        VideoReader(source) as reader,
+        open_video(source) as reader,
         frame_writer(files.decoded, meta, force=force) as write_decoded,
         frame_writer(files.side_by_side, meta, (drawer.width, drawer.height), force=force) as write_drawn,
     ):

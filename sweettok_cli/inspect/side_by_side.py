@@ -38,7 +38,7 @@ class SideBySide:
     def draw(self, source: np.ndarray, reconstruction: np.ndarray, note: str = "") -> np.ndarray:
         """The picture, uint8 ``[self.height, self.width, 3]``, for a pair of frames, uint8 ``[h, w, 3]``.
 
-        ``note``, such as the PSNR, is at the right end of the reconstruction's label.
+        ``note``, such as the PSNR, follows the reconstruction's label.
         """
         picture = Image.new("RGB", (self.width, self.height), BACKGROUND)
         pen = ImageDraw.Draw(picture)
@@ -47,21 +47,22 @@ class SideBySide:
             ("reconstruction", note, reconstruction),
             (f"difference x{self.gain:g}", "", difference(source, reconstruction, self.gain)),
         )
-        for number, (label, right, frame) in enumerate(panels):
+        for number, (label, after, frame) in enumerate(panels):
             left = self.gap + number * (self.panel_width + self.gap)
-            self._label(pen, left, label, right)
+            self._label(pen, left, label, after)
             panel = Image.fromarray(frame)
             if panel.size != self.shown:
                 panel = panel.resize(self.shown, self.resampling)
             picture.paste(panel, (left + (self.panel_width - self.shown[0]) // 2, self.header))
         return np.asarray(picture)
 
-    def _label(self, pen: ImageDraw.ImageDraw, left: int, label: str, right: str) -> None:
+    def _label(self, pen: ImageDraw.ImageDraw, left: int, label: str, after: str) -> None:
         middle = self.header // 2
         pen.text((left, middle), label, TEXT, self.font, anchor="lm")
-        room = self.panel_width - pen.textlength(label, self.font) - self.gap
-        if right and pen.textlength(right, self.font) <= room:
-            pen.text((left + self.panel_width, middle), right, FAINT, self.font, anchor="rm")
+        start = pen.textlength(label, self.font) + self.font_size
+        # Beside its own label and apart from the next panel's, which begins where this panel ends.
+        if after and start + pen.textlength(after, self.font) + 2 * self.font_size <= self.panel_width:
+            pen.text((left + start, middle), after, FAINT, self.font, anchor="lm")
 
 
 def difference(source: np.ndarray, reconstruction: np.ndarray, gain: float) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, brief
 from sweettok_cli.models.common.family import Family
 from sweettok_cli.models.omnitokenizer.family import OMNITOKENIZER
 from sweettok_cli.models.sweettok.family import SWEETTOK
@@ -33,7 +33,7 @@ def family_of(model: ModelFolder) -> Family:
     family = FAMILIES.get(model.header.family)
     if family is None:
         raise SweettokError(
-            f"{model.path} holds a model of an unknown family {model.header.family!r}; update sweettok."
+            f"{model.path} holds a model of an unknown family {brief(model.header.family)}; update sweettok."
         )
     return family
 
@@ -46,7 +46,9 @@ def family_of_tokens(meta: TokenMeta, name: str) -> Family:
     """
     family = FAMILIES.get(meta.family)
     if family is None:
-        raise SweettokError(f"{name} holds tokens of an unknown family {meta.family!r}; update sweettok.")
+        raise SweettokError(
+            f"{name} holds tokens of an unknown family {brief(meta.family)}; update sweettok."
+        )
     if meta.shapes.keys() != family.names[meta.family]:
         raise SweettokError(
             f"{name} does not describe the arrays of the family {meta.family!r}; {ENCODE_AGAIN}."
@@ -63,7 +65,7 @@ def read_spec(model: ModelFolder) -> TokenizerSpec:
     family = family_of(model)
     try:
         return family.spec(model)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise SweettokError(
             f"{model.path / CONFIG_FILE} describes no network of the family {model.header.family} ({error}); "
             "pull or convert the model again."

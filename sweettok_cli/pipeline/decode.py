@@ -13,8 +13,10 @@ from sweettok_cli.pipeline.threads import write_behind
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.description import check_match
 from sweettok_cli.tokens.meta import TokenMeta, Tokens
+from sweettok_cli.video.gif import gif_ticks, gif_writer
 from sweettok_cli.video.images import write_image
-from sweettok_cli.video.writer import DEFAULT_CRF, VideoWriter, array_writer
+from sweettok_cli.video.sequence import is_pattern, sequence_writer
+from sweettok_cli.video.writer import DEFAULT_CRF, VIDEO_ENDINGS, VideoWriter, array_writer, check_clock
 
 #: Frames that wait for the video writer at most.
 MAX_QUEUE = 32
@@ -23,10 +25,10 @@ MAX_QUEUE = 32
 def decode_video(
     tokens: Tokens,
     tokenizer: Tokenizer,
-    out: Path,
+    out: Path | str,
     *,
     batch_clips: int | None = None,
-    audio_from: Path | None = None,
+    audio_from: Path | str | None = None,
     crf: float = DEFAULT_CRF,
     force: bool = False,
     on_progress: OnProgress | None = None,
@@ -36,8 +38,9 @@ def decode_video(
     The result has the source's size, frame count and frame rate (or times). On an error nothing is left.
 
     Args:
-        out: .mp4, .m4v or .mov for a video; .png, .jpg, .webp, ... for an image; .npy for the bare pixels,
-            uint8 [t, h, w, 3] or [h, w, 3].
+        out: .mp4, .m4v, .mov, .mkv, .webm or .gif for a video, or a pattern of numbered pictures
+            (``frames_%04d.png``); .png, .jpg, .webp, .avif, ... for an image; .npy for the bare pixels, uint8
+            [t, h, w, 3] or [h, w, 3].
         batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
         audio_from: a file whose sound is copied.
         crf: H.264 quality, 0 (lossless) to 51.
@@ -46,12 +49,17 @@ def decode_video(
     Raises:
         SweettokError: the tokens are another model's, or the file cannot be written.
     """
-    meta = tokens.meta
+    meta, out = tokens.meta, Path(out)
     check_match(meta, tokenizer.spec, f"The token file of {meta.source or out.name}")
     frames = decode_frames(tokens, tokenizer, batch_clips=batch_clips)
     if out.suffix.lower() == ".npy":
         size = (meta.height, meta.width, 3)
         writer = array_writer(out, size if meta.image else (meta.frames, *size), force)
+    elif out.suffix.lower() == ".gif" and not meta.image:
+        shown = meta.frames, meta.rate, meta.frame_times()
+        writer = gif_writer(out, meta.width, meta.height, *shown, force=force)
+    elif is_pattern(out) and not meta.image:
+        writer = sequence_writer(out, meta.frames, force)
     else:
         writer = frame_writer(out, meta, crf=crf, audio_from=audio_from, force=force)
     with writer as write:
@@ -61,6 +69,16 @@ def decode_video(
                 on_progress(done, meta.frames)
 
 
+def check_times(out: Path, meta: TokenMeta) -> None:
+    """Raise :class:`SweettokError` unless a video file can show the frames when they are due."""
+    if meta.image:
+        return
+    if out.suffix.lower() == ".gif":
+        gif_ticks(out, meta.frames, meta.rate, meta.frame_times())
+    elif out.suffix.lower() in VIDEO_ENDINGS:
+        check_clock(out, meta.rate, meta.frame_times())
+
+
 @contextmanager
 def frame_writer(
     out: Path,
@@ -68,7 +86,7 @@ def frame_writer(
     size: tuple[int, int] | None = None,
     *,
     crf: float = DEFAULT_CRF,
-    audio_from: Path | None = None,
+    audio_from: Path | str | None = None,
     force: bool = False,
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Yield what takes decoded frames, contiguous uint8 [h, w, 3]; the file is whole once the block ends.

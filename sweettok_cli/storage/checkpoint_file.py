@@ -23,8 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sweettok_cli.errors import SweettokError
-from sweettok_cli.storage.plain_pickle import is_archive, refused_global, torch_reason
+from sweettok_cli.errors import SweettokError, brief
+from sweettok_cli.storage.torch_file import RefusedError, load_torch, starts_as
 
 #: Where a checkpoint's dict keeps the network, and where a moving average of it; the first found is taken.
 PLAIN_PARTS = ("state_dict", "model", "model_state_dict", "module")
@@ -35,6 +35,7 @@ FOLDER_FILES = (
     *("model.safetensors.index.json", "pytorch_model.bin.index.json"),
     *("model.safetensors", "pytorch_model.bin"),
 )
+_MOST_NAMED = 10
 #: The part that is named where there are no parts.
 WHOLE = "the whole file"
 #: The published SweetTok trainer's folders inside its checkpoints.
@@ -137,11 +138,15 @@ def _read_file(path: Path, averaged: bool) -> tuple[str, dict[str, Tensor], dict
     part = next((name for name in order if _is_state(content.get(name))), None)
     state = content if part is None else content[part]
     if not _is_state(state):
-        keys = ", ".join(map(str, list(content)[:8])) or "nothing"
+        keys = ", ".join(map(brief, list(content)[:8])) or "nothing"
         raise SweettokError(f"{path} holds no tensors by name, but {keys}; give another file.")
     for name, value in state.items():
         if not isinstance(value, Tensor):
-            raise SweettokError(f"{path} has {name} among its tensors, which is none; give another file.")
+            raise SweettokError(
+                f"{path} has {brief(name)} among its tensors, which is none; give another file."
+            )
+        if value.layout != torch.strided or value.is_meta or value.is_quantized or value.is_complex():
+            raise SweettokError(f"{path} has {brief(name)}, which is no plain tensor of real numbers.")
     return part or WHOLE, dict(state), _settings(content)
 
 
@@ -152,7 +157,9 @@ def _settings(content: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     args = found.get("args")
     inner = vars(args) if isinstance(args, argparse.Namespace) else args
-    return {**found, **inner} if isinstance(inner, Mapping) else dict(found)
+    settings = {**found, **inner} if isinstance(inner, Mapping) else found
+    plain = str | bool | int | float | None
+    return {k: v for k, v in settings.items() if isinstance(k, str) and isinstance(v, plain)}
 
 
 def _is_state(value: object) -> bool:
@@ -166,26 +173,32 @@ def _is_state(value: object) -> bool:
 def _load_weights_only(path: Path) -> Any:
     """What a file of ``torch.save`` holds, on the CPU and mapped where its format allows."""
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive(path))
-    except pickle.UnpicklingError as error:
-        name = refused_global(error)
-        if name is None:
-            raise SweettokError(f"{path} is no checkpoint of torch ({torch_reason(error)}).") from error
+        with open(path, "rb") as stream:
+            known = starts_as(stream)
+        if not known:
+            raise SweettokError(
+                f"{path} is no checkpoint: it begins as no file of torch.save does; give a .ckpt, .pt, .pth, "
+                ".bin or .safetensors file."
+            )
+        return load_torch(path, [argparse.Namespace], mapped=True)
+    except RefusedError as error:
         raise SweettokError(
-            f"{path} asks for {', '.join(_all_refused(path)) or name}, which is no plain data; nothing in it "
-            "was run. If you trust the file, load it where it was made and save its tensors alone: "
+            f"{path} asks for {', '.join(_all_refused(path)) or error.name}, which is no plain data; nothing "
+            "in it was run. If you trust the file, load it where it was made and save its tensors alone: "
             'torch.save(checkpoint["state_dict"], "tensors.pt").'
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise SweettokError(f"{path} cannot be read ({torch_reason(error)}); fetch it again.") from error
+    except pickle.UnpicklingError as error:
+        raise SweettokError(f"{path} cannot be read ({error}); fetch it again.") from error
+    except OSError as error:
+        raise SweettokError(f"{path} cannot be read ({error.strerror or error}).") from error
 
 
 def _all_refused(path: Path) -> list[str]:
     """Every class and function that the pickle names and that is not allowed, as far as it can be told."""
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
-            return sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+            found = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+            return [name[:200] for name in found[:_MOST_NAMED]]
     except (ValueError, RuntimeError, pickle.UnpicklingError):  # not an archive: only the first is known
         return []
 
@@ -196,7 +209,9 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
 
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
+        raise SweettokError(f"{path} cannot be read ({error.strerror or error}).") from error
+    except (SafetensorError, KeyError, ValueError) as error:  # KeyError: a format that torch has not
         raise SweettokError(f"{path} cannot be read ({error}); fetch it again.") from error
 
 

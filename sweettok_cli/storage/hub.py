@@ -57,6 +57,26 @@ class HubFile:
     cached: Path | None
 
 
+@dataclass(frozen=True)
+class Access:
+    """How the Hub is reached, as functions of ``huggingface_hub`` take it.
+
+    Attributes:
+        token: to show; None is the one of `hf auth login` or HF_TOKEN, False is none.
+        cache_dir: folder of the cache; None is the Hub's own.
+        local_files_only: ask the cache, and nobody else.
+        force_download: fetch what the cache has, too.
+    """
+
+    token: str | bool | None = None
+    cache_dir: Path | None = None
+    local_files_only: bool = False
+    force_download: bool = False
+
+
+USUAL = Access()
+
+
 def endpoint() -> str:
     """The Hub's address, or its mirror's."""
     from huggingface_hub import constants
@@ -64,7 +84,7 @@ def endpoint() -> str:
     return constants.ENDPOINT
 
 
-def look_up(repository: str, name: str, revision: str = "main") -> HubFile:
+def look_up(repository: str, name: str, revision: str = "main", access: Access = USUAL) -> HubFile:
     """What the Hub has under this name; its cache answers where the Hub cannot be reached.
 
     The arguments are those of :class:`HubFile`; a revision is a commit, branch or tag.
@@ -76,21 +96,33 @@ def look_up(repository: str, name: str, revision: str = "main") -> HubFile:
     from huggingface_hub.errors import HfHubHTTPError
 
     def cached(revision: str) -> Path | None:
-        found = try_to_load_from_cache(repository, name, revision=revision)
+        found = try_to_load_from_cache(repository, name, access.cache_dir, revision)
         return Path(found) if isinstance(found, str) else None
 
-    path = cached(revision)
+    def remembered(path: Path) -> HubFile:
+        commit = path.parts[path.parts.index("snapshots") + 1]
+        etag = path.readlink().name if path.is_symlink() else ""
+        return HubFile(repository, name, revision, commit, etag, path.stat().st_size, path)
+
+    with one_sentence(repository, name, revision):
+        path = cached(revision)
+    if access.local_files_only:
+        if path is None:
+            raise NoSuchFileError(
+                f"The Hub's cache has no {name} of {repository} at revision {revision}, and local_files_only "
+                "forbids to fetch it; fetch it once without that.",
+                name,
+            )
+        return remembered(path)
     with one_sentence(repository, name, revision):
         try:
-            met = get_hf_file_metadata(hf_hub_url(repository, name, revision=revision))
+            met = get_hf_file_metadata(hf_hub_url(repository, name, revision=revision), token=access.token)
         except _network_errors() as error:
             # An answer that the file is not to be had; a Hub that is out of order counts as out of reach.
             refused = isinstance(error, HfHubHTTPError) and error.response.status_code < 500
             if path is None or refused:
                 raise
-            commit = path.parts[path.parts.index("snapshots") + 1]
-            etag = path.readlink().name if path.is_symlink() else ""
-            return HubFile(repository, name, revision, commit, etag, path.stat().st_size, path)
+            return remembered(path)
         if not met.commit_hash or not met.etag:
             raise SweettokError(
                 f"{endpoint()} does not answer as the Hub does; check HF_ENDPOINT and the proxy settings."
@@ -99,7 +131,7 @@ def look_up(repository: str, name: str, revision: str = "main") -> HubFile:
         return HubFile(repository, name, revision, commit, met.etag, met.size, cached(commit))
 
 
-def download(file: HubFile, folder: Path | None, *, bars: bool = False) -> Path:
+def download(file: HubFile, folder: Path | None, *, bars: bool = False, access: Access = USUAL) -> Path:
     """The path of the file, fetched if it is not in the Hub's cache, its content checked against its etag.
 
     Args:
@@ -111,7 +143,7 @@ def download(file: HubFile, folder: Path | None, *, bars: bool = False) -> Path:
         SweettokError: the network failed for good, or the content is not what the Hub announced; then it is
             not kept.
     """
-    path = file.cached or _fetch(file, folder, bars)
+    path = (None if access.force_download else file.cached) or _fetch(file, folder, bars, access)
     found = _content_digest(path, file.etag)
     if found != file.etag:
         if path.is_symlink():  # an entry of the Hub's cache
@@ -124,7 +156,7 @@ def download(file: HubFile, folder: Path | None, *, bars: bool = False) -> Path:
     return path
 
 
-def _fetch(file: HubFile, folder: Path | None, bars: bool) -> Path:
+def _fetch(file: HubFile, folder: Path | None, bars: bool, access: Access) -> Path:
     from huggingface_hub import hf_hub_download
 
     # The cache finds a branch again without a network only if it was fetched as a branch.
@@ -134,7 +166,17 @@ def _fetch(file: HubFile, folder: Path | None, bars: bool) -> Path:
         left -= 1
         try:
             with one_sentence(file.repository, file.name, revision), progress_bars(bars):
-                return Path(hf_hub_download(file.repository, file.name, revision=revision, local_dir=folder))
+                return Path(
+                    hf_hub_download(
+                        file.repository,
+                        file.name,
+                        revision=revision,
+                        cache_dir=access.cache_dir,
+                        local_dir=folder,
+                        force_download=access.force_download,
+                        token=access.token,
+                    )
+                )
         except UnreachableError:
             if not left:
                 raise
@@ -186,7 +228,10 @@ def _explained(error: Exception, repository: str, name: str, revision: str) -> S
     from huggingface_hub import errors
 
     hub = endpoint()
-    answers = {  # the gated repository's error is derived from the missing one's
+    answers = {
+        errors.LocalTokenNotFoundError: f"You are not logged in to {hub}; run `hf auth login`, or set "
+        "HF_TOKEN.",
+        # the gated repository's error is derived from the missing one's
         errors.HFValidationError: f"{repository!r} is no name of a repository; give OWNER/REPO.",
         errors.GatedRepoError: f"{hub}/{repository} is given to registered users only; accept its terms "
         "there, then log in with `hf auth login`.",

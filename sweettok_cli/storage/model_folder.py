@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import atomic_output, sha256_file
+from sweettok_cli.errors import SweettokError, brief
+from sweettok_cli.files import atomic_output, is_text, open_regular, read_json, sha256_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +31,14 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 WRITE_AGAIN = "fetch or export the model again"
+
+_LONGEST_NAME = 255  # characters
+_TIMES, _AND_SOME = 4, 64 << 20  # how much larger than their storage tensors may be: so many times, and bytes
+#: What a header's ``source`` says in words, where it says it.
+_SOURCE_TEXTS = (
+    *("repository", "revision", "path", "file", "sha256"),
+    *("code_license", "weights_license", "paper"),
+)
 
 
 @dataclass(frozen=True)
@@ -81,14 +90,7 @@ class ModelFolder:
     def json(self, name: str) -> dict[str, Any]:
         """The JSON object in one of the files; anything else is an error that says so."""
         if name not in self._tables:
-            path = self.path / name
-            try:
-                table = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
-                raise SweettokError(f"Cannot read {path} ({error}); {WRITE_AGAIN}.") from error
-            if not isinstance(table, dict):
-                raise SweettokError(f"{path} holds no JSON object; {WRITE_AGAIN}.")
-            self._tables[name] = table
+            self._tables[name] = read_json(self.path / name, WRITE_AGAIN)
         return self._tables[name]
 
     def state(self) -> dict[str, Tensor]:
@@ -102,33 +104,45 @@ class ModelFolder:
 
         path = self.header.weights
         try:
-            content = path.read_bytes()  # read once: what is checked is what is used
+            with open_regular(path) as stream:
+                content = stream.read()  # once: what is checked is what is used
             if hashlib.sha256(content).hexdigest() != self.header.weights_sha256:
                 raise ReplacedError(
                     f"{path} is not the file that {CONFIG_FILE} names; fetch or export it again."
                 )
             return load(content)
-        except (OSError, SafetensorError) as error:
-            raise SweettokError(
-                f"Cannot read the weights {path} ({error}); fetch or export them again."
-            ) from error
+        except OSError as error:
+            what = f"Cannot read the weights {path} ({error.strerror or error})"
+            raise SweettokError(f"{what}; {WRITE_AGAIN}.") from error
+        except (SafetensorError, KeyError, ValueError) as error:  # KeyError: a format that torch has not
+            raise SweettokError(f"Cannot read the weights {path} ({error}); {WRITE_AGAIN}.") from error
 
     def _read_header(self) -> ModelHeader:
         path, table = self.path / CONFIG_FILE, self.json(CONFIG_FILE)
         if table.get("format") != FORMAT:
             raise SweettokError(f"{path} does not describe a sweettok model; give --model another folder.")
         if table.get("version") != VERSION:
-            raise SweettokError(
-                f"{path} has version {table.get('version')}, this sweettok reads {VERSION}; upgrade it."
-            )
+            version = brief(table.get("version"))
+            raise SweettokError(f"{path} has version {version}, this sweettok reads {VERSION}; upgrade it.")
         config, source = table.get("config"), table.get("source", {})
-        family, digest = table.get("family"), table.get("weights_sha256")
+        name, family, digest = table.get("name"), table.get("family"), table.get("weights_sha256")
         if not (isinstance(config, dict) and isinstance(source, dict) and isinstance(family, str)):
             raise SweettokError(f"{path} describes no network; {WRITE_AGAIN}.")
-        if not isinstance(digest, str):
+        if not (isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest)):
             raise SweettokError(f"{path} names no SHA-256 of its weights; {WRITE_AGAIN}.")
-        name = str(table.get("name") or self.path.name)
-        return ModelHeader(self.path, name, family, digest, config, source)
+        if name is not None and not (isinstance(name, str) and is_text(name, _LONGEST_NAME)):
+            what = f"1 to {_LONGEST_NAME} characters of text"
+            raise SweettokError(f"{path} has name = {brief(name)}, which is not {what}; {WRITE_AGAIN}.")
+        pulled = source.get("pulled", {})
+        if not isinstance(pulled, dict):
+            raise SweettokError(f"{path} has source.pulled = {brief(pulled)}, no table; {WRITE_AGAIN}.")
+        for where, said in (("source", source), ("source.pulled", pulled)):
+            wrong = next((key for key in _SOURCE_TEXTS if not isinstance(said.get(key, ""), str)), None)
+            if wrong is not None:
+                raise SweettokError(
+                    f"{path} has {where}.{wrong} = {brief(said[wrong])}, which is no text; {WRITE_AGAIN}."
+                )
+        return ModelHeader(self.path, name or self.path.name, family, digest, config, source)
 
 
 def read_folder(folder: Path, read: Callable[[ModelFolder], Read]) -> Read:
@@ -142,6 +156,32 @@ def read_folder(folder: Path, read: Callable[[ModelFolder], Read]) -> Read:
 def is_model_folder(folder: Path) -> bool:
     """Whether a folder says it holds a model; a folder that is being written does not."""
     return (folder / CONFIG_FILE).is_file()
+
+
+def check_size(state: Mapping[str, Tensor], where: str) -> None:
+    """Raise :class:`SweettokError` if tensors are views that show their numbers again and again.
+
+    A file of a few bytes can state such tensors of any size, and whoever copies them takes that memory.
+    """
+    held = {
+        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in state.values()
+    }
+    if sum(tensor.nbytes for tensor in state.values()) > _TIMES * sum(held.values()) + _AND_SOME:
+        raise SweettokError(f"The weights of {where} are larger than what their file holds; {WRITE_AGAIN}.")
+
+
+def check_finite(state: Mapping[str, Tensor], where: str) -> None:
+    """Raise :class:`SweettokError` if a tensor holds a value that is not finite, or no real numbers."""
+    for name, tensor in state.items():
+        if tensor.is_complex():
+            raise SweettokError(f"The weights {name} of {where} are complex numbers; {WRITE_AGAIN}.")
+        if tensor.is_floating_point() and tensor.numel():
+            wide = tensor.float() if tensor.itemsize == 1 else tensor
+            low, high = wide.aminmax()
+            if not (low.isfinite() and high.isfinite()):
+                raise SweettokError(
+                    f"The weights {name} of {where} hold values that are not finite; {WRITE_AGAIN}."
+                )
 
 
 def write_model(
@@ -164,9 +204,14 @@ def write_model(
         state: tensors in the formats they are to be stored in.
         source: what the weights were made from, if they were made elsewhere.
         files: further text files by name, e.g. the model card.
+
+    Raises:
+        SweettokError: weights are not finite, or the folder cannot be written.
     """
     from safetensors.torch import save_file
 
+    check_size(state, name)
+    check_finite(state, name)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     with atomic_output(folder / WEIGHTS_FILE, force=True) as part:

@@ -12,6 +12,7 @@ import math
 import pickle
 import re
 from collections.abc import Callable
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,24 +20,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sweettok_cli.errors import SweettokError
-
-_NUMBERS = re.compile(r"[|<>=]?(?:b1|[iuf][1248]|[SU]\d{1,4})")
-_REFUSED_BY_TORCH = re.compile(r"(?:GLOBAL|unrecognized function) (\S+)")
-# The first thing in files of torch.save before they were zip archives.
-_TORCH_MAGIC = 0x1950A86A20F9469CFC6C
-_DAMAGE = (
-    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError),
-    *(ImportError, MemoryError, OverflowError, RecursionError, RuntimeError, AssertionError),
+from sweettok_cli.errors import SweettokError, brief
+from sweettok_cli.files import open_regular
+from sweettok_cli.storage.pickle_bounds import check_pickle
+from sweettok_cli.storage.torch_file import (
+    DAMAGE,
+    TORCH_MAGIC,
+    RefusedError,
+    load_torch,
+    mapped_bytes,
+    starts_as,
 )
 
-
-class RefusedError(pickle.UnpicklingError):
-    """A pickle asks for something that is no plain data; ``name`` is what it asked for."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
+_NUMBERS = re.compile(r"[|<>=]?(?:b1|[iuf][1248]|[SU]\d{1,4})")
+# What tensors may take: so many times the file, and some bytes. Views of one storage can ask for far more.
+_TIMES, _AND_SOME = 4, 64 << 20
+_LEFT: ContextVar[int] = ContextVar("bytes that tensors may still take")
 
 
 def read_plain_pickle(path: Path) -> Any:
@@ -49,50 +48,25 @@ def read_plain_pickle(path: Path) -> Any:
         SweettokError: the file asks for anything else, which is named and was not run; or it is no pickle.
     """
     try:
-        if is_archive(path):
-            return _torch_data(path)
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
+            if starts_as(stream) == "archive":
+                return load_torch(path)
+            with mapped_bytes(stream) as content:
+                check_pickle(content)
+            _LEFT.set(_TIMES * path.stat().st_size + _AND_SOME)
             data = _PlainUnpickler(stream).load()
-            return _torch_data(path) if isinstance(data, int) and data == _TORCH_MAGIC else unwrapped(data)
+            return load_torch(path) if isinstance(data, int) and data == TORCH_MAGIC else unwrapped(data)
     except RefusedError as error:
         raise SweettokError(
             f"{path} asks for {error.name}, which is no plain data; nothing in it was run. Only dicts, "
             "lists, text, numbers, tensors and arrays are read from pickles: save it again with these alone."
         ) from error
-    except _DAMAGE as error:
-        raise SweettokError(f"{path} cannot be read as a pickle ({error}); fetch it again.") from error
+    except DAMAGE as error:
+        raise SweettokError(
+            f"{path} cannot be read as a pickle ({' '.join(str(error).split())[:100]}); fetch it again."
+        ) from error
     except OSError as error:
         raise SweettokError(f"Cannot read {path} ({error.strerror or error}).") from error
-
-
-def _torch_data(source: Path | io.BytesIO) -> Any:
-    try:
-        return torch.load(source, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        name = refused_global(error)
-        if name is None:
-            raise pickle.UnpicklingError(torch_reason(error)) from error
-        raise RefusedError(name) from error
-
-
-def is_archive(path: Path) -> bool:
-    """Whether a file is what ``torch.save`` has written since torch 1.6; others may have one inside."""
-    with open(path, "rb") as stream:
-        return stream.read(4) == b"PK\x03\x04"
-
-
-def torch_reason(error: Exception) -> str:
-    """Why torch could not load a file, in one line, without its advice to load it in another way."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    first = 1 if len(lines) > 1 and lines[0].startswith("Weights only load failed") else 0
-    own = next((line for line in lines if line.startswith("WeightsUnpickler error: ")), lines[first])
-    return own.removeprefix("WeightsUnpickler error: ")[:200]
-
-
-def refused_global(error: pickle.UnpicklingError) -> str | None:
-    """What torch refused when it loaded with ``weights_only``, or None if it failed for another reason."""
-    found = _REFUSED_BY_TORCH.search(str(error))
-    return found[1].rstrip(".") if found else None
 
 
 class _Global:
@@ -120,11 +94,11 @@ class _PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         found = _GLOBALS.get((_MODULES.get(module, module), name))
         if found is None:
-            raise RefusedError(f"{module}.{name}")
+            raise RefusedError(f"{module}.{name}"[:200])
         return found
 
     def persistent_load(self, pid: object) -> NoReturn:
-        raise RefusedError(f"an object from outside ({pid!r:.40})")
+        raise RefusedError(f"an object from outside ({brief(pid)})")
 
 
 # Numpy and Python renamed some modules; older pickles know the older names.
@@ -140,7 +114,7 @@ class _Format:
 
     def __init__(self, code: object, *_flags: object) -> None:
         if not isinstance(code, str) or not _NUMBERS.fullmatch(code):
-            raise RefusedError(f"numpy arrays of {code!r:.40}")
+            raise RefusedError(f"numpy arrays of {brief(code)}")
         self.code = code
 
     def __setstate__(self, state: object) -> None:
@@ -198,7 +172,7 @@ def _storage(content: object) -> Any:
     # Nested in the pickle of a tensor lies a file of torch.save, a pickle of its own.
     if not isinstance(content, bytes):
         raise RefusedError("a tensor without bytes")
-    return _torch_data(io.BytesIO(content))
+    return load_torch(io.BytesIO(content))
 
 
 def _tensor(storage: object, offset: object, size: object, stride: object, *_rest: object) -> Tensor:
@@ -213,6 +187,10 @@ def _tensor(storage: object, offset: object, size: object, stride: object, *_res
         return torch.empty(sizes, dtype=storage.dtype)
     if last >= length or math.prod(sizes) > length:
         raise RefusedError("a tensor larger than its bytes")
+    left = _LEFT.get() - math.prod(sizes) * storage.dtype.itemsize
+    if left < 0:
+        raise RefusedError("tensors that are larger than their file")
+    _LEFT.set(left)
     row = torch.tensor([], dtype=storage.dtype).set_(content, 0, [length], [1])
     # A copy: vectors that were cut out of a larger tensor bring all of it along.
     return row.as_strided(sizes, strides, start).clone()
@@ -227,7 +205,7 @@ def _parameter(tensor: object, *_rest: object) -> Tensor:
 def _sizes(value: object) -> list[int]:
     if isinstance(value, tuple | list) and len(value) <= 32 and all(type(n) is int and n >= 0 for n in value):
         return list(value)
-    raise RefusedError(f"a shape of {value!r:.40}")
+    raise RefusedError(f"a shape of {brief(value)}")
 
 
 def _bytes(text: object, encoding: object = "latin1") -> bytes:
@@ -250,7 +228,7 @@ def _never(*_args: object) -> NoReturn:
 
 
 _ENTRIES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-    *(("builtins", kind.__name__, _container(kind)) for kind in (dict, list, tuple, set, frozenset)),
+    *(("builtins", kind.__name__, _container(kind)) for kind in (dict, list, set, frozenset)),
     # What a defaultdict makes new values with.
     *(("builtins", kind, _never) for kind in ("int", "long", "float", "str", "bool")),
     ("builtins", "bytes", lambda: b""),  # how older protocols write it

@@ -1,6 +1,6 @@
 """The token file: what it holds, how it is read and written, what its tokens cost."""
 
-from sweettok_cli.tokens.file import looks_like_tokens, read_tokens, write_tokens
+from sweettok_cli.tokens.file import looks_like_tokens, read_meta, read_tokens, write_tokens
 from sweettok_cli.tokens.layout import TokenCost, token_cost
 from sweettok_cli.tokens.meta import TokenFault, TokenMeta, Tokens, clip_count
 
@@ -11,6 +11,7 @@ __all__ = [
     "Tokens",
     "clip_count",
     "looks_like_tokens",
+    "read_meta",
     "read_tokens",
     "token_cost",
     "write_tokens",

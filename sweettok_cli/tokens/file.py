@@ -1,13 +1,15 @@
 """The token file: a NumPy ``.npz`` of index arrays and one JSON string, ``meta``.
 
 Anybody can read one: ``numpy.load(path, allow_pickle=False)``. The program's own reader believes nothing it
-has not checked: never more of a member is unpacked than ``meta`` promises, and that is bounded.
+has not checked: never more of a member is unpacked than ``meta`` promises, and that is bounded; what
+nobody asked for is checked piece by piece and not held.
 Deflate packs an index of log2(n) true bits into somewhat more: `sweettok info` states both figures.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import struct
 import tokenize
 import zipfile
@@ -20,9 +22,11 @@ import numpy as np
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.tokens.meta import ARRAYS, ENCODE_AGAIN, MAX_META_CHARS, TokenFault, TokenMeta, Tokens
+from sweettok_cli.video.source import missing
 
 #: Bytes a ``.npy`` header may take; NumPy writes 128.
 _HEADER_BYTES = 1024
+_PIECE_BYTES = 1 << 20
 #: What the standard library and NumPy raise over damaged archives.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -38,12 +42,13 @@ _DAMAGE = (
 )
 
 
-def write_tokens(path: Path, tokens: Tokens, force: bool = False) -> None:
+def write_tokens(path: Path | str, tokens: Tokens, force: bool = False) -> None:
     """Write ``tokens`` as one ``.npz``: whole or not at all, and byte for byte the same for the same tokens.
 
     Raises:
         SweettokError: the file exists without ``force``, or cannot be written, or the tokens are not valid.
     """
+    path = Path(path)
     try:
         tokens.check()
         meta = np.array(tokens.meta.to_json())
@@ -59,31 +64,46 @@ def write_tokens(path: Path, tokens: Tokens, force: bool = False) -> None:
         temporary.write_bytes(packed.getbuffer())
 
 
-def read_tokens(path: Path) -> Tokens:
+def read_tokens(path: Path | str) -> Tokens:
     """Read and check a token file.
 
     Raises:
         SweettokError: it is missing, no token file, damaged, or its arrays do not bear out its description.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        raise SweettokError(f"{path} is not a regular file; give one that `sweettok encode` wrote.")
+    arrays: dict[str, np.ndarray] = {}
+    return Tokens(arrays, _read(Path(path), arrays))
+
+
+def read_meta(path: Path) -> TokenMeta:
+    """The description in a token file that is checked as by :func:`read_tokens`, in little memory.
+
+    Raises:
+        SweettokError: as :func:`read_tokens`.
+    """
+    return _read(path, None)
+
+
+def _read(path: Path, arrays: dict[str, np.ndarray] | None) -> TokenMeta:
+    """Check a token file, and put its arrays into ``arrays`` if it is given."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise SweettokError(f"{path} is not a regular file; give one that `sweettok encode` wrote.")
         with zipfile.ZipFile(path) as archive:
             members = _members(archive)
             meta = _read_meta(archive, members["meta"])
             if set(members) != {"meta", *meta.shapes}:
                 raise TokenFault(f"holds the arrays {sorted(members)}, not {sorted({'meta', *meta.shapes})}")
-            tokens = Tokens(
-                {name: _read_array(archive, members[name], meta, name) for name in meta.shapes}, meta
-            )
-            tokens.check()
+            for name in meta.shapes:
+                array = _read_array(archive, members[name], meta, name, arrays is not None)
+                if arrays is not None and array is not None:
+                    arrays[name] = array
     except TokenFault as fault:
         raise SweettokError(f"{path} {fault.problem}; {fault.remedy}.") from fault
     except OSError as error:
         raise SweettokError(_no_access(path, error)) from error
     except _DAMAGE as error:
         raise SweettokError(_no_archive(path)) from error
-    return tokens
+    return meta
 
 
 def looks_like_tokens(path: Path) -> bool:
@@ -122,17 +142,41 @@ def _read_meta(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> TokenMeta:
             raise TokenFault("has a description that is not one string")
         size = info.file_size - stream.tell()
         text = _read_exactly(stream, size).decode("utf-32-be" if dtype.byteorder == ">" else "utf-32-le")
+        if stream.read(1):
+            raise _cut_short()
     return TokenMeta.from_json(text.rstrip("\0"))
 
 
-def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, meta: TokenMeta, name: str) -> np.ndarray:
+def _read_array(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, meta: TokenMeta, name: str, keep: bool
+) -> np.ndarray | None:
+    """One checked array; None where it shall not be kept."""
     with archive.open(info) as stream:
         shape, column_order, dtype = _read_header(stream)
         if shape != meta.array_shape(name) or dtype != meta.dtype(name):
             expected = f"{meta.dtype(name)} {list(meta.array_shape(name))}"
-            raise TokenFault(f"holds {name!r} as {dtype} {list(shape)}, not {expected}")
-        data = _read_exactly(stream, meta.array_size(name))
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if column_order else "C")
+            raise TokenFault(f"holds {name!r} as {dtype} {_listed(shape)}, not {expected}")
+        # In order of columns, all indices of a column lie together; else those of a token do.
+        count, columns = math.prod(shape), shape[-1] if ARRAYS[name].columns else 1
+        runs = [slice(n, n + 1) for n in range(columns)] if column_order else [slice(0, columns)]
+        whole = np.empty(count, dtype) if keep else None
+        done = 0
+        for run in runs:
+            end = done + count // len(runs)
+            while done < end:
+                size = min(end - done, _PIECE_BYTES // dtype.itemsize // columns * columns)
+                piece = np.frombuffer(_read_exactly(stream, size * dtype.itemsize), dtype)
+                meta.check_values(name, piece.reshape(-1, run.stop - run.start), run)
+                if whole is not None:
+                    whole[done : done + size] = piece
+                done += size
+        if stream.read(1):  # at the end of the member, where the archive's checksum is verified
+            raise _cut_short()
+    return None if whole is None else whole.reshape(shape, order="F" if column_order else "C")
+
+
+def _listed(shape: tuple[int, ...]) -> str:
+    return f"[{', '.join(str(length)[:20] for length in shape[:8])}{', ...' * (len(shape) > 8)}]"
 
 
 def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
@@ -143,15 +187,18 @@ def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
 
 def _read_exactly(stream: IO[bytes], size: int) -> bytes:
     data = stream.read(size)
-    # The further read reaches the member's end, where the archive's checksum is verified.
-    if len(data) != size or stream.read(1):
-        raise TokenFault("is cut short or holds more than it says", f"copy it again or {ENCODE_AGAIN}")
+    if len(data) != size:
+        raise _cut_short()
     return data
+
+
+def _cut_short() -> TokenFault:
+    return TokenFault("is cut short or holds more than it says", f"copy it again or {ENCODE_AGAIN}")
 
 
 def _no_access(path: Path, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
-        return f"{path} does not exist; check the name."
+        return missing(path)
     if isinstance(error, IsADirectoryError):
         return f"{path} is a folder; give one token file (.npz)."
     return f"{path} cannot be read ({error.strerror or error}); check its permissions and the disk."

@@ -32,6 +32,8 @@ VERSION = 1
 MAX_ARRAY_BYTES = 4 << 30
 #: Characters of the JSON string: some fifteen hours of frame times, where the rate varies.
 MAX_META_CHARS = 16 << 20
+#: Seconds from the first frame to the end of the last: 17 years, the longest pause that MP4 can hold.
+MAX_SECONDS = 1 << 29
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,10 @@ class TokenMeta:
         _ratio("rate", self.rate)
         _ratio("sample_aspect_ratio", self.sample_aspect_ratio)
         self._check_times()
+        begins = self.times[0] * self.time_base if self.times and self.time_base else 0
+        if begins + (self.duration or 0) > MAX_SECONDS:
+            years = MAX_SECONDS // 31_556_952
+            raise TokenFault(f"lasts more than {years} years", "encode the source in parts")
         self._check_arrays()
 
     def _check_times(self) -> None:
@@ -206,6 +212,22 @@ class TokenMeta:
         if name not in self.codebooks:
             return np.dtype("<f2")
         return np.dtype("<u2" if max(self.codebooks[name], default=1) <= 1 << 16 else "<u4")
+
+    def check_values(self, name: str, values: np.ndarray, columns: slice = slice(None)) -> None:
+        """Raise :class:`TokenFault` unless numbers of the array ``name`` are in range.
+
+        ``values`` are all of it or some; ``columns`` says which, where its last axis is a token's columns.
+        """
+        if name not in self.codebooks:
+            if not np.isfinite(values).all():
+                raise TokenFault(f"holds values in {name!r} that are not finite numbers")
+            return
+        split = np.moveaxis(values, -1, 0) if ARRAYS[name].columns else values[None]
+        for size, column in zip(self.codebooks[name][columns], split, strict=True):
+            if column.size and int(column.max()) >= size:
+                raise TokenFault(
+                    f"holds the index {int(column.max())} in {name!r}, past its codebook of {size}"
+                )
 
     @property
     def duration(self) -> Fraction | None:
@@ -305,20 +327,7 @@ class Tokens:
                     f"holds {name!r} as {array.dtype} {list(array.shape)}, "
                     f"not {self.meta.dtype(name)} {list(self.meta.array_shape(name))}"
                 )
-            self._check_range(name, array)
-
-    def _check_range(self, name: str, array: np.ndarray) -> None:
-        if name not in self.meta.codebooks:
-            if not np.isfinite(array).all():
-                raise TokenFault(f"holds values in {name!r} that are not finite numbers")
-            return
-        sizes = self.meta.codebooks[name]
-        columns = np.moveaxis(array, -1, 0) if ARRAYS[name].columns else array[None]
-        for size, column in zip(sizes, columns, strict=True):
-            if column.size and int(column.max()) >= size:
-                raise TokenFault(
-                    f"holds the index {int(column.max())} in {name!r}, past its codebook of {size}"
-                )
+            self.meta.check_values(name, array)
 
 
 def _fraction(value: Fraction) -> str:
@@ -346,7 +355,7 @@ def _whole(name: str, value: object, least: int, most: int) -> int:
 
 
 def _ratio(name: str, value: object) -> Fraction:
-    if not isinstance(value, Fraction) or value <= 0 or max(value.numerator, value.denominator) > 1 << 62:
+    if not isinstance(value, Fraction) or value <= 0 or max(value.numerator, value.denominator) >= 1 << 31:
         raise TokenFault(f"has an impossible {name} {str(value)[:40]}")
     return value
 

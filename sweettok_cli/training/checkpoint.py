@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.storage.torch_file import load_torch
 from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.task import Step, Task
 
@@ -118,9 +119,13 @@ class CheckpointStore:
         partial, final = self.folder / f".{step:08d}.partial", self.path(step)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        for rank, generator in enumerate(generators):
-            _save(generator, partial / _RNG.format(rank=rank))
-        _save(state, partial / _STATE)
+        try:
+            for rank, generator in enumerate(generators):
+                _save(generator, partial / _RNG.format(rank=rank))
+            _save(state, partial / _STATE)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
         if final.exists():  # the same step saved again, say after --resume with nothing left to do
             shutil.rmtree(final)
         partial.rename(final)
@@ -142,10 +147,15 @@ class CheckpointStore:
         if not steps:
             raise SweettokError(f"{self.folder} holds no checkpoint to resume from; start without --resume.")
         folder = self.path(steps[-1])
+        ranks = len(list(folder.glob(_RNG.format(rank="*"))))
+        if 0 < ranks <= rank:
+            raise SweettokError(
+                f"The checkpoint {folder} was written by {ranks} processes; resume with as many, or fewer."
+            )
         try:
-            state = torch.load(folder / _STATE, map_location=device, weights_only=True)
-            rng = torch.load(folder / _RNG.format(rank=rank), map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            state = load_torch(folder / _STATE, device=device)
+            rng = load_torch(folder / _RNG.format(rank=rank))
+        except (OSError, pickle.UnpicklingError) as error:
             raise SweettokError(
                 f"Cannot read the checkpoint {folder} ({error}); delete it to go on from an older one."
             ) from error

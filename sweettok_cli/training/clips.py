@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.data.clips import Entry, find_entries
-from sweettok_cli.data.sampler import Sampler, hold_out
+from sweettok_cli.data.sampler import Sampler, find_unreadable, hold_out
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.training.log import Voice
 from sweettok_cli.training.recipe import Recipe
-from sweettok_cli.training.samples import SampleGrid, validation_psnr
+from sweettok_cli.training.samples import VALIDATION_SIDE, SampleSheet, centre_clip, validation_psnr
 from sweettok_cli.training.task import Task
 
 
@@ -30,7 +32,8 @@ class ClipTask(Task):
         self.recipe = recipe
         self._held_out: list[Entry] = []
         self._validates = False
-        self._grid: SampleGrid | None = None
+        self._sheet: SampleSheet | None = None
+        self._not_shown: dict[str, str] = {}  # clips that are looked at and cannot be read: why, by name
 
     @property
     @abstractmethod
@@ -41,15 +44,28 @@ class ClipTask(Task):
     def reconstruct(self, weights: nn.Module, frames: np.ndarray) -> np.ndarray:
         """Clips, uint8 RGB [b, t, h, w, 3], through the network and back."""
 
-    def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int) -> Sampler:
-        """As :meth:`Task.batches`: folders of clips and pictures, tar shards."""
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """As :attr:`Task.unreadable`."""
+        return {**self._not_shown, **self.sampler.unreadable}
+
+    def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice) -> Sampler:
+        """As :meth:`Task.batches`: folders of clips and pictures, tar shards. The first rank opens all."""
         entries = find_entries(data)
         self._validates = val is not None and self.recipe.validate_every > 0
         if val is not None:
-            self._held_out = find_entries([val])[: self.recipe.validate_clips]
+            self._held_out = find_entries([val], "validation clips")[: self.recipe.validate_clips]
         else:
             self._held_out, entries = hold_out(entries, self.recipe.hold_out, self.recipe.seed)
         self.sampler = Sampler(entries, self.recipe.sampling, rank, ranks)
+        if rank == 0 and self.recipe.skip_unreadable < 1:
+            voice.say(f"opening {len(entries)} clips")
+            with voice.progress("opening the clips", "clips") as on_progress:
+                self.sampler.check(on_progress)
+            with voice.progress("opening the clips to look at", "clips") as on_progress:
+                self._not_shown = find_unreadable(self._held_out, on_progress)
+            if val is not None and len(self._not_shown) == len(self._held_out):
+                raise SweettokError(f"None of the clips in {val} can be read; give others with --val.")
         return self.sampler
 
     def on_device(self, frames: np.ndarray) -> Tensor:
@@ -60,20 +76,35 @@ class ClipTask(Task):
         """PSNR in dB of the clips learned from, out of the mean squared error ``mse`` of values in [0, 1]."""
         return {"psnr": round(-10 * math.log10(max(means.pop("mse"), 1e-10)), 3)}
 
-    def samples(self, weights: nn.Module, path: Path) -> None:
-        """As :meth:`Task.samples`: a grid of source | result."""
-        if not self._held_out:
-            return
-        if self._grid is None:
+    def samples(self, weights: nn.Module, path: Path, step: int) -> None:
+        """As :meth:`Task.samples`: a sheet of source | result."""
+        if self._sheet is None:
             side = int(max(side for side, _, _ in self.recipe.crop))
             shown = self._held_out[: max(1, self.recipe.hold_out)]
-            self._grid = SampleGrid(shown, self.recipe.frames, side, self.multiple)
-        self._grid.draw(partial(self.reconstruct, weights), path.with_suffix(".png"))
+            clips = dict(self._read(shown, side))
+            if not clips:
+                return
+            self._sheet = SampleSheet(clips, self.multiple)
+        self._sheet.draw(partial(self.reconstruct, weights), path.with_suffix(".png"), step)
 
     def validate(self, weights: nn.Module) -> dict[str, Any] | None:
-        """As :meth:`Task.validate`: PSNR in dB, of :func:`~sweettok_cli.training.samples.validation_psnr`."""
+        """As :meth:`Task.validate`: mean over clips of the mean PSNR in dB of their first frames' middle.
+
+        It is called ``picture_psnr`` where the recipe looks at single frames only.
+        """
         if not self._validates:
             return None
-        reconstruct = partial(self.reconstruct, weights)
-        psnr = validation_psnr(self._held_out, self.recipe.frames, self.multiple, reconstruct)
-        return {"psnr": psnr, "clips": len(self._held_out)}
+        clips = (clip for _, clip in self._read(self._held_out, VALIDATION_SIDE))
+        figures = validation_psnr(clips, self.multiple, partial(self.reconstruct, weights))
+        if not figures:
+            return None
+        which = "psnr" if self.recipe.frames > 1 else "picture_psnr"
+        return {which: float(np.mean(figures)), "clips": len(figures), "frames": self.recipe.frames}
+
+    def _read(self, entries: Sequence[Entry], side: int) -> Iterator[tuple[str, np.ndarray]]:
+        """The clips to look at that can be read, by name."""
+        for entry in entries:
+            try:
+                yield entry.name, centre_clip(entry, self.recipe.frames, side)
+            except SweettokError as error:
+                self._not_shown.setdefault(entry.name, str(error).rstrip("."))

@@ -3,18 +3,50 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sweettok_cli.files import atomic_output
+from sweettok_cli.runtime import OnProgress, ignore_progress
+
+
+class Voice(Protocol):
+    """Whom a run tells what it does; the command line's output is one."""
+
+    def say(self, text: str) -> None:
+        """A line of talk."""
+
+    def warn(self, text: str) -> None:
+        """A line that should not be missed."""
+
+    def progress(self, label: str, unit: str) -> AbstractContextManager[OnProgress]:
+        """How far something is that takes a while."""
+
+
+class Mute:
+    """The voice of all processes but the first."""
+
+    def say(self, text: str) -> None:
+        """Nothing."""
+
+    warn = say
+
+    @contextmanager
+    def progress(self, label: str, unit: str) -> Iterator[OnProgress]:
+        """Nothing."""
+        yield ignore_progress
 
 
 class Journal:
-    """Appends records to ``log.jsonl``: ``step``, ``kind`` (``train``, ``validate``, ``event``) and more."""
+    """Appends records to ``log.jsonl``: ``step``, ``kind`` and more.
 
-    def __init__(self, path: Path, say: Callable[[str], None]):
-        self.path, self.say = path, say
+    Kinds are ``train``, ``validate``, and ``event`` and ``warning``, which say in words what happened.
+    """
+
+    def __init__(self, path: Path, voice: Voice):
+        self.path, self.voice = path, voice
 
     def rewind(self, step: int) -> None:
         """Drop records after ``step``: what was logged beyond the checkpoint happens again."""
@@ -29,7 +61,10 @@ class Journal:
         record = {"kind": kind, "step": step, **values}
         with open(self.path, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(record) + "\n")
-        self.say(_sentence(record))
+        if kind == "warning":
+            self.voice.warn(record["event"])
+        else:
+            self.voice.say(_sentence(record))
 
 
 def _step(line: str) -> int:
@@ -53,6 +88,8 @@ def _sentence(record: dict[str, Any]) -> str:
         ]
         return "  ".join(part for part in parts if part)
     if record["kind"] == "validate":
-        clips = f"{record['clips']} clips (averaged weights)"
-        return f"{step}  validation psnr {record['psnr']:.2f} dB over {clips}"
+        which = "psnr" if "psnr" in record else "picture_psnr"
+        what = f"the first {record['frames']} frames" if which == "psnr" else "first frames alone"
+        clips = f"of {what} of {record['clips']} clips (averaged weights)"
+        return f"{step}  validation psnr {record[which]:.2f} dB {clips}"
     return f"{step}  {record['event']}"

@@ -3,57 +3,33 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from types import FrameType
 from typing import Any, cast
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import PartialState
-from accelerate.utils import DistributedDataParallelKwargs, gather_object, parse_flag_from_env, set_seed
-from filelock import FileLock, Timeout
+from accelerate.utils import gather_object, set_seed
 from safetensors import SafetensorError
 from torch import Tensor
 
 from sweettok_cli.data.sampler import prefetched
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import atomic_output
-from sweettok_cli.runtime import resolve_precision
-from sweettok_cli.training.checkpoint import CheckpointStore, State, random_state, set_random_state
+from sweettok_cli.training.checkpoint import State, random_state, set_random_state
 from sweettok_cli.training.ema import EMA
-from sweettok_cli.training.log import Journal
+from sweettok_cli.training.folder import RunFolder
+from sweettok_cli.training.log import Journal, Mute, Voice
 from sweettok_cli.training.optimizer import learning_rate, make_optimizer, run_progress
-from sweettok_cli.training.recipe import RECIPE_FILE, Recipe, resumed_with
+from sweettok_cli.training.processes import asked_to_stop, join
+from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.task import Task
 
-
-@contextmanager
-def asked_to_stop(say: Callable[[str], None]) -> Iterator[Event]:
-    """In the block, the first Ctrl-C or SIGTERM sets the event; a second one acts as it always did."""
-    asked = Event()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        restore()
-        say("Stopping after this step, to save it; once more stops at once.")
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked
-    finally:
-        restore()
+# Bytes a second that a disk is trusted to take, until a checkpoint has been timed.
+_DISK_SPEED = 50e6
 
 
 @dataclass(frozen=True)
@@ -65,91 +41,72 @@ class RunOptions:
     record: RunRecord  # where the data lie
     out: Path
     resume: bool = False
+    begun: float = field(default_factory=time.perf_counter)  # from when on its minutes count
+
+
+class NotFiniteError(SweettokError):
+    """A step that the weights must not take in."""
 
 
 class Run:
     """One run: everything that stays the same while it goes on."""
 
-    def __init__(self, options: RunOptions, say: Callable[[str], None]):
+    def __init__(self, options: RunOptions, folder: RunFolder, voice: Voice):
         self.options, self.recipe, self.task = options, options.recipe, options.task
-        self.begun = time.perf_counter()
-        self.lock = FileLock(options.out / ".lock")
-        # Told so, Accelerate also joins many processes on a machine without an accelerator.
-        cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available()
-        precision = resolve_precision(self.recipe.precision, PartialState(cpu=cpu).device)
-        unused = DistributedDataParallelKwargs(find_unused_parameters=self.task.unused_parameters)
-        mixed = "bf16" if precision == "bf16" else "no"
-        self.accelerator = Accelerator(cpu=cpu, mixed_precision=mixed, kwargs_handlers=[unused])
+        self.folder = folder
+        self.accelerator, precision = join(self.recipe.precision, self.task.unused_parameters)
         self.main = self.accelerator.is_main_process
-        self.say = say if self.main else lambda _: None
-        self.journal = Journal(options.out / "log.jsonl", self.say)
-        self.checkpoints = CheckpointStore(options.out / "checkpoints", self.recipe.keep_checkpoints)
+        self.voice = voice if self.main else Mute()
+        self.journal = Journal(folder.log, self.voice)
         if self.main:
-            self._check_folder()
+            for change in folder.check(self.recipe):
+                self.voice.say(change)
         ranks = self.accelerator.process_index, self.accelerator.num_processes
         record = options.record
         val = None if record.val is None else Path(record.val)
-        self.batches = self.task.batches(list(map(Path, record.data)), val, *ranks)
+        self.batches = self.task.batches(list(map(Path, record.data)), val, *ranks, self.voice)
         self.state = self._load()
         self.recipe = self.task.recipe  # with the network that it has in truth
-        if self.main:
-            self._write_folder(precision)
+        self.before = self.state.seconds  # of the run, when this process began
+        self.skipped: set[str] = set()  # unreadable clips that the log names
         self.validated: tuple[int, dict[str, Any] | None] = (-1, None)
-
-    def _check_folder(self) -> None:
-        """Find out before anything slow whether the run may write its folder; nothing is changed yet."""
-        out, resume = self.options.out, self.options.resume
-        if resume and not self.checkpoints.steps():
-            raise SweettokError(f"{out} holds no checkpoint to resume from; start without --resume.")
-        if self.checkpoints.steps() and not resume:
-            raise SweettokError(f"{out} holds a run already; pass --resume to continue it or another --out.")
-        if out.exists() and not out.is_dir():
-            raise SweettokError(f"{out} is a file; name a folder for the run with --out.")
-        there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise SweettokError(f"Cannot write into {there} (Permission denied); choose another --out.")
-        if out.is_dir():
-            self._lock_folder()
-        if resume:
-            for change in resumed_with(out, self.recipe):
-                self.say(change)
-
-    def _lock_folder(self) -> None:
-        """Hold the run's folder as long as this process lives."""
-        try:
-            self.lock.acquire(blocking=False)
-        except Timeout:
-            raise SweettokError(
-                f"Another training writes to {self.options.out}; wait for it, or choose another --out."
-            ) from None
-
-    def _write_folder(self, precision: str) -> None:
-        """Make the run's folder, once everything that it goes on from has been read."""
-        out = self.options.out
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            self._lock_folder()
-            self.checkpoints.clean()
-            self.journal.rewind(self.state.step if self.options.resume else -1)
-            with atomic_output(out / RECIPE_FILE, force=True) as part:
-                part.write_text(self.recipe.as_toml(), encoding="utf-8")
-            self.options.record.write(out)
-        except OSError as error:
-            raise SweettokError(f"Cannot write {out} ({error.strerror}); choose another --out.") from error
         count = sum(p.numel() for learned in self.state.parameters.values() for p in learned)
+        #: The longest that each part took of late, in seconds; a save writes weights, averages, moments.
+        self.costs = {"save": 16 * count / _DISK_SPEED}
+        if self.main:
+            self._begin(f"{count:,} parameters", precision)
+
+    def _begin(self, what: str, precision: str) -> None:
+        """Open the folder and its log, with all that there is to say before the first step."""
+        self.folder.open(self.recipe, self.options.record)
+        self.journal.rewind(self.state.step if self.options.resume else -1)
         devices = f"{self.accelerator.num_processes} x {self.accelerator.device.type} in {precision}"
-        what = f"{count:,} parameters learn from {self.batches.describe()} on {devices}"
-        self.journal.write("event", self.state.step, event=f"{self.task.title}: {what}")
+        how = f"{what} learn from {self.batches.describe()} on {devices}"
+        self.journal.write("event", self.state.step, event=f"{self.task.title}: {how}")
+        if not self.options.resume:
+            for caution in self.task.cautions():
+                self.journal.write("warning", self.state.step, event=caution)
+        self._name_skipped()
+        self.voice.say(f"a line every {self.recipe.log_every} steps; Ctrl-C saves and stops")
+
+    def _name_skipped(self) -> None:
+        """Write into the log what has turned out to be unreadable."""
+        for name, why in sorted(self.task.unreadable.items()):
+            if name not in self.skipped:
+                self.skipped.add(name)
+                self.journal.write("warning", self.state.step, event=f"skipping {name}: {why}", clip=name)
 
     def _load(self) -> State:
         """Build what is trained and all that trains it: new, or as a checkpoint left it."""
         task, recipe, accelerator, options = self.task, self.recipe, self.accelerator, self.options
         set_seed(recipe.seed)
         if options.resume:
-            shared, rng = self.checkpoints.load(accelerator.device, accelerator.process_index)
-            task.resume(accelerator.device, options.out / "model", shared["model"])
+            shared, rng = self.folder.checkpoints.load(accelerator.device, accelerator.process_index)
+            task.resume(accelerator.device, self.folder.model, shared["model"])
         else:
-            task.build(accelerator.device, self.say)
+            # A start may take half of the minutes, so that there is a run after it.
+            until = options.begun + 30 * recipe.minutes if recipe.minutes else math.inf
+            task.build(accelerator.device, self.voice, until)
         groups = {name: list(learned) for name, learned in task.parameter_groups().items()}
         optimizers = {name: make_optimizer(learned, recipe, task.model) for name, learned in groups.items()}
         averaged = EMA(task.model, recipe.ema)
@@ -168,24 +125,59 @@ class Run:
         """Train until steps or minutes are used up, or a signal asks to stop; returns a summary.
 
         Raises:
-            SweettokError: a loss or gradient is not finite, or too many clips are unreadable.
+            SweettokError: a loss or gradient is not finite, too many clips are unreadable, or the folder
+                cannot be written; what has been learned before is saved if it can be.
         """
+        state = self.state
+        begun = state.step
+        processes = self.accelerator.num_processes
+        try:
+            with asked_to_stop(self.voice.say, processes) as asked:
+                stop, saved = self._steps(asked)
+            # A stop at a checkpoint's own step has nothing to add to it.
+            if saved != state.step:
+                self._save()
+            figures = None if stop else self._look()
+        except SweettokError as error:
+            # All processes meet what is not finite, and only there they can save together.
+            together = processes == 1 or isinstance(error, NotFiniteError)
+            if together and begun < state.step not in self.folder.checkpoints.steps():
+                with suppress(SweettokError):
+                    self._save()
+            raise
+        leading = next(iter(figures or {"psnr": None}))
+        return {
+            "step": state.step,
+            "minutes": round(self._seconds() / 60, 2),
+            "interrupted": stop,
+            f"validation_{leading}": (figures or {}).get(leading),
+            "unreadable_clips": sorted(self.task.unreadable),
+            "model": str(self.folder.model),
+        }
+
+    def _steps(self, asked: Event) -> tuple[bool, int]:
+        """All steps that there is time for: whether a signal ended them, and the step last saved."""
         state, recipe = self.state, self.recipe
-        before = state.seconds
         stepping = waited = 0.0
         saved = state.step if self.options.resume else -1
         first = state.step * recipe.accumulate
         ahead = prefetched(self.batches.batch, first, recipe.workers, recipe.prefetch)
-        with asked_to_stop(self.say) as asked, ahead as batches:
+        unit = "s" if recipe.minutes else "steps"
+        with ahead as batches, self.voice.progress("training", unit) as on_progress:
             while True:
-                state.seconds = before + time.perf_counter() - self.begun
-                progress = run_progress(recipe, state.step, state.seconds)
+                state.seconds = self._seconds()
+                progress = run_progress(recipe, state.step, state.seconds, sum(self.costs.values()))
                 stop, progress = self._agree(asked.is_set(), progress)
                 if stop or progress >= 1:
-                    break
+                    return stop, saved
+                if recipe.minutes:
+                    on_progress(round(state.seconds), round(60 * recipe.minutes))
+                else:
+                    on_progress(state.step, recipe.steps)
                 lr = learning_rate(recipe, state.step, progress)
                 started = time.perf_counter()
-                norm, wait = self._step(batches, lr)
+                with self._timed("step"):
+                    norm, wait = self._step(batches, lr)
                 stepping, waited = stepping + time.perf_counter() - started, waited + wait
                 if _due(state.step, recipe.log_every):
                     self._log(lr, norm, stepping / state.counted, waited / state.counted)
@@ -195,24 +187,29 @@ class Run:
                 if _due(state.step, recipe.validate_every):
                     self._validate()
                 if _due(state.step, recipe.checkpoint_every):
-                    state.seconds = before + time.perf_counter() - self.begun
+                    state.seconds = self._seconds()
                     self._save()
                     saved = state.step
-        # A stop at a checkpoint's own step has nothing to add to it.
-        if saved != state.step:
-            self._save()
-        figures = None
-        if not stop:
-            self._draw()
-            figures = self._validate()
-        return {
-            "step": state.step,
-            "minutes": round(state.seconds / 60, 2),
-            "interrupted": stop,
-            "validation_psnr": figures["psnr"] if figures else None,
-            "unreadable_clips": sorted(self.batches.unreadable.values()),
-            "model": str(self.options.out / "model"),
-        }
+
+    def _look(self) -> dict[str, Any] | None:
+        """The last sample sheet and the last figures, as far as a run by the clock has time for them."""
+        self._draw()
+        over = self.recipe.minutes and self.state.step < self.recipe.steps
+        if over and self.recipe.validate_every and "validate" not in self.costs:
+            self.voice.say("no time was left to validate; sweettok eval measures the model")
+            return None
+        return self._validate()
+
+    def _seconds(self) -> float:
+        """Of the run so far, with what was slow before its first step."""
+        return self.before + time.perf_counter() - self.options.begun
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        # What a part took once and never again, as a first step does, is forgotten by and by.
+        self.costs[part] = max(0.9 * self.costs.get(part, 0.0), time.perf_counter() - started)
 
     def _step(self, batches: Iterator[tuple[Any, float]], lr: float) -> tuple[Tensor, float]:
         """One step of every optimizer; returns the gradient's norm and the seconds waited for data."""
@@ -238,13 +235,15 @@ class Run:
             for learned in state.parameters.values()
         ]
         norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
-        # The one wait for the device in a step: weights must not take in what is not a number.
-        if not math.isfinite((total + norm).item()):
+        # The one wait for the device in a step: weights must not take in what is not a number. All processes
+        # have the same norm, but each its own loss.
+        judged = norm if accelerator.num_processes > 1 else total + norm
+        if not math.isfinite(judged.item()):
             what = "loss" if not math.isfinite(total.item()) else "gradient"
-            raise SweettokError(
-                f"The {what} of step {state.step} is not finite on the clips {', '.join(taken)}; the last "
-                "checkpoint is intact, so --resume with a smaller --set lr, with --set precision=fp32, or "
-                "without them."
+            how = "the steps before it are saved: --resume" if state.step else "start again"
+            raise NotFiniteError(
+                f"The {what} of step {state.step} is not finite on the clips {', '.join(taken)}; {how} with "
+                "a smaller --set lr, with --set precision=fp32, or without those clips."
             )
         for optimizer in state.optimizers.values():
             optimizer.step()
@@ -267,6 +266,7 @@ class Run:
         """Write the means since the last line; losses and figures are those of the first process."""
         state, recipe = self.state, self.recipe
         if self.main:
+            self._name_skipped()
             batches = state.counted * recipe.accumulate
             means = {name: value.item() / batches for name, value in state.sums.items()}
             loss, figures = means.pop("loss"), self.task.figures(means)
@@ -283,7 +283,7 @@ class Run:
                 seconds_per_step=round(seconds, 4),
                 data_wait=round(waited, 4),
                 minutes=round(state.seconds / 60, 2),
-                unreadable=len(self.batches.unreadable),
+                unreadable=len(self.task.unreadable),
             )
         state.sums, state.counted = {}, 0
 
@@ -298,9 +298,9 @@ class Run:
     @torch.no_grad()
     def _draw(self) -> None:
         if self.main and self.recipe.sample_every:
-            with self.accelerator.autocast():
-                path = self.options.out / "samples" / f"{self.state.step:08d}"
-                self.task.samples(self.state.averaged.module, path)
+            with self._timed("draw"), self.accelerator.autocast():
+                path = self.folder.samples / f"{self.state.step:08d}"
+                self.task.samples(self.state.averaged.module, path, self.state.step)
 
     @torch.no_grad()
     def _validate(self) -> dict[str, Any] | None:
@@ -308,7 +308,7 @@ class Run:
             return None
         step, figures = self.validated
         if step != self.state.step:
-            with self.accelerator.autocast():
+            with self._timed("validate"), self.accelerator.autocast():
                 figures = self.task.validate(self.state.averaged.module)
             self.validated = (self.state.step, figures)
             if figures is not None:
@@ -318,27 +318,45 @@ class Run:
 
     def _save(self) -> None:
         """Export the averaged weights, then write the checkpoint: where there is one, there is a model."""
-        state, out = self.state, self.options.out
+        state, folder = self.state, self.folder
         try:
-            if self.main:
-                self.task.export(out / "model", state.averaged.module, out.name)
-            generators = gather_object([random_state()])
-            if self.main:
-                self.checkpoints.save(state.step, state.state_dict(), generators)
-        except (OSError, SafetensorError) as error:
+            with self._timed("save"):
+                if self.main:
+                    self.task.export(folder.model, state.averaged.module, folder.path.name)
+                generators = gather_object([random_state()])
+                if self.main:
+                    folder.checkpoints.save(state.step, state.state_dict(), generators)
+                self.accelerator.wait_for_everyone()
+        except (OSError, RuntimeError, SafetensorError) as error:  # torch's own writer raises the second
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
             raise SweettokError(
-                f"Cannot save step {state.step} in {out} ({error}); free some space, then --resume."
+                f"Cannot save step {state.step} in {folder.path} ({why}); free some space, then --resume."
             ) from error
-        self.accelerator.wait_for_everyone()
 
 
-def train(options: RunOptions, say: Callable[[str], None]) -> dict[str, Any] | None:
-    """Run a training to its end, saying lines for humans; the first process is given its summary."""
-    run = Run(options, say)
+def train(options: RunOptions, voice: Voice) -> dict[str, Any] | None:
+    """Run a training to its end, telling ``voice`` of it; the first process is given its summary.
+
+    Raises:
+        SweettokError: it cannot begin, and then nothing is left of it, or cannot go on.
+    """
+    folder = RunFolder(options.out, options.resume, options.recipe.keep_checkpoints)
+    run: Run | None = None
     try:
+        run = Run(options, folder, voice)
         summary = run.train()
+    except BaseException as error:
+        if run is None or not run.state.step:
+            folder.discard()
+        if isinstance(error, OSError):  # of the log, for example
+            saved = folder.checkpoints.steps()
+            how = "then go on with --resume" if saved else "then start again"
+            raise SweettokError(
+                f"Cannot write into {options.out} ({error.strerror or error}); free some space, {how}."
+            ) from error
+        raise
     finally:
-        run.lock.release()
+        folder.release()
     return summary if run.main else None
 
 

@@ -60,7 +60,12 @@ def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
     return min(cosine, recipe.lr * (step + 1) / recipe.warmup) if recipe.warmup else cosine
 
 
-def run_progress(recipe: Recipe, step: int, seconds: float) -> float:
-    """Share of the run that is over, by steps or by minutes, whichever is further; 1 is the end."""
-    by_time = seconds / (60 * recipe.minutes) if recipe.minutes else 0.0
-    return max(step / recipe.steps, by_time)
+def run_progress(recipe: Recipe, step: int, seconds: float, reserve: float = 0.0) -> float:
+    """Share of the run that is over, by steps or by minutes, whichever is further; 1 is the end.
+
+    Of the minutes, ``reserve`` seconds are kept for one more step and for what comes after the last.
+    """
+    if not recipe.minutes:
+        return step / recipe.steps
+    left = 60 * recipe.minutes - reserve
+    return max(step / recipe.steps, seconds / left if left > 0 else 1.0)

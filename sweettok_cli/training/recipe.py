@@ -2,87 +2,153 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from sweettok_cli.data.sampler import Sampling
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import open_regular
 
 RECIPE_FILE = "recipe.toml"
 PRECISIONS = ("auto", "bf16", "fp32")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
-_AT_LEAST_ONE = (
-    *("steps", "frames", "crops_per_clip", "workers", "prefetch", "accumulate"),
-    *("window", "log_every", "keep_checkpoints"),
-)
-_NOT_NEGATIVE = (
-    *("seed", "minutes", "hold_out", "final_lr", "warmup", "eps", "weight_decay", "clip_norm"),
-    *("init_samples", "l1", "l2", "ssim", "frequency", "quantizer"),
-    *("sample_every", "checkpoint_every", "validate_every", "validate_clips"),
-)
+_MANY, _HUGE = 1_000_000_000, 1 << 64
+_WEIGHT = (0, 1e6)
+_ALL_KEYS = "sweettok train --keys lists all that there are"
+
+
+@dataclass(frozen=True)
+class Key:
+    """What is known of a recipe's key beside its type and its default."""
+
+    meaning: str
+    least: float | None = None  # numbers, also those in lists and tables, lie between these two
+    most: float | None = None
+
+    @property
+    def range(self) -> str:
+        """The bounds in words; empty if there are none."""
+        return "" if self.most is None else f"{self.least:g} to {self.most:g}"
+
+
+def _key(default: Any, meaning: str, bounds: tuple[float, float] | None = None) -> Any:
+    """A field of the recipe with its :class:`Key`."""
+    about = {"key": Key(meaning, *(bounds or (None, None)))}
+    if isinstance(default, list | dict):
+        return field(default_factory=lambda: copy.deepcopy(default), metadata=about)
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True)
 class Recipe:
     """What a run does. Each key can stand in a recipe file and be changed with ``--set key=value``."""
 
-    stage: int = 2  # 1 spatial half on pictures, 2 both halves on clips, 3 decoder (encoder, codebook frozen)
-    # ``preset``: name of a network configuration; any other key overrides a field of it
-    model: dict[str, Any] = field(default_factory=dict)
-    seed: int = 0  # seed of the weights, of the order of the clips and of every crop
-    steps: int = 100_000  # optimizer steps of the whole run
-    minutes: float = 0.0  # above 0, run and learning rate end with steps or minutes, whichever is first
+    stage: int = _key(2, "1 spatial half on pictures, 2 both halves on clips, 3 decoder alone", (1, 3))
+    model: dict[str, Any] = _key(  # noqa: RUF009
+        {}, "the network: model.preset names one (sweettok-small, compact), any other key changes it"
+    )
+    seed: int = _key(0, "of the weights, of the order of the clips and of every crop", (0, 2 * _MANY))
+    steps: int = _key(100_000, "optimizer steps of the whole run", (1, _MANY))
+    minutes: float = _key(
+        0.0, "above 0: run and learning rate end with steps or minutes, whichever is first", (0, 1e7)
+    )
 
-    frames: int = 17  # frames of a training sample; a shorter clip repeats its last frame
-    # choices ``[side in pixels, samples a batch and device, weight]``; each step draws one by weight
-    crop: list[list[float]] = field(default_factory=lambda: [[64.0, 8.0, 1.0]])
-    crops_per_clip: int = 2  # cut from one decoded stretch: fewer is more varied, more is cheaper to decode
-    pictures: float = 0.0  # share of the steps that see only first frames: keeps single images good
-    flip: bool = True  # mirror half of the samples left to right
-    reverse: bool = False  # play half of the samples backwards
-    workers: int = 1  # threads that decode ahead of the loop
-    prefetch: int = 6  # batches kept ready
-    hold_out: int = 4  # clips not trained on, shown in the sample grids, where no validation folder is given
+    frames: int = _key(17, "frames of a sample; a shorter clip repeats its last one", (1, 1025))
+    crop: list[list[float]] = _key(  # noqa: RUF009
+        [[64.0, 8.0, 1.0]],
+        "choices [side in pixels, samples a batch and device, weight]; each step draws one by weight",
+        (0, 65536),
+    )
+    batch_size: int = _key(
+        0,
+        "samples a batch and device of the largest choice in crop, the others in proportion; 0: as crop says",
+        (0, 65536),
+    )
+    crops_per_clip: int = _key(
+        2, "cut from one decoded stretch: fewer is more varied, more is cheaper to decode", (1, 65536)
+    )
+    pictures: float = _key(
+        0.0, "share of the steps that see only first frames: keeps single images good", (0, 1)
+    )
+    synthetic: float = _key(
+        0.0, "share of the samples that are drawn, not filmed: flat fields, gradients, text", (0, 1)
+    )
+    flip: bool = _key(True, "mirror half of the samples left to right")
+    reverse: bool = _key(False, "play half of the samples backwards")
+    workers: int = _key(1, "threads that decode ahead of the loop", (1, 256))
+    prefetch: int = _key(6, "batches kept ready", (1, 1024))
+    hold_out: int = _key(
+        4, "clips not trained on, shown in the sample sheets, where --val is not given", (0, 1000)
+    )
+    skip_unreadable: float = _key(
+        0.1,
+        "share of the clips that may be unreadable, one always; 1 opens none before the first step",
+        (0, 1),
+    )
 
-    lr: float = 1e-4  # peak learning rate
-    # factors on the rate for parameters whose dotted name starts so, e.g. ``{encoder = 0.3}``
-    lr_factors: dict[str, float] = field(default_factory=dict)
-    final_lr: float = 1e-5  # learning rate at the end of the cosine
-    warmup: int = 1000  # steps of linear warm-up from 0
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.99])  # AdamW's two decay rates
-    eps: float = 1e-8  # AdamW's epsilon
-    weight_decay: float = 1e-4  # on matrices only: never on vectors, embeddings, queries and positions
-    clip_norm: float = 1.0  # largest norm of the gradient; 0 leaves it as it is
-    accumulate: int = 1  # batches added up to one optimizer step
-    ema: float = 0.999  # decay of the averaged, exported weights: min(ema, (1 + s) / (10 + s)) at step s
-    precision: str = "auto"  # ``bf16``, ``fp32``, or ``auto``: bf16 where the device computes in it natively
-    compile: bool = False  # compile the network with torch.compile before training
-    init_samples: int = 1024  # for the network's data-dependent initialisation before step 0; 0 skips it
+    lr: float = _key(1e-4, "peak learning rate", (0, 10))
+    lr_factors: dict[str, float] = _key(  # noqa: RUF009
+        {}, "factors on the rate of parameters whose dotted name starts so, e.g. lr_factors.encoder", (0, 1e4)
+    )
+    final_lr: float = _key(1e-5, "learning rate at the end of the cosine", (0, 10))
+    warmup: int = _key(1000, "steps of linear warm-up from 0", (0, _MANY))
+    betas: list[float] = _key(  # noqa: RUF009
+        [0.9, 0.99], "AdamW's two decay rates", (0, 1)
+    )
+    eps: float = _key(1e-8, "AdamW's epsilon", (0, 1))
+    weight_decay: float = _key(
+        1e-4, "on matrices only: never on vectors, embeddings, queries and positions", (0, 10)
+    )
+    clip_norm: float = _key(1.0, "largest norm of the gradient; 0 leaves it as it is", _WEIGHT)
+    accumulate: int = _key(1, "batches added up to one optimizer step", (1, 65536))
+    ema: float = _key(
+        0.999, "decay of the averaged, exported weights: min(ema, (1 + s) / (10 + s)) at step s", (0, 1)
+    )
+    precision: str = _key("auto", "bf16, fp32, or auto: bf16 where the device computes in it natively")
+    compile: bool = _key(False, "compile the network with torch.compile before training")
+    init_samples: int = _key(
+        1024, "for a new network's data-dependent start before step 0; 0 skips it", (0, 100_000)
+    )
 
-    l1: float = 0.0  # weight of the mean absolute error of pixels
-    l2: float = 1.0  # weight of the mean squared error of pixels
-    ssim: float = 0.0  # weight of 1 - SSIM
-    frequency: float = 0.0  # weight of the mean absolute error of the two-dimensional spectrum
-    quantizer: float = 1.0  # factor on the quantizers' own losses
+    l1: float = _key(0.0, "weight of the mean absolute error of pixels", _WEIGHT)
+    l2: float = _key(1.0, "weight of the mean squared error of pixels", _WEIGHT)
+    ssim: float = _key(0.0, "weight of 1 - SSIM", _WEIGHT)
+    frequency: float = _key(0.0, "weight of the mean absolute error of the two-dimensional spectrum", _WEIGHT)
+    quantizer: float = _key(1.0, "factor on the quantizers' own losses", _WEIGHT)
 
-    window: int = 100  # steps over which use and perplexity of the codebooks are counted
-    log_every: int = 10  # steps between two lines of the log
-    sample_every: int = 1000  # steps between two sample grids; 0 draws none
-    checkpoint_every: int = 1000  # steps between two checkpoints and exports; 0 keeps only the last
-    keep_checkpoints: int = 2  # checkpoints kept, newest first
-    validate_every: int = 1000  # steps between two measurements on the validation folder; 0 measures none
-    validate_clips: int = 24  # clips of the validation folder that are measured
+    window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))
+    log_every: int = _key(10, "steps between two lines of the log", (1, _MANY))
+    sample_every: int = _key(1000, "steps between two sample sheets; 0 draws none", (0, _MANY))
+    checkpoint_every: int = _key(
+        1000, "steps between two checkpoints and exports; 0 keeps only the last", (0, _MANY)
+    )
+    keep_checkpoints: int = _key(2, "checkpoints kept, newest first", (1, 10_000))
+    validate_every: int = _key(
+        1000, "steps between two measurements on the clips of --val; 0 measures none", (0, _MANY)
+    )
+    validate_clips: int = _key(24, "clips of --val that are measured", (1, 100_000))
+
+    @property
+    def crops(self) -> list[list[float]]:
+        """``crop``, with as many samples as ``batch_size`` wants: at least one of each."""
+        if not self.batch_size:
+            return self.crop
+        scale = self.batch_size / max(samples for _, samples, _ in self.crop)
+        return [[side, max(1, round(samples * scale)), weight] for side, samples, weight in self.crop]
 
     @property
     def sampling(self) -> Sampling:
         """What the batches of this run are."""
-        return Sampling(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Sampling)})
+        same = {f.name: getattr(self, f.name) for f in dataclasses.fields(Sampling)}
+        return Sampling(**{**same, "crop": self.crops})
 
     def as_toml(self) -> str:
         """The recipe as a TOML file that :func:`load_recipe` reads back to an equal one."""
@@ -114,6 +180,27 @@ def resumed_with(folder: Path, recipe: Recipe) -> list[str]:
     return [f"{name}: {getattr(before, name)} -> {getattr(recipe, name)}" for name in changed]
 
 
+def recipe_keys() -> dict[str, Key]:
+    """What is known of every key, in the order of the recipe."""
+    return {f.name: f.metadata["key"] for f in dataclasses.fields(Recipe)}
+
+
+def describe_keys(recipe: Recipe) -> list[dict[str, Any]]:
+    """A row a key: ``key``, ``type``, ``range``, ``default``, its ``value`` in ``recipe``, ``meaning``."""
+    hints, usual = get_type_hints(Recipe), Recipe()
+    return [
+        {
+            "key": name,
+            "type": hints[name].__name__,
+            "range": about.range,
+            "default": getattr(usual, name),
+            "value": getattr(recipe, name),
+            "meaning": about.meaning,
+        }
+        for name, about in recipe_keys().items()
+    ]
+
+
 def recipe_names() -> list[str]:
     """Names of the shipped recipes."""
     return sorted(e.name.removesuffix(".toml") for e in _SHIPPED.iterdir() if e.name.endswith(".toml"))
@@ -136,7 +223,7 @@ def load_recipe(stage: int | None, config: str | None, settings: Sequence[str] =
     text, origin = _read(name)
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, too
         how = f"correct it or name one of {_listed()}"
         raise SweettokError(f"{origin} is not a TOML file ({error}); {how}.") from error
     for setting in settings:
@@ -159,8 +246,9 @@ def recipe_from(values: dict[str, Any], origin: str) -> Recipe:
     checked: dict[str, Any] = {}
     for key, value in values.items():
         if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=3, cutoff=0.5) or sorted(hints)
-            raise SweettokError(f"{origin}: unknown key {key!r}; did you mean {', '.join(near)}?")
+            near = ", ".join(difflib.get_close_matches(key, hints, n=3, cutoff=0.5))
+            how = f"did you mean {near}? sweettok train --keys lists all" if near else _ALL_KEYS
+            raise SweettokError(f"{origin}: unknown key {key!r}; {how}.")
         checked[key] = _typed(key, value, str(hints[key]), origin)
     recipe = Recipe(**checked)
     _check(recipe, origin)
@@ -170,8 +258,11 @@ def recipe_from(values: dict[str, Any], origin: str) -> Recipe:
 def _read(name: str) -> tuple[str, str]:
     path = Path(name)
     if path.suffix == ".toml" or path.exists():
+        if path.exists() and not path.is_file():
+            raise SweettokError(f"The recipe {name} is no regular file; name a file or one of {_listed()}.")
         try:
-            return path.read_text(encoding="utf-8"), name
+            with open_regular(path) as stream:
+                return stream.read().decode(), name
         except (OSError, UnicodeDecodeError) as error:
             raise SweettokError(
                 f"Cannot read the recipe {name} ({error}); name a file or one of {_listed()}."
@@ -188,7 +279,7 @@ def _listed() -> str:
 def _parse(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -197,7 +288,9 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
     if not dot:
         values[key] = value
     elif group in ("model", "lr_factors"):
-        values.setdefault(group, {})[inner] = value
+        if not isinstance(values.setdefault(group, {}), dict):
+            raise SweettokError(f"{group} = {values[group]!r} has no keys; leave it out for --set {key}.")
+        values[group][inner] = value
     else:
         how = f"write {inner} alone"
         raise SweettokError(f"--set {key}: only model and lr_factors have keys of their own; {how}.")
@@ -207,7 +300,7 @@ def _typed(key: str, value: Any, hint: str, origin: str) -> Any:
     """``value`` as the kind the field wants; whole numbers serve as fractions, nothing else is converted."""
     if hint == str(type(value)):
         return value
-    if hint == str(float) and type(value) is int:
+    if hint == str(float) and type(value) is int and abs(value) < _HUGE:
         return float(value)
     if hint.startswith("dict") and isinstance(value, dict):
         inner = str(float) if hint.endswith(", float]") else ""
@@ -216,26 +309,37 @@ def _typed(key: str, value: Any, hint: str, origin: str) -> Any:
         inner = hint[len("list[") : -1]
         return [_typed(key, one, str(float) if inner == "float" else inner, origin) for one in value]
     kind = hint.removeprefix("<class '").removesuffix("'>")
-    raise SweettokError(f"{origin}: {key} = {value!r} is not of type {kind}; give a value of that type.")
+    raise SweettokError(
+        f"{origin}: {key} = {_brief(value)} is not of type {kind}; give a value of that type."
+    )
+
+
+def _brief(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # whole numbers of thousands of digits have none
+        return "a huge number"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _check(recipe: Recipe, origin: str) -> None:
-    for names, least in ((_AT_LEAST_ONE, 1), (_NOT_NEGATIVE, 0)):
-        for name in names:
-            if getattr(recipe, name) < least:
-                raise SweettokError(f"{origin}: {name} must be at least {least}.")
+    for name, about in recipe_keys().items():
+        if about.most is None or name == "crop":
+            continue
+        for value in _numbers(getattr(recipe, name)):
+            if not cast(float, about.least) <= value <= about.most:  # not a number lies nowhere
+                raise SweettokError(f"{origin}: {name} must lie in {about.range}, not {_brief(value)}.")
     crops = bool(recipe.crop) and all(
-        len(crop) == 3 and min(crop[:2]) >= 1 and crop[0] % 1 == crop[1] % 1 == 0 and crop[2] > 0
+        len(crop) == 3
+        and all(1 <= count <= 65536 and count % 1 == 0 for count in crop[:2])
+        and 0 < crop[2] < math.inf
         for crop in recipe.crop
     )
-    betas = len(recipe.betas) == 2 and all(0 <= b < 1 for b in recipe.betas)
     terms = recipe.l1 + recipe.l2 + recipe.ssim + recipe.frequency
     rules = {
-        "stage must be 1, 2 or 3": recipe.stage in (1, 2, 3),
-        "crop must list [side, samples, weight], for example [[64, 8, 1.0]]": crops,
-        "betas must be two numbers in [0, 1)": betas,
-        "ema must lie in [0, 1)": 0 <= recipe.ema < 1,
-        "pictures must lie in [0, 1]": 0 <= recipe.pictures <= 1,
+        "crop must list [side, samples, weight], for example [[64, 8, 1.0]], of 1 to 65536 each": crops,
+        "betas must be two numbers below 1": len(recipe.betas) == 2 and max(recipe.betas) < 1,
+        "ema must be below 1": recipe.ema < 1,
         "lr must be above 0": recipe.lr > 0,
         "lr_factors must be above 0": all(factor > 0 for factor in recipe.lr_factors.values()),
         f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
@@ -244,3 +348,10 @@ def _check(recipe: Recipe, origin: str) -> None:
     for rule, holds in rules.items():
         if not holds:
             raise SweettokError(f"{origin}: {rule}.")
+
+
+def _numbers(value: Any) -> list[float]:
+    """The numbers of a key's value, of its list or of its table."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else [value]

@@ -1,8 +1,8 @@
-"""Fixed clips a run looks at from time to time: sample grids and the validation figure."""
+"""Fixed clips a run looks at from time to time: sample sheets and the validation figure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -38,46 +38,68 @@ def pad_to_multiple(frames: np.ndarray, multiple: int) -> np.ndarray:
     return Fit.to_multiple(width, height, multiple).pad(frames)
 
 
-class SampleGrid:
+_TITLE, _FONT = 18, 11  # pixels: height of a line of text above a row, size of its letters
+
+
+class SampleSheet:
     """Some clips drawn beside what the network makes of them: a row a clip, pairs of source | result.
 
-    Of each clip the network is given as many ``frames``, of their middle at most ``side`` pixels, padded to
-    multiples of ``multiple``.
+    ``clips``, uint8 [t, h, w, 3] of one length by name, are padded to multiples of ``multiple``.
     """
 
-    def __init__(self, entries: Sequence[Entry], frames: int, side: int, multiple: int):
-        clips = [pad_to_multiple(centre_clip(entry, frames, side), multiple) for entry in entries]
-        size = [max(clip.shape[axis] for clip in clips) for axis in (1, 2)]
-        lacks = [(size[0] - clip.shape[1], size[1] - clip.shape[2]) for clip in clips]
+    def __init__(self, clips: Mapping[str, np.ndarray], multiple: int):
+        padded = [pad_to_multiple(clip, multiple) for clip in clips.values()]
+        size = [max(clip.shape[axis] for clip in padded) for axis in (1, 2)]
+        lacks = [(size[0] - clip.shape[1], size[1] - clip.shape[2]) for clip in padded]
         pads = [((0, 0), (0, lack_h), (0, lack_w), (0, 0)) for lack_h, lack_w in lacks]
-        self.clips = np.stack([np.pad(clip, pad, mode="edge") for clip, pad in zip(clips, pads, strict=True)])
+        self.names, self.sizes = list(clips), [clip.shape[1:3] for clip in clips.values()]
+        self.clips = np.stack(
+            [np.pad(clip, pad, mode="edge") for clip, pad in zip(padded, pads, strict=True)]
+        )
+        frames = self.clips.shape[1]
         self.shown = sorted({0, frames // 2, frames - 1})
 
-    def draw(self, reconstruct: Callable[[np.ndarray], np.ndarray], path: Path) -> None:
-        """Reconstruct the clips (uint8 [b, t, h, w, 3] to the same) and write the grid as PNG."""
-        from PIL import Image
+    def draw(self, reconstruct: Callable[[np.ndarray], np.ndarray], path: Path, step: int) -> None:
+        """Reconstruct the clips (uint8 [b, t, h, w, 3] to the same) and write the sheet as PNG.
 
-        made = np.concatenate([reconstruct(self.clips[i : i + 1]) for i in range(len(self.clips))])
-        rows = [
-            np.concatenate([picture for t in self.shown for picture in (clip[t], result[t])], axis=1)
-            for clip, result in zip(self.clips, made, strict=True)
-        ]
+        It says its ``step``, and above each row the mean PSNR of all frames of the clip and its name.
+        """
+        from PIL import Image, ImageDraw, ImageFont
+
+        height, width = self.clips.shape[2:4]
+        lines = [f"step {step}   source | result, frames {', '.join(str(t + 1) for t in self.shown)}"]
+        pictures = []
+        for name, (h, w), clip in zip(self.names, self.sizes, self.clips, strict=True):
+            made = reconstruct(clip[None])[0]
+            lines.append(f"{mean_psnr(clip[:, :h, :w], made[:, :h, :w]):.2f} dB   {name}")
+            pairs = [picture for t in self.shown for picture in (clip[t], made[t])]
+            pictures.append(np.concatenate(pairs, axis=1))
+        sheet = Image.new("RGB", (2 * width * len(self.shown), _TITLE + len(pictures) * (_TITLE + height)))
+        draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
+        draw.text((4, 2), lines[0], font=font)
+        for row, (line, picture) in enumerate(zip(lines[1:], pictures, strict=True)):
+            top = _TITLE + row * (_TITLE + height)
+            draw.text((4, top + 2), line, font=font)
+            sheet.paste(Image.fromarray(picture), (0, top + _TITLE))
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_output(path, force=True) as part:
-            Image.fromarray(np.concatenate(rows, axis=0)).save(part, format="PNG")
+            sheet.save(part, format="PNG")
+
+
+def mean_psnr(source: np.ndarray, made: np.ndarray) -> float:
+    """Mean over frames of the PSNR in dB of two clips, uint8 [t, h, w, 3]."""
+    return float(np.mean([psnr(a, b) for a, b in zip(source, made, strict=True)]))
 
 
 def validation_psnr(
-    entries: Sequence[Entry], count: int, multiple: int, reconstruct: Callable[[np.ndarray], np.ndarray]
-) -> float:
-    """Mean over clips of the mean PSNR in dB of their first ``count`` frames, centre 256x256, in 8 bit.
+    clips: Iterable[np.ndarray], multiple: int, reconstruct: Callable[[np.ndarray], np.ndarray]
+) -> list[float]:
+    """Of each clip, uint8 [t, h, w, 3], the mean PSNR in dB of its frames, in 8 bit.
 
     ``reconstruct`` is given frames padded to multiples of ``multiple`` pixels; the padding does not count.
     """
     figures = []
-    for entry in entries:
-        source = centre_clip(entry, count, VALIDATION_SIDE)
+    for source in clips:
         made = reconstruct(pad_to_multiple(source, multiple)[None])[0]
-        made = made[:, : source.shape[1], : source.shape[2]]
-        figures.append(float(np.mean([psnr(a, b) for a, b in zip(source, made, strict=True)])))
-    return float(np.mean(figures))
+        figures.append(mean_psnr(source, made[:, : source.shape[1], : source.shape[2]]))
+    return figures

@@ -6,8 +6,9 @@ losses and what of them is worth looking at. A new thing to train is a new task;
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from sweettok_cli.training.log import Voice
 from sweettok_cli.training.recipe import Recipe
 
 #: By optimizer, then by name: weighted terms whose sum that optimizer minimises, scalar tensors.
@@ -23,10 +25,6 @@ Losses = Mapping[str, Mapping[str, Tensor]]
 
 class Batches(Protocol):
     """Where batches come from: any of them can be asked for at any time, so that no position needs saving."""
-
-    @property
-    def unreadable(self) -> Mapping[int, str]:
-        """Names of what could not be read so far."""
 
     def batch(self, number: int) -> Any:
         """Batch ``number`` (0, 1, ...) of this process; a pure function of seed, number and process.
@@ -64,8 +62,13 @@ class Task(ABC):
     model: nn.Module  # what a checkpoint keeps and several processes share; made by :meth:`build`
     unused_parameters: bool = False  # whether parameters that learn may get no gradient in some steps
 
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """Of the data that could not be read so far: why, by name."""
+        return {}
+
     @abstractmethod
-    def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int) -> Batches:
+    def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice) -> Batches:
         """Find the data (folders, shards, files) of process ``rank`` of ``ranks``.
 
         ``val`` is only looked at; None holds some of the data out.
@@ -75,10 +78,11 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def build(self, device: torch.device, say: Callable[[str], None]) -> None:
+    def build(self, device: torch.device, voice: Voice, until: float = math.inf) -> None:
         """Make :attr:`model` on the device, in training mode, as it is before the first step.
 
-        What does not learn has no gradient and is in evaluation mode.
+        What does not learn has no gradient and is in evaluation mode. What can be shortened ends ``until``
+        then, on the clock of :func:`time.perf_counter`.
 
         Raises:
             SweettokError: what it is to be made from is missing or does not fit.
@@ -106,8 +110,15 @@ class Task(ABC):
     def figures(self, means: dict[str, float]) -> dict[str, Any]:
         """What the log says beside losses; takes its measures out of ``means``, averages by name."""
 
-    def samples(self, weights: nn.Module, path: Path) -> None:  # noqa: B027  not all tasks have any
-        """Draw what the averaged ``weights`` make of examples into ``path``, a name without an ending."""
+    def cautions(self) -> list[str]:
+        """What a user should know about this task before its first step, once it is built."""
+        return []
+
+    def samples(self, weights: nn.Module, path: Path, step: int) -> None:  # noqa: B027  not all have any
+        """Draw what the averaged ``weights`` of ``step`` make of examples.
+
+        ``path`` is a name without an ending.
+        """
 
     def validate(self, weights: nn.Module) -> dict[str, Any] | None:
         """Figures of the averaged ``weights`` on what is held out, the leading one first; None if none."""

@@ -6,8 +6,10 @@ import itertools
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
@@ -19,15 +21,36 @@ from av.packet import Packet
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.images import is_picture
 from sweettok_cli.video.info import probe
-from sweettok_cli.video.source import check_decoder, check_readable, open_container, reason
+from sweettok_cli.video.source import check_decoder, check_readable, open_container, packets_of, reason
 
-# What MP4 and QuickTime players expect to find; anything else is encoded again as AAC.
+# What players of each kind of file expect to find; anything else is encoded again.
 _COPIED = {
     "mp4": {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac"},
     "mov": {"aac", "mp3", "ac3", "eac3", "alac"},
+    "matroska": {"aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac", "vorbis", "dts", "pcm_s16le"},
+    "webm": {"opus", "vorbis"},
 }
-_AAC_RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
-_AAC_LAYOUTS = {"mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1"}
+
+
+@dataclass(frozen=True)
+class _Encoder:
+    """What sound is encoded with again; it comes at 48 kHz and in stereo where it fits in no better."""
+
+    name: Literal["aac", "libopus"]
+    samples: str  # their format
+    length: int  # samples of a packet
+    rates: tuple[int, ...]
+    layouts: frozenset[str]
+
+
+_AAC = _Encoder(
+    "aac",
+    "fltp",
+    1024,
+    (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000),
+    frozenset(("mono", "stereo", "3.0", "4.0", "5.0", "5.1", "7.1")),
+)
+_OPUS = _Encoder("libopus", "flt", 960, (48000, 24000, 16000, 12000, 8000), frozenset(("mono", "stereo")))
 # An encoder's priming lies a few hundredths of a second before the pictures; only a longer lead moves them.
 _LONGEST_PRIMING = Fraction(1, 10)
 
@@ -35,8 +58,8 @@ _LONGEST_PRIMING = Fraction(1, 10)
 class SoundTrack:
     """The best sound stream of a file, added to an output and fed to it in step with the pictures.
 
-    Packets are copied as they are where the output's format allows, else encoded again as AAC. Sound and
-    pictures keep the distance they have in the source.
+    Packets are copied as they are where the output's format allows, else encoded again: as AAC, in WebM as
+    Opus. Sound and pictures keep the distance they have in the source.
 
     Attributes:
         lead_ticks: by how many ticks of the output's picture clock the pictures must be delayed, because the
@@ -53,7 +76,7 @@ class SoundTrack:
         self._input = container
         self._stream = stream
         pictures = probe(source).start if container.streams.video else Fraction(0)
-        first = next((p for p in container.demux(stream) if p.size and p.pts is not None), None)
+        first = next((p for p in packets_of(container, stream) if p.size and p.pts is not None), None)
         sound = pictures if first is None else Fraction(first.pts or 0) * _base(first)
         container.seek(int(sound / _base(stream)), stream=stream)
         lead = pictures - sound
@@ -64,10 +87,12 @@ class SoundTrack:
             self._packets = self._copies(output.add_stream_from_template(stream))
         else:
             context = stream.codec_context
-            rate = context.sample_rate if context.sample_rate in _AAC_RATES else 48000
-            layout = context.layout.name if context.layout.name in _AAC_LAYOUTS else "stereo"
-            resampler = AudioResampler("fltp", layout, rate, frame_size=1024)
-            self._packets = self._encoded(output.add_stream("aac", rate=rate, layout=layout), resampler)
+            encoder = _OPUS if output.format.name == "webm" else _AAC
+            rate = context.sample_rate if context.sample_rate in encoder.rates else 48000
+            layout = context.layout.name if context.layout.name in encoder.layouts else "stereo"
+            resampler = AudioResampler(encoder.samples, layout, rate, frame_size=encoder.length)
+            target = output.add_stream(encoder.name, rate=rate, layout=layout)
+            self._packets = self._encoded(target, resampler)
         self._waiting: Packet | None = None
 
     @classmethod
@@ -89,7 +114,12 @@ class SoundTrack:
             return None
         for stream in container.streams.audio:
             check_decoder(stream, str(source))
-        return cls(source, container, output, clock)
+        try:
+            return cls(source, container, output, clock)
+        except (FFmpegError, EOFError, ValueError) as error:
+            raise SweettokError(
+                f"The sound of {source} cannot be read ({reason(error)}); leave it out or convert it to AAC."
+            ) from error
 
     def write(self, until: Fraction | None) -> None:
         """Hand over what plays before ``until`` seconds of the output; everything that is left for None."""
@@ -113,7 +143,7 @@ class SoundTrack:
 
     def _copies(self, target: AudioStream) -> Iterator[Packet]:
         following, last = 0, None
-        for packet in self._input.demux(self._stream):
+        for packet in packets_of(self._input, self._stream):
             if not packet.size:
                 continue
             dts = packet.dts if packet.dts is not None else packet.pts
@@ -136,7 +166,7 @@ class SoundTrack:
         yield from target.encode(None)
 
     def _decoded(self) -> Iterator[AudioFrame]:
-        for packet in self._input.demux(self._stream):
+        for packet in packets_of(self._input, self._stream):
             try:
                 frames = packet.decode()
             except FFmpegError:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import IO, NamedTuple
 
+from sweettok_cli.video.structure import ebml_number
+
 # Elements of Matroska (RFC 9559, 5.1) that lead to a video track's cropping.
 _SEGMENT, _TRACKS, _ENTRY, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0xE0
 _EDGES = {0x54BB: "top", 0x54AA: "bottom", 0x54CC: "left", 0x54DD: "right"}
@@ -59,7 +61,7 @@ def _matroska(stream: IO[bytes]) -> Cropping:
         if position >= end:
             continue
         stream.seek(position)
-        kind, size = _number(stream, marked=True), _number(stream)
+        kind, size = ebml_number(stream, marked=True), ebml_number(stream)
         start = stream.tell()
         unknown = size is None
         following = end if unknown else start + (size or 0)
@@ -71,19 +73,6 @@ def _matroska(stream: IO[bytes]) -> Cropping:
         elif kind in _EDGES and size and size <= 8:
             edges[_EDGES[kind]] = int.from_bytes(stream.read(size), "big")
     return Cropping(**edges)
-
-
-def _number(stream: IO[bytes], marked: bool = False) -> int | None:
-    """A variable-size integer; None where it says "unknown". With ``marked``, the marker stays: an id."""
-    first = stream.read(1)
-    if not first or not first[0]:
-        raise EOFError
-    width = 9 - first[0].bit_length()
-    value = int.from_bytes(first + stream.read(width - 1), "big")
-    if marked:
-        return value
-    value &= (1 << 7 * width) - 1
-    return None if value == (1 << 7 * width) - 1 else value
 
 
 def _mp4(stream: IO[bytes], width: int, height: int) -> Cropping:

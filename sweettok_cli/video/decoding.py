@@ -5,24 +5,28 @@ from __future__ import annotations
 import errno
 import math
 import struct
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.color import ToRgb
 from sweettok_cli.video.cropping import NOTHING, Cropping
-from sweettok_cli.video.source import reason
+from sweettok_cli.video.source import packets_of, reason
 
 _MAY_JUMP = 0x200  # AVFMT_TS_DISCONT
 LONGEST_GAP = 10  # seconds; ffmpeg's -dts_delta_threshold
+_KEPT = 40  # packets: what a decoder may hold back
+_MOST_SIGNS = 100_000
 
 
 @dataclass(frozen=True)
@@ -76,49 +80,85 @@ class Progress:
 
     name: str
     frames: int = 0
+    packets: int = 0  # that should have given a frame
     damaged: int = 0
     joins: int = 0  # of a clock that jumped
+    broken: str = ""  # why the container could not be read to its end
+    cut: bool = False  # whether the last packet is shorter than it should be
+    signs: list[int] = field(default_factory=list)  # frames that there were when damage was met
+    positions: deque[int] = field(
+        default_factory=lambda: deque(maxlen=_KEPT)
+    )  # of the last packets, in bytes
 
 
 class DamagedPacket(Exception):
     """A packet cannot be decoded; how many frames are lost with it depends on the decoder's threads."""
 
 
-def decode(container: InputContainer, stream: VideoStream, progress: Progress) -> Iterator[VideoFrame]:
+def decode(
+    container: InputContainer, stream: VideoStream, progress: Progress, keep_going: bool = False
+) -> Iterator[VideoFrame]:
     """Decoded frames in order of display. Packets that cannot be decoded are counted and passed over.
 
     Raises:
-        DamagedPacket: the first of them, where more than one thread decodes: begin again with one. The frames
-            before are the same.
-        SweettokError: the container itself cannot be read any further.
+        DamagedPacket: damage was met for the first time, where more than one thread decodes: begin again with
+            one. The frames before are the same.
+        SweettokError: the container itself cannot be read any further. With ``keep_going`` that is noted in
+            ``progress``.
     """
     alone = stream.codec_context.thread_count == 1
-    packets = iter(container.demux(stream))
-    while True:
-        try:
-            packet = next(packets, None)
-        except (FFmpegError, EOFError) as error:
-            raise SweettokError(
-                f"{progress.name} cannot be read beyond frame {progress.frames} ({reason(error)}); "
-                "it is damaged or cut short, fetch it again."
-            ) from error
-        if packet is None:
-            return
+    for packet in _packets(container, stream, progress):
+        if progress.broken and not alone:
+            raise DamagedPacket
+        marked = packet.size > 0 and packet.is_corrupt
+        progress.packets += packet.size > 0 and not getattr(packet, "is_discard", False)
+        if packet.size and packet.pos is not None:
+            progress.positions.append(packet.pos)
+        progress.cut = marked or (progress.cut and not packet.size)
         try:
             frames = packet.decode()
         except EOFError:
-            return
+            break
         except FFmpegError as error:
             if error.errno == errno.ENOMEM:
                 raise MemoryError from error
             if not alone:
                 raise DamagedPacket from error
             progress.damaged += 1
-            continue
+            marked, frames = True, []
+        if (marked or any(frame.is_corrupt for frame in frames)) and len(progress.signs) < _MOST_SIGNS:
+            progress.signs.append(progress.frames)
         for frame in frames:
             if isinstance(frame, VideoFrame):
                 progress.frames += 1
                 yield frame
+    # What the last packets give threads keep to themselves where they meet damage.
+    if not alone and 0 < progress.packets - progress.frames <= _KEPT:
+        raise DamagedPacket
+    if progress.broken and not keep_going:
+        raise SweettokError(
+            f"{progress.name} cannot be read beyond frame {progress.frames} ({progress.broken}); "
+            "it is damaged or cut short, fetch it again."
+        )
+
+
+def _packets(container: InputContainer, stream: VideoStream, progress: Progress) -> Iterator[Packet]:
+    """Those of one stream, and an empty one, which asks a decoder for what it holds back."""
+    packets = packets_of(container, stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (FFmpegError, EOFError) as error:
+            progress.broken = reason(error)
+            last = Packet()
+            last.stream = stream
+            if stream.time_base is not None:
+                last.time_base = stream.time_base
+            yield last
+            return
+        if packet is None:
+            return
+        yield packet
 
 
 def set_threads(stream: VideoStream, threads: int) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.video.color import on_white
-from sweettok_cli.video.source import MAX_PIXELS, Source, max_pixels, reason, source_name
+from sweettok_cli.video.source import MAX_PIXELS, Source, check_readable, max_pixels, reason, source_name
+from sweettok_cli.video.stored import Stored
 
 _HEADS = (
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"qoif"),
@@ -27,9 +28,19 @@ _HEADS = (
 _HEIF, _AVIF = (b"heic", b"heix", b"heim", b"heis", b"mif1"), (b"avif",)
 # TGA has no mark at its beginning.
 _NAMES = {".tga", ".icb", ".vda", ".vst"}
-WRITTEN = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"))
+WRITTEN = frozenset((".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff"))
 _JPEG = {"quality": 95, "subsampling": 0}
-_OPTIONS: dict[str, dict[str, Any]] = {".jpg": _JPEG, ".jpeg": _JPEG, ".webp": {"lossless": True}}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".webp": {"lossless": True},
+    ".avif": {"quality": 95, "subsampling": "4:4:4"},
+}
+# Orientations of EXIF (CIPA DC-008, 4.6.4): degrees clockwise, after mirroring left to right.
+_TURNS = {
+    **{1: (0, False), 2: (0, True), 3: (180, False), 4: (180, True)},
+    **{5: (270, True), 6: (90, False), 7: (90, True), 8: (270, False)},
+}
 # What browsers show where an animation states no time.
 _DEFAULT_MILLISECONDS = 100
 
@@ -57,6 +68,7 @@ def is_picture(source: Source) -> bool:
 def _bytes(source: Source) -> mmap.mmap | bytes:
     """The whole file, of which only what is looked at is read."""
     if isinstance(source, Path):
+        check_readable(source)  # opening a pipe would wait for whoever writes into it
         with open(source, "rb") as stream:
             try:
                 return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
@@ -102,14 +114,26 @@ def read_pictures(source: Source) -> Iterator[tuple[np.ndarray, Fraction]]:
             time += shown / 1000
 
 
-def count_pictures(path: Path) -> int:
-    """How many frames a picture file holds.
+def count_pictures(source: Source) -> int:
+    """How many frames a picture file holds; only its header is read.
+
+    Raises:
+        SweettokError: the file is damaged or too large.
+    """
+    with _opened(source) as image:
+        return len(_shown(image))
+
+
+def stored_picture(path: Path) -> Stored:
+    """How the pictures of a file are stored.
 
     Raises:
         SweettokError: the file is damaged or too large.
     """
     with _opened(path) as image:
-        return len(_shown(image))
+        rotation, mirrored = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1), (0, False))
+        alpha = "A" in image.getbands() or "transparency" in image.info
+        return Stored(image.format, image.mode, rotation=rotation, mirrored=mirrored, alpha=alpha)
 
 
 def _shown(image: Image.Image) -> range:
@@ -173,14 +197,26 @@ def _rgb(image: Image.Image) -> np.ndarray:
 
 
 def write_image(path: Path | str, rgb: np.ndarray, *, force: bool = False) -> None:
-    """Write uint8 RGB [h, w, 3]; the ending picks PNG, WebP (both exact), JPEG (quality 95), BMP or TIFF.
+    """Write uint8 RGB [h, w, 3] as :func:`save_picture` does; the file is there whole or not at all.
 
     Raises:
         SweettokError: an unknown ending, the file exists and ``force`` is not given, or it cannot be written.
     """
     path = Path(path)
-    ending = path.suffix.lower()
-    if ending not in WRITTEN:
+    if path.suffix.lower() not in WRITTEN:
         raise SweettokError(f"{path} has no known picture ending; name it .png, .jpg or .webp.")
     with atomic_output(path, force) as temporary:
-        Image.fromarray(rgb).save(temporary, **_OPTIONS.get(ending, {}))
+        save_picture(temporary, rgb)
+
+
+def save_picture(path: Path, rgb: np.ndarray) -> None:
+    """Save uint8 RGB [h, w, 3]: PNG, WebP (both exact), JPEG, AVIF (quality 95), BMP or TIFF by the ending.
+
+    Raises:
+        SweettokError: Pillow was built without AVIF.
+        OSError: it cannot be written.
+    """
+    ending = path.suffix.lower()
+    if ending == ".avif" and not features.check("avif"):
+        raise SweettokError(f"{path} cannot be written: Pillow was built without AVIF here; name it .png.")
+    Image.fromarray(rgb).save(path, **_OPTIONS.get(ending, {}))

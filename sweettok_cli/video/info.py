@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,8 +25,16 @@ from sweettok_cli.video.decoding import (
     shown_size,
     stated_time,
 )
-from sweettok_cli.video.images import count_pictures, is_picture, read_pictures
-from sweettok_cli.video.source import Source, check_readable, open_container, video_stream
+from sweettok_cli.video.images import count_pictures, is_picture, read_pictures, stored_picture
+from sweettok_cli.video.source import (
+    Source,
+    check_readable,
+    codec_name,
+    open_container,
+    packets_of,
+    video_stream,
+)
+from sweettok_cli.video.stored import UNSTATED, Stored, stored_frame
 
 DEFAULT_RATE = Fraction(25)
 # Containers that count milliseconds (Matroska, WebM) round every time stamp of a steady 30 fps video by up to
@@ -56,7 +64,7 @@ _REORDERED = 16
 _MOST_PACKETS = 4096
 # Bare streams of pictures; only the codec may say how fast they are shown.
 _NO_CLOCK = {"h264", "hevc", "vvc", "mpegvideo", "m4v", "obu", "cavsvideo", "dirac", "vc1"}
-_USUAL_RATES = (
+USUAL_RATES = (
     *(Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(48)),
     *(Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(100), Fraction(120), Fraction(240)),
 )
@@ -84,6 +92,7 @@ class VideoInfo:
         start: when the first frame is shown on the container's clock, in seconds.
         duration: seconds; None where unknown.
         sample_aspect_ratio: width of a pixel over its height, as it is shown.
+        stored: how the pictures are stored.
     """
 
     path: Path
@@ -98,6 +107,7 @@ class VideoInfo:
     start: Fraction = Fraction(0)
     duration: Fraction | None = None
     sample_aspect_ratio: Fraction = Fraction(1)
+    stored: Stored = UNSTATED
 
 
 def probe(path: Path | str) -> VideoInfo:
@@ -123,6 +133,7 @@ def probe(path: Path | str) -> VideoInfo:
             raise SweettokError(f"{path} holds no frame that can be decoded; it is damaged, fetch it again.")
         cropping = source_cropping(path, stream)
         width, height = shown_size(first, cropping)
+        orientation = Orientation.of(first)
         base = _time_base(stream)
         still = container.format.name.endswith("_pipe") and packets == 1
         duration = stream.duration * base if stream.duration else None
@@ -142,7 +153,8 @@ def probe(path: Path | str) -> VideoInfo:
             is_image=still,
             start=stated_time(first) or Fraction(0),
             duration=duration,
-            sample_aspect_ratio=_sample_aspect_ratio(stream, Orientation.of(first).transpose),
+            sample_aspect_ratio=_sample_aspect_ratio(stream, orientation.transpose),
+            stored=stored_frame(first, codec_name(stream), *astuple(orientation)),
         )
 
 
@@ -150,14 +162,14 @@ def _probe_pictures(path: Path) -> VideoInfo:
     count = count_pictures(path)
     pictures = [(rgb.shape, time) for rgb, time in itertools.islice(read_pictures(path), _PEEKED_PACKETS)]
     (height, width, _), _ = pictures[0]
-    base = Fraction(1, 1000)
+    base, stored = Fraction(1, 1000), stored_picture(path)
     if count == 1:
-        return VideoInfo(path, width, height, Fraction(1), 1, base, False, False, True)
+        return VideoInfo(path, width, height, Fraction(1), 1, base, False, False, True, stored=stored)
     times = [time for _, time in pictures]
     rate = (len(times) - 1) / times[-1]
     regular = is_regular(times, rate, base)
     variable = None if regular and len(times) < count else not regular
-    return VideoInfo(path, width, height, rate, count, base, variable, False, False)
+    return VideoInfo(path, width, height, rate, count, base, variable, False, False, stored=stored)
 
 
 def _time_base(stream: VideoStream) -> Fraction:
@@ -191,7 +203,7 @@ def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction
     packets = 0
     may_jump = jumps(container)
     try:
-        for packet in container.demux(stream):
+        for packet in packets_of(container, stream):
             if packet.size == 0 and packet.dts is None:
                 return _shown(container, times), packets, True
             packets += 1
@@ -225,15 +237,18 @@ def _rate(container: InputContainer, stream: VideoStream, times: list[Fraction])
     rates = [Fraction(rate) for rate in stated if rate]
     mean = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
     if mean is not None:
-        rates += [rate for rate in _USUAL_RATES if abs(rate / mean - 1) < Fraction(1, 500)]
-        rates.append(1 / (1 / mean).limit_denominator(1001))
+        rates += [rate for rate in USUAL_RATES if abs(rate / mean - 1) < Fraction(1, 500)]
+        rates.append(_rounded(mean))
     for rate in rates:
         if is_regular(times, rate, _time_base(stream)) and (mean is not None or rate <= _HIGHEST_RATE):
             return rate, True
     if mean is None:
         return DEFAULT_RATE, True
     # The average of the whole file, where it agrees with what was seen of it.
-    average = (
-        rates[0] if abs(rates[0] / mean - 1) < Fraction(1, 2) else 1 / (1 / mean).limit_denominator(1001)
-    )
-    return average, False
+    return (rates[0] if abs(rates[0] / mean - 1) < Fraction(1, 2) else _rounded(mean)), False
+
+
+def _rounded(mean: Fraction) -> Fraction:
+    """A rate near the mean whose frames last a simple part of a second."""
+    lasts = (1 / mean).limit_denominator(1001)
+    return 1 / lasts if lasts else mean

@@ -30,8 +30,10 @@ from sweettok_cli.video.decoding import (
     states_decoding_only,
 )
 from sweettok_cli.video.images import is_picture, read_pictures
-from sweettok_cli.video.info import probe, source_cropping
-from sweettok_cli.video.source import Source, missing_bytes, open_container, source_name, video_stream
+from sweettok_cli.video.info import ROUNDING, probe, source_cropping
+from sweettok_cli.video.loss import Distances, Loss, in_words, sound_end
+from sweettok_cli.video.source import Source, open_container, reason, source_name, video_stream
+from sweettok_cli.video.structure import check_structure, missing_bytes
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ _log = logging.getLogger(__name__)
 _NEAR = 32
 # Containers seek by decoding time, which runs ahead of display by the depth of reordering.
 _MARGIN = 8
+_MOST_OF_IT = Fraction(9, 10)
 
 
 def read_clip(
@@ -104,7 +107,12 @@ def _from(container: InputContainer, stream: VideoStream, name: str, start: int)
     if jumped is not None:
         yield from jumped
         return
-    container.seek(stream.start_time or 0, stream=stream)
+    try:
+        container.seek(stream.start_time or 0, stream=stream)
+    except FFmpegError as error:
+        raise SweettokError(
+            f"{name} cannot be read from its beginning ({reason(error)}); it is damaged, fetch it again."
+        ) from error
     yield from itertools.islice(decode(container, stream, Progress(name)), start, None)
 
 
@@ -126,7 +134,7 @@ def _jump(
     target = origin + max(0, start - _MARGIN) / rate
     try:
         container.seek(int(target / stream.time_base), stream=stream)
-    except FFmpegError:
+    except (FFmpegError, OverflowError):
         return None
     frames = decode(container, stream, Progress(name))
     after_key = False
@@ -160,18 +168,27 @@ class VideoReader:
     is scaled to the first one, and pixels are taken as square. Colour is converted as
     :class:`sweettok_cli.video.color.ToRgb` says. Iterating again starts from the beginning.
 
+    Attributes:
+        loss: what was missing, once all frames were read; it is logged, too.
+
     Raises:
         SweettokError: on opening, where the file cannot be read or holds no picture; while iterating, where
-            it ends in the middle. Single packets that cannot be decoded are passed over, counted in
-            ``damaged`` and logged.
+            it ends in the middle.
     """
 
-    def __init__(self, path: Path | str, *, threads: int = 0) -> None:
-        """Open ``path``; decode with ``threads`` threads (0: as many as the decoder likes)."""
+    def __init__(
+        self, path: Path | str, *, threads: int = 0, keep_going: bool = False, strict: bool = False
+    ) -> None:
+        """Open ``path``; decode with ``threads`` threads (0: as many as the decoder likes).
+
+        ``keep_going`` takes what is left of a file that ends in the middle; ``strict`` refuses a file of
+        which anything is missing.
+        """
         self.info = probe(path)
-        self.damaged = 0
+        self.loss = Loss()
         self._path = Path(path)
         self._threads = threads
+        self._keep_going, self._strict = keep_going, strict
         self._running: list[Iterator[Frame]] = []
 
     def __enter__(self) -> VideoReader:
@@ -198,51 +215,86 @@ class VideoReader:
         given = 0
         for threads in (self._threads, 1):
             progress, last = Progress(str(self._path)), Fraction(0)
+            rate, tick = self.info.rate, max(self.info.time_base, ROUNDING)
+            distances = Distances(rate, min(tick, 1 / (4 * rate)))
             try:
-                for frame in self._decoded(progress, threads, given):
+                for frame in self._decoded(progress, distances, threads, given):
                     given, last = given + 1, frame.time
                     yield frame
                 break
             except DamagedPacket:
                 continue
-        self.damaged = progress.damaged
-        self._check_complete(progress, last + 1 / self.info.rate)
+        self._report(progress, distances, last + 1 / self.info.rate)
 
-    def _decoded(self, progress: Progress, threads: int, given: int) -> Iterator[Frame]:
+    def _decoded(self, progress: Progress, distances: Distances, threads: int, given: int) -> Iterator[Frame]:
         """Frames after the first ``given``."""
         size = (self.info.width, self.info.height)
         with open_container(self._path) as container:
             stream = video_stream(container, str(self._path))
             set_threads(stream, threads)
+            distances.meant = bool(stream.frames) or container.format.name == "gif"
             clock = Clock(self.info.rate, container)
             upright = Upright(str(self._path), source_cropping(self._path, stream))
-            for number, frame in enumerate(decode(container, stream, progress)):
+            for number, frame in enumerate(decode(container, stream, progress, self._keep_going)):
                 time = clock.time(frame)
+                distances.add(time, stated_time(frame), progress)
                 progress.joins = clock.joins
                 if number >= given:
                     yield Frame(upright(frame, size), time)
 
-    def _check_complete(self, progress: Progress, end: Fraction) -> None:
-        """``end``: when the last frame that could be read is over, in seconds."""
+    def _report(self, progress: Progress, distances: Distances, end: Fraction) -> None:
+        """Say what is missing. ``end``: when the last frame that could be read is over, in seconds.
+
+        Raises:
+            SweettokError: the file ends in the middle, or anything is missing and the reader is strict.
+        """
         declared = self.info.frames
         missing = missing_bytes(self._path)
+        words = [f"{progress.damaged} damaged packets were passed over"] if progress.damaged else []
+        over: Fraction | None = None
         if missing and (declared is None or progress.frames < declared):
             of = f" of {declared}" if declared else ""
-            raise SweettokError(
-                f"{self._path} is cut short: {missing} bytes are missing and only {progress.frames}{of} "
-                "frames can be read; fetch it again, or cut it there with a video editor to keep the rest."
-            )
-        if progress.damaged:
-            _log.warning("%s: %d damaged packets were passed over", self._path, progress.damaged)
+            found = f"{missing} bytes are missing and only {progress.frames}{of} frames can be read"
+            if not self._keep_going:
+                raise SweettokError(
+                    f"{self._path} is cut short: {found}; fetch it again, or encode it with --keep-going."
+                )
+            words.append(found)
+            over = end
+        gaps = distances.gaps(self._path, progress.signs)
+        if gaps:
+            words.append(in_words(gaps))
         # What an edit list trims away, and what AVI holds by null frames, is declared and not lost.
         reached = self.info.duration is not None and end + 1 / self.info.rate >= self.info.duration
+        lost = distances.missing(gaps)
         if declared is not None and progress.frames < declared and (progress.damaged or not reached):
-            words = "%s: only %d of %d frames could be read; the file is damaged or trimmed"
-            _log.warning(words, self._path, progress.frames, declared)
+            lost = declared - progress.frames
+            if over is None:
+                words.append(f"only {progress.frames} of {declared} frames could be read")
+        if over is None and (short := self._ends_early(progress, end)):
+            words.append(short)
+            over = end
+        if not words:
             return
+        said = ", ".join(words)
+        self.loss = Loss(progress.damaged, lost, gaps, over, said)
+        if self._strict:
+            raise SweettokError(f"{self._path} is not whole: {said}; fetch it again, or leave out --strict.")
+        _log.warning("%s: %s; the file is damaged or trimmed", self._path, said)
+
+    def _ends_early(self, progress: Progress, end: Fraction) -> str | None:
+        """What shows that the file should go on after ``end`` seconds."""
+        structure = check_structure(self._path)
+        if progress.broken:
+            return f"nothing could be read after {float(end):.2f} s ({progress.broken})"
+        if structure.cut or progress.cut:
+            return f"it ends in the middle of a frame, at {float(end):.2f} s"
+        if self.info.frames is None and structure.stop is not None:
+            return f"nothing could be read after {float(end):.2f} s (damage at byte {structure.stop})"
         # By time and with some slack: where frames vary in length, their number says nothing.
-        unsure = declared is not None or self.info.has_audio or progress.joins
-        duration = None if unsure else self.info.duration
-        if duration is not None and end < duration * Fraction(9, 10):
-            words = "%s: only %.1f of %.1f seconds could be read; the file is damaged or trimmed"
-            _log.warning(words, self._path, end, duration)
+        duration = None if self.info.frames is not None or progress.joins else self.info.duration
+        if duration is None or end >= duration * _MOST_OF_IT:
+            return None
+        if not self.info.has_audio or sound_end(self._path) - self.info.start < duration * _MOST_OF_IT:
+            return f"only {float(end):.1f} of {float(duration):.1f} seconds could be read"
+        return None

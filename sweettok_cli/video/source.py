@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any
 
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from sweettok_cli.errors import SweettokError
@@ -32,7 +34,7 @@ def check_readable(path: Path) -> None:
         if path.is_dir():
             raise SweettokError(f"{path} is a folder; give the name of a video file.")
         if not path.exists():
-            raise SweettokError(f"{path} does not exist; check the name.")
+            raise SweettokError(missing(path))
         if not path.is_file():
             raise SweettokError(f"{path} is not a regular file; save the video to a file first.")
         if not os.access(path, os.R_OK):
@@ -43,6 +45,13 @@ def check_readable(path: Path) -> None:
         raise SweettokError(
             f"{path} cannot be read ({error.strerror}); check its permissions and name."
         ) from error
+
+
+def missing(path: Path) -> str:
+    """The sentence for a file that is not there."""
+    if path.is_symlink():
+        return f"{path} is a broken link: {path.readlink()} does not exist; link it anew or fetch the file."
+    return f"{path} does not exist; check the name."
 
 
 def open_container(source: Source) -> InputContainer:
@@ -97,6 +106,16 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     return stream
 
 
+def packets_of(container: InputContainer, stream: Stream) -> Iterator[Packet]:
+    """The packets of one stream, then an empty one; those of streams that begin later are passed over."""
+    while True:
+        try:
+            yield from container.demux(stream)
+            return
+        except IndexError:  # PyAV knows the streams that there were when the file was opened
+            continue
+
+
 def max_pixels() -> int:
     """Pixels of the largest frame that is read: :data:`MAX_PIXELS`, or what ``SWEETTOK_MAX_PIXELS`` says."""
     try:
@@ -122,12 +141,18 @@ def check_decoder(stream: VideoStream | AudioStream, name: str) -> None:
     """Raise :class:`SweettokError` unless the media library can decode the stream."""
     if stream.codec_context is None:
         raise SweettokError(
-            f"{name} holds {stream.type} in a codec for which there is no decoder here{_codec_name(stream)}; "
+            f"{name} holds {stream.type} in a codec for which there is no decoder here{_tag_of(stream)}; "
             "convert it to H.264, for example with ffmpeg."
         )
 
 
-def _codec_name(stream: VideoStream | AudioStream) -> str:
+def codec_name(stream: VideoStream | AudioStream) -> str:
+    """Of what is decoded, not of the decoder (libdav1d, mp3float)."""
+    context = stream.codec_context
+    return str(getattr(context.codec, "canonical_name", context.name))
+
+
+def _tag_of(stream: VideoStream | AudioStream) -> str:
     tag = getattr(stream, "codec_tag", None) or getattr(stream, "codec_fourcc", None)
     return f" ({str(tag).strip(chr(0))})" if tag else ""
 
@@ -149,65 +174,6 @@ def source_name(source: Source) -> str:
 def reason(error: Exception) -> str:
     """What libav says, without the error number and the file's name."""
     return str(getattr(error, "strerror", None) or error).strip().rstrip(".")
-
-
-def missing_bytes(path: Path) -> int:
-    """How many bytes the file is shorter than its headers say; 0 where it is whole or its kind does not say.
-
-    Knows MP4 and MOV (ISO/IEC 14496-12: boxes), AVI and other RIFF (the chunk's size), Matroska and WebM (RFC
-    8794: the segment's size). A file that was being streamed states none and counts as whole.
-    """
-    length = path.stat().st_size
-    with open(path, "rb") as stream:
-        head = stream.read(12)
-        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-            end = _boxes_end(stream, length)
-        elif head[:4] == b"RIFF":
-            end = 8 + int.from_bytes(head[4:8], "little")
-        elif head[:4] == b"\x1a\x45\xdf\xa3":
-            end = _segment_end(stream)
-        else:
-            end = 0
-    return max(0, end - length)
-
-
-def _boxes_end(stream: BinaryIO, length: int) -> int:
-    position = 0
-    while position + 8 <= length:
-        stream.seek(position)
-        head = stream.read(16)
-        size, kind = int.from_bytes(head[:4], "big"), head[4:8]
-        if size == 1:
-            size = int.from_bytes(head[8:16], "big")
-        if size < 8:
-            # 0: the box goes on to the end of the file. Others: padding after the last box.
-            return 0
-        if position + size > length and kind not in (b"moov", b"mdat", b"moof", b"mfra", b"free"):
-            return 0
-        position += size
-    return position
-
-
-def _segment_end(stream: BinaryIO) -> int:
-    stream.seek(4)
-    size = _vint(stream)
-    if size is None:
-        return 0
-    stream.seek(size, 1)
-    if stream.read(4) != b"\x18\x53\x80\x67":
-        return 0
-    size = _vint(stream)
-    return 0 if size is None else stream.tell() + size
-
-
-def _vint(stream: BinaryIO) -> int | None:
-    """An EBML number; None where it says "unknown"."""
-    first = stream.read(1)
-    if not first or first[0] == 0:
-        return None
-    width = 9 - first[0].bit_length()
-    value = int.from_bytes(first + stream.read(width - 1), "big") & ((1 << 7 * width) - 1)
-    return None if value == (1 << 7 * width) - 1 else value
 
 
 VIDEOS = frozenset(

@@ -1,4 +1,4 @@
-"""Frames into files: H.264 video, and plain arrays with every pixel as the model gave it."""
+"""Frames into files: H.264 or VP9 video, and plain arrays with every pixel as the model gave it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import av
 import numpy as np
@@ -20,18 +22,45 @@ from sweettok_cli.files import atomic_output, check_target
 from sweettok_cli.video.audio import SoundTrack
 from sweettok_cli.video.color import FromRgb, tag_options
 
-_FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of file, by its ending."""
+
+    format: str  # as libav calls it
+    clock: Fraction | None = None  # its tick in seconds, where that is fixed
+    codec: Literal["libx264", "libvpx-vp9"] = "libx264"
+    settings: dict[str, str] = field(default_factory=lambda: {"preset": "medium"})
+
+    @property
+    def iso(self) -> bool:
+        """Whether it is of the family of MP4."""
+        return self.format in ("mp4", "mov")
+
+
+_MATROSKA_CLOCK = Fraction(1, 1000)
+_VP9 = {"b": "0", "deadline": "good", "cpu-used": "4", "row-mt": "1"}
+_KINDS = {
+    ".mp4": _Kind("mp4"),
+    ".m4v": _Kind("mp4"),
+    ".mov": _Kind("mov"),
+    ".mkv": _Kind("matroska", _MATROSKA_CLOCK),
+    ".webm": _Kind("webm", _MATROSKA_CLOCK, "libvpx-vp9", _VP9),
+}
+#: What ``VideoWriter`` writes.
+VIDEO_ENDINGS = tuple(_KINDS)
 # At 14 the file differs from the frames it was given by 42 to 45 dB on the shipped clips, noise included: a
 # reconstruction of 26 dB loses 0.1 dB at most, so what is seen and measured is the model and not the codec.
 DEFAULT_CRF = 14
 _FINEST_CLOCK = 1_000_000
+_LOWEST_RATE = Fraction(1, 10_000)
 # Between two frames: MP4 keeps the distance in 32 bits (ISO/IEC 14496-12, 8.6.1.2), libav with a sign, and
 # that between the times of decoding and of display too.
 _MOST_TICKS = 1 << 29
 
 
 class VideoWriter:
-    """Writes RGB frames as H.264.
+    """Writes RGB frames as H.264, in WebM as VP9.
 
     The target appears when the ``with`` block ends without an error; until then, and on any error or
     interrupt, there is only a temporary file beside it, which is removed. Even sizes are yuv420p, which plays
@@ -59,13 +88,14 @@ class VideoWriter:
         """Describe the file; it is opened by ``with``.
 
         Args:
-            path: ends in .mp4, .m4v or .mov.
+            path: ends in .mp4, .m4v, .mov, .mkv or .webm.
             width: of every frame.
             height: of every frame.
-            rate: frames a second, kept exactly.
-            crf: x264's quality, 0 (best) to 51.
+            rate: frames a second, kept exactly (to the microsecond where MP4 cannot).
+            crf: the codec's quality, 0 (lossless) to 51.
             times: when each frame is shown, in seconds, growing; for a variable rate. Exact where they share
-                a tick of at least a microsecond, else to the microsecond.
+                a tick of at least a microsecond, else to the microsecond; Matroska and WebM count
+                milliseconds.
             audio_from: a file whose sound is copied; one without sound is no error.
             sample_aspect_ratio: width of a pixel over its height, for players to stretch it to.
             force: replace an existing file.
@@ -80,45 +110,52 @@ class VideoWriter:
         self._count = 0
         self._held: Packet | None = None
         self._first_dts = 0
-        self._clock = 1 / self._rate if times is None else _tick(times)
+        kind = _KINDS.get(self._path.suffix.lower())
+        if kind is None:
+            raise SweettokError(f"{path} has no ending that video is written to; name it .mp4 or .webm.")
+        self._kind = kind
+        check_clock(self._path, self._rate, times)
+        self._clock = _clock(self._rate) if times is None else kind.clock or _tick(times)
         self._ticks = None if times is None else _ticks(times, self._clock)
-        if self._path.suffix.lower() not in _FORMATS:
-            raise SweettokError(f"{path} has no ending that H.264 is written to; name it .mp4 or .mov.")
         check_target(self._path, force)
 
     def __enter__(self) -> VideoWriter:
         with ExitStack() as stack:
             temporary = stack.enter_context(atomic_output(self._path, self._force))
             self._container = av.open(
-                str(temporary),
-                "w",
-                format=_FORMATS[self._path.suffix.lower()],
-                options={
-                    "movflags": "+faststart",
-                    "movie_timescale": str(_movie_clock(self._clock)),
-                    # Left alone, libav counts in 10000 ticks a second or more: too many for a pause of hours.
-                    **(
-                        {} if self._ticks is None else {"video_track_timescale": str(self._clock.denominator)}
-                    ),
-                },
+                str(temporary), "w", format=self._kind.format, options=self._container_options()
             )
             stack.callback(self._abandon)
             even = self._width % 2 == 0 and self._height % 2 == 0
             pixel_format = "yuv420p" if even else "yuv444p"
             self._from_rgb = FromRgb(pixel_format)
-            options = {"crf": str(self._crf), "preset": "medium", **tag_options()}
-            self._stream = self._container.add_stream("libx264", rate=self._rate, options=options)
+            options = {"crf": f"{self._crf:g}", **self._kind.settings, **tag_options()}
+            if self._kind.codec == "libvpx-vp9" and not self._crf:
+                options["lossless"] = "1"
+            # Where a rate is told that is higher than the clock's, players lose the last frame; a much lower
+            # one than that of slides the encoder does not take.
+            rate = _in_32_bits(max(min(self._rate, 1 / self._clock), _LOWEST_RATE))
+            self._stream = self._container.add_stream(self._kind.codec, rate=rate, options=options)
             self._stream.width, self._stream.height = self._width, self._height
             self._stream.pix_fmt = pixel_format
             self._stream.codec_context.time_base = self._clock
             if self._sample_aspect_ratio != 1:
-                self._stream.codec_context.sample_aspect_ratio = self._sample_aspect_ratio
+                self._stream.codec_context.sample_aspect_ratio = _in_32_bits(self._sample_aspect_ratio)
             self._sound = None
             if self._audio_from is not None:
                 self._sound = SoundTrack.open(self._audio_from, self._container, self._clock, stack)
             self._lead = self._sound.lead_ticks if self._sound else 0
             self._stack = stack.pop_all()
         return self
+
+    def _container_options(self) -> dict[str, str]:
+        if not self._kind.iso:
+            return {}
+        options = {"movflags": "+faststart", "movie_timescale": str(_movie_clock(self._clock))}
+        if self._ticks is not None or self._clock != 1 / self._rate:
+            # Left alone, libav counts in 10000 ticks a second or more: too many for a pause of hours.
+            options["video_track_timescale"] = str(self._clock.denominator)
+        return options
 
     def write(self, rgb: np.ndarray) -> None:
         """Append one frame, uint8 RGB [h, w, 3]."""
@@ -129,11 +166,17 @@ class VideoWriter:
             raise ValueError(f"there are times for {len(self._ticks)} frames only")
         frame = self._from_rgb(rgb)
         frame.time_base = self._clock
-        frame.pts = self._lead + (self._count if self._ticks is None else self._ticks[self._count])
+        frame.pts = self._lead + self._tick_of(self._count)
         self._count += 1
         self._mux(self._stream.encode(frame))
         if self._sound is not None:
             self._sound.write(frame.pts * self._clock)
+
+    def _tick_of(self, number: int) -> int:
+        """When frame ``number`` is shown."""
+        if self._ticks is not None:
+            return self._ticks[number]
+        return max(number, round(number / (self._rate * self._clock)))
 
     def _mux(self, packets: list[Packet]) -> None:
         for packet in packets:
@@ -157,7 +200,7 @@ class VideoWriter:
     def _length(self) -> int:
         """Ticks from the first frame to the end of the last, which is shown as long as the one before it."""
         if self._ticks is None:
-            return self._count
+            return self._tick_of(self._count)
         shown = self._ticks[: self._count]
         last = shown[-1] - shown[-2] if len(shown) > 1 else max(1, round(1 / (self._rate * self._clock)))
         return shown[-1] - shown[0] + last
@@ -184,6 +227,20 @@ class VideoWriter:
             self._container.close()
 
 
+def _clock(rate: Fraction) -> Fraction:
+    """A frame as the tick, where MP4, which counts in whole ticks a second, and the encoder take that."""
+    exact = rate >= 1 and rate.numerator <= _MOST_TICKS
+    return 1 / rate if exact else _tick([Fraction(0), 1 / rate])
+
+
+def _in_32_bits(ratio: Fraction) -> Fraction:
+    """The nearest ratio that libav can hold."""
+    most = (1 << 31) - 1
+    if ratio < 1:
+        return 1 / _in_32_bits(1 / ratio)
+    return min(ratio, Fraction(most)).limit_denominator(max(1, int(most / ratio)))
+
+
 def _tick(times: Sequence[Fraction]) -> Fraction:
     """The longest tick of which all times are multiples; coarser, where a pause would be too many for MP4."""
     pause = max((b - a for a, b in itertools.pairwise(times)), default=Fraction(0))
@@ -201,6 +258,32 @@ def _ticks(times: Sequence[Fraction], clock: Fraction) -> list[int]:
         tick = round(Fraction(time) / clock)
         ticks.append(max(tick, ticks[-1] + 1) if ticks else tick)
     return ticks
+
+
+def check_clock(path: Path, rate: Fraction, times: Sequence[Fraction] | None) -> None:
+    """Raise :class:`SweettokError` where a kind of file counts too coarsely for these frames."""
+    clock = _KINDS[path.suffix.lower()].clock
+    if clock is not None:
+        coarse_ticks(path, times or [Fraction(0), 1 / rate], clock)
+
+
+def coarse_ticks(
+    path: Path, times: Sequence[Fraction], clock: Fraction, longest: int | None = None
+) -> list[int]:
+    """Times in ticks of a kind of file that counts no finer than ``clock``.
+
+    Raises:
+        SweettokError: frames lie nearer to each other than two ticks, or further apart than ``longest``.
+    """
+    gaps = [b - a for a, b in itertools.pairwise(times)]
+    if gaps and min(gaps) < 2 * clock:
+        raise SweettokError(
+            f"{path} cannot hold frames {float(min(gaps)):.4g} s apart: a {path.suffix} counts in steps of "
+            f"{float(clock):g} s, of which players need two; name it .mp4."
+        )
+    if gaps and longest is not None and max(gaps) > longest * clock:
+        raise SweettokError(f"{path} cannot hold a pause of {float(max(gaps)):.0f} s; name it .mp4 or .webm.")
+    return [round(time / clock) for time in times]
 
 
 def _movie_clock(tick: Fraction) -> int:

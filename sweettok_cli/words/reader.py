@@ -93,9 +93,9 @@ class WordReader:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        from sweettok_cli.zoo.load import load_tokenizer
+        from sweettok_cli.zoo.load import load
 
-        return load_tokenizer(self._model or DEFAULT_MODEL)
+        return load(self._model or DEFAULT_MODEL)
 
 
 def find_readable(given: Iterable[Path]) -> list[Path]:

@@ -16,6 +16,8 @@ from sweettok_cli.zoo.local import find_local, find_model
 from sweettok_cli.zoo.pull import pull_model
 
 if TYPE_CHECKING:
+    import torch
+
     from sweettok_cli.models.common.tokenizer import Tokenizer
 
 
@@ -41,10 +43,10 @@ def resolve_model(name_or_path: str, on_progress: Callable[[str], None] | None =
     return pull_model(name_or_path, say=to_stderr, bars=sys.stderr.isatty()).folder
 
 
-def load_tokenizer(
-    name_or_path: str = DEFAULT_MODEL,
-    device: str = "auto",
-    dtype: str = "auto",
+def load(
+    name_or_path: str | Path = DEFAULT_MODEL,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
     *,
     sample: int | None = None,
     on_progress: Callable[[str], None] | None = None,
@@ -65,9 +67,9 @@ def load_tokenizer(
         SweettokError: no such model, device or number format; the model cannot be fetched, its folder is
             damaged, or it has nothing to draw.
     """
-    folder = resolve_model(name_or_path, on_progress)
+    folder = resolve_model(str(name_or_path), on_progress)
 
-    def load(model: ModelFolder) -> Tokenizer:
+    def build(model: ModelFolder) -> Tokenizer:
         family, spec = family_of(model), read_spec(model)
         if sample is not None and spec.codebooks:
             raise SweettokError(
@@ -77,7 +79,10 @@ def load_tokenizer(
         # Torch takes seconds to import; an unknown name should be told at once.
         from sweettok_cli.runtime import pick_device, pick_dtype
 
-        where = pick_device(device)
-        return family.load(model, spec, where, pick_dtype(dtype, where), sample)
+        where = pick_device(str(device))
+        form = pick_dtype(str(dtype).removeprefix("torch."), where)
+        tokenizer = family.load(model, spec, where, form, sample)
+        tokenizer.origin = model
+        return tokenizer
 
-    return read_folder(folder, load)
+    return read_folder(folder, build)

@@ -1,64 +1,19 @@
-"""Models for the Hub: the card of one that has none, and the upload."""
+"""Models for the Hub: what of a folder goes there, and the upload."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.registry import family_of, read_spec
+from sweettok_cli.models.registry import family_of
 from sweettok_cli.storage.hub import UnreachableError, endpoint, one_sentence, progress_bars
 from sweettok_cli.storage.model_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelFolder, ModelHeader
+from sweettok_cli.zoo.card import card_with_results, model_card
 from sweettok_cli.zoo.local import split_repository
 from sweettok_cli.zoo.verify import check_folder
-
-_SAID = {
-    "repository": "converted from",
-    "path": "file",
-    "revision": "commit",
-    "sha256": "SHA-256 of that file",
-    "code_license": "licence of the code",
-    "weights_license": "licence of the weights",
-    "paper": "paper",
-}
-
-
-def model_card(model: ModelFolder, repository: str) -> str:
-    """The text of a README.md for the Hub, where the model can be pulled as ``repository`` (OWNER/REPO)."""
-    header = model.header
-    license_name = str(header.source.get("weights_license", ""))
-    rows = {
-        "family": header.family,
-        "SHA-256 of the weights": f"`{header.weights_sha256}`",
-        **{title: str(header.source[key]) for key, title in _SAID.items() if header.source.get(key)},
-    }
-    table = "\n".join(f"| {title} | {value} |" for title, value in rows.items())
-    kind = "Discrete tokens" if read_spec(model).codebooks else "Continuous latents"
-    return f"""---
-license: {"mit" if license_name.upper() == "MIT" else "other"}
-library_name: sweettok
-tags: [video-tokenizer, {header.family}]
----
-
-# {header.name}
-
-A video tokenizer of the family {header.family}, stored for sweettok. {kind}.
-
-| | |
-|---|---|
-{table}
-
-## Use
-
-```
-sweettok models pull {repository}
-sweettok encode clip.mp4 --model {repository}
-```
-
-## Figures
-
-None were measured for this card. `sweettok eval VIDEOS --model {repository}` measures them.
-"""
 
 
 @dataclass(frozen=True)
@@ -87,13 +42,21 @@ class Push:
         return f"{endpoint()}/{self.repository}"
 
 
-def plan_push(folder: Path, repository: str, revision: str | None = None) -> Push:
+def plan_push(
+    folder: Path, repository: str, revision: str | None = None, record: Mapping[str, Any] | None = None
+) -> Push:
     """Check a model folder and say what of it would go to the Hub; nothing is sent.
 
-    Other files in the folder stay at home. ``revision`` is a branch, made if missing; by default ``main``.
+    Other files in the folder stay at home. The card is made if there is none.
+
+    Args:
+        folder: of the model.
+        repository: OWNER/REPO.
+        revision: a branch, made if missing; by default ``main``.
+        record: of an evaluation (:func:`~sweettok_cli.zoo.card.read_record`), whose figures the card gets.
 
     Raises:
-        SweettokError: the folder is damaged, or the repository's name is none.
+        SweettokError: the folder is damaged, the repository's name is none, or the record of other weights.
     """
     named = split_repository(repository)
     if named is None or named[1] is not None:
@@ -108,17 +71,31 @@ def plan_push(folder: Path, repository: str, revision: str | None = None) -> Pus
     names = [CONFIG_FILE, WEIGHTS_FILE, *family_of(model).extra_files]
     card = folder / CARD_FILE
     files: dict[str, Path | str] = {name: folder / name for name in names}
-    files[CARD_FILE] = card if card.is_file() else model_card(model, repository)
+    if not card.is_file():
+        files[CARD_FILE] = model_card(model, repository, record)
+    elif record is not None:
+        files[CARD_FILE] = card_with_results(card.read_text(encoding="utf-8"), record, model.header)
+    else:
+        files[CARD_FILE] = card
     return Push(model.header, repository, revision or "main", files)
 
 
-def push_model(push: Push, *, private: bool = False, bars: bool = False) -> str:
+def push_model(
+    push: Push,
+    *,
+    private: bool = False,
+    bars: bool = False,
+    token: str | bool | None = None,
+    message: str | None = None,
+) -> str:
     """Send a model: the repository is made if it is missing, all files arrive in one commit.
 
     Args:
         push: from :func:`plan_push`.
         private: make the repository private, if it is made now.
         bars: let ``huggingface_hub`` draw its progress bars on stderr.
+        token: that may write; by default that of `hf auth login` or HF_TOKEN.
+        message: of the commit.
 
     Returns:
         The commit's id.
@@ -128,7 +105,7 @@ def push_model(push: Push, *, private: bool = False, bars: bool = False) -> str:
     """
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
-    if get_token() is None:
+    if not isinstance(token, str) and get_token() is None:
         raise SweettokError(
             f"You are not logged in to {endpoint()}; run `hf auth login`, or set HF_TOKEN to a token that "
             "may write."
@@ -137,15 +114,17 @@ def push_model(push: Push, *, private: bool = False, bars: bool = False) -> str:
         CommitOperationAdd(name, content if isinstance(content, Path) else content.encode())
         for name, content in push.files.items()
     ]
-    api = HfApi()
+    api = HfApi(token=token)
     try:
         with one_sentence(push.repository, revision=push.revision), progress_bars(bars):
             api.create_repo(push.repository, private=private or None, exist_ok=True)
             if push.revision != "main":
                 api.create_branch(push.repository, branch=push.revision, exist_ok=True)
-            message = f"Upload {push.header.name}"
             commit = api.create_commit(
-                push.repository, additions, commit_message=message, revision=push.revision
+                push.repository,
+                additions,
+                commit_message=message or f"Upload {push.header.name}",
+                revision=push.revision,
             )
     except UnreachableError as error:
         raise SweettokError(f"{error}; connect to the network, then push again.") from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import sha256_file
+from sweettok_cli.files import open_regular, sha256_file
 from sweettok_cli.models.registry import FAMILIES
 from sweettok_cli.storage.model_folder import CONFIG_FILE, WEIGHTS_FILE, ModelFolder, ModelHeader
 
@@ -52,7 +52,7 @@ def check_folder(folder: Path) -> Checked:
 def _tensors(path: Path) -> int:
     """The number of tensors in a safetensors file whose header is sound: it fills the file without gaps."""
     total = path.stat().st_size
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         start = stream.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
         if not 2 <= length <= min(total - 8, _LONGEST_HEADER):
@@ -65,7 +65,7 @@ def _tensors(path: Path) -> int:
         )
         ends = [0, *(end for _, end in spans)]
         starts = [*(begin for begin, _ in spans), total - 8 - length]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise SweettokError(f"{path} has a header that cannot be read ({error})") from error
     if ends != starts:
         raise SweettokError(

@@ -132,3 +132,19 @@ def test_a_closed_pipe_is_no_drama(examples: Path) -> None:
 
 def test_module_and_script_are_the_same_program(process: Cli) -> None:
     assert process("--version", check_code=0).out == f"sweettok {sweettok_cli.__version__}\n"
+
+
+def test_warnings_are_lines_of_ours() -> None:
+    code = """
+import logging, sys, warnings
+from sweettok_cli.cli import app
+
+def command(prog_name):
+    warnings.warn("of a library")
+    logging.getLogger("sweettok_cli").warning("%s: gone", "a\\nb\\x1b[2J.mp4")
+
+app.app = command
+app.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "warning: a\\nb\\x1b[2J.mp4: gone\n"

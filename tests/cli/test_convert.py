@@ -22,7 +22,7 @@ from sweettok_cli.models.registry import read_spec
 from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.tokens import TokenMeta, Tokens
 from sweettok_cli.tokens.file import write_tokens
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 from tests.parity.rule import Case, case_folder, integers
 from tests.published_files import (
     omnitokenizer_settings,
@@ -123,7 +123,7 @@ def test_omnitokenizer_clip(cli: Callable[..., Any], convert: Callable[..., Path
     save_tokens(tmp_path / "clip.npz", folder, {"indices": indices}, 256, 256, 17)
     check_pixels(case, "video:recon_from_random_idx", decode(cli, tmp_path / "clip.npz", folder), reach=0.5)
     if "video:indices" in case.data:
-        network: Any = load_tokenizer(str(folder), "cpu", "float32").network  # type: ignore[attr-defined]
+        network: Any = load(str(folder), "cpu", "float32").network  # type: ignore[attr-defined]
         with torch.inference_mode():
             found = network.encode(case.input_video("omni_video"))
         differs = found != case.data["video:indices"].long()
@@ -162,7 +162,7 @@ def test_vidtok(cli: Callable[..., Any], convert: Callable[..., Path], tmp_path:
     # Token files round latents to half precision.
     save_tokens(tmp_path / "clip.npz", folder, {"latents": case.data[f"{kind}:z"]}, height, width, frames)
     check_pixels(case, output, decode(cli, tmp_path / "clip.npz", folder), reach=1.0)
-    network: Any = load_tokenizer(str(folder), "cpu", "float32").network  # type: ignore[attr-defined]
+    network: Any = load(str(folder), "cpu", "float32").network  # type: ignore[attr-defined]
     with torch.inference_mode():
         decoded = network.decode(case.data[f"{kind}:z"])
     assert case.error(output, decoded[:, :, -frames:]) < CLOSE
@@ -180,7 +180,7 @@ def test_sweettok(cli: Callable[..., Any], convert: Callable[..., Path], tmp_pat
     ran = cli("words", tmp_path / "clip.npz", "--model", folder, "--json")
     assert ran.code == 0, ran.err
     assert json.loads(ran.out)["words"]["adjectives"][0]["word"].startswith("adj")
-    tokenizer: Any = load_tokenizer(str(folder), "cpu", "float32")
+    tokenizer: Any = load(str(folder), "cpu", "float32")
     with torch.inference_mode():
         spatial, temporal = tokenizer.network.encode(case.input_video("sweettok_video"))
     for found, half in ((spatial, "spatial"), (temporal, "temporal")):
@@ -197,7 +197,7 @@ def test_sweettok_of_the_first_stage(
     state = {name: tensor for name, tensor in case.weights().items() if not name.startswith("pixel_")}
     checkpoint = save_accelerate(tmp_path / "run", state, suffix=".safetensors")
     folder = convert(checkpoint, "sweettok", "--words-spatial", words[0], "--words-temporal", words[1])
-    tokenizer: Any = load_tokenizer(str(folder), "cpu", "float32")
+    tokenizer: Any = load(str(folder), "cpu", "float32")
     assert tokenizer.network.proxy_pixels is None
     with torch.inference_mode():
         spatial, _ = tokenizer.network.encode(case.input_video("sweettok_video"))

@@ -15,7 +15,7 @@ from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
 from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import Tokens, read_tokens, write_tokens
 from sweettok_cli.video import VideoReader, VideoWriter, probe, write_image
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 
 Cli = Callable[..., Any]
 CLIP = "intel-iot-devkit+sample-videos__001.mp4"
@@ -23,7 +23,7 @@ CLIP = "intel-iot-devkit+sample-videos__001.mp4"
 
 @pytest.fixture(scope="module")
 def tokenizer(model_folder: Path) -> Tokenizer:
-    return load_tokenizer(str(model_folder), "cpu", "float32")
+    return load(str(model_folder), "cpu", "float32")
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +66,11 @@ def test_an_image_becomes_an_image(
 
 
 def test_json_and_folder(cli: Cli, model_folder: Path, tokens: Path) -> None:
-    (tokens.parent / "out").mkdir()
-    ran = cli(
-        "decode", tokens, "--model", model_folder, "-o", tokens.parent / "out", "--json", "-q", "--crf", "0"
-    )
-    record = json.loads(ran.out)
+    out = tokens.parent / "new" / "out"
+    ran = cli("decode", tokens, "--model", model_folder, "-o", out, "--json", "-q", "--crf", "0")
+    (record,) = json.loads(ran.out)["decoded"]
     assert ran.err == ""
-    assert record["output"] == str(tokens.parent / "out" / "clip.decoded.mp4")
+    assert (record["source"], record["output"]) == (str(tokens), str(out / "clip.decoded.mp4"))
     assert (record["frames"], record["rate"]) == (20, "10")
 
 
@@ -91,7 +89,9 @@ def test_nothing_is_overwritten_unasked(cli: Cli, model_folder: Path, tokens: Pa
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-o", "clip.gif"], "name it .mp4"),
+        (["-o", "clip.avi"], "does not end in .mp4"),
+        (["-o", "clip.png"], "frames_%04d.png for its frames"),
+        (["--as", "avi"], "choose from .mp4"),
         (["-o", "no/such/folder/clip.mp4"], "does not exist"),
         (["--audio-from", "none.mp4"], "none.mp4 does not exist"),
         (["--model", "unheard-of"], "There is no model"),

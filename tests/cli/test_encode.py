@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from video import torture
 
 from sweettok_cli.tokens import read_tokens
 from sweettok_cli.video import write_image
@@ -70,11 +71,14 @@ def test_a_batch_loses_nothing(cli: Cli, model_folder: Path, folder: Path) -> No
     ran = cli("encode", folder, "--model", model_folder, "-o", out, "--json")
     assert ran.code == 1
     summary = json.loads(ran.out)
-    assert [Path(record["output"]) for record in summary["encoded"]] == [out / "a.npz", out / "sub" / "c.npz"]
+    assert [Path(record["output"]) for record in summary["encoded"]] == [
+        out / "a.npz",
+        out / "sub" / "c.png.npz",
+    ]
     assert [record["source"] for record in summary["failed"]] == [str(folder / "b.mp4")]
     assert "2 encoded, 0 skipped, 1 failed" in ran.err
-    assert sorted(path.name for path in out.rglob("*.*")) == ["a.npz", "c.npz"]
-    assert read_tokens(out / "sub" / "c.npz").meta.image
+    assert sorted(path.name for path in out.rglob("*.*")) == ["a.npz", "c.png.npz"]
+    assert read_tokens(out / "sub" / "c.png.npz").meta.image
 
 
 def test_a_batch_resumes(cli: Cli, model_folder: Path, folder: Path) -> None:
@@ -120,3 +124,37 @@ def test_what_is_no_video_ends_in_one_sentence(
     assert len(ran.err.splitlines()) == 1
     assert "bad.mp4" in ran.err
     assert [path.name for path in tmp_path.iterdir()] == ["bad.mp4"]
+
+
+def test_losses_are_counted_refused_or_taken(
+    cli: Cli, model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clusters = {"cluster_time_limit": "400"}
+    lost = torture.make(tmp_path / "lost.mkv", frames=60, options={"g": "10"}, container=clusters)
+    torture.scribble(lost, 0.5, 600)
+    cut = torture.cut_short(torture.make(tmp_path / "cut.mkv", frames=60), 0.7)
+    command = "encode", lost, cut, "-o", tmp_path / "out", "--model", model_folder, "--json", "--force"
+    ran = cli(*command)
+    summary = json.loads(ran.out)
+    assert ran.code == 1 and [Path(r["source"]).name for r in summary["failed"]] == ["cut.mkv"]
+    (record,) = summary["encoded"]
+    assert record["lost"]["frames"] > 5 and record["lost"]["gaps"][0]["seconds"] > 0.1
+    assert "lost.mkv: there are no frames from" in caplog.text
+
+    ran = cli(*command, "--strict")
+    assert ran.code == 1 and len(json.loads(ran.out)["failed"]) == 2 and "--strict" in ran.err
+
+    ran = cli(*command, "--keep-going")
+    taken = {Path(record["source"]).name: record for record in json.loads(ran.out)["encoded"]}
+    assert ran.code == 0 and 0 < taken["cut.mkv"]["frames"] < 60
+    assert taken["cut.mkv"]["lost"]["end"] == taken["cut.mkv"]["frames"] / 25
+    assert cli(*command, "--keep-going", "--strict").code == 2
+
+
+def test_high_dynamic_range_is_said_once(cli: Cli, model_folder: Path, tmp_path: Path) -> None:
+    options = {"x265-params": "log-level=0:transfer=smpte2084"}
+    for name in ("a.mp4", "b.mp4"):
+        torture.make(tmp_path / name, "libx265", frames=2, pixels="yuv420p10le", options=options)
+    ran = cli("encode", tmp_path, "--model", model_folder, "--json")
+    assert ran.code == 0 and ran.err.count("not tone-mapped") == 1
+    assert all("PQ" in record["flattened"][0] for record in json.loads(ran.out)["encoded"])

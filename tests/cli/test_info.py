@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from math import log2
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from block_tokenizer import LEVELS, BlockTokenizer
+from PIL import Image
 from small_network import small_network, word_prior
+from video import torture
 
 from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.pipeline.encode import encode_video
@@ -90,3 +94,37 @@ def test_a_model(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "tiny" / "words.json").unlink()
     assert cli("info", tmp_path / "tiny").code == 1
     assert "is a folder" in cli("info", tmp_path).err
+
+
+def test_what_files_say_forges_no_rows(cli: Cli, tmp_path: Path, encoded: Tokens) -> None:
+    forged = "a.mp4\ntrue bits        1\x1b[2J\x9b\u202e\u2028"
+    meta = dataclasses.replace(encoded.meta, source=forged, model="sweettok\rnone")
+    path = tmp_path / "a\x1b[1m.npz"
+    write_tokens(path, Tokens(encoded.arrays, meta))
+    ran = cli("info", path)
+    assert ran.code == 0
+    assert [line.split()[0] for line in ran.out.splitlines()].count("true") == 1
+    assert not set(ran.out) & set("\x1b\x9b\r\u202e\u2028")
+    assert r"sweettok\rnone" in ran.out
+    assert r"a\x1b[1m.npz" in ran.out
+    as_json = cli("info", path, "--json").out
+    assert not set(as_json) & set("\x1b\x9b\u202e\u2028")
+    assert json.loads(as_json)["source"] == forged
+
+
+def test_how_pictures_are_stored_and_what_is_lost(cli: Cli, tmp_path: Path) -> None:
+    tags = "log-level=0:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"
+    options = {"x265-params": tags}
+    path = torture.make(
+        tmp_path / "a.mp4", "libx265", pixels="yuv420p10le", options=options, aspect=Fraction(4, 3)
+    )
+    torture.turn(path, (0, 1, -1, 0))
+    data = json.loads(cli("info", path, "--json").out)
+    assert (data["codec"], data["pixel_format"], data["rotation"]) == ("hevc", "yuv420p10le", 90)
+    assert (data["transfer"], data["sample_aspect_ratio"]) == ("smpte2084", "3/4")
+    text = cli("info", path).out
+    assert "hevc, yuv420p10le" in text and "bt2020nc matrix" in text and "not tone-mapped" in text
+    assert "turned by 90 degrees, pixels of 3:4" in text
+    Image.new("LA", (8, 8)).save(tmp_path / "a.png")
+    text = cli("info", tmp_path / "a.png").out
+    assert "PNG, LA" in text and "laid over white" in text

@@ -111,3 +111,11 @@ def test_a_dry_push_of_the_shipped_model(cli: Cli) -> None:
     table = json.loads(ran.out)
     assert set(table["files"]) == {"config.json", "model.safetensors", "words.json", "README.md"}
     assert (table["commit"], table["made"], table["revision"]) == (None, [], "main")
+
+
+def test_a_push_takes_the_figures_of_a_record(cli: Cli) -> None:
+    record = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "fidelity.json"
+    push = ("models", "push", find_model("sweettok-small"), "me/small", "--dry-run")
+    assert json.loads(cli(*push, "--json", "--eval", record).out)["made"] == ["README.md"]
+    ran = cli(*push, "--eval", record.with_name("missing.json"))
+    assert ran.code == 1 and ran.err.startswith("error: Cannot read ") and "sweettok eval --json" in ran.err

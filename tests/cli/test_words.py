@@ -148,6 +148,23 @@ def test_several_files_show_what_tells_each(cli: Cli, tokens: Path, model: Path,
     assert "sky x2.0" in text and "sea" not in text and "cat x2.0" in text
 
 
+def test_a_picture_has_no_columns_of_what_moves(cli: Cli, tokens: Path, model: Path, tmp_path: Path) -> None:
+    from sweettok_cli.tokens import read_tokens
+
+    read = read_tokens(tokens)
+    shapes = {"spatial": (16, 3), "temporal": (0, 3)}
+    meta = TokenMeta(**{**vars(read.meta), "image": True, "frames": 1, "clip_frames": 1, "shapes": shapes})
+    for name, noun in (("a.npz", 0), ("b.npz", 1)):
+        arrays = {"spatial": np.full((1, 16, 3), noun, np.uint16), "temporal": np.zeros((1, 0, 3), np.uint16)}
+        write_tokens(tmp_path / name, Tokens(arrays, meta))
+    for files in (["a.npz"], ["a.npz", "b.npz"]):
+        text = cli("words", *(tmp_path / name for name in files), "-m", model).out
+        assert "adjectives" in text and "nouns" in text and "cat" in text
+        assert "adverbs" not in text and "verbs" not in text
+    record = json.loads(cli("words", tmp_path / "a.npz", "-m", model, "--json").out)
+    assert record["words"]["verbs"] == [] and record["use"]["verbs"]["used"] == 0
+
+
 def test_one_bad_file_of_several_is_listed(cli: Cli, tokens: Path, model: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.npz").write_text("text")
     ran = cli("words", tokens, tmp_path / "bad.npz", "-m", model, "--json")
@@ -201,7 +218,7 @@ def test_the_shipped_model_names_real_words(process: Cli, tmp_path: Path) -> Non
         tmp_path / "photo.png", np.stack(np.broadcast_arrays(ramp, ramp[:, None], 90), -1).astype(np.uint8)
     )
     process("encode", "photo.png", "--quiet", check_code=0)
-    record = json.loads(process("words", "photo.npz", "--json", check_code=0).out)
+    record = json.loads(process("words", "photo.png.npz", "--json", check_code=0).out)
     assert record["model"] == "sweettok-small"
     assert sum(word["count"] for word in record["words"]["nouns"]) == 16
     assert all(word["word"].isprintable() and word["word"] for word in record["words"]["adjectives"])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from sweettok_cli.data.datasets import DATA_SETS, DAVIS_RATE, open_dataset
-from sweettok_cli.data.frames import open_source
+from sweettok_cli.data.frames import files_of, open_source
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import write_image
 
@@ -150,3 +151,22 @@ def test_files_are_found_by_ending_below_the_folder_too(tmp_path: Path) -> None:
         open_dataset(str(tmp_path / "empty"))
     with pytest.raises(SweettokError, match="does not exist; give a folder"):
         open_dataset(str(tmp_path / "none"))
+
+
+def test_folders_of_numbered_pictures_are_videos_where_asked(tmp_path: Path) -> None:
+    for folder in ("shots/one", "shots/two"):
+        for number in range(3):
+            picture(tmp_path / folder / f"f{number}.png", 60 * number)
+    (tmp_path / "empty").mkdir()
+    assert len(open_dataset(str(tmp_path / "shots")).items) == 6
+    found = open_dataset(str(tmp_path / "shots"), frames=True, rate=Fraction(12))
+    assert [item.name for item in found.items] == ["one", "two"]
+    alone = open_dataset(str(tmp_path / "shots/one"), frames=True)
+    pattern = open_dataset(str(tmp_path / "shots/one/f%d.png"), rate=Fraction(12))
+    for data, rate in ((found, 12), (alone, 25), (pattern, 12)):
+        source = open_source(data.items[0])
+        assert (source.count(), source.info.rate, source.info.is_image) == (3, rate, False)
+        assert len(files_of(data.items[0])) == 3
+    for bad in ("empty", "shots/one/f0.png"):
+        with pytest.raises(SweettokError, match="no folder with numbered pictures"):
+            open_dataset(str(tmp_path / bad), frames=True)

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from small_run import write_clip
 
 from sweettok_cli.data import sampler as data
 from sweettok_cli.data.clips import Entry, find_entries
 from sweettok_cli.data.sampler import Sampler, Sampling, declared_frames, hold_out, prefetched
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.runtime import ignore_progress
 from sweettok_cli.video.reader import read_clip
 
 
@@ -149,19 +151,97 @@ def test_a_list_names_the_clips(clips: Path, tmp_path: Path) -> None:
         find_entries([lists / "train.txt"])
 
 
-def test_unreadable_clips_are_replaced_and_counted(
-    clips: Path, entries: list[Entry], tiny: Sampling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_unreadable_clips_are_found_before_the_first_step(
+    clips: Path, tiny: Sampling, tmp_path: Path
 ) -> None:
+    """Files and members of shards, videos and pictures; what is skipped is named with its reason."""
     shutil.copy(clips / "inner" / "loose0.mp4", tmp_path / "good.mp4")
+    Image.new("RGB", (70, 70)).save(tmp_path / "good.png")
     (tmp_path / "bad.mp4").write_bytes(b"this is no video")
-    settings = dataclasses.replace(tiny, crop=[[64.0, 4.0, 1.0]])
-    mixed = find_entries([tmp_path])
-    with pytest.raises(SweettokError, match=r"1 of 2 training clips cannot be read \(bad\.mp4\)"):
-        Sampler(mixed, settings).batch(0)
-    monkeypatch.setattr(data, "UNREADABLE_SHARE", 0.6)
-    sampler = Sampler(mixed, settings)
-    assert sampler.batch(0).clips == ("good.mp4", "good.mp4")
-    assert list(sampler.unreadable.values()) == ["bad.mp4"]
+    (tmp_path / "empty.webm").touch()
+    shutil.copy(clips / "inner" / "loose0.mp4", tmp_path / "video.png")  # read by what it is
+    (tmp_path / "bad.jpg").write_bytes(b"\xff\xd8\xff this is no picture")
+    with tarfile.open(tmp_path / "shard.tar", "w") as shard:
+        shard.add(tmp_path / "bad.mp4", "inside.mp4")
+    entries = find_entries([tmp_path])
+    done: list[tuple[int, int | None]] = []
+    sampler = Sampler(entries, dataclasses.replace(tiny, skip_unreadable=0.7))
+    sampler.check(lambda *counts: done.append(counts))
+    assert sorted(sampler.unreadable) == ["bad.jpg", "bad.mp4", "empty.webm", "inside.mp4"]
+    assert all(sampler.unreadable.values())
+    assert done[-1] == (7, 7)
+    assert set(sampler.batch(0).clips) <= {"good.mp4", "good.png", "video.png"}
+    wanted = r"4 of 7 training clips cannot be read \(bad\.jpg: .* and 1 more\).*skip_unreadable=0\.58"
+    with pytest.raises(SweettokError, match=wanted):
+        Sampler(entries, dataclasses.replace(tiny, skip_unreadable=0.5)).check(ignore_progress)
+    Sampler(entries, dataclasses.replace(tiny, skip_unreadable=0.58)).check(ignore_progress)
+
+
+def test_one_unreadable_clip_never_ends_a_training(clips: Path, tiny: Sampling, tmp_path: Path) -> None:
+    """Its header is whole, and its pictures are not."""
+    shutil.copy(clips / "inner" / "loose0.mp4", tmp_path / "good.mp4")
+    broken = bytearray((clips / "inner" / "loose1.mp4").read_bytes())
+    start = broken.index(b"mdat") + 4
+    broken[start : start + 20_000] = bytes(min(20_000, len(broken) - start))
+    (tmp_path / "bad.mp4").write_bytes(broken)
+    settings = dataclasses.replace(tiny, crop=[[64.0, 4.0, 1.0]], skip_unreadable=0.0)
+    sampler = Sampler(find_entries([tmp_path]), settings)
+    sampler.check(ignore_progress)
+    for number in range(3):
+        assert set(sampler.batch(number).clips) == {"good.mp4"}
+    assert list(sampler.unreadable) == ["bad.mp4"]
+    (tmp_path / "good.mp4").write_bytes(b"gone")
+    for _ in range(2):  # no thread goes on looking for ever
+        with pytest.raises(SweettokError, match="2 of 2 training clips cannot be read"):
+            sampler.batch(3)
+
+
+def test_whatever_a_decoder_raises_is_a_clip_that_is_skipped(
+    entries: list[Entry], tiny: Sampling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = data.read_clip
+
+    def picky(source: Path, start: int, count: int) -> np.ndarray:
+        if isinstance(source, Path) and source.name == "loose1.mp4":
+            raise AttributeError("no codec context")
+        return read(source, start, count)
+
+    monkeypatch.setattr(data, "read_clip", picky)
+    sampler = Sampler(entries, tiny)
+    named = {name for number in range(6) for name in sampler.batch(number).clips}
+    assert sampler.unreadable == {"inner/loose1.mp4": "no codec context"}
+    assert "inner/loose1.mp4" not in named and len(named) == 5
+
+
+def test_a_share_of_the_samples_is_synthetic(entries: list[Entry], tiny: Sampling) -> None:
+    """The others stay what they are, on every rank, in any order, and on threads."""
+    settings = dataclasses.replace(tiny, crop=[[64.0, 16.0, 1.0]], crops_per_clip=1, synthetic=0.4, frames=3)
+    plain = dataclasses.replace(settings, synthetic=0.0)
+    drawn = same = 0
+    for rank in range(2):
+        mixed, filmed = (
+            Sampler(entries, settings, rank, 2).batch(1),
+            Sampler(entries, plain, rank, 2).batch(1),
+        )
+        for sample, name, other in zip(mixed.frames, mixed.clips, filmed.frames, strict=True):
+            assert sample.shape == (3, 64, 64, 3) and sample.dtype == np.uint8
+            drawn += name.startswith("synthetic ")
+            same += np.array_equal(sample, other)
+        assert np.array_equal(mixed.frames, Sampler(entries, settings, rank, 2).batch(1).frames)
+    assert 4 <= drawn <= 22 and same == 32 - drawn
+    with prefetched(Sampler(entries, settings).batch, 0, workers=3, prefetch=3) as batches:
+        ahead = [batch for (batch, _), _ in zip(batches, range(3), strict=False)]
+    for number, batch in enumerate(ahead):
+        assert np.array_equal(batch.frames, Sampler(entries, settings).batch(number).frames)
+    first = Sampler(entries, settings).first(20)
+    assert any(name.startswith("synthetic ") for name in first.clips)
+    assert Sampler(entries, settings).describe() == "6 clips and 40% synthetic samples"
+
+
+def test_crops_of_a_synthetic_place_are_different_clips(entries: list[Entry], tiny: Sampling) -> None:
+    settings = dataclasses.replace(tiny, crop=[[64.0, 8.0, 1.0]], crops_per_clip=8, synthetic=1.0, frames=1)
+    batch = Sampler(entries, settings).batch(0)
+    assert len(batch.clips) == 8 and len({sample.tobytes() for sample in batch.frames}) == 8
 
 
 def test_clip_shorter_than_declared_starts_at_its_beginning(entries: list[Entry], tiny: Sampling) -> None:

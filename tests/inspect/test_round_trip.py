@@ -69,7 +69,7 @@ def test_a_picture_comes_back_as_pictures(tmp_path: Path) -> None:
     files = RoundtripFiles.named(source, None)
     with files.prepared(force=False):
         result = make_roundtrip(source, tokenizer, files)
-    assert files.side_by_side == tmp_path / "photo.roundtrip" / "photo.side-by-side.png"
+    assert files.side_by_side == tmp_path / "photo.png.roundtrip" / "photo.png.side-by-side.png"
     assert np.array_equal(
         np.asarray(Image.open(files.decoded)), next(decode_frames(result.tokens, tokenizer))
     )
@@ -94,7 +94,7 @@ def test_existing_files_are_refused_before_any_work_and_replaced_by_force(tmp_pa
     source = picture(tmp_path / "photo.png")
     files = RoundtripFiles.named(source, tmp_path)
     files.scores.write_text("mine")
-    refused = pytest.raises(SweettokError, match=r"photo\.scores\.csv exists; pass --force")
+    refused = pytest.raises(SweettokError, match=r"photo\.png\.scores\.csv exists; pass --force")
     with refused, files.prepared(force=False):
         raise AssertionError
     with files.prepared(force=True):

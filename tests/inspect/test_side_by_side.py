@@ -39,8 +39,21 @@ def test_labels_are_drawn_above_the_panels() -> None:
     for number in range(3):
         left = drawer.gap + number * (256 + drawer.gap)
         assert written[left : left + 128].sum() > 0
-    right_end = slice(drawer.gap * 2 + 256 + 180, drawer.gap * 2 + 512)
-    assert not np.array_equal(plain[strip, right_end], noted[strip, right_end])
+    middle = slice(drawer.gap * 2 + 256, drawer.gap * 2 + 512)
+    assert not np.array_equal(plain[strip, middle], noted[strip, middle])
+
+
+@pytest.mark.parametrize("width", [16, 224, 256, 454, 1280])
+def test_labels_stand_apart(width: int) -> None:
+    drawer = SideBySide(width, 64)
+    black = np.zeros((64, width, 3), np.uint8)
+    strip = drawer.draw(black, black, "31.87 dB")[: drawer.header].astype(int)
+    written = np.flatnonzero(np.abs(strip - BACKGROUND).sum(axis=(0, 2)))
+    for number in (1, 2):
+        left = drawer.gap + number * (drawer.panel_width + drawer.gap)
+        before = written[written < left - 1].max()
+        assert left - before > 1.5 * drawer.font_size  # more than between two words of a label
+    assert drawer.font_size <= left - drawer.panel_width < written.max()
 
 
 @pytest.mark.parametrize(

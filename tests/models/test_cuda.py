@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 
 pytestmark = pytest.mark.gpu
 
@@ -18,8 +18,8 @@ def clips() -> np.ndarray:
 
 
 def test_float32_agrees_with_the_cpu(model_folder: Path) -> None:
-    cpu = load_tokenizer(str(model_folder), "cpu", "float32")
-    cuda = load_tokenizer(str(model_folder), "cuda", "float32")
+    cpu = load(str(model_folder), "cpu", "float32")
+    cuda = load(str(model_folder), "cuda", "float32")
     ours, theirs = cpu.encode_clips(clips()), cuda.encode_clips(clips())
     for name in ours:
         assert (ours[name] == theirs[name]).mean() > 0.99  # near ties may fall either way
@@ -28,7 +28,7 @@ def test_float32_agrees_with_the_cpu(model_folder: Path) -> None:
 
 
 def test_auto_is_cuda_in_bfloat16_and_close(model_folder: Path) -> None:
-    cpu, auto = load_tokenizer(str(model_folder), "cpu"), load_tokenizer(str(model_folder))
+    cpu, auto = load(str(model_folder), "cpu"), load(str(model_folder))
     ids = cpu.encode_clips(clips())
     shown = cpu.decode_clips(ids, 64, 128).astype(int)
     assert np.abs(shown - auto.decode_clips(ids, 64, 128)).mean() < 2

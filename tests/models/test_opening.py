@@ -23,7 +23,7 @@ sys.addaudithook(hook)
 {code}
 print(json.dumps(opened))
 """
-LOAD = "from sweettok_cli import load_tokenizer; load_tokenizer(str(folder), 'cpu')"
+LOAD = "from sweettok_cli import load; load(str(folder), 'cpu')"
 INFO = """
 from sweettok_cli.cli.app import main
 sys.argv = ["sweettok", "info", str(folder), "--quiet"]

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,110 +16,13 @@ from block_tokenizer import BlockTokenizer
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.pipeline.folder import Job, Result, decoded_path, encode_folder, encode_job, plan_jobs
+from sweettok_cli.holding import claimed
+from sweettok_cli.pipeline.batch import Result
+from sweettok_cli.pipeline.folder import encode_folder, encode_job
+from sweettok_cli.pipeline.plan import Job
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens import read_tokens
 from sweettok_cli.video import write_image
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    for name in (
-        "in/a.mp4",
-        "in/sub/a.MOV",
-        "in/sub/b.png",
-        "in/notes.txt",
-        "in/.hidden.mp4",
-        "in/.git/c.mp4",
-        "x.mkv",
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    return tmp_path
-
-
-def outputs(plan: tuple[list[Job], list[Result]], root: Path) -> dict[str, str]:
-    return {str(job.source.relative_to(root)): str(job.output.relative_to(root)) for job in plan[0]}
-
-
-def test_one_file_becomes_one_file_beside_it(tree: Path) -> None:
-    plan = plan_jobs([tree / "x.mkv"], None)
-    assert outputs(plan, tree) == {"x.mkv": "x.npz"}
-
-
-def test_one_file_to_a_name_or_a_folder(tree: Path) -> None:
-    assert outputs(plan_jobs([tree / "x.mkv"], tree / "y.npz"), tree) == {"x.mkv": "y.npz"}
-    assert outputs(plan_jobs([tree / "x.mkv"], tree / "in"), tree) == {"x.mkv": "in/x.npz"}
-    assert outputs(plan_jobs([tree / "x.mkv"], tree / "new", True), tree) == {"x.mkv": "new/x.npz"}
-    with pytest.raises(SweettokError, match=r"does not end in \.npz"):
-        plan_jobs([tree / "x.mkv"], tree / "new")
-
-
-def test_a_folder_keeps_its_structure(tree: Path) -> None:
-    plan = plan_jobs([tree / "in"], tree / "out")
-    assert outputs(plan, tree) == {
-        "in/a.mp4": "out/a.npz",
-        "in/sub/a.MOV": "out/sub/a.npz",
-        "in/sub/b.png": "out/sub/b.npz",
-    }
-    beside = outputs(plan_jobs([tree / "in"], None), tree)
-    assert beside["in/sub/b.png"] == "in/sub/b.npz"
-
-
-def test_several_inputs_are_placed_as_cp_does(tree: Path) -> None:
-    plan = plan_jobs([tree / "in", tree / "x.mkv"], tree / "out")
-    assert outputs(plan, tree)["in/sub/a.MOV"] == "out/in/sub/a.npz"
-    assert outputs(plan, tree)["x.mkv"] == "out/x.npz"
-
-
-def test_sources_that_differ_only_in_their_ending_do_not_meet(tree: Path) -> None:
-    (tree / "in/a.png").touch()
-    assert outputs(plan_jobs([tree / "in"], tree / "out"), tree) == {
-        "in/a.mp4": "out/a.mp4.npz",
-        "in/a.png": "out/a.png.npz",
-        "in/sub/a.MOV": "out/sub/a.npz",
-        "in/sub/b.png": "out/sub/b.npz",
-    }
-
-
-def test_no_output_is_made_twice(tree: Path) -> None:
-    (tree / "sub").mkdir()
-    (tree / "sub/x.mkv").touch()
-    plan = plan_jobs([tree / "x.mkv", tree / "sub/x.mkv", tree / "x.mkv"], tree / "out")
-    assert outputs(plan, tree) == {"x.mkv": "out/x.mkv.npz"}
-    (refused,) = plan[1]
-    assert (refused.source, refused.output, refused.status) == (tree / "sub/x.mkv", None, "refused")
-    assert "another folder" in str(refused.error)
-
-
-def test_what_is_missing_is_listed_and_the_rest_is_done(tree: Path) -> None:
-    plan = plan_jobs([tree / "none.mp4", tree / "x.mkv"], None)
-    assert outputs(plan, tree) == {"x.mkv": "x.npz"}
-    assert plan[1][0].source == tree / "none.mp4"
-
-
-def test_a_folder_without_videos_and_a_file_as_folder(tree: Path) -> None:
-    (tree / "empty").mkdir()
-    with pytest.raises(SweettokError, match="no video or image"):
-        plan_jobs([tree / "empty"], None)
-    with pytest.raises(SweettokError, match="is a file"):
-        plan_jobs([tree / "in"], tree / "x.mkv")
-
-
-def test_folders_that_cannot_be_read_are_listed(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scandir = os.scandir
-
-    def refuse(path: str) -> object:
-        if Path(path).name == "sub":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    # Not by file permissions, which hold nobody back who runs the tests as root.
-    monkeypatch.setattr(os, "scandir", refuse)
-    plan = plan_jobs([tree / "in"], None)
-    assert outputs(plan, tree) == {"in/a.mp4": "in/a.npz"}
-    assert plan[1][0].source == tree / "in/sub"
-    assert "Permission denied" in str(plan[1][0].error)
 
 
 @pytest.fixture
@@ -143,12 +48,12 @@ def test_a_folder_is_encoded_and_what_fails_costs_no_other(pictures: Path) -> No
 
     missing, first, broken, last = encode_folder(given, out, BlockTokenizer, watch=watch)
     assert (missing.source, missing.output, missing.status) == (given[1], None, "refused")
-    assert (first.source, first.output) == (pictures / "a.png", out / "in" / "a.npz")
+    assert (first.source, first.output) == (pictures / "a.png", out / "in" / "a.png.npz")
     assert (broken.source, broken.status) == (pictures / "b.png", "failed")
     assert isinstance(broken.error, SweettokError) and "b.png" in str(broken.error)
-    assert not (out / "in" / "b.npz").exists()
+    assert not (out / "in" / "b.png.npz").exists()
     for result in (first, last):
-        assert result.status == "encoded" and result.error is None and result.seconds > 0
+        assert result.status == "done" and result.error is None and result.seconds > 0
         assert result.output is not None and read_tokens(result.output).meta == result.meta
     assert seen == [(0, 3, "a.png"), (1, 1), (1, 3, "b.png"), (2, 3, "c.png"), (1, 1)]
 
@@ -161,16 +66,16 @@ def test_the_model_is_loaded_once_and_only_for_work(pictures: Path) -> None:
         loaded.append(BlockTokenizer())
         return loaded[-1]
 
-    assert [result.status for result in encode_folder([pictures], None, load)] == ["encoded"] * 2
+    assert [result.status for result in encode_folder([pictures], None, load)] == ["done"] * 2
     assert [result.status for result in encode_folder([pictures], None, load)] == ["refused"] * 2
-    (pictures / "a.npz").unlink()
+    (pictures / "a.png.npz").unlink()
     resumed = list(encode_folder([pictures], None, load, skip_existing=True))
     assert [(result.source.name, result.status) for result in resumed] == [
         ("c.png", "skipped"),
-        ("a.png", "encoded"),
+        ("a.png", "done"),
     ]
     assert len(loaded) == 2
-    assert [result.status for result in encode_folder([pictures], None, load, force=True)] == ["encoded"] * 2
+    assert [result.status for result in encode_folder([pictures], None, load, force=True)] == ["done"] * 2
 
 
 def test_a_job_of_its_own_takes_its_settings(examples: Path, tmp_path: Path) -> None:
@@ -181,7 +86,7 @@ def test_a_job_of_its_own_takes_its_settings(examples: Path, tmp_path: Path) -> 
     assert tokenizer.batches == [(1, 17, 256, 512, 3)] * 2
     again = encode_job(job, tokenizer)
     assert again.status == "failed" and "exists" in str(again.error)
-    assert encode_job(job, tokenizer, force=True).status == "encoded"
+    assert encode_job(job, tokenizer, force=True).status == "done"
 
 
 def test_what_fails_unforeseen_is_kept_without_its_pixels(pictures: Path) -> None:
@@ -199,31 +104,6 @@ def test_what_fails_unforeseen_is_kept_without_its_pixels(pictures: Path) -> Non
     assert [clips() for clips in held] == [None]
 
 
-@pytest.mark.parametrize(
-    ("output", "image", "expected"),
-    [
-        (None, False, "clip.decoded.mp4"),
-        (None, True, "clip.decoded.png"),
-        ("out", False, "out/clip.decoded.mp4"),
-        ("back.MOV", False, "back.MOV"),
-        ("back.webp", True, "back.webp"),
-        ("back.npy", True, "back.npy"),
-    ],
-)
-def test_a_decoded_file_goes_beside_its_tokens_or_where_it_is_told(
-    tmp_path: Path, output: str | None, image: bool, expected: str
-) -> None:
-    (tmp_path / "out").mkdir()
-    found = decoded_path(tmp_path / "clip.npz", None if output is None else tmp_path / output, image)
-    assert found == tmp_path / expected
-
-
-@pytest.mark.parametrize(("name", "image", "remedy"), [("a.gif", False, ".mp4"), ("a.mp4", True, ".png")])
-def test_a_decoded_file_has_an_ending_that_is_written(name: str, image: bool, remedy: str) -> None:
-    with pytest.raises(SweettokError, match=f"name it {remedy}"):
-        decoded_path(Path("clip.npz"), Path(name), image)
-
-
 def test_nothing_to_encode_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SweettokError, match="nothing to encode"):
         list(encode_folder([], tmp_path, lambda: pytest.fail("no model is needed")))
@@ -235,45 +115,128 @@ def encoded_by(folder: Path, weights: str = "b10c" * 16, **options: Any) -> list
 
 
 def test_only_what_this_model_made_of_this_source_is_skipped(pictures: Path) -> None:
-    assert [result.status for result in encoded_by(pictures)] == ["encoded"] * 2
+    assert [result.status for result in encoded_by(pictures)] == ["done"] * 2
     assert [result.status for result in encoded_by(pictures, skip_existing=True)] == ["skipped"] * 2
     other = encoded_by(pictures, "ab" * 32, skip_existing=True)
     assert [result.status for result in other] == ["refused"] * 2
     assert "other weights" in str(other[0].error) and "--force" in str(other[0].error)
-    assert [r.status for r in encoded_by(pictures, "ab" * 32, skip_existing=True, force=True)] == [
-        "encoded"
-    ] * 2
+    assert [r.status for r in encoded_by(pictures, "ab" * 32, skip_existing=True, force=True)] == ["done"] * 2
 
     first, second = (result.output for result in encoded_by(pictures, "ab" * 32, skip_existing=True))
     assert first is not None and second is not None
     first.write_bytes(b"")
     later = second.stat().st_mtime + 10
-    source = next(path for path in pictures.rglob("*") if path.stem == second.stem and path.suffix != ".npz")
+    source = next(path for path in pictures.rglob("*") if path.name == second.stem)
     os.utime(source, (later, later))
     empty, changed = encoded_by(pictures, "ab" * 32, skip_existing=True)
     assert "is empty" in str(empty.error) and "has changed since" in str(changed.error)
     done = encoded_by(pictures, "ab" * 32, skip_existing=True, force=True)
-    assert [result.status for result in done] == ["encoded"] * 2
+    assert [result.status for result in done] == ["done"] * 2
 
 
-def test_what_another_program_wrote_meanwhile_is_kept(pictures: Path) -> None:
+@pytest.mark.parametrize("options", [{}, {"skip_existing": True}])
+def test_what_another_program_wrote_meanwhile_is_kept(pictures: Path, options: dict[str, bool]) -> None:
     class Slow(BlockTokenizer):
-        """While it encodes, another program writes what it is about to write."""
+        """While it encodes a picture, another program encodes them all, and writes rubbish for one."""
 
         def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
             for source in pictures.rglob("*.png"):
-                source.with_suffix(".npz").write_bytes(b"of the other")
+                job = Job(source, source.with_name(f"{source.name}.npz"))
+                written.update({job.output: encode_job(job, BlockTokenizer(), force=True).status})
+            (pictures / "b.png.npz").write_bytes(b"of the other")
             return super().encode_batch(clips)
 
-    (pictures / "b.png").unlink()
-    results = list(encode_folder([pictures], None, Slow, skip_existing=True))
-    assert "skipped" in {result.status for result in results}
-    assert all(path.read_bytes() == b"of the other" for path in pictures.rglob("*.npz"))
+    written: dict[Path, str] = {}
+    write_image(pictures / "b.png", np.full((40, 70, 3), 9, np.uint8), force=True)
+    results = list(encode_folder([pictures], None, Slow, **options))
+    assert [(result.source.name, result.status) for result in results] == [
+        ("a.png", "skipped"),
+        ("b.png", "failed"),
+        ("c.png", "skipped"),
+    ]
+    assert set(written.values()) == {"done"} and len(written) == 3
+    assert "--force" in str(results[1].error)
+    assert (pictures / "b.png.npz").read_bytes() == b"of the other"
     assert not [path for path in pictures.iterdir() if path.name.startswith(".")]
 
 
+def test_what_another_program_is_making_comes_last_and_is_left_to_it(pictures: Path) -> None:
+    (pictures / "b.png").unlink()
+    with claimed(pictures / "a.png.npz") as mine:
+        assert mine
+        results = list(encode_folder([pictures], None, BlockTokenizer))
+    assert [(result.source.name, result.status, result.busy) for result in results] == [
+        ("c.png", "done", False),
+        ("a.png", "skipped", True),
+    ]
+    assert [result.status for result in encoded_by(pictures, skip_existing=True)] == ["skipped", "done"]
+
+
+def test_what_was_left_by_the_other_is_made_after_all(pictures: Path) -> None:
+    (pictures / "b.png").unlink()
+    other = claimed(pictures / "a.png.npz")
+    assert other.__enter__()
+    results = encode_folder([pictures], None, BlockTokenizer)
+    first = next(results)
+    other.__exit__(None, None, None)  # killed
+    assert [first.source.name, *(result.source.name for result in results)] == ["c.png", "a.png"]
+    assert read_tokens(pictures / "a.png.npz").meta.source == "a.png"
+
+
+# Encodes a folder of pictures with a tokenizer that needs a moment for each.
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from block_tokenizer import BlockTokenizer
+from sweettok_cli.pipeline.folder import encode_folder
+
+class Slow(BlockTokenizer):
+    def encode_batch(self, clips):
+        time.sleep(0.02)
+        return super().encode_batch(clips)
+
+print("ready", flush=True)
+sys.stdin.readline()
+for result in encode_folder([Path(sys.argv[1])], Path(sys.argv[2]), Slow):
+    print(result.status, result.source.name, flush=True)
+"""
+
+
+def test_two_programs_share_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    names = [f"{number:02}.png" for number in range(30)]
+    for name in names:
+        write_image(tmp_path / "in" / name, np.full((16, 16, 3), int(name[:2]), np.uint8))
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "in"), str(tmp_path / "out")]
+    place = os.pathsep.join([str(Path(__file__).parent.parent), *sys.path])
+    both = [
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": place},
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    lines = []
+    for process in both:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in both:
+        lines += process.communicate(timeout=60)[0].splitlines()
+        assert process.returncode == 0
+    done = sorted(line.split()[1] for line in lines if line.startswith("done"))
+    assert done == names  # each once
+    assert {line.split()[0] for line in lines} <= {"done", "skipped"} and len(lines) == 60
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"{name}.npz" for name in names]
+
+
 def test_a_link_that_leads_nowhere_is_not_replaced(pictures: Path) -> None:
-    link = next(pictures.glob("*.png")).with_suffix(".npz")
+    link = pictures / "a.png.npz"
     link.symlink_to(pictures / "gone")
-    assert sorted(result.status for result in encoded_by(pictures)) == ["encoded", "refused"]
+    assert sorted(result.status for result in encoded_by(pictures)) == ["done", "refused"]
     assert link.is_symlink()

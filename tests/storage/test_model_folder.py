@@ -102,7 +102,7 @@ def drop_a_word(folder: Path) -> None:
 
 
 def drop_a_list(folder: Path) -> None:
-    (folder / "words.json").write_text(json.dumps({"spatial": {"modifiers": [], "heads": []}}))
+    (folder / "words.json").write_text(json.dumps({"spatial": {"modifiers": ["a", "b"], "heads": ["c"]}}))
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
@@ -115,7 +115,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "unknown setting": (lambda f: change_config(f, config={"depth": 3}), "describes no network"),
     "impossible network": (lambda f: change_config(f, config={"motion": "flow"}), "describes no network"),
     "no settings": (lambda f: change_config(f, config=None), "describes no network"),
-    "fewer words": (drop_a_word, "The words of .* do not fit its weights"),
+    "fewer words": (drop_a_word, "The spatial words of .* do not fit its weights"),
     "a list too few": (drop_a_list, "lacks the temporal words"),
     "no words": (lambda f: (f / "words.json").unlink(), r"Cannot read .*words\.json"),
     "no object": (lambda f: (f / "config.json").write_text("[]"), "holds no JSON object"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import stat
 import tracemalloc
 import zipfile
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.tokens import Tokens, looks_like_tokens, read_tokens, write_tokens
+from sweettok_cli.tokens import Tokens, looks_like_tokens, read_meta, read_tokens, write_tokens
 
 
 def assert_equal(found: Tokens, expected: Tokens) -> None:
@@ -42,6 +43,7 @@ def test_round_trip(tmp_path: Path, tokens: Tokens) -> None:
     path = tmp_path / "clip.npz"
     write_tokens(path, tokens)
     assert_equal(read_tokens(path), tokens)
+    assert read_meta(path) == tokens.meta
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -211,8 +213,19 @@ def test_arrays_are_held_against_the_description(
     tokens = make_tokens()
     arrays = {name: array for name, array in {**tokens.arrays, **changes}.items() if array is not None}
     path = save(tmp_path / "clip.npz", tokens.meta.to_json(), **arrays)
-    with pytest.raises(SweettokError, match=expected):
-        read_tokens(path)
+    for read in (read_tokens, read_meta):
+        with pytest.raises(SweettokError, match=expected):
+            read(path)
+
+
+def test_every_column_is_checked_in_order_of_columns_too(tmp_path: Path, make_tokens: Any) -> None:
+    tokens = make_tokens()
+    tokens.arrays["spatial"][-1, -1] = (5077, 5077, 5402)
+    arrays = {name: np.asfortranarray(array) for name, array in tokens.arrays.items()}
+    assert read_meta(save(tmp_path / "good.npz", tokens.meta.to_json(), **arrays)) == tokens.meta
+    arrays["spatial"][0, 0, 1] = 5078
+    with pytest.raises(SweettokError, match="5078 in 'spatial', past its codebook of 5078"):
+        read_meta(save(tmp_path / "bad.npz", tokens.meta.to_json(), **arrays))
 
 
 def test_latents_must_be_finite(tmp_path: Path, make_tokens: Any) -> None:
@@ -270,6 +283,34 @@ def test_bombs_are_not_unpacked(
         assert tracemalloc.get_traced_memory()[1] < 2 << 20
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_few_kilobytes_that_unfold_take_their_size_once(
+    tmp_path: Path, make_tokens: Any, order: str
+) -> None:
+    frames = 17 * 40_000
+    changes = {"frames": frames, "family": "omnitokenizer"}
+    tokens = make_tokens(**changes, codebooks={"indices": (64,)}, shapes={"indices": (5, 4, 4)})
+    tokens.arrays["indices"] = np.zeros((40_000, 5, 4, 4), "<u2", order=order)  # type: ignore[call-overload]
+    path = save(tmp_path / "long.npz", tokens.meta.to_json(), **tokens.arrays)
+    size = tokens.meta.array_bytes
+    assert path.stat().st_size * 100 < size
+    tracemalloc.start()
+    try:
+        assert read_meta(path) == tokens.meta
+        assert tracemalloc.get_traced_memory()[1] < 5 << 20
+        tracemalloc.reset_peak()
+        read_tokens(path)
+        assert tracemalloc.get_traced_memory()[1] < size + (5 << 20)
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "clip.npz")
+    with pytest.raises(SweettokError, match="not a regular file"):
+        read_tokens(tmp_path / "clip.npz")
 
 
 def test_other_packings_are_refused(good: Path) -> None:

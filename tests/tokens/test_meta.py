@@ -114,6 +114,28 @@ def test_durations_are_exact(make_tokens: Any) -> None:
 
 def test_a_promise_past_the_bound_is_refused(make_tokens: Any) -> None:
     record = json.loads(make_tokens().meta.to_json())
-    record["frames"] = 1 << 39
+    record["frames"] = 1 << 33
     with pytest.raises(TokenFault, match="GiB"):
         TokenMeta.from_json(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rate": Fraction(1, 1 << 30)},
+        {"frames": 1 << 40, "shapes": {"spatial": (0, 3), "temporal": (0, 3)}},
+        {"frames": 3, "time_base": Fraction(1), "times": (0, 1, 1 << 29)},
+        {"frames": 3, "time_base": Fraction(1), "times": (1 << 30, (1 << 30) + 1, (1 << 30) + 2)},
+        {"frames": 3, "time_base": Fraction(1 << 30), "times": (0, 1, 2)},
+    ],
+)
+def test_what_no_video_can_hold_is_refused(make_tokens: Any, changes: dict[str, Any]) -> None:
+    with pytest.raises(TokenFault, match="17 years"):
+        make_tokens(**changes)
+
+
+@pytest.mark.parametrize("key", ["rate", "time_base", "sample_aspect_ratio"])
+@pytest.mark.parametrize("value", [Fraction(1 << 31), Fraction(1, 1 << 31), Fraction((1 << 40) + 1, 1 << 40)])
+def test_ratios_of_more_than_32_bits_are_refused(make_tokens: Any, key: str, value: Fraction) -> None:
+    with pytest.raises(TokenFault, match=f"impossible {key}"):
+        make_tokens(**{"frames": 3, "time_base": Fraction(1), "times": (0, 1, 2), key: value})

@@ -1,18 +1,25 @@
-"""The command in a process of its own: signals, and many processes at once."""
+"""The command: signals, many processes at once, and the keys that it lists."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from accelerate.state import AcceleratorState
 
-from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.cli.train import train
+from sweettok_cli.data.clips import find_entries
+from sweettok_cli.data.sampler import Sampler
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.training.processes import asked_to_stop, join
+from sweettok_cli.training.recipe import Recipe, recipe_keys
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM cannot be caught there")
@@ -54,18 +61,80 @@ def test_command_saves_on_sigterm_and_resumes(tiny: Recipe, clips: Path, prior: 
     assert newest.name == f"{summary['step'] + 1:08d}"
 
 
+STAGES = """
+import sys
+from accelerate.state import AcceleratorState
+from sweettok_cli.cli.app import main
+
+given = list(sys.argv)
+for stage in "123":
+    sys.argv = [*given, "--config", f"{stage}.toml", "--out", f"run{stage}"]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code, end.code
+    AcceleratorState._reset_state(reset_partial_state=True)
+"""
+
+
 @pytest.mark.slow
-def test_two_processes_train_as_one(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
-    recipe = tmp_path / "tiny.toml"
-    recipe.write_text(dataclasses.replace(tiny, steps=2).as_toml())
-    train = ["-m", "sweettok_cli", "train", "--json", "--quiet", "--data", str(clips), "--prior", str(prior)]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", *train]
-    out = tmp_path / "run"
+def test_two_processes_train_every_stage_on_clips_and_pictures(
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path
+) -> None:
+    """Steps on pictures leave parameters without a gradient, which every process must know."""
+    for stage, pictures in ((1, 0.0), (2, 0.5), (3, 0.5)):
+        recipe = dataclasses.replace(
+            tiny, stage=stage, steps=4, pictures=pictures, frames=1 if stage == 1 else 17, synthetic=0.3
+        )
+        lengths = {Sampler(find_entries([clips]), recipe.sampling).batch(n).frames.shape[1] for n in range(4)}
+        assert lengths == ({1} if stage == 1 else {1, 17})
+        (tmp_path / f"{stage}.toml").write_text(recipe.as_toml())
+    (tmp_path / "stages.py").write_text(STAGES)
+    arguments = ["train", "--json", "--quiet", "--data", str(clips), "--prior", str(prior)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     done = subprocess.run(
-        [*command, "--config", str(recipe), "--out", str(out)],
+        [*command, "stages.py", *arguments], cwd=tmp_path,
         capture_output=True, text=True, timeout=900, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["step"] == 2
-    assert len(list((out / "checkpoints" / "00000002").glob("rng-*.pt"))) == 2
-    assert "2 x cpu" in json.loads((out / "log.jsonl").read_text().splitlines()[0])["event"]
+    assert [json.loads(line)["step"] for line in done.stdout.splitlines()] == [4, 4, 4]
+    for stage in (1, 2, 3):
+        out = tmp_path / f"run{stage}"
+        assert len(list((out / "checkpoints" / "00000004").glob("rng-*.pt"))) == 2
+        assert "2 x cpu" in json.loads((out / "log.jsonl").read_text().splitlines()[0])["event"]
+
+
+def test_accelerate_that_starts_one_process_for_two_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``accelerate launch --cpu --num_processes 2`` names a place to meet, and starts nobody else."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    join("fp32", False)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    with pytest.raises(SweettokError, match="torchrun --nproc_per_node 2 -m sweettok_cli train"):
+        join("fp32", False)
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def test_of_several_processes_a_repeated_signal_stops_none() -> None:
+    """Launchers pass on what the terminal has sent already."""
+    said: list[str] = []
+    with asked_to_stop(said.append, processes=2) as asked:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert asked.is_set()
+    assert said == ["Stopping after this step, to save it."]
+
+
+def test_keys_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    train(stage=3, settings=["batch_size=5"], keys=True)
+    listed = capsys.readouterr().out
+    for name in recipe_keys():
+        assert re.search(rf"^{name} ", listed, re.MULTILINE), name
+    assert re.search(r"^batch_size +int +5 +0 +samples a batch", listed, re.MULTILINE)
+    train(stage=3, keys=True, as_json=True)
+    rows = {row["key"]: row for row in json.loads(capsys.readouterr().out)["keys"]}
+    assert rows["stage"]["value"] == 3 and rows["stage"]["default"] == 2
+    assert rows["lr"] == {
+        **{"key": "lr", "type": "float", "range": "0 to 10", "default": 1e-4, "value": 5e-4},
+        "meaning": "peak learning rate",
+    }

@@ -31,6 +31,14 @@ def test_progress_is_that_of_steps_or_of_the_clock() -> None:
     assert run_progress(timed, 80, 90.0) == 0.8
 
 
+def test_by_the_clock_time_is_kept_for_what_comes_after_the_last_step() -> None:
+    timed = Recipe(steps=100, minutes=2.0)
+    assert run_progress(timed, 0, 45.0, reserve=30.0) == 0.5
+    assert run_progress(timed, 0, 90.0, reserve=30.0) == 1.0, "what is left is needed to save"
+    assert run_progress(timed, 0, 0.0, reserve=200.0) == 1.0, "there is no time for any step"
+    assert run_progress(Recipe(steps=100), 25, 0.0, reserve=200.0) == 0.25
+
+
 class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.training.recipe import Recipe, load_recipe, recipe_names
+from sweettok_cli.training.recipe import Recipe, load_recipe, recipe_keys, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -56,18 +57,37 @@ def test_settings_are_typed() -> None:
         ("crop=[[64, 0.5, 1]]", "crop must list"),
         ("crop=[64, 8, 1]", "crop = 64 is not of type"),
         ("l2=0", "one of l1, l2"),
-        ("accumulate=0", "accumulate must be at least 1"),
-        ("minutes=-1", "minutes must be at least 0"),
-        ("pictures=1.5", "pictures must lie in [0, 1]"),
-        ("pictures=-0.1", "pictures must lie in [0, 1]"),
+        ("accumulate=0", "accumulate must lie in 1 to 65536, not 0"),
+        ("minutes=-1", "minutes must lie in 0 to 1e+07"),
+        ("pictures=1.5", "pictures must lie in 0 to 1, not 1.5"),
+        ("synthetic=-0.1", "synthetic must lie in 0 to 1"),
+        ("lr=nan", "lr must lie in 0 to 10, not nan"),
+        ("lr=0", "lr must be above 0"),
+        ("l2=inf", "l2 must lie in 0 to"),
+        ("weight_decay=-1", "weight_decay must lie in 0 to 10"),
+        ("lr_factors.encoder=nan", "lr_factors must lie in"),
+        ("betas=[0.9, 1.0]", "betas must be two numbers below 1"),
+        ("betas=[0.9, -1]", "betas must lie in 0 to 1, not -1.0"),
+        ("ema=1", "ema must be below 1"),
+        ("crop=[[64, 8, nan]]", "crop must list"),
+        ("crop=[[inf, 8, 1]]", "crop must list"),
+        ("batch_size=-1", "batch_size must lie in"),
+        ("workers=100000", "workers must lie in 1 to 256"),
+        ("steps=1" + "0" * 400, "steps must lie in 1 to 1e+09, not 10000"),
+        ("lr=1" + "0" * 400, "not of type float"),
+        ("steps=1" + "0" * 5000, "not of type int"),
+        ("model=3", "not of type dict"),
+        ("batchsize=3", "did you mean batch_size"),
+        ("xyzzy=3", "sweettok train --keys lists all"),
         ("optim.lr=1", "write lr alone"),
-        ("lr_factors.encoder=-1", "lr_factors must be above 0"),
+        ("lr_factors.encoder=-1", "lr_factors must lie in"),
+        ("lr_factors.encoder=0", "lr_factors must be above 0"),
         ("lr_factors.encoder=low", "not of type"),
         ("stage=4", "stage"),
     ],
 )
 def test_wrong_setting_is_one_sentence(setting: str, words: str) -> None:
-    with pytest.raises(SweettokError, match=words.replace("[", r"\[")):
+    with pytest.raises(SweettokError, match=re.escape(words)):
         load_recipe(None, "sweettok-small-stage2", ["l1=0", setting] if setting == "l2=0" else [setting])
 
 
@@ -91,3 +111,20 @@ def test_defaults_are_a_valid_recipe(tmp_path: Path) -> None:
     empty = tmp_path / "empty.toml"
     empty.write_text("")
     assert load_recipe(2, str(empty)) == Recipe()
+
+
+def test_batch_size_scales_all_choices() -> None:
+    assert load_recipe(2, None, ["batch_size=8"]).crops == [[64.0, 8, 0.3], [128.0, 2, 0.7]]
+    assert load_recipe(2, None, ["batch_size=1"]).sampling.crop == [[64.0, 1, 0.3], [128.0, 1, 0.7]]
+    assert load_recipe(2, None).crops == load_recipe(2, None).crop == [[64.0, 16.0, 0.3], [128.0, 4.0, 0.7]]
+
+
+def test_keys_inside_what_is_no_table_are_one_sentence() -> None:
+    with pytest.raises(SweettokError, match=r"model = 3 has no keys; leave it out for --set model\.dim"):
+        load_recipe(2, None, ["model=3", "model.dim=8"])
+
+
+def test_every_key_is_explained_and_its_default_lies_in_its_range() -> None:
+    for name, about in recipe_keys().items():
+        assert about.meaning and not about.meaning.endswith("."), name
+        assert (about.least is None) == (about.most is None), name

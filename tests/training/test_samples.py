@@ -9,7 +9,13 @@ import pytest
 from PIL import Image
 
 from sweettok_cli.data.clips import find_entries
-from sweettok_cli.training.samples import SampleGrid, centre_clip, validation_psnr
+from sweettok_cli.training.samples import (
+    VALIDATION_SIDE,
+    SampleSheet,
+    centre_clip,
+    mean_psnr,
+    validation_psnr,
+)
 from sweettok_cli.video.reader import read_clip
 
 
@@ -17,7 +23,7 @@ from sweettok_cli.video.reader import read_clip
 def test_figure_is_the_mean_over_frames_and_clips_without_padding(
     clips: Path, multiple: int, padded: tuple[int, int]
 ) -> None:
-    entries = find_entries([clips / "inner"])
+    looked_at = [centre_clip(entry, 17, VALIDATION_SIDE) for entry in find_entries([clips / "inner"])]
     shapes = []
 
     def off_by_five(batch: np.ndarray) -> np.ndarray:
@@ -27,9 +33,8 @@ def test_figure_is_the_mean_over_frames_and_clips_without_padding(
         made[:, :, 80:] = 0  # only padding lies there: the clips are 96x80
         return made.astype(np.uint8)
 
-    assert validation_psnr(entries, 17, multiple, off_by_five) == pytest.approx(
-        20 * np.log10(255 / 5), abs=1e-6
-    )
+    figures = validation_psnr(looked_at, multiple, off_by_five)
+    assert figures == pytest.approx(3 * [20 * np.log10(255 / 5)], abs=1e-6)
     assert shapes == [(1, 17, *padded, 3)] * 3
 
 
@@ -41,14 +46,34 @@ def test_centre_is_cut_and_short_clips_filled(clips: Path) -> None:
     assert np.array_equal(cut[:9], whole[:, 8:72, 16:80]) and np.array_equal(cut[16], cut[8])
 
 
-def test_grid_shows_source_beside_result(clips: Path, tmp_path: Path) -> None:
-    grid = SampleGrid(find_entries([clips / "inner"])[:2], 17, 64, 64)
-    grid.draw(lambda batch: 255 - batch, tmp_path / "samples" / "1.png")
-    with Image.open(tmp_path / "samples" / "1.png") as picture:
-        pixels = np.asarray(picture)
-    assert pixels.shape == (2 * 64, 6 * 64, 3)
-    for row in range(2):
+def test_sheet_shows_source_beside_result_and_says_step_and_decibels(clips: Path, tmp_path: Path) -> None:
+    shown = {e.name: centre_clip(e, 17, 64) for e in find_entries([clips / "inner"])[:2]}
+    sheet = SampleSheet(shown, 64)
+    path = tmp_path / "samples" / "1.png"
+
+    def drawn(step: int, off: int) -> np.ndarray:
+        sheet.draw(lambda batch: np.where(batch > 127, batch - off, batch + off).astype(np.uint8), path, step)
+        with Image.open(path) as picture:
+            return np.asarray(picture)
+
+    pixels = drawn(1, 5)
+    assert pixels.shape == (18 + 2 * (18 + 64), 6 * 64, 3)
+    for row, clip in enumerate(shown.values()):
         for i, t in enumerate((0, 8, 16)):
-            tile = pixels[row * 64 : row * 64 + 64, i * 128 : i * 128 + 128]
-            assert np.array_equal(tile[:, :64], grid.clips[row, t])
-            assert np.array_equal(tile[:, 64:], 255 - grid.clips[row, t])
+            top = 36 + row * 82
+            tile = pixels[top : top + 64, i * 128 : i * 128 + 128].astype(int)
+            assert np.array_equal(tile[:, :64], clip[t])
+            assert (abs(tile[:, 64:] - clip[t]) == 5).all()
+    titles, captions = pixels[:18], pixels[18:36]
+    assert titles.max() > 100 and captions.max() > 100, "there is something to read"
+    assert np.array_equal(drawn(1, 5), pixels)
+    assert not np.array_equal(drawn(2000, 5)[:18], titles)
+    assert not np.array_equal(drawn(1, 40)[18:36], captions)
+
+
+def test_mean_of_frames_is_in_decibels() -> None:
+    source = np.full((2, 4, 4, 3), 100, np.uint8)
+    made = source.copy()
+    made[0] += 5
+    made[1] += 10
+    assert mean_psnr(source, made) == pytest.approx((20 * np.log10(51) + 20 * np.log10(25.5)) / 2)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 from small_models import VIDTOK
+from small_run import Heard
 from torch import Tensor, nn
 
 from sweettok_cli.data.sampler import Batch
@@ -24,12 +26,13 @@ from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.network import VidTok
 from sweettok_cli.storage.model_folder import write_model
 from sweettok_cli.training.clips import ClipTask
+from sweettok_cli.training.log import Voice
 from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.losses import mean_squared_error, reconstruction_losses
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.task import Step
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 
 CONFIG = VidTokConfig(**VIDTOK, regularizer="kl", channels=4)  # type: ignore[arg-type]
 
@@ -53,11 +56,11 @@ class VidTokTask(ClipTask):
     def multiple(self) -> int:
         return CONFIG.space_factor
 
-    def build(self, device: torch.device, say: Callable[[str], None]) -> None:
+    def build(self, device: torch.device, voice: Voice, until: float = math.inf) -> None:
         self.device, self.model = device, Autoencoder().to(device)
 
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
-        self.build(device, print)
+        self.build(device, Heard())
 
     def parameter_groups(self) -> Mapping[str, Iterable[tuple[str, nn.Parameter]]]:
         named = list(self.model.named_parameters())
@@ -107,7 +110,7 @@ def run(recipe: Recipe, clips: Path, out: Path, **options: Any) -> dict[str, Any
             out,
             **options,
         ),
-        lambda _: None,
+        Heard(),
     )
     assert summary is not None
     return summary
@@ -127,7 +130,7 @@ def test_it_learns_and_its_model_encodes(recipe: Recipe, clips: Path, tmp_path: 
     assert trained[0]["losses"]["encoder/l2"] == pytest.approx(trained[0]["losses"]["decoder/l2"] / 2)
     assert summary["validation_psnr"] == pytest.approx(lines[-1]["psnr"], abs=1e-3)
     assert (tmp_path / "run" / "samples" / "00000024.png").is_file()
-    model = load_tokenizer(summary["model"], device="cpu")
+    model = load(summary["model"], device="cpu")
     assert model.encode(np.zeros((17, 32, 32, 3), np.uint8)).arrays["latents"].shape == (1, 4, 5, 4, 4)
 
 
@@ -144,7 +147,9 @@ def test_each_optimizer_moves_its_own_half(recipe: Recipe, clips: Path, tmp_path
 
     plain = dataclasses.replace(recipe, steps=1, clip_norm=0.0)
     run(plain, clips, tmp_path / "halves")
-    train(RunOptions(Whole(plain), plain, RunRecord.of([clips], None, None, None), tmp_path / "whole"), print)
+    train(
+        RunOptions(Whole(plain), plain, RunRecord.of([clips], None, None, None), tmp_path / "whole"), Heard()
+    )
     apart, whole = (final_state(tmp_path / name)["optimizers"] for name in ("halves", "whole"))
     assert set(apart) == {"encoder", "decoder"}
     moments = {name: [m["exp_avg"] for m in o["state"].values()] for name, o in (apart | whole).items()}
@@ -169,7 +174,7 @@ def test_resuming_is_bit_for_bit(recipe: Recipe, clips: Path, tmp_path: Path) ->
     run(recipe, clips, tmp_path / "straight")
     halted = train(
         RunOptions(Signalled(recipe), recipe, RunRecord.of([clips], None, None, None), tmp_path / "halves"),
-        print,
+        Heard(),
     )
     assert halted is not None and halted["interrupted"] and halted["step"] == 3
     torch.manual_seed(99)

@@ -344,3 +344,14 @@ def test_another_limit_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("SWEETTOK_MAX_PIXELS", "1000")
     with pytest.raises(SweettokError, match=r"a\.mp4 has frames of 64x48, more than 0 million pixels"):
         probe(path)
+
+
+def test_streams_that_begin_later_are_passed_over(tmp_path: Path) -> None:
+    path = torture.make(tmp_path / "a.flv", "flv1", rate=1, frames=120)
+    more = torture.make(tmp_path / "b.flv", "flv1", sound=("libmp3lame", Fraction(0)))
+    path.write_bytes(path.read_bytes() + more.read_bytes()[13:])
+    with av.open(str(path)) as container:
+        assert not container.streams.audio
+        with pytest.raises(IndexError):
+            list(container.demux(container.streams.video[0]))
+    assert len(read(path, threads=1)[0]) == 132

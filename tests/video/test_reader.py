@@ -216,7 +216,7 @@ def test_damage_in_the_middle_is_passed_over(tmp_path: Path, caplog: pytest.LogC
         pictures = [frame.rgb for frame in reader]
     assert 40 <= len(pictures) <= 60
     assert torture.number(pictures[0]) == 0 and torture.number(pictures[-1]) == 59 % 30
-    assert reader.damaged == 0 or "damaged packets" in caplog.text
+    assert reader.loss.packets == 0 or "damaged packets" in caplog.text
 
 
 def test_frames_lost_to_damage_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

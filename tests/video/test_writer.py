@@ -88,6 +88,31 @@ def test_times_are_kept(tmp_path: Path) -> None:
     assert probe(path).duration == 3
 
 
+@pytest.mark.parametrize(
+    "rate",
+    [
+        *("1/10000000", "1/100000", "100000", "2147483647", "123456789/1000", "1000000007/998244353"),
+        *("2147483647/2147483646", "1/100000000"),
+    ],
+)
+@pytest.mark.parametrize("varying", [False, True])
+def test_every_rate_that_tokens_may_state_is_written(tmp_path: Path, rate: str, varying: bool) -> None:
+    times = [number / Fraction(rate) for number in (0, 1, 2, 5)] if varying else None
+    expected = times or [number / Fraction(rate) for number in range(4)]
+    with VideoReader(write(tmp_path / "a.mp4", 4, Fraction(rate), times=times), threads=1) as reader:
+        found = [frame.time for frame in reader]
+    # A tick is a microsecond, or longer where MP4 could not count the pause.
+    tick = max(Fraction(1, 1_000_000), max(expected) / (1 << 27))
+    assert len(found) == len(expected)
+    assert all(abs(a - b) <= 4 * tick for a, b in zip(found, expected, strict=True))
+
+
+def test_slides_keep_their_last_frame_under_a_higher_rate(tmp_path: Path) -> None:
+    times = [Fraction(second) for second in (0, 1000, 2000, 3000)]
+    with VideoReader(write(tmp_path / "a.mp4", 4, Fraction(25), times=times), threads=1) as reader:
+        assert [frame.time for frame in reader] == times
+
+
 def test_times_that_do_not_grow_or_run_out_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must grow"):
         VideoWriter(tmp_path / "a.mp4", 64, 48, 25, times=[Fraction(0), Fraction(0)])

@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pytest
+
 LARGE = (".ckpt", ".safetensors")
 TOKEN = "hf_right"
 
@@ -75,6 +77,17 @@ class HubServer:
 
     def sent(self, method: str, part: str) -> int:
         return sum(m == method and part in path for m, path, _ in self.requests)
+
+
+def take_the_place(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``huggingface_hub`` take this for the Hub, in this process too, where it is imported already."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
 
 
 def sha256(data: bytes) -> str:

@@ -10,28 +10,28 @@ import torch
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.runtime import pick_device, pick_dtype
 from sweettok_cli.zoo import local
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 
 
 def test_folder_is_loaded(model_folder: Path) -> None:
-    assert load_tokenizer(str(model_folder), device="cpu").spec.name == "small"
+    assert load(str(model_folder), device="cpu").spec.name == "small"
 
 
 def test_shipped_name_is_loaded(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "shipped_folders", lambda: [model_folder.parent])
-    assert load_tokenizer("small", device="cpu").spec.name == "small"
+    assert load("small", device="cpu").spec.name == "small"
     with pytest.raises(SweettokError, match=r"no model 'large'.*small"):
-        load_tokenizer("large")
+        load("large")
 
 
 def test_what_is_not_there_is_said(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SweettokError, match="no cuda device that torch can use; pass --device cpu"):
-        load_tokenizer(str(model_folder), device="cuda:1")
+        load(str(model_folder), device="cuda:1")
     with pytest.raises(SweettokError, match="no device 'gpu'; --device takes auto, cpu, cuda or mps"):
-        load_tokenizer(str(model_folder), device="gpu")
+        load(str(model_folder), device="gpu")
     with pytest.raises(SweettokError, match=r"no number format 'int8'.*float16"):
-        load_tokenizer(str(model_folder), device="cpu", dtype="int8")
+        load(str(model_folder), device="cpu", dtype="int8")
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from folder_files import model_files
 from hub_server import TOKEN, HubServer
-from small_models import SAVE
 
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.zoo.push import model_card
+from sweettok_cli.zoo.card import model_card
 
 SOURCE = {"repository": "microsoft/VidTok", "path": "checkpoints/a.ckpt", "weights_license": "MIT"}
 
@@ -131,22 +130,3 @@ def test_without_a_network_it_says_so(hub: HubServer, folder: Path) -> None:
     env = {"HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "1"}
     _, err = run(hub, "push", folder, "me/trial", "-q", code=1, **env)
     assert err == "error: HF_HUB_OFFLINE is set; connect to the network, then push again.\n"
-
-
-def test_a_card_tells_what_is_known(folder: Path) -> None:
-    text = model_card(ModelFolder(folder), "me/trial")
-    assert text.startswith("---\nlicense: mit\nlibrary_name: sweettok\n")
-    assert "| converted from | microsoft/VidTok |" in text
-    assert ModelFolder(folder).header.weights_sha256 in text
-    assert "sweettok models pull me/trial" in text
-    assert "Discrete tokens" in text and "None were measured" in text
-
-
-@pytest.mark.parametrize("kind", SAVE)
-def test_a_card_says_what_the_family_stores(kind: str, tmp_path: Path) -> None:
-    SAVE[kind](tmp_path / "trial")
-    model = ModelFolder(tmp_path / "trial")
-    stored = "Continuous latents" if "-kl-" in kind else "Discrete tokens"
-    assert f"of the family {model.header.family}, stored for sweettok. {stored}.\n" in model_card(
-        model, "me/a"
-    )

@@ -201,6 +201,15 @@ def _biased(layer: WindowAttention | TimeAttention, x: Tensor, bias: Tensor) -> 
     return layer.proj(rearrange(out, "n heads l c -> n l (heads c)"))
 
 
+@lru_cache(maxsize=4)
+def _relative_positions(window: int) -> Tensor:
+    """Which row of the bias belongs to each pair of cells, int64 [query, key]; layers share it."""
+    side = torch.arange(window, device="cpu")  # real even while a network is laid out on "meta"
+    cells = torch.stack(torch.meshgrid(side, side, indexing="ij")).flatten(1)
+    offset = cells[:, :, None] - cells[:, None, :] + window - 1  # [2, query, key]
+    return offset[0] * (2 * window - 1) + offset[1]
+
+
 class WindowAttention(nn.Module):
     """Plain attention inside one square window with a learned relative position bias, without the residual.
 
@@ -217,11 +226,7 @@ class WindowAttention(nn.Module):
         self.qkv = Linear(dim, 3 * dim, bias=False)
         self.proj = Linear(dim, dim)
         self.relative_position_bias_table = nn.Parameter(0.02 * torch.randn((2 * window - 1) ** 2, heads))
-        side = torch.arange(window, device="cpu")  # real even while a network is laid out on "meta"
-        cells = torch.stack(torch.meshgrid(side, side, indexing="ij")).flatten(1)
-        offset = cells[:, :, None] - cells[:, None, :] + window - 1  # [2, query, key]
-        index = offset[0] * (2 * window - 1) + offset[1]
-        self.register_buffer("relative_position_index", index, persistent=False)
+        self.register_buffer("relative_position_index", _relative_positions(window), persistent=False)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """[n, cells, d] -> [n, cells, d]; ``mask`` [n, cells, cells] is added to the scores."""

@@ -42,8 +42,8 @@ class Family:
     # Names under which model folders and token files know it, and the arrays that such token files hold.
     names: Mapping[str, frozenset[str]]
     kinds: tuple[str, ...]  # of its checkpoints, when they are converted; the first begins its models' names
-    # The facts about the tokenizer in a model folder; weights are not read. Raises SweettokError, or, for a
-    # configuration that is none, TypeError or ValueError.
+    # The facts about the tokenizer in a model folder; weights are not read. Raises SweettokError or, for a
+    # configuration of another family, ValueError.
     spec: Callable[[ModelFolder], TokenizerSpec]
     # The tokenizer in a model folder: with its facts, on a device, with the number format of its arithmetic
     # and, where it has latents, the seed with which they are drawn.

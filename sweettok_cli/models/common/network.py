@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.storage.model_folder import WRITE_AGAIN
+from sweettok_cli.models.common.published_names import listed
+from sweettok_cli.storage.model_folder import WRITE_AGAIN, check_finite
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -44,18 +45,26 @@ def lay_out(build: Callable[[], Network]) -> Network:
 def fill(build: Callable[[], Network], state: Mapping[str, Tensor], folder: Path) -> Network:
     """The network that ``build`` makes, on the CPU and in training mode, with the weights ``state``.
 
-    No memory is taken, and no random number drawn, for weights that are replaced at once. Buffers that are
-    not among the weights must be made on ``device="cpu"``. Weights take the number formats of the network.
+    Names and shapes are compared first. No memory is taken, and no random number drawn, for weights that are
+    replaced at once. Buffers that are not among the weights must be made on ``device="cpu"``. Weights take
+    the number formats of the network.
 
     Raises:
-        SweettokError: the weights do not fit the network; ``folder`` is where they were read.
+        SweettokError: the weights do not fit the network, or are not finite; ``folder`` is where they were
+            read.
     """
     network = lay_out(build)
     own = network.state_dict()
-    tensors = {name: tensor.to(own[name].dtype) if name in own else tensor for name, tensor in state.items()}
-    try:
-        network.load_state_dict(tensors, assign=True)
-    except RuntimeError as error:
-        message = f"The weights of {folder} do not fit its configuration; {WRITE_AGAIN}."
-        raise SweettokError(message) from error
+    odd = {"missing": own.keys() - state.keys(), "unknown": state.keys() - own.keys()}
+    problems = [f"{kind} {listed(names, 3)}" for kind, names in odd.items() if names]
+    for name in own.keys() & state.keys():
+        if state[name].shape != own[name].shape:
+            problems.append(f"{name} is {list(state[name].shape)}, not {list(own[name].shape)}")
+    if problems:
+        raise SweettokError(
+            f"The weights of {folder} do not fit its configuration ({'; '.join(sorted(problems)[:3])}); "
+            f"{WRITE_AGAIN}."
+        )
+    check_finite(state, str(folder))
+    network.load_state_dict({name: state[name].to(tensor.dtype) for name, tensor in own.items()}, assign=True)
     return network

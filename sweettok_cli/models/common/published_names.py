@@ -127,4 +127,4 @@ def misfits(**tensors: Collection[str]) -> list[str]:
 def listed(names: Collection[str], most: int = 10) -> str:
     """``a, b, c and 12 more``: the first names in order, and how many follow."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(sorted(names)[:most]) + more
+    return ", ".join(name[:100] for name in sorted(names)[:most]) + more

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from functools import partial
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.hub import HubTokenizer
 from sweettok_cli.models.common.streams import (
     ClipDecoder,
     ClipEncoder,
@@ -21,15 +23,20 @@ from sweettok_cli.models.common.streams import (
     TokenBuffer,
 )
 from sweettok_cli.tokens.description import check_match, describe_tokens, fit_source, video_name
+from sweettok_cli.tokens.file import read_tokens
 from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, TokenFault, Tokens, clip_count
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.info import VideoInfo
+from sweettok_cli.video.pixels import as_frames, as_path, as_rate
+from sweettok_cli.video.reader import VideoReader
 
 CPU = torch.device("cpu")
+#: Frames a second of pixels that come without a rate.
+_USUAL_RATE = 24
 
 
-class Tokenizer(ABC):
+class Tokenizer(HubTokenizer, ABC):
     """A loaded model. Device and number format were fixed when it was loaded.
 
     :meth:`encode` and :meth:`decode` take a video as it is; :meth:`encoder` and :meth:`decoder` take one as
@@ -44,47 +51,96 @@ class Tokenizer(ABC):
     #: Cut the network's values off to 8 bits in place of rounding them, as programs of some papers do.
     truncate: bool = False
 
-    def encode(self, video: np.ndarray, *, rate: Fraction | float = 24, overlap: int = 0) -> Tokens:
-        """Tokens of a video in memory, of any length and size; what ``sweettok encode`` does with a file.
+    def __repr__(self) -> str:
+        """What it is: model, network, codebooks, what a second of video costs, and where it runs."""
+        spec = self.spec
+        books = ", ".join(f"{name} {' x '.join(map(str, sizes))}" for name, sizes in spec.codebooks.items())
+        side = spec.multiple * -(-256 // spec.multiple)
+        kbit = spec.bits_per_clip(side, side) / spec.clip_frames * _USUAL_RATE / 1000
+        facts = (
+            f"{self._network()}clips of {spec.clip_frames} frames",
+            f"codebooks {books}" if books else "continuous latents",
+            f"{kbit:.1f} kbit/s at {side}x{side} and {_USUAL_RATE} fps",
+            f"on {self.device}",
+        )
+        return f"{type(self).__name__}({spec.name!r}: {'; '.join(facts)})"
+
+    def _network(self) -> str:
+        return ""
+
+    def encode(
+        self,
+        video: str | PathLike[str] | np.ndarray | Tensor,
+        *,
+        rate: Fraction | float | None = None,
+        overlap: int = 0,
+    ) -> Tokens:
+        """Tokens of a video or an image, of any length and size, as ``sweettok encode`` makes them.
 
         Args:
-            video: uint8 RGB ``[t, h, w, 3]``, or ``[h, w, 3]`` for an image.
-            rate: frames a second, kept with the tokens.
+            video: the path of a file, which is read as it is encoded; or pixels in memory, RGB as uint8 or
+                as floating point from 0 to 1: ``[t, h, w, 3]`` or ``[t, 3, h, w]``, of an image ``[h, w, 3]``
+                or ``[3, h, w]`` (:func:`~sweettok_cli.video.pixels.as_frames`).
+            rate: of pixels in memory, frames a second, kept with the tokens; 24 by default. A file has one.
             overlap: frames that each clip repeats of the one before; decoding cross-fades them.
 
         Raises:
-            ValueError: another shape or type.
-            SweettokError: the tokenizer takes no images, or no overlap.
+            TypeError, ValueError: pixels of another shape, type or range, or a rate that is none.
+            SweettokError: the file cannot be read; the tokenizer takes no images, or no overlap.
         """
-        image = video.ndim == 3
-        frames = video[None] if image else video
-        if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
-            given = f"{video.dtype} {list(video.shape)}"
-            raise ValueError(f"a video is uint8 [t, h, w, 3], an image uint8 [h, w, 3], not {given}")
-        rate = Fraction(rate).limit_denominator(1 << 20)
+        if isinstance(video, str | PathLike):
+            if rate is not None:
+                raise ValueError("A file states its own rate; give a rate with pixels in memory only.")
+            with VideoReader(as_path(video)) as reader:
+                encoder = VideoEncoder(reader.info, self, overlap)
+                for read in reader:
+                    encoder.push(read.rgb, read.time)
+                return encoder.finish()
+        pixels = as_frames(video)
+        image = pixels.ndim == 3
+        frames, exact = pixels[None] if image else pixels, as_rate(_USUAL_RATE if rate is None else rate)
         info = VideoInfo(
             path=Path(),
             width=frames.shape[2],
             height=frames.shape[1],
-            rate=Fraction(1) if image else rate,
+            rate=Fraction(1) if image else exact,
             frames=len(frames),
-            time_base=1 / rate,
+            time_base=1 / exact,
             variable_rate=False,
             has_audio=False,
             is_image=image,
         )
         encoder = VideoEncoder(info, self, overlap)
         for number, frame in enumerate(frames):
-            encoder.push(frame, number / rate)
+            encoder.push(frame, number / exact)
         return encoder.finish()
 
-    def decode(self, tokens: Tokens) -> np.ndarray:
+    def decode(self, tokens: Tokens | str | PathLike[str]) -> np.ndarray:
         """The video that tokens stand for: uint8 RGB ``[t, h, w, 3]`` as the source, an image ``[h, w, 3]``.
 
+        All of it is held in memory; :func:`~sweettok_cli.pipeline.decode.decode_video` writes a file as it
+        decodes, and :func:`~sweettok_cli.video.pixels.write_video` writes what this returns.
+
+        Args:
+            tokens: as :meth:`encode` returns them, or the path of a token file.
+
         Raises:
-            SweettokError: the tokens are another model's.
+            TypeError: neither.
+            SweettokError: the tokens are another model's or damaged, or the file cannot be read.
         """
+        if isinstance(tokens, str | PathLike):
+            tokens = read_tokens(as_path(tokens))
+        elif not isinstance(tokens, Tokens):
+            given = type(tokens).__name__
+            raise TypeError(
+                f"decode takes Tokens or the path of a token file, not {given}; arrays of clips go to "
+                "decode_clips."
+            )
         check_match(tokens.meta, self.spec, "The token array")
+        try:
+            tokens.check()
+        except TokenFault as fault:
+            raise SweettokError(f"The token array {fault.problem}; {fault.remedy}.") from fault
         frames = list(decode_frames(tokens, self))
         return frames[0] if tokens.meta.image else np.stack(frames)
 
@@ -124,7 +180,7 @@ class Tokenizer(ABC):
         batch, soften = batch_clips or self.batch_clips, self.spec.soft_seams
         return ClipDecoder(decode, fit, frames, batch, overlap, soften)
 
-    def redraw(self) -> None:  # noqa: B027  most have nothing to do
+    def redraw(self) -> None:
         """Draw from the seed again, where latents are drawn: forget what was encoded before."""
 
     def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
@@ -236,7 +292,13 @@ class VideoEncoder:
         return Tokens(self._buffer.arrays(), meta)
 
     def _keep(self, tokens: Mapping[str, Tensor]) -> None:
-        self._buffer.add(self._tokenizer.stored(tokens))
+        stored, spec = self._tokenizer.stored(tokens), self._tokenizer.spec
+        if not spec.codebooks and not all(np.isfinite(array).all() for array in stored.values()):
+            raise SweettokError(
+                f"{spec.name} turns {video_name(self._info)} into values that are not finite numbers; "
+                "pass --dtype float32, or pull or convert the model again."
+            )
+        self._buffer.add(stored)
         if self._buffer.nbytes > MAX_ARRAY_BYTES:
             name = video_name(self._info)
             raise SweettokError(f"{name} is too long for one token file; cut it into parts and encode each.")
@@ -275,6 +337,10 @@ class NetworkTokenizer(Tokenizer):
         self.spec, self.device, self.dtype = spec, device, dtype
         self.network = network.to(device).eval()
         self.batch_clips = 8 if device.type == "cuda" else 1
+
+    def _network(self) -> str:
+        count = sum(parameter.numel() for parameter in self.network.parameters())
+        return f"{count / 1e6:.1f} M parameters in {str(self.dtype).removeprefix('torch.')}; "
 
     def autocast(self) -> torch.autocast:
         """The context in which the network is called."""

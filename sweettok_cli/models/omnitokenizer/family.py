@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.models.common.family import Conversion, Family
-from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
+from sweettok_cli.models.common.settings import read_settings
+from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder, ModelHeader
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def _spec(model: ModelFolder) -> TokenizerSpec:
     from sweettok_cli.models.omnitokenizer.network import OmniConfig
 
     header = model.header
-    config = OmniConfig(**header.config)
+    config = read_settings(OmniConfig, header.config, model.path / CONFIG_FILE)
     return TokenizerSpec(
         name=header.name,
         family=header.family,
@@ -39,7 +40,7 @@ def _load(
     from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
     from sweettok_cli.models.omnitokenizer.tokenizer import OmniTokenizerTokenizer
 
-    config = OmniConfig(**model.header.config)
+    config = read_settings(OmniConfig, model.header.config, model.path / CONFIG_FILE)
     network = fill(lambda: OmniTokenizer(config), model.state(), model.path)
     return OmniTokenizerTokenizer(spec, network, device, dtype)
 

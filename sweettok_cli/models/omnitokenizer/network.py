@@ -10,7 +10,7 @@ frame: it passes the temporal layers too.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from sweettok_cli.models.common.linear import Linear
 from sweettok_cli.models.common.patches import PatchEmbedding, ToPixels, cut_first_frame, cut_later_frames
+from sweettok_cli.models.common.settings import Blocks, Whole, check_settings
 from sweettok_cli.models.common.tiles import TileGrid, TimeColumns
 from sweettok_cli.models.common.transformer import StackConfig, Transformer
 from sweettok_cli.models.omnitokenizer.quantizer import NearestCode
@@ -31,19 +32,28 @@ class OmniConfig:
     ``w`` attention in windows of ``window x window`` patches.
     """
 
-    patch: int = 8  # pixels
-    temporal_patch: int = 4  # frames after the first one that share a latent frame
-    encoder_spatial: str = "ttww"
-    encoder_temporal: str = "tttt"
-    decoder_spatial: str = "tttt"
-    decoder_temporal: str = "tttt"
-    window: int = 8  # patches
-    dim: int = 512
-    heads: int = 8
-    head_dim: int = 64
-    codes: int = 8192
-    code_dim: int = 8
-    frames: int = 17  # length of the clips that the published network was trained on
+    patch: Annotated[int, Whole(1, 64)] = 8  # pixels
+    temporal_patch: Annotated[int, Whole(1, 64)] = 4  # frames after the first one that share a latent frame
+    encoder_spatial: Annotated[str, Blocks("tw")] = "ttww"
+    encoder_temporal: Annotated[str, Blocks("t")] = "tttt"
+    decoder_spatial: Annotated[str, Blocks("tw")] = "tttt"
+    decoder_temporal: Annotated[str, Blocks("t")] = "tttt"
+    window: Annotated[int, Whole(1, 32)] = 8  # patches
+    dim: Annotated[int, Whole(1, 16_384)] = 512
+    heads: Annotated[int, Whole(1, 256)] = 8
+    head_dim: Annotated[int, Whole(4, 1024)] = 64
+    codes: Annotated[int, Whole(1, 1 << 20)] = 8192
+    code_dim: Annotated[int, Whole(1, 16_384)] = 8
+    frames: Annotated[int, Whole(1, 1025)] = 17  # of the clips that the published network was trained on
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        if (self.frames - 1) % self.temporal_patch:
+            raise ValueError(f"frames = {self.frames} is not 1 + k * {self.temporal_patch}")
+        if self.head_dim % 4:
+            raise ValueError(f"head_dim = {self.head_dim} is not a multiple of 4")
+        if "w" in self.encoder_spatial + self.decoder_spatial and self.dim % self.heads:
+            raise ValueError(f"dim = {self.dim} is not a multiple of {self.heads}")
 
     def spatial(self, blocks: str) -> StackConfig:
         """A stack that sees the patches of each frame and, by position convolution, the frames before."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, brief
 from sweettok_cli.models.common.family import Conversion
 from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.common.published_names import (
@@ -127,29 +127,29 @@ def told_from_tensors(state: Mapping[str, Tensor], path: Path) -> OmniConfig:
         codes, code_dim = state["codebook.embeddings"].shape
         head_dim = state[f"{attention}.q_scale"].shape[0]
         heads = state[f"{attention}.to_q.weight"].shape[0] // head_dim
-    except (KeyError, ValueError) as error:
+        tables = [t for key, t in state.items() if key.endswith(".relative_position_bias_table")]
+        return OmniConfig(
+            patch=math.isqrt(first // 3),
+            temporal_patch=later // first,
+            encoder_spatial=_blocks(state, "encoder.enc_spatial_transformer"),
+            encoder_temporal=_blocks(state, "encoder.enc_temporal_transformer"),
+            decoder_spatial=_blocks(state, "decoder.dec_spatial_transformer"),
+            decoder_temporal=_blocks(state, "decoder.dec_temporal_transformer"),
+            window=(math.isqrt(tables[0].shape[0]) + 1) // 2 if tables else OmniConfig().window,
+            dim=dim,
+            heads=heads,
+            head_dim=head_dim,
+            codes=codes,
+            code_dim=code_dim,
+        )
+    except (KeyError, ValueError, IndexError, ZeroDivisionError) as error:
         what = f"{path} is no OmniTokenizer that is read here ({error.args[0]})"
         raise SweettokError(f"{what}; say what it is with --as.") from error
-    tables = [t for key, t in state.items() if key.endswith(".relative_position_bias_table")]
-    return OmniConfig(
-        patch=math.isqrt(first // 3),
-        temporal_patch=later // first,
-        encoder_spatial=_blocks(state, "encoder.enc_spatial_transformer"),
-        encoder_temporal=_blocks(state, "encoder.enc_temporal_transformer"),
-        decoder_spatial=_blocks(state, "decoder.dec_spatial_transformer"),
-        decoder_temporal=_blocks(state, "decoder.dec_temporal_transformer"),
-        window=(math.isqrt(tables[0].shape[0]) + 1) // 2 if tables else OmniConfig().window,
-        dim=dim,
-        heads=heads,
-        head_dim=head_dim,
-        codes=codes,
-        code_dim=code_dim,
-    )
 
 
 def _blocks(state: Mapping[str, Tensor], stack: str) -> str:
     """One letter a layer: ``w`` for attention in windows, ``t`` over everything."""
-    found = (re.match(rf"{stack}\.layers\.(\d+)\.", key) for key in state)
+    found = (re.match(rf"{stack}\.layers\.(\d{{1,4}})\.", key) for key in state)
     layers = sorted({int(match[1]) for match in found if match})
     return "".join("w" if f"{stack}.layers.{index}.1.qkv.weight" in state else "t" for index in layers)
 
@@ -157,5 +157,5 @@ def _blocks(state: Mapping[str, Tensor], stack: str) -> str:
 def _check_settings(settings: Mapping[str, Any], path: Path) -> None:
     for name, expected in _SETTINGS.items():
         if name in settings and settings[name] != expected:
-            trained = f"{path} was trained with {name} = {settings[name]!r}"
+            trained = f"{path} was trained with {name} = {brief(settings[name])}"
             raise SweettokError(f"{trained}; only OmniTokenizers with {expected!r} are read.")

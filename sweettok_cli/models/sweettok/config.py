@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, brief
+from sweettok_cli.models.common.settings import (
+    Absent,
+    Blocks,
+    OneOf,
+    Real,
+    Several,
+    Truth,
+    Whole,
+    check_known,
+    check_settings,
+)
 from sweettok_cli.models.common.tiles import TileGrid
 from sweettok_cli.models.common.transformer import StackConfig
+
+Side: TypeAlias = Annotated[int, Whole(1, 64)]
+Width: TypeAlias = Annotated[int, Whole(1, 16_384)]
+Widths: TypeAlias = Annotated[tuple[int, int] | None, Absent(Several(Whole(1, 16_384), 2, 2))]
+Weight: TypeAlias = Annotated[float, Real(0, 1e6)]
+Flag: TypeAlias = Annotated[bool, Truth()]
 
 
 @dataclass(frozen=True)
@@ -20,56 +36,75 @@ class SweetTokConfig:
     ``spatial_queries x spatial_queries`` spatial queries and one temporal query for each patch column.
     """
 
-    dim: int = 512
-    heads: int = 8
-    head_dim: int = 64
-    ff_multiple: int = 1  # round the inner width of feed-forward layers up to this multiple
-    patch: int = 8  # pixels
-    temporal_patch: int = 4  # frames after the first one that share a latent frame
-    frames: int = 17  # clip length that decoding assumes unless told otherwise
-    tile: int = 32  # patches
-    spatial_queries: int = 16
-    window: int = 8  # cells of the ``w`` layers
-    encoder_spatial: str = "ttwwtttt"
-    encoder_temporal: str = "tttt"
-    decoder_spatial: str = "tttttttt"
-    temporal_every: int = 2  # the decoder reads motion after every so many spatial layers
-    null_keys: int = 2
-    scrambled: bool = True  # temporal position convolutions on the published, unpermuted view
-    decoder_reads: int = 1  # the decoder reads appearance in every so many spatial layers
-    code_dim: int = 256  # width of a projected word, and of a modifier or head vector unless given below
-    spatial_code: tuple[int, int] | None = None  # widths (modifier, head) that words are mapped to
-    temporal_code: tuple[int, int] | None = None
-    search: int = 0  # first modifiers tried a token when looking for its best pair; 0: the two nearest words
-    straight: float = 0.0  # share of the decoder's gradient that the codes see, beside their own loss
-    coverage_weight: float = 0.0  # weight of the loss that draws idle words to where the latents are
-    anchored: bool = False  # linear paths around the stacks: patches to tokens, tokens to patches
-    motion: str = "differences"  # what temporal queries read; or "residual": what appearance leaves over
-    code_dropout: float = 0.5
-    encoder_weight: float = 1.0  # weight of the loss that draws the encoder to the codes
-    codebook_weight: float = 0.25  # weight of the loss that draws the codes to the encoder
-    filter_channels: int = 0  # width of the convolutional correction of decoded frames; 0: none
-    proxy_codes: int = 8192  # 0: no proxy head, the decoder's features become pixels directly
-    proxy_hidden: int = 1024
-    proxy_dim: int = 8
-    pixels: bool = True  # False: proxy logits are the last output (the published first stage)
-    pixel_spatial: str = "tttt"  # OmniTokenizer's decoder behind the proxy head
-    pixel_temporal: str = "tttt"
+    dim: Width = 512
+    heads: Annotated[int, Whole(1, 256)] = 8
+    head_dim: Annotated[int, Whole(4, 1024)] = 64
+    # Round the inner width of feed-forward layers up to this multiple.
+    ff_multiple: Annotated[int, Whole(1, 4096)] = 1
+    patch: Side = 8  # pixels
+    temporal_patch: Side = 4  # frames after the first one that share a latent frame
+    frames: Annotated[int, Whole(1, 1025)] = 17  # clip length that decoding assumes unless told otherwise
+    tile: Side = 32  # patches
+    spatial_queries: Side = 16
+    window: Annotated[int, Whole(1, 32)] = 8  # cells of the ``w`` layers
+    encoder_spatial: Annotated[str, Blocks("twas")] = "ttwwtttt"
+    encoder_temporal: Annotated[str, Blocks("twas")] = "tttt"
+    decoder_spatial: Annotated[str, Blocks("twas")] = "tttttttt"
+    temporal_every: Side = 2  # the decoder reads motion after every so many spatial layers
+    null_keys: Annotated[int, Whole(0, 64)] = 2
+    scrambled: Flag = True  # temporal position convolutions on the published, unpermuted view
+    decoder_reads: Side = 1  # the decoder reads appearance in every so many spatial layers
+    code_dim: Width = 256  # width of a projected word, and of a modifier or head vector unless given below
+    spatial_code: Widths = None  # widths (modifier, head) that words are mapped to
+    temporal_code: Widths = None
+    # First modifiers tried a token when looking for its best pair; 0: the two nearest words.
+    search: Annotated[int, Whole(0, 1024)] = 0
+    straight: Weight = 0.0  # share of the decoder's gradient that the codes see, beside their own loss
+    coverage_weight: Weight = 0.0  # weight of the loss that draws idle words to where the latents are
+    anchored: Flag = False  # linear paths around the stacks: patches to tokens, tokens to patches
+    # What temporal queries read; or "residual": what appearance leaves over.
+    motion: Annotated[str, OneOf(("differences", "residual"))] = "differences"
+    code_dropout: Annotated[float, Real(0, 1)] = 0.5
+    encoder_weight: Weight = 1.0  # weight of the loss that draws the encoder to the codes
+    codebook_weight: Weight = 0.25  # weight of the loss that draws the codes to the encoder
+    # Width of the convolutional correction of decoded frames; 0: none.
+    filter_channels: Annotated[int, Whole(0, 4096)] = 0
+    # 0: no proxy head, the decoder's features become pixels directly.
+    proxy_codes: Annotated[int, Whole(0, 1 << 20)] = 8192
+    proxy_hidden: Width = 1024
+    proxy_dim: Width = 8
+    pixels: Flag = True  # False: proxy logits are the last output (the published first stage)
+    pixel_spatial: Annotated[str, Blocks("tw")] = "tttt"  # OmniTokenizer's decoder behind the proxy head
+    pixel_temporal: Annotated[str, Blocks("t")] = "tttt"
 
     def __post_init__(self) -> None:
-        if self.motion not in ("differences", "residual"):
-            raise ValueError(f"motion is 'differences' or 'residual', not {self.motion!r}")
+        check_settings(self)
         if self.motion == "residual" and not self.anchored:
-            raise ValueError("motion = 'residual' needs anchored tokens")
-        if self.motion == "differences" and set(self.encoder_temporal) & set("as"):
+            raise ValueError("motion = 'residual' needs anchored = true")
+        if self.motion == "differences" and set(self.encoder_temporal) & set("was"):
             raise ValueError("windows in encoder_temporal need motion = 'residual'")
-        for name in ("spatial_code", "temporal_code"):  # lists, where they come from JSON or TOML
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(self.decoder_spatial) % self.temporal_every:
             raise ValueError("temporal_every must divide the number of decoder layers")
         if not self.proxy_codes and not self.pixels:
             raise ValueError("a network without a proxy head must end in pixels")
+        if self.anchored and self.frames == 1:
+            raise ValueError("anchored tokens need clips of more than one frame")
+        self.latent_frames(self.frames)
+        stacks = self.encoder_spatial + self.encoder_temporal + self.decoder_spatial
+        if self.proxy_codes and self.pixels:
+            stacks += self.pixel_spatial
+        windows = set(stacks) & set("was")
+        queries_too = "w" in self.encoder_spatial + self.decoder_spatial  # others see whole tiles
+        for name, number, divisor, needed in (
+            ("head_dim", self.head_dim, 4, True),  # rotary positions
+            ("dim", self.dim, self.heads, windows),
+            ("tile", self.tile, self.window, windows),
+            ("spatial_queries", self.spatial_queries, self.window, queries_too),
+            ("tile", self.tile, self.spatial_queries, self.anchored),
+            ("patch", self.patch, 2, self.filter_channels and not self.proxy_codes),
+        ):
+            if needed and number % divisor:
+                raise ValueError(f"{name} = {number} is not a multiple of {divisor}")
 
     @property
     def spatial_widths(self) -> tuple[int, int]:
@@ -187,18 +222,14 @@ def make_config(table: dict[str, Any]) -> SweetTokConfig:
     """
     overrides = dict(table)
     preset = overrides.pop("preset", "compact")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise SweettokError(
-            f"There is no network {preset!r}; set model.preset to one of {', '.join(PRESETS)}."
+            f"There is no network {brief(preset)}; set model.preset to one of {', '.join(PRESETS)}."
         )
-    known = {field.name for field in dataclasses.fields(SweetTokConfig)}
-    for key in overrides:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=3, cutoff=0.5) or sorted(known)
-            raise SweettokError(f"The network has no setting model.{key}; did you mean {', '.join(near)}?")
     try:
+        check_known(SweetTokConfig, overrides)
         return dataclasses.replace(PRESETS[preset], **overrides)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise SweettokError(
-            f"The settings below model do not make a network ({error}); correct the recipe."
+            f"The settings below model do not make a network (model.{error}); correct the recipe."
         ) from error

@@ -51,6 +51,10 @@ def read_model(model: ModelFolder) -> StoredModel:
 
     config, state = read_config(model), model.state()
     words = read_prior(model, state)
+    fewest = min(len(graph.modifiers) for graph in (words.spatial, words.temporal))
+    if config.search > fewest:
+        what = f"search = {config.search}, more than the {fewest} modifiers that there are"
+        raise SweettokError(f"{model.path / CONFIG_FILE} has {what}; {WRITE_AGAIN}.")
     network = fill(lambda: SweetTok(config, words), state, model.path)
     return StoredModel(network, config, words)
 
@@ -61,22 +65,20 @@ def read_config(model: ModelFolder) -> SweetTokConfig:
     Raises:
         SweettokError: another family's model, or no configuration of a SweetTok.
     """
+    from sweettok_cli.models.common.settings import read_settings
     from sweettok_cli.models.sweettok.config import SweetTokConfig
 
     if model.header.family != FAMILY:
         raise SweettokError(
             f"{model.path} holds a model of the family {model.header.family}; give a SweetTok model."
         )
-    try:
-        return SweetTokConfig(**model.header.config)
-    except (TypeError, ValueError) as error:
-        raise SweettokError(
-            f"{model.path / CONFIG_FILE} describes no network ({error}); export the model again."
-        ) from error
+    return read_settings(SweetTokConfig, model.header.config, model.path / CONFIG_FILE)
 
 
 def read_words(model: ModelFolder) -> dict[str, Any]:
     """The checked content of a model's ``words.json``: ``{half: {"modifiers": [...], "heads": [...]}}``."""
+    from sweettok_cli.codebook.prior import check_words
+
     table = model.json(WORDS_FILE)
     for half in HALVES:
         lists = table.get(half)
@@ -84,6 +86,10 @@ def read_words(model: ModelFolder) -> dict[str, Any]:
             isinstance(lists.get(k), list) for k in ("modifiers", "heads")
         ):
             raise SweettokError(f"{model.path / WORDS_FILE} lacks the {half} words; {WRITE_AGAIN}.")
+        try:
+            check_words(lists["modifiers"], lists["heads"])
+        except ValueError as error:
+            raise SweettokError(f"{model.path / WORDS_FILE}, {half}: {error}; {WRITE_AGAIN}.") from error
     return table
 
 
@@ -93,19 +99,25 @@ def read_prior(model: ModelFolder, state: Mapping[str, Tensor]) -> WordPrior:
     Raises:
         SweettokError: as :func:`read_words`; or words and state do not fit each other.
     """
-    from sweettok_cli.codebook.prior import WordGraph, WordPrior
+    from sweettok_cli.codebook.prior import WordGraph, WordPrior, check_tensors
 
     words = read_words(model)
     graphs = []
     for half in HALVES:
         lists = words[half]
         vectors, edges = state.get(f"quantize_{half}.vectors"), state.get(f"quantize_{half}.edges")
-        if vectors is None or edges is None or len(vectors) != len(lists["modifiers"]) + len(lists["heads"]):
+        if vectors is None or edges is None or vectors.is_complex():
             raise SweettokError(f"The words of {model.path} do not fit its weights; {WRITE_AGAIN}.")
-        arrays = vectors.float().cpu().numpy(), edges.long().cpu().numpy()
-        graphs.append(WordGraph(lists["modifiers"], lists["heads"], *arrays))
+        arrays = vectors.float().cpu().numpy(), edges.cpu().numpy()
+        try:
+            check_tensors(*arrays, rows=len(lists["modifiers"]) + len(lists["heads"]))
+        except ValueError as error:
+            message = f"The {half} words of {model.path} do not fit its weights: {error}; {WRITE_AGAIN}."
+            raise SweettokError(message) from error
+        graphs.append(WordGraph(lists["modifiers"], lists["heads"], arrays[0], arrays[1].astype("int64")))
     spatial, temporal = graphs
-    return WordPrior(spatial, temporal, words.get("about", {}))
+    about = words.get("about")
+    return WordPrior(spatial, temporal, about if isinstance(about, dict) else {})
 
 
 def read_words_of(folder: Path) -> WordPrior:
@@ -147,7 +159,8 @@ def save_model_folder(
     def stored(tensor: Tensor) -> Tensor:
         if not tensor.is_floating_point():
             return tensor.to(torch.int32)
-        return tensor.half() if half else tensor
+        narrow = tensor.half()
+        return narrow if half and narrow.isfinite().all() else tensor
 
     lists = {
         side: {"modifiers": graph.modifiers, "heads": graph.heads}

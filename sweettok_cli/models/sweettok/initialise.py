@@ -9,6 +9,7 @@ Training then begins at the quality of a linear transform codec instead of noise
 from __future__ import annotations
 
 import math
+import time
 
 import torch
 from einops import rearrange
@@ -18,6 +19,7 @@ from sweettok_cli.models.common import attention
 from sweettok_cli.models.common.patches import cut_later_frames
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.quantizer import LanguageQuantizer
+from sweettok_cli.runtime import OnProgress, ignore_progress
 
 # Channels of an embedding that describe change within a group of frames; the others describe its mean.
 _CHANGE_SHARE = 0.25
@@ -28,11 +30,18 @@ _POLISH_RATE = 1e-3
 
 
 @torch.no_grad()
-def start_linear(model: SweetTok, video: Tensor, polish_steps: int = 200, polish_rows: int = 1024) -> None:
+def start_linear(
+    model: SweetTok,
+    video: Tensor,
+    polish_steps: int = 200,
+    polish_rows: int = 1024,
+    on_progress: OnProgress = ignore_progress,
+    until: float = math.inf,
+) -> None:
     """Initialise an anchored network from clips ``video`` [n, 3, t, h, w] in [-0.5, 0.5].
 
     Pictures (t = 1) serve as clips in which nothing moves. Words are polished in so many steps of so many
-    rows.
+    rows, or fewer: polishing ends ``until`` then, on the clock of :func:`time.perf_counter`.
     """
     if video.shape[2] == 1:
         video = video.expand(-1, -1, model.config.frames, -1, -1)
@@ -45,7 +54,11 @@ def start_linear(model: SweetTok, video: Tensor, polish_steps: int = 200, polish
 
     own = torch.cat([spatial.gather(model.encoder.embed(part)) for part in parts]).flatten(0, 1)
     start_transform(model.pre_vq_spatial, spatial.to_features, own, torch.ones(own.shape[1]))
-    start_codebook(model.quantize_spatial, model.pre_vq_spatial, own, polish_steps, polish_rows)
+    total = 2 * polish_steps
+    start_codebook(
+        model.quantize_spatial, model.pre_vq_spatial, own, polish_steps, polish_rows,
+        lambda done, _: on_progress(done, total), until,
+    )  # fmt: skip
 
     motions = []
     for part in parts:
@@ -59,7 +72,10 @@ def start_linear(model: SweetTok, video: Tensor, polish_steps: int = 200, polish
     if temporal.residual:
         importance[0] = first
     start_transform(model.pre_vq_temporal, temporal.to_features, own, importance.flatten())
-    start_codebook(model.quantize_temporal, model.pre_vq_temporal, own, polish_steps, polish_rows)
+    start_codebook(
+        model.quantize_temporal, model.pre_vq_temporal, own, polish_steps, polish_rows,
+        lambda done, _: on_progress(polish_steps + done, total), until,
+    )  # fmt: skip
 
 
 def silence_branches(model: nn.Module) -> None:
@@ -142,7 +158,15 @@ def start_transform(into: nn.Linear, out_of: nn.Linear, own: Tensor, importance:
     out_of.bias.copy_(centre)
 
 
-def start_codebook(quantizer: LanguageQuantizer, into: nn.Linear, own: Tensor, steps: int, rows: int) -> None:
+def start_codebook(
+    quantizer: LanguageQuantizer,
+    into: nn.Linear,
+    own: Tensor,
+    steps: int,
+    rows: int,
+    on_progress: OnProgress = ignore_progress,
+    until: float = math.inf,
+) -> None:
     """Map the words to where the latents of ``own`` [n, k] lie, then polish them."""
     weight = into.weight[:, -own.shape[1] :]
     latents = torch.cat([part @ weight.T + into.bias for part in own.split(4096)])
@@ -150,7 +174,7 @@ def start_codebook(quantizer: LanguageQuantizer, into: nn.Linear, own: Tensor, s
     modifier, head = latents.split(list(quantizer.widths), dim=-1)
     spread_words(quantizer.to_modifier, words[: quantizer.modifiers], modifier, _PAIR_SPREAD)
     spread_words(quantizer.to_head, words[quantizer.modifiers :], head, 1.0)
-    polish(quantizer, latents, steps, rows)
+    polish(quantizer, latents, steps, rows, on_progress, until)
 
 
 def spread_words(layer: nn.Module, words: Tensor, latents: Tensor, factor: float) -> None:
@@ -168,13 +192,23 @@ def spread_words(layer: nn.Module, words: Tensor, latents: Tensor, factor: float
 
 
 @torch.enable_grad()
-def polish(quantizer: LanguageQuantizer, latents: Tensor, steps: int, rows: int) -> None:
+def polish(
+    quantizer: LanguageQuantizer,
+    latents: Tensor,
+    steps: int,
+    rows: int,
+    on_progress: OnProgress,
+    until: float,
+) -> None:
     """Train the projector on fixed ``latents`` [n, c] until its words lie well among them."""
     learning = [p for p in quantizer.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(learning, lr=_POLISH_RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _POLISH_RATE, total_steps=steps)
     quantizer.train()
-    for _ in range(steps):
+    for step in range(steps):
+        if time.perf_counter() > until:
+            break
+        on_progress(step, steps)
         some = latents[torch.randint(len(latents), (rows,), device=latents.device)]
         optimizer.zero_grad()
         quantizer(some.unsqueeze(0)).codebook_loss.backward()

@@ -125,9 +125,10 @@ def convert_sweettok(checkpoint: Checkpoint, folder: Path, conversion: Conversio
         ("temporal", prior.temporal, "quantize_temporal", words[1]),
     ):
         weight = state.get(f"{prefix}.gcn.conv1.lin.weight")
-        if weight is not None and weight.shape[1] != graph.vectors.shape[1]:
+        if weight is not None and weight.shape[1:] != graph.vectors.shape[1:]:
+            trained = weight.shape[-1] if weight.ndim else 0
             raise SweettokError(
-                f"{path} was not trained with {file}: its {half} words have vectors of {weight.shape[1]} "
+                f"{path} was not trained with {file}: its {half} words have vectors of {trained} "
                 f"numbers, not {graph.vectors.shape[1]}."
             )
     pixels = any(key.startswith("pixel_") for key in state)

@@ -26,7 +26,7 @@ import numpy as np
 from torch import Tensor
 
 from sweettok_cli.codebook.prior import MAX_WORDS, WordGraph, WordPrior
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, brief
 from sweettok_cli.storage.plain_pickle import read_plain_pickle, unwrapped
 
 #: Under which the words that have no row are kept, for each half.
@@ -119,7 +119,7 @@ def _parts(path: Path, data: Any, layout: _Layout) -> list[Any]:
     absent = [part for part in layout.parts if part not in data]
     if absent:
         other = _TEMPORAL if layout is _SPATIAL else _SPATIAL
-        hint = f"it has {', '.join(map(str, list(data)[:8])) or 'nothing'}"
+        hint = f"it has {', '.join(map(brief, list(data)[:8])) or 'nothing'}"
         if all(part in data for part in other.parts):
             hint = f"it holds the {other.words}: exchange the two files"
         raise SweettokError(f"{path} lacks {', '.join(absent)} of the {layout.words}; {hint}.")
@@ -135,7 +135,7 @@ def _kept(
     """The words of both lists, in the order of the file."""
     for word in (*modifier_counts, *head_counts):
         if not isinstance(word, str):
-            raise SweettokError(f"{path} has {word!r} among its {layout.words}, which is no word.")
+            raise SweettokError(f"{path} has {brief(word)} among its {layout.words}, which is no word.")
     if layout.seen_more_than is None:
         return list(modifier_counts), list(head_counts)
     least = layout.seen_more_than
@@ -155,7 +155,7 @@ def _edges(path: Path, pairs: Iterable[Any], kept: list[str], rows: int) -> np.n
     found = []
     for pair in pairs:
         if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise SweettokError(f"{path} has an edge that is no pair of words ({pair!r:.60}).")
+            raise SweettokError(f"{path} has an edge that is no pair of words ({brief(pair)}).")
         first, second = (places.get(word) if isinstance(word, str) else None for word in pair)
         # The published convolution gives every word one loop to itself, whether it is listed or not.
         if first is not None and second is not None and first != second:

@@ -181,6 +181,11 @@ class LanguageQuantizer(nn.Module):
     def forward(self, z: Tensor) -> Quantized:
         """z [b, L, c1 + c2] -> :class:`Quantized`. Distances are float32 whatever the input is."""
         config, z = self.config, z.float()
+        if not z.shape[1]:
+            # A single image has no motion. Words that are not asked for must not hang on what comes out:
+            # several processes would wait for a gradient of theirs.
+            none = z.new_zeros(())
+            return Quantized(z, z.new_zeros(len(z), 0, 3, dtype=torch.int64), none, none)
         codes = self.codebook()
         first, second = z.split(list(self.widths), dim=-1)
         with torch.autocast(z.device.type, enabled=False):
@@ -191,10 +196,10 @@ class LanguageQuantizer(nn.Module):
                     pair = nearest(first, codes.modifiers, 2)
                 ids = torch.cat([pair, nearest(second, codes.heads, 1)], dim=-1)
             found_first, found_second = codes.look_up(ids)
-            pull = mean_square(first, found_first.detach()) + mean_square(second, found_second.detach())
-            push = mean_square(found_first, first.detach()) + mean_square(found_second, second.detach())
+            pull = F.mse_loss(first, found_first.detach()) + F.mse_loss(second, found_second.detach())
+            push = F.mse_loss(found_first, first.detach()) + F.mse_loss(found_second, second.detach())
             push = config.codebook_weight * push
-            if config.coverage_weight and self.training and not self.frozen and first.numel():
+            if config.coverage_weight and self.training and not self.frozen:
                 idle = coverage(codes.modifiers, first.detach()) + coverage(codes.heads, second.detach())
                 push = push + config.coverage_weight * idle
         found = torch.cat([found_first, found_second], dim=-1)
@@ -245,10 +250,3 @@ def coverage(codes: Tensor, z: Tensor, sample: int = 256) -> Tensor:
 def squared_distances(z: Tensor, codes: Tensor) -> Tensor:
     """z [b, L, c], codes [n, c] -> [b, L, n]."""
     return z.square().sum(-1, keepdim=True) + codes.square().sum(-1) - 2 * z @ codes.T
-
-
-def mean_square(a: Tensor, b: Tensor) -> Tensor:
-    """Mean of squared differences; 0, not NaN, when a clip has no tokens of this kind (a single image)."""
-    if a.numel() == 0:
-        return a.new_zeros(())
-    return F.mse_loss(a, b)

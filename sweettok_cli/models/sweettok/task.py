@@ -6,8 +6,10 @@ encoder and codebook and fine-tunes decoding on pixels.
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from sweettok_cli.data.sampler import Batch
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.sweettok.codebook_window import CodebookWindow
-from sweettok_cli.models.sweettok.config import describe_config, make_config
+from sweettok_cli.models.sweettok.config import SweetTokConfig, describe_config, make_config
 from sweettok_cli.models.sweettok.folder import (
     read_config,
     read_model,
@@ -33,10 +35,12 @@ from sweettok_cli.models.sweettok.initialise import start_linear
 from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.training.clips import ClipTask
+from sweettok_cli.training.log import Voice
 from sweettok_cli.training.losses import mean_squared_error, reconstruction_losses
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Step
 
+_STAGES = "stages"  # what an exported model calls those that it has been through
 STAGES = {1: "spatial half on pictures", 2: "both halves on clips", 3: "decoder on pixels"}
 
 
@@ -57,6 +61,7 @@ class SweetTokTask(ClipTask):
     def __init__(self, recipe: Recipe, init: Path | None = None, prior: Path | None = None) -> None:
         super().__init__(recipe)
         self._init, self._prior = init, prior
+        self._trained: set[int] | None = set()  # stages that the network has been through; None: unknown
         self.title = f"stage {recipe.stage}, {STAGES[recipe.stage]}"
         # Motion sees nothing of a step on pictures.
         self.unused_parameters = recipe.stage == 1 or recipe.pictures > 0
@@ -66,7 +71,7 @@ class SweetTokTask(ClipTask):
         """As :attr:`ClipTask.multiple`: whole tiles."""
         return self.model.config.multiple
 
-    def build(self, device: torch.device, say: Callable[[str], None]) -> None:
+    def build(self, device: torch.device, voice: Voice, until: float = math.inf) -> None:
         """As :meth:`Task.build`; a new network starts on what its first clips are like.
 
         Raises:
@@ -76,8 +81,10 @@ class SweetTokTask(ClipTask):
             stored = read_folder(self._init, read_model)
             described = describe_config(stored.config)
             if self.recipe.model and make_config(self.recipe.model) != stored.config:
-                say(f"the network is that of {self._init}, not the recipe's")
+                voice.say(f"the network is that of {self._init}, not the recipe's")
             self.recipe = replace(self.recipe, model=described)
+            self._trained = _stages(ModelFolder(self._init))
+            self._check(stored.config)
             self._take(stored.network, stored.words, device)
             return
         if self._prior is None:
@@ -85,12 +92,18 @@ class SweetTokTask(ClipTask):
                 "A new network needs words: give --prior FOLDER (sweettok codebook build), or --init MODEL."
             )
         config, words = make_config(self.recipe.model), read_words_of(self._prior)
+        self._check(config)
         network = SweetTok(config, words).to(device)
         self.device = device
-        if samples := self.recipe.init_samples:
-            say(f"initialising from {samples} samples")
-            if config.anchored:
-                start_linear(network, to_video(self.on_device(self.sampler.first(samples).frames)))
+        if config.anchored and (samples := self.recipe.init_samples):
+            voice.say(f"initialising from {samples} samples")
+            with voice.progress("reading samples to start from", "samples") as on_progress:
+                found = self.sampler.first(samples, on_progress, until)
+            with voice.progress("fitting the new network to them", "steps") as on_progress:
+                video = to_video(self.on_device(found.frames))
+                start_linear(network, video, on_progress=on_progress, until=until)
+            if time.perf_counter() > until:
+                voice.say("its start was cut short: half of the minutes are over")
         self._take(network, words, device)
 
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
@@ -104,7 +117,56 @@ class SweetTokTask(ClipTask):
         """
         folder = ModelFolder(exported)
         config, words = read_config(folder), read_prior(folder, model)
+        self._trained = _stages(folder)
         self._take(SweetTok(config, words), words, device)
+
+    def _check(self, config: SweetTokConfig) -> None:
+        """Refuse samples that the network cannot take, before anything slow."""
+        for side in sorted({int(side) for side, _, _ in self.recipe.crop}):
+            try:
+                config.token_counts(side, side, self.recipe.frames)
+            except ValueError as error:
+                raise SweettokError(
+                    f"The network cannot take samples of crop = {side} and frames = {self.recipe.frames} "
+                    f"({error}); change these keys of the recipe."
+                ) from error
+
+    def cautions(self) -> list[str]:
+        """As :meth:`Task.cautions`: stages in an order in which they teach little, and data that do."""
+        stage, before = self.recipe.stage, self._trained
+        moving = self.recipe.frames > 1 and self.recipe.pictures < 1
+        found = []
+        if stage == 3 and before == set():
+            found.append(
+                "stage 3 freezes an encoder and words that no stage has trained; train stage 2 first, and "
+                "start from its model with --init"
+            )
+        elif stage == 3 and before is not None and 2 not in before:
+            found.append(
+                f"the temporal half of {self._init} has never been trained, and stage 3 freezes its encoder; "
+                "train stage 2 first, and start from its model with --init"
+            )
+        elif stage == 1 and before != set() and (before is None or 2 in before):
+            found.append(
+                f"stage 1 changes the spatial half of {self._init}, on which its temporal half was trained; "
+                "let stage 2 follow"
+            )
+        if stage == 1 and moving:
+            found.append(
+                f"stage 1 does not train the temporal half, but frames = {self.recipe.frames} sends its "
+                "samples through it; set frames=1"
+            )
+        if stage != 1 and not moving:
+            found.append(
+                f"stage {stage} sees single pictures only (frames = {self.recipe.frames}, pictures = "
+                f"{self.recipe.pictures:g}), and the temporal half learns nothing; stage 1 is for pictures"
+            )
+        elif stage != 1 and all(entry.is_image for entry in self.sampler.entries):
+            found.append(
+                "all training files are pictures, which stand still: the temporal half learns nothing of "
+                "motion; give clips with --data, or train stage 1"
+            )
+        return found
 
     def _take(self, network: SweetTok, words: WordPrior, device: torch.device) -> None:
         if not network.config.pixels:
@@ -158,7 +220,9 @@ class SweetTokTask(ClipTask):
         shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
         try:
             made = beside / folder.name
-            save_model_folder(made, weights, self.words, name)
+            stages = None if self._trained is None else sorted(self._trained | {self.recipe.stage})
+            source = None if stages is None else {_STAGES: stages}
+            save_model_folder(made, weights, self.words, name, source=source)
             if not folder.exists():
                 made.rename(folder)
                 return
@@ -174,6 +238,12 @@ class SweetTokTask(ClipTask):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """As :meth:`Task.load_state_dict`."""
         self.use.load_state_dict(state)
+
+
+def _stages(folder: ModelFolder) -> set[int] | None:
+    """The stages that a model says it has been through; None for models from elsewhere."""
+    stages = folder.header.source.get(_STAGES)
+    return set(stages) & set(STAGES) if isinstance(stages, list) else None
 
 
 def _quantizer(output: SweetTokOutput) -> dict[str, Tensor]:

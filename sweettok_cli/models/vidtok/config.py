@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, TypeAlias
+
+from sweettok_cli.models.common.settings import OneOf, Several, Truth, Whole, check_settings
 
 #: The moving average of all weights, kept among them: ``model_ema.`` and the weight's name without its dots.
 AVERAGE = "model_ema."
@@ -28,6 +30,8 @@ _SHAPES: dict[str, dict[str, Any]] = {
     "888": {"temporal_down": (0, 1, 2), "temporal_up": (1, 2, 3)},
 }
 
+Levels: TypeAlias = Annotated[tuple[int, ...], Several(Whole(0, 7), 0, 8)]
+
 
 @dataclass(frozen=True)
 class VidTokConfig:
@@ -39,28 +43,34 @@ class VidTokConfig:
     Video Tokenizer", arXiv:2412.13061.
     """
 
-    regularizer: str = "kl"  # latents are real numbers; or "fsq": each channel takes one of 8 values
-    channels: int = 4  # of the latents, after the regulariser
-    causal: bool = True  # no frame sees a later one; otherwise convolutions in time look both ways
+    regularizer: Annotated[str, OneOf(("kl", "fsq"))] = (
+        "kl"  # latents are real numbers; or "fsq": each channel takes one of 8 values
+    )
+    channels: Annotated[int, Whole(1, 1024)] = 4  # of the latents, after the regulariser
+    causal: Annotated[bool, Truth()] = True  # no frame sees a later one; else convolutions look both ways
     # "1.0", or "1.1" (causal only): what precedes the first frame (nothing, or copies of it), and how time is
     # doubled (by repeating frames, or linearly between them).
-    version: str = "1.0"
-    width: int = 128  # channels on level 0
-    multipliers: tuple[int, ...] = (1, 2, 4, 4)  # channels on each level, in units of ``width``
-    encoder_blocks: int = 2  # pairs of a spatial and a temporal residual block on each level
-    decoder_blocks: int = 3
-    spatial_down: tuple[int, ...] = (0, 1, 2)  # levels at whose end the encoder halves height and width
-    spatial_up: tuple[int, ...] = (1, 2, 3)  # levels at whose end the decoder doubles them
-    temporal_down: tuple[int, ...] = (1, 2)  # the same of the number of frames; among ``spatial_down``
-    temporal_up: tuple[int, ...] = (1, 2)  # among ``spatial_up``
+    version: Annotated[str, OneOf(("1.0", "1.1"))] = "1.0"
+    width: Annotated[int, Whole(1, 4096)] = 128  # channels on level 0
+    multipliers: Annotated[tuple[int, ...], Several(Whole(1, 64), 1, 8)] = (
+        1,
+        2,
+        4,
+        4,
+    )  # channels on each level, in units of ``width``
+    encoder_blocks: Annotated[int, Whole(1, 16)] = (
+        2  # pairs of a spatial and a temporal residual block on each level
+    )
+    decoder_blocks: Annotated[int, Whole(1, 16)] = 3
+    spatial_down: Levels = (0, 1, 2)  # levels at whose end the encoder halves height and width
+    spatial_up: Levels = (1, 2, 3)  # levels at whose end the decoder doubles them
+    temporal_down: Levels = (1, 2)  # the same of the number of frames; among ``spatial_down``
+    temporal_up: Levels = (1, 2)  # among ``spatial_up``
 
     def __post_init__(self) -> None:
-        for name in ("multipliers", "spatial_down", "spatial_up", "temporal_down", "temporal_up"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))  # lists, where they come from JSON
-        if self.regularizer not in ("kl", "fsq"):
-            raise ValueError(f"regularizer is 'kl' or 'fsq', not {self.regularizer!r}")
-        if self.version not in ("1.0", "1.1"):
-            raise ValueError(f"version is '1.0' or '1.1', not {self.version!r}")
+        check_settings(self)
+        if self.regularizer == "fsq" and self.channels > 10:  # token files hold 32 bits an index
+            raise ValueError(f"channels = {self.channels} is not 1 to 10, as codes of 8 values each need")
         if self.version == "1.1" and not self.causal:
             raise ValueError("version 1.1 is causal")
         levels = set(range(len(self.multipliers)))
@@ -68,6 +78,8 @@ class VidTokConfig:
             ("down", self.spatial_down, self.temporal_down),
             ("up", self.spatial_up, self.temporal_up),
         ):
+            if any(sorted(set(found)) != list(found) for found in (spatial, temporal)):
+                raise ValueError(f"spatial_{side} and temporal_{side} must list each level once, in order")
             if not set(spatial) <= levels:
                 known = f"0..{len(levels) - 1}"
                 raise ValueError(f"spatial_{side} {spatial} has a level that is not among {known}")

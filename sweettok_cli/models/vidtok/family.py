@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.models.common.family import Conversion, Family
+from sweettok_cli.models.common.settings import read_settings
 from sweettok_cli.models.vidtok.config import AVERAGE, VidTokConfig
-from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
+from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder, ModelHeader
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def _spec(model: ModelFolder) -> TokenizerSpec:
     header = model.header
-    config = VidTokConfig(**header.config)
+    config = read_settings(VidTokConfig, header.config, model.path / CONFIG_FILE)
     fsq = config.regularizer == "fsq"
     if header.family != f"vidtok-{config.regularizer}":
         raise ValueError(f"its regulariser is {config.regularizer}")
@@ -47,7 +48,7 @@ def _load(
     from sweettok_cli.models.vidtok.network import VidTok
     from sweettok_cli.models.vidtok.tokenizer import VidTokTokenizer
 
-    config = VidTokConfig(**model.header.config)
+    config = read_settings(VidTokConfig, model.header.config, model.path / CONFIG_FILE)
     network = fill(lambda: VidTok(config), model.state(), model.path)
     return VidTokTokenizer(spec, network, device, dtype, sample)
 

@@ -76,12 +76,12 @@ def told_from_tensors(state: Mapping[str, Tensor], version: str, path: Path) -> 
         encoded = state[f"encoder.conv_out{conv}"].shape[0]
         channels = state[f"decoder.conv_in{conv}"].shape[1]
         width = state[f"encoder.conv_in{conv}"].shape[0]
-        numbers = levels(r"encoder\.down\.(\d+)\.block\.")
+        numbers = levels(r"encoder\.down\.(\d{1,4})\.block\.")
         widths = [state[f"encoder.down.{level}.block.0.conv2.weight"].shape[0] for level in numbers]
     except (KeyError, IndexError) as error:
         what = f"{path} is no VidTok network ({error.args[0]} is missing)"
         raise SweettokError(f"{what}; say what it is with --as.") from error
-    if encoded not in (channels, 2 * channels) or any(w % width for w in widths):
+    if encoded not in (channels, 2 * channels) or not width or any(w % width for w in widths):
         ends = f"its encoder ends in {encoded} channels, its decoder starts with {channels}"
         raise SweettokError(f"{path} is no VidTok network: {ends}.")
     try:
@@ -92,12 +92,12 @@ def told_from_tensors(state: Mapping[str, Tensor], version: str, path: Path) -> 
             version=version,
             width=width,
             multipliers=tuple(w // width for w in widths),
-            encoder_blocks=len(levels(r"encoder\.down\.0\.block\.(\d+)\.")),
-            decoder_blocks=len(levels(r"decoder\.up\.0\.block\.(\d+)\.")),
-            spatial_down=levels(r"encoder\.down\.(\d+)\.downsample\."),
-            spatial_up=levels(r"decoder\.up\.(\d+)\.upsample\."),
-            temporal_down=levels(r"encoder\.down_temporal\.(\d+)\.downsample\."),
-            temporal_up=levels(r"decoder\.up_temporal\.(\d+)\.upsample\."),
+            encoder_blocks=len(levels(r"encoder\.down\.0\.block\.(\d{1,4})\.")),
+            decoder_blocks=len(levels(r"decoder\.up\.0\.block\.(\d{1,4})\.")),
+            spatial_down=levels(r"encoder\.down\.(\d{1,4})\.downsample\."),
+            spatial_up=levels(r"decoder\.up\.(\d{1,4})\.upsample\."),
+            temporal_down=levels(r"encoder\.down_temporal\.(\d{1,4})\.downsample\."),
+            temporal_up=levels(r"decoder\.up_temporal\.(\d{1,4})\.upsample\."),
         )
     except ValueError as error:
         raise SweettokError(f"{path} is no VidTok network that is known here ({error}).") from error

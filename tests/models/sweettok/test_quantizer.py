@@ -109,6 +109,13 @@ def test_no_tokens_cost_nothing(quantizer: LanguageQuantizer) -> None:
     assert result.loss.item() == 0
 
 
+def test_words_that_are_not_asked_for_do_not_hang_on_the_result(quantizer: LanguageQuantizer) -> None:
+    """A step on pictures has no motion: several processes would wait for gradients of its words."""
+    empty = quantizer(torch.zeros(2, 0, sum(quantizer.widths)))
+    assert empty.vectors.shape == (2, 0, sum(quantizer.widths)) and empty.ids.shape == (2, 0, 3)
+    assert empty.vectors.grad_fn is None and not empty.loss.requires_grad
+
+
 def test_constant_codebook_is_projected_once(quantizer: LanguageQuantizer) -> None:
     with torch.no_grad():
         first = quantizer.codebook()

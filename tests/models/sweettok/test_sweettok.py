@@ -186,7 +186,7 @@ def test_network_that_ends_in_logits_has_no_pixels() -> None:
     [
         ({"temporal_every": 3}, "temporal_every must divide"),
         ({"proxy_codes": 0, "pixels": False}, "must end in pixels"),
-        ({"motion": "flow"}, "not 'flow'"),
+        ({"motion": "flow"}, "motion = 'flow' is not one of 'differences', 'residual'"),
         ({"motion": "residual"}, "needs anchored"),
         ({"encoder_temporal": "a"}, "need motion = 'residual'"),
     ],

@@ -11,14 +11,14 @@ from small_network import small_network, word_prior
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.models.sweettok.tokenizer import SweetTokTokenizer
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 
 SIZES = [(64, 64), (64, 128), (128, 64)]
 
 
 @pytest.fixture(scope="module")
 def tokenizer(model_folder: Path) -> SweetTokTokenizer:
-    loaded = load_tokenizer(str(model_folder), device="cpu")
+    loaded = load(str(model_folder), device="cpu")
     assert isinstance(loaded, SweetTokTokenizer)
     return loaded
 
@@ -72,7 +72,7 @@ def test_the_same_clip_gives_the_same_tokens_and_pixels(
     tokenizer: SweetTokTokenizer, model_folder: Path
 ) -> None:
     video = clips(1)
-    again = load_tokenizer(str(model_folder), device="cpu")
+    again = load(str(model_folder), device="cpu")
     first, second = tokenizer.encode_clips(video), again.encode_clips(video[:, :, ::-1][:, :, ::-1])
     assert all(np.array_equal(first[name], second[name]) for name in first)
     assert np.array_equal(tokenizer.decode_clips(first, 64, 64), again.decode_clips(second, 64, 64))
@@ -101,7 +101,7 @@ def test_wrong_clips_are_refused(tokenizer: SweetTokTokenizer) -> None:
 
 
 def test_narrow_arithmetic_keeps_most_tokens(tokenizer: SweetTokTokenizer, model_folder: Path) -> None:
-    narrow = load_tokenizer(str(model_folder), device="cpu", dtype="bfloat16")
+    narrow = load(str(model_folder), device="cpu", dtype="bfloat16")
     video = clips(2)
     wide, short = tokenizer.encode_clips(video), narrow.encode_clips(video)
     assert np.mean(wide["spatial"] == short["spatial"]) > 0.8
@@ -113,7 +113,7 @@ def test_narrow_arithmetic_keeps_most_tokens(tokenizer: SweetTokTokenizer, model
 def test_a_first_stage_encodes_and_says_that_it_cannot_decode(tmp_path: Path) -> None:
     network = small_network(proxy_codes=16, proxy_hidden=8, pixels=False)
     save_model_folder(tmp_path / "first", network, word_prior())
-    first = load_tokenizer(str(tmp_path / "first"), device="cpu")
+    first = load(str(tmp_path / "first"), device="cpu")
     arrays = first.encode_clips(clips(1))
     with pytest.raises(SweettokError, match=r"first is a first-stage network, .* no pixel decoder"):
         first.decode_clips(arrays, 64, 64)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from pathlib import Path
 
 import pytest
 import torch
+from small_run import Heard
 
+from sweettok_cli.data.clips import Entry
+from sweettok_cli.data.sampler import Sampler
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.sweettok.config import SweetTokConfig, make_config
+from sweettok_cli.models.sweettok.folder import save_model_folder
+from sweettok_cli.models.sweettok.initialise import start_linear
 from sweettok_cli.models.sweettok.task import STAGES, SweetTokTask
+from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.training.recipe import Recipe, load_recipe, recipe_names
 
 
@@ -40,7 +47,7 @@ def test_what_makes_no_network_is_named(table: dict[str, object], words: str) ->
 
 def built(recipe: Recipe, prior: Path | None, init: Path | None = None) -> SweetTokTask:
     task = SweetTokTask(recipe, init, prior)
-    task.build(torch.device("cpu"), lambda _: None)
+    task.build(torch.device("cpu"), Heard())
     return task
 
 
@@ -105,3 +112,82 @@ def test_last_stage_keeps_the_tokens(tiny: Recipe, prior: Path, anchored: bool) 
                 parameter += 0.1 * torch.randn_like(parameter)
     after = model.encode(video)
     assert torch.equal(before.spatial, after.spatial) and torch.equal(before.temporal, after.temporal)
+
+
+def cautions(recipe: Recipe, prior: Path | None, init: Path | None = None, files: str = "a.mp4 b.png") -> str:
+    task = built(recipe, prior, init)
+    task.sampler = Sampler([Entry(name, Path(name)) for name in files.split()], recipe.sampling)
+    return "; ".join(task.cautions())
+
+
+def test_stages_in_an_order_that_teaches_little_are_warned_of(
+    tiny: Recipe, prior: Path, tmp_path: Path
+) -> None:
+    stages = {1: dataclasses.replace(tiny, stage=1, frames=1), 2: tiny, 3: dataclasses.replace(tiny, stage=3)}
+    after: dict[int, Path] = {}
+    for stage in (1, 2):
+        task = built(stages[stage], prior, None) if stage == 1 else built(stages[stage], None, after[1])
+        task.export(tmp_path / f"stage{stage}", task.model, "trial")
+        after[stage] = tmp_path / f"stage{stage}"
+    foreign = tmp_path / "foreign"  # a model that does not say what it has been through
+    save_model_folder(foreign, task.model, task.words)
+
+    assert cautions(stages[1], prior) == cautions(stages[2], prior) == ""
+    assert "that no stage has trained; train stage 2 first" in cautions(stages[3], prior)
+    assert "stage1 has never been trained" in cautions(stages[3], None, after[1])
+    assert cautions(stages[2], None, after[1]) == cautions(stages[1], None, after[1]) == ""
+    assert cautions(stages[3], None, after[2]) == cautions(stages[3], None, foreign) == ""
+    assert "let stage 2 follow" in cautions(stages[1], None, after[2])
+    assert "let stage 2 follow" in cautions(stages[1], None, foreign)
+
+    task = built(stages[3], None, after[2])
+    task.export(tmp_path / "stage3", task.model, "trial")
+    assert ModelFolder(tmp_path / "stage3").header.source == {"stages": [1, 2, 3]}
+    task = built(stages[3], None, foreign)
+    task.export(tmp_path / "unknown", task.model, "trial")
+    assert ModelFolder(tmp_path / "unknown").header.source == {}
+
+
+def test_data_that_teach_little_are_warned_of(tiny: Recipe, prior: Path) -> None:
+    one = dataclasses.replace
+    assert "set frames=1" in cautions(one(tiny, stage=1), prior)
+    assert "sees single pictures only" in cautions(one(tiny, frames=1), prior)
+    assert "sees single pictures only" in cautions(one(tiny, pictures=1.0), prior)
+    assert "all training files are pictures" in cautions(tiny, prior, files="a.png b.jpg")
+    assert cautions(one(tiny, stage=1, frames=1), prior, files="a.png b.jpg") == ""
+
+
+@pytest.mark.parametrize("change", [{"crop": [[60.0, 2.0, 1.0]]}, {"frames": 16}])
+def test_samples_that_the_network_cannot_take_are_refused(
+    tiny: Recipe, prior: Path, change: dict[str, object]
+) -> None:
+    recipe = dataclasses.replace(tiny, **change)  # type: ignore[arg-type]
+    with pytest.raises(SweettokError, match=r"cannot take samples of crop = 6\d and frames = 1\d"):
+        built(recipe, prior)
+
+
+def test_a_new_network_says_how_far_its_start_is(prior: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    brief = functools.partial(start_linear, polish_steps=4, polish_rows=32)
+    monkeypatch.setattr("sweettok_cli.models.sweettok.task.start_linear", brief)
+    table = {"preset": "sweettok-small", "dim": 32, "heads": 2, "head_dim": 16, "code_dim": 16}
+    recipe = Recipe(
+        model={**table, "spatial_code": [4, 3], "temporal_code": [4, 3]},
+        init_samples=12,
+        frames=1,
+        crop=[[64.0, 4.0, 1.0]],
+        synthetic=1.0,
+    )
+    task, heard = SweetTokTask(recipe, None, prior), Heard()
+    task.sampler = Sampler([Entry("a.mp4", Path("a.mp4"))], recipe.sampling)
+    task.build(torch.device("cpu"), heard)
+    assert heard.said == ["initialising from 12 samples"]
+    assert heard.done["reading samples to start from"] == [0, 2, 4, 6, 8, 10]
+    assert heard.done["fitting the new network to them"] == list(range(8))
+
+    task.recipe = dataclasses.replace(recipe, init_samples=40)
+    late = Heard()
+    task.build(torch.device("cpu"), late, until=0.0)  # there is no time left
+    assert late.done["reading samples to start from"] == list(range(0, 16, 2))
+    assert "fitting the new network to them" not in late.done
+    assert late.said[-1] == "its start was cut short: half of the minutes are over"
+    assert all(torch.isfinite(p).all() for p in task.model.parameters())

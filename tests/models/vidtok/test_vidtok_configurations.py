@@ -14,7 +14,7 @@ from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.network import VidTok
 from sweettok_cli.tokens import read_tokens, write_tokens
 from sweettok_cli.zoo.catalogue import CATALOGUE
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 
 COMPRESSIONS = {"488": (4, 8), "41616": (4, 16), "444": (4, 4), "288": (2, 8), "888": (8, 8)}  # time, space
 NAMES = [model.name for model in CATALOGUE if model.family.startswith("vidtok")]
@@ -26,7 +26,7 @@ def test_a_published_configuration(name: str, tmp_path: Path) -> None:
     config = dataclasses.replace(published, width=8, encoder_blocks=1, decoder_blocks=1)
     torch.manual_seed(0)
     save_network(tmp_path / name, f"vidtok-{config.regularizer}", VidTok(config), dataclasses.asdict(config))
-    tokenizer = load_tokenizer(str(tmp_path / name), device="cpu")
+    tokenizer = load(str(tmp_path / name), device="cpu")
     spec = tokenizer.spec
 
     _, _, order, compression, size, *_ = name.split("-")

@@ -1,0 +1,103 @@
+"""Jobs one after the other, beside other programs that may be at work on the same ones."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import TargetExists, check_target
+from sweettok_cli.holding import claimed
+from sweettok_cli.pipeline.plan import Job
+from sweettok_cli.runtime import OnProgress, Watcher
+from sweettok_cli.video.sequence import FrameSequence
+
+if TYPE_CHECKING:
+    from sweettok_cli.tokens import TokenMeta
+    from sweettok_cli.video.info import VideoInfo
+    from sweettok_cli.video.loss import Loss
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one source.
+
+    It is ``skipped`` because its output is there or in the making, and ``refused`` before any model was
+    asked, because it cannot be read or its output not be written.
+    """
+
+    source: Path | FrameSequence  # or what was given and is none
+    output: Path | None  # what was made of it; None if it was not told where to put that
+    status: Literal["done", "skipped", "refused", "failed"]
+    error: Exception | None = None  # why it was refused or failed
+    meta: TokenMeta | None = None  # of the tokens, if it was done
+    seconds: float = 0.0  # that reading, the model and writing took
+    info: VideoInfo | None = None  # what the source is, if it was encoded
+    loss: Loss | None = None  # what was missing of it
+    busy: bool = False  # skipped because another program is making the output
+
+
+def do_jobs(
+    jobs: Sequence[Job],
+    work: Callable[[Job, OnProgress | None], Result],
+    settled: Callable[[Job], Result | None],
+    watch: Watcher | None = None,
+) -> Iterator[Result]:
+    """Do every job that no other program does.
+
+    Each output is claimed while it is made. What another program holds comes last; if it is still held then,
+    it is skipped.
+
+    Args:
+        jobs: what to do; the folders of their outputs are there.
+        work: does a job; whatever goes wrong is in its result.
+        settled: looks again at the output of a job, when nobody else is making it, for what another program
+            has left there meanwhile: the result where nothing is to be done.
+        watch: given each job's place, their number and the source's name.
+    """
+    left = list(enumerate(jobs))
+    for last in (False, True):
+        held: list[tuple[int, Job]] = []
+        for place, job in left:
+            with claimed(job.claim) as mine:
+                if not mine:
+                    if not last:
+                        held.append((place, job))
+                        continue
+                    result = Result(job.source, job.output, "skipped", busy=True)
+                elif (found := settled(job)) is not None:
+                    result = found
+                else:
+                    with watch(place, len(jobs), job.source.name) if watch else nullcontext() as on_progress:
+                        result = work(job, on_progress)
+                    if isinstance(result.error, TargetExists):
+                        result = settled(job) or result
+            yield result
+        left = held
+
+
+def prepare(output: Path, force: bool, make_folder: bool) -> None:
+    """Find what would go wrong on writing before the model has run for hours; make the folder if wanted.
+
+    Raises:
+        SweettokError: the folder cannot be made or written, or the output exists.
+    """
+    if make_folder:
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SweettokError(
+                f"The folder {output.parent} cannot be made ({error.strerror}); choose another with -o."
+            ) from error
+    check_target(output, force)
+
+
+def forget_locals(error: BaseException | None) -> None:
+    """Let go of the frames and tensors that a kept error's traceback would keep, too."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

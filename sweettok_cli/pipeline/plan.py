@@ -1,0 +1,229 @@
+"""Which output is made of which source: a function of the source's own name, whatever lies beside it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.video.images import WRITTEN
+from sweettok_cli.video.sequence import FrameSequence, find_sequences, is_pattern
+from sweettok_cli.video.source import MEDIA, find_files, missing
+from sweettok_cli.video.writer import VIDEO_ENDINGS
+
+SUFFIX = ".npz"
+#: What tokens of a video, and of a picture, are decoded to by the ending of the file.
+VIDEO_KINDS = (*VIDEO_ENDINGS, ".gif", ".npy")
+PICTURE_KINDS = (*sorted(WRITTEN), ".npy")
+# What looks like the ending of a file is no folder's name unless a slash says so.
+_ENDING = re.compile(r"\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One source and the file to make of it; numbered pictures where that is a pattern."""
+
+    source: Path | FrameSequence
+    output: Path
+
+    @property
+    def claim(self) -> Path:
+        """What to claim while the output is made; the folder of numbered pictures may not be there yet."""
+        if not is_pattern(self.output):
+            return self.output
+        folder = self.output.parent.absolute()
+        return folder.with_name(f"{folder.name}.{self.output.name}")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What was given or found and cannot even be tried."""
+
+    source: Path
+    error: SweettokError
+
+
+def token_stem(source: Path | FrameSequence) -> str:
+    """What the outputs of a source are called, but for their endings: its name, without .mp4.
+
+    Any other ending stays (``a.avi``), so that no two sources of one folder meet, and stays where another
+    comes before .mp4 (``a.avi.mp4``). A folder of frames is ``a.frames``.
+    """
+    name = source.name
+    if isinstance(source, FrameSequence) and not is_pattern(source.path):
+        return f"{source.path.resolve().name}.frames"
+    stem = name.removesuffix(".mp4")
+    return name if Path(stem).suffix.lower() in MEDIA else stem
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where outputs go: beside their sources, into a folder, or one to a file.
+
+    ``folder`` and ``file`` are not both given.
+    """
+
+    folder: Path | None = None
+    file: Path | None = None
+
+    @classmethod
+    def named(cls, output: Path | None, kinds: Sequence[str], to_folder: bool, single: bool) -> Outputs:
+        """What ``-o`` means, for one source as for many.
+
+        A name that ends in one of ``kinds`` is that of a file, any other a folder's; one that is there, or
+        was given with a slash behind it (``to_folder``), is a folder.
+
+        Raises:
+            SweettokError: it is a file's name, and there may be many outputs; or it ends like a file of
+                another kind, or is a file.
+        """
+        if output is None:
+            return cls()
+        if to_folder or output.is_dir():
+            if output.exists() and not output.is_dir():
+                raise SweettokError(f"{output} is a file; give a folder with -o.")
+            return cls(folder=output)
+        ending = output.suffix.lower()
+        if ending in kinds or (is_pattern(output) and ".mp4" in kinds):
+            if not single:
+                raise SweettokError(
+                    f"{output} names one file, and there may be several; name a folder with -o, or end it "
+                    "with / to make it one."
+                )
+            return cls(file=output)
+        if output.exists():
+            raise SweettokError(f"{output} is a file; give a folder with -o.")
+        if _ENDING.fullmatch(ending):
+            raise SweettokError(
+                f"{output} does not end in {', '.join(kinds)}; name it so, or end it with / to make it a "
+                "folder."
+            )
+        return cls(folder=output)
+
+    def place(self, source: Path | FrameSequence, relative: Path, name: str) -> Path:
+        """The output of a source, called ``name`` unless ``-o`` says otherwise.
+
+        ``relative`` is the folder below the output's in which it lies.
+        """
+        if self.file is not None:
+            return self.file
+        if self.folder is not None:
+            return self.folder / relative / name
+        path = source.path if isinstance(source, FrameSequence) else source
+        return (path if path.name not in ("", "..") else path.resolve()).parent / name
+
+
+@dataclass(frozen=True)
+class Found:
+    """A source, and the folder below that of the outputs in which its output belongs."""
+
+    source: Path | FrameSequence
+    relative: Path
+
+
+def is_batch(inputs: Sequence[Path], verb: str = "encode", frames: bool = False) -> bool:
+    """Whether there may be many files: one that fails does not stop the others."""
+    if not inputs:
+        raise SweettokError(f"There is nothing to {verb}; name at least one file or folder.")
+    if frames and len(inputs) == 1 and inputs[0].is_dir():
+        return find_sequences(inputs[0]) != inputs
+    return len(inputs) > 1 or inputs[0].is_dir()
+
+
+def find_sources(
+    inputs: Sequence[Path],
+    endings: frozenset[str],
+    refuse: Callable[[Path, str], None],
+    rate: Fraction | None = None,
+    frames: bool = False,
+) -> Iterator[Found]:
+    """The files given, and those in the folders given whose names end so; each once, folders sorted by name.
+
+    Of several folders each keeps its name, as ``cp -r`` does. With ``frames`` every folder that holds
+    pictures is a video; patterns of numbered pictures always are.
+    """
+    met: set[Path] = set()
+
+    def unreadable(error: OSError) -> None:
+        refuse(
+            Path(error.filename),
+            f"{error.filename} cannot be read ({error.strerror}); check its permissions.",
+        )
+
+    def new(path: Path) -> bool:
+        seen = path in met
+        met.add(path)
+        return not seen
+
+    def sequence(path: Path, relative: Path) -> Iterator[Found]:
+        try:
+            if new(path):
+                yield Found(FrameSequence.of(path, rate), relative)
+        except SweettokError as error:
+            refuse(path, str(error))
+
+    for given in inputs:
+        inside = Path(given.resolve().name) if len(inputs) > 1 else Path()
+        if given.is_dir() and frames:
+            for folder in find_sequences(given, unreadable):
+                below = folder.relative_to(given)
+                yield from sequence(folder, inside / below.parent if below.name else Path())
+        elif given.is_dir():
+            for source in filter(new, find_files(given, endings, unreadable)):
+                yield Found(source, inside / source.relative_to(given).parent)
+        elif is_pattern(given) and not given.exists():
+            yield from sequence(given, Path())
+        elif not given.exists():
+            refuse(given, missing(given))
+        elif frames:
+            refuse(given, f"{given} is no folder of pictures; encode it without --frames-of.")
+        elif new(given):
+            yield Found(given, Path())
+
+
+def plan_jobs(
+    inputs: Sequence[Path],
+    output: Path | None,
+    to_folder: bool = False,
+    *,
+    frames: bool = False,
+    rate: Fraction | None = None,
+) -> tuple[list[Job], list[Refusal]]:
+    """Lay out where the token file of every source goes; nothing is made or checked yet.
+
+    A token file is called as :func:`token_stem` says and lies beside its source, or is ``output``, or lies in
+    the folder ``output``, which keeps the structure of the folders given.
+
+    Args:
+        inputs: files, folders and patterns of numbered pictures, at least one.
+        output: see :meth:`Outputs.named`, like ``to_folder``.
+        frames: each folder of pictures is a video.
+        rate: of those, in frames a second.
+
+    Returns:
+        Jobs in the order of what was given, folders sorted by name; and what cannot even be tried.
+
+    Raises:
+        SweettokError: ``output`` has the wrong kind, or nothing is left to do.
+    """
+    outputs = Outputs.named(output, (SUFFIX,), to_folder, not is_batch(inputs, frames=frames))
+    refused: list[Refusal] = []
+
+    def refuse(source: Path, reason: str) -> None:
+        refused.append(Refusal(source, SweettokError(reason)))
+
+    taken: dict[Path, Job] = {}
+    for found in find_sources(inputs, MEDIA, refuse, rate, frames):
+        target = outputs.place(found.source, found.relative, token_stem(found.source) + SUFFIX)
+        job = Job(found.source, target)
+        if (other := taken.setdefault(target, job)) is not job:
+            refuse(
+                Path(str(found.source)),
+                f"{found.source} would become {target} as {other.source} does; give another folder with -o.",
+            )
+    if not taken and not refused:
+        raise SweettokError(f"{inputs[0]} holds no video or image; name files with other endings one by one.")
+    return list(taken.values()), refused

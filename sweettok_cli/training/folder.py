@@ -1,0 +1,103 @@
+"""A run's folder: recipe.toml, run.json, log.jsonl, samples/, checkpoints/, model/, and a lock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import atomic_output
+from sweettok_cli.training.checkpoint import CheckpointStore
+from sweettok_cli.training.recipe import RECIPE_FILE, Recipe, resumed_with
+from sweettok_cli.training.record import RunRecord
+
+
+class RunFolder:
+    """The folder of one run. Nothing in it is touched before :meth:`open`."""
+
+    def __init__(self, path: Path, resume: bool, keep: int):
+        self.path, self.resume = path, resume
+        self.log, self.samples, self.model = path / "log.jsonl", path / "samples", path / "model"
+        self.checkpoints = CheckpointStore(path / "checkpoints", keep)
+        self._lock = FileLock(path / ".lock")
+        self._made: list[Path] = []  # folders that were not there before, the innermost first
+
+    def check(self, recipe: Recipe) -> list[str]:
+        """Find out before anything slow whether the run may write here; returns what --resume changes.
+
+        Raises:
+            SweettokError: it may not, there is nothing to resume or something to replace, another training
+                writes here, or the recipe does not fit the checkpoint.
+        """
+        out = self.path
+        if out.exists() and not out.is_dir():
+            raise SweettokError(f"{out} is a file; name a folder for the run with --out.")
+        there = next(folder for folder in (out.absolute(), *out.absolute().parents) if folder.exists())
+        if not there.is_dir():
+            raise SweettokError(f"{there} is a file, not a folder; choose another --out.")
+        if self.resume and not self.checkpoints.steps():
+            raise SweettokError(f"{out} holds no checkpoint to resume from; start without --resume.")
+        if self.checkpoints.steps() and not self.resume:
+            raise SweettokError(f"{out} holds a run already; pass --resume to continue it or another --out.")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise SweettokError(f"Cannot write into {there} (Permission denied); choose another --out.")
+        if out.is_dir():
+            self._hold()
+        return resumed_with(out, recipe) if self.resume else []
+
+    def open(self, recipe: Recipe, record: RunRecord) -> None:
+        """Make the folder, once all that the run goes on from has been read; remove what killed runs left.
+
+        Raises:
+            SweettokError: it cannot be written.
+        """
+        out = self.path.absolute()
+        self._made = [folder for folder in (out, *out.parents) if not folder.exists()]
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            self._hold()
+            self._clean()
+            with atomic_output(out / RECIPE_FILE, force=True) as part:
+                part.write_text(recipe.as_toml(), encoding="utf-8")
+            record.write(out)
+        except OSError as error:
+            raise SweettokError(
+                f"Cannot write {self.path} ({error.strerror or error}); choose another --out."
+            ) from error
+
+    def discard(self) -> None:
+        """Leave nothing of a run that did not come to its first step, where this run made the folder."""
+        for folder in self._made[:1]:
+            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # others may have put something there
+            for folder in self._made[1:]:
+                folder.rmdir()
+
+    def release(self) -> None:
+        """Let others write here."""
+        self._lock.release()
+
+    def _hold(self) -> None:
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            raise SweettokError(
+                f"Another training writes to {self.path}; wait for it, or choose another --out."
+            ) from None
+        except OSError as error:
+            raise SweettokError(
+                f"Cannot write into {self.path} ({error.strerror or error}); choose another --out."
+            ) from error
+
+    def _clean(self) -> None:
+        """Remove what a killed run left half-written; the lock keeps living ones away."""
+        self.checkpoints.clean()
+        for partial in self.path.glob(".*.partial"):
+            shutil.rmtree(partial)
+        for folder in (self.path, self.samples, self.model):
+            for part in folder.glob(".*.part.*"):
+                part.unlink()
