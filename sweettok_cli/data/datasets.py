@@ -255,9 +255,9 @@ def _folder(target: Path, frames: bool, rate: Fraction | None) -> DataSet:
             for path in folders
         ]
         return DataSet(name, sequences, known=False)
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
+    if not target.is_dir() and (target.is_symlink() or target.exists()):
         check_readable(target)
-        return DataSet(target.name, [Item(target.name, target)], known=False, root=target)
+        return DataSet(target.name, [Item(target.name, target)], known=False)
     if not target.is_dir():
         raise SweettokError(
             f"{target} does not exist; give a folder of videos or pictures, one of them, or the name of a "
@@ -267,7 +267,7 @@ def _folder(target: Path, frames: bool, rate: Fraction | None) -> DataSet:
     if not found:
         raise SweettokError(f"The folder {target} holds no video or picture; give one that does.")
     items = [Item(path.relative_to(target).as_posix(), path) for path in found]
-    return DataSet(target.resolve().name or str(target), items, known=False, root=target)
+    return DataSet(target.resolve().name or str(target), items, known=False)
 
 
 #: Where each comes from, and what finds its items.
@@ -303,7 +303,7 @@ def open_dataset(
                 f"{what} belongs to a data set, and {target} is none; name one of {', '.join(DATA_SETS)}, "
                 f"or leave out {what}."
             )
-        return _folder(Path(target), frames, rate)
+        return replace(_folder(Path(target), frames, rate), root=Path(target))
     source, load = DATA_SETS[target.lower()]
     if data is None:
         raise SweettokError(

@@ -220,8 +220,10 @@ def test_two_folders_are_measured_at_once_and_one_folder_is_not(
     encode, common = BlockTokenizer.encode_batch, (*MODEL, "--metrics", "psnr", "--limit", 1, "--quiet")
 
     def measure_more(self: BlockTokenizer, clips: Tensor) -> dict[str, Tensor]:
-        while others:  # while the first is under way
-            inside.append(cli("eval", others.pop(0), *common))
+        waiting = others.copy()
+        others.clear()
+        for each in waiting:  # while the first is under way
+            inside.append(cli("eval", each, *common))
         return encode(self, clips)
 
     monkeypatch.setattr(BlockTokenizer, "encode_batch", measure_more)

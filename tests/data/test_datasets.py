@@ -117,6 +117,16 @@ def test_davis_sequences_are_folders_of_frames(tmp_path: Path) -> None:
         list(source.frames())
 
 
+def test_a_link_to_a_folder_is_that_folder(tmp_path: Path) -> None:
+    picture(tmp_path / "real" / "a.png", 9)
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    found = open_dataset(str(tmp_path / "link"))
+    assert [item.name for item in found.items] == ["a.png"] and found.root.resolve() == tmp_path / "real"
+    (tmp_path / "gone").symlink_to(tmp_path / "nothing")
+    with pytest.raises(SweettokError):
+        open_dataset(str(tmp_path / "gone"))
+
+
 @pytest.mark.parametrize("name", DATA_SETS)
 def test_what_is_missing_says_where_to_get_it_and_how_to_lay_it_out(name: str, tmp_path: Path) -> None:
     with pytest.raises(SweettokError, match="--data DIR") as without:

@@ -147,9 +147,11 @@ def test_a_protocol_changes_what_the_model_is_given(shared: Path, tmp_path: Path
 
 
 def test_what_differs_from_the_paper_is_said(shared: Path, tmp_path: Path) -> None:
-    def differences(protocol: str, data: str, split: str | None = None, known: bool = True) -> str:
+    def differences(
+        protocol: str, data: str, split: str | None = None, known: bool = True, notes: tuple[str, ...] = ()
+    ) -> str:
         plan = make_plan(shared / "c.png", protocol=find_protocol(protocol), metrics=("psnr",))
-        found = dataclasses.replace(plan.data, name=data, split=split, known=known)
+        found = dataclasses.replace(plan.data, name=data, split=split, known=known, notes=list(notes))
         record, _ = measure(dataclasses.replace(plan, data=found), tmp_path)
         return " ".join(record["protocol"]["differs_from_paper"])
 
@@ -162,6 +164,8 @@ def test_what_differs_from_the_paper_is_said(shared: Path, tmp_path: Path) -> No
         "sweettok", "ucf101", "test"
     )
     assert differences("default", "clips", known=False) == ""
+    short = "4 of 3783 videos of testlist01.txt are here."
+    assert differences("sweettok", "ucf101", "test", notes=(short,)).startswith(short)
 
 
 def test_set_metrics_see_windows_and_the_source_once(shared: Path, tmp_path: Path) -> None:

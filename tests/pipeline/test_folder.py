@@ -227,7 +227,7 @@ def test_two_programs_share_a_folder(tmp_path: Path) -> None:
         process.stdin.write("go\n")
         process.stdin.flush()
     for process in both:
-        lines += process.communicate(timeout=60)[0].splitlines()
+        lines += process.communicate(timeout=600)[0].splitlines()
         assert process.returncode == 0
     done = sorted(line.split()[1] for line in lines if line.startswith("done"))
     assert done == names  # each once

@@ -118,14 +118,13 @@ class Findings:
         value = self.first.summary[self.lead].value
         return next(words for least, words in _SEEN if value >= least)
 
-    @property
-    def against(self) -> list[tuple[MethodFacts, FigureText]]:
-        """Codecs, and the paired difference of the first model's leading figure and theirs."""
-        codecs = {each.name: each for each in self.methods if each.kind == "codec"}
+    def against(self, *kinds: str) -> list[tuple[MethodFacts, FigureText]]:
+        """Others of these kinds, and the first model's leading figure minus theirs, in pairs."""
+        others = {each.name: each for each in self.methods if each.kind in kinds}
         return [
-            (codecs[each.b], self.figure(each.metric, each.difference, each.low, each.high))
+            (others[each.b], self.figure(each.metric, each.difference, each.low, each.high))
             for each in self.record.comparisons
-            if (each.a, each.metric) == (self.first.name, self.lead) and each.b in codecs
+            if (each.a, each.metric) == (self.first.name, self.lead) and each.b in others
         ]
 
     def word(self, difference: FigureText) -> str:
@@ -133,9 +132,9 @@ class Findings:
         value = difference.value or 0
         return "better" if (value > 0 if self.higher else value < 0) else "worse"
 
-    def other_bits(self, codec: MethodFacts) -> str:
-        """``50% more`` where a codec cannot spend as many bits as the first model, or as few; else empty."""
-        theirs, mine = (each.summary.get("bits_per_pixel") for each in (codec, self.first))
+    def other_bits(self, other: MethodFacts) -> str:
+        """``50% more`` where another model, or a codec that cannot do else, spends other bits; else empty."""
+        theirs, mine = (each.summary.get("bits_per_pixel") for each in (other, self.first))
         if theirs is None or mine is None or not mine.value:
             return ""
         more = theirs.value / mine.value - 1

@@ -7,6 +7,7 @@ figures of papers beside ours); the templates say how.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +73,7 @@ def make_page(record: Record, media: Media | None) -> str:
     findings = Findings(record)
     films = make_films(findings, media)
     places = _clip_places(findings)
+    columns = list(_clip_columns(findings, places))
     return _TEMPLATES.get_template("page.html").render(
         record=record,
         findings=findings,
@@ -80,7 +82,8 @@ def make_page(record: Record, media: Media | None) -> str:
         facts=films.facts(findings),
         rate_plots=rate_plots(findings),
         places=places,
-        columns=list(_clip_columns(findings, places)),
+        columns=columns,
+        groups=[(name, len(list(held))) for name, held in groupby(columns, lambda column: column.of)],
         papers=_papers(record),
         separations=_separations(record),
     )
@@ -89,6 +92,7 @@ def make_page(record: Record, media: Media | None) -> str:
 class _Column(NamedTuple):
     """A heading of the table of clips, what it means, and of each row the value to sort by and its text."""
 
+    of: str  # the method; empty where it is of the clip itself
     title: str
     about: str
     cells: list[tuple[float | None, str]]
@@ -108,8 +112,8 @@ def _clip_columns(findings: Findings, places: list[int]) -> Iterator[_Column]:
     first, lead = findings.first, findings.lead
     clips = [findings.record.clips[place] for place in places]
 
-    def column(title: str, about: str, values: list[float | None], digits: int) -> _Column:
-        return _Column(title, about, [(value, number(value, digits)) for value in values])
+    def column(of: str, title: str, about: str, values: list[float | None], digits: int) -> _Column:
+        return _Column(of, title, about, [(value, number(value, digits)) for value in values])
 
     def scores(metric: str, method: str = first.name) -> list[float | None]:
         return [findings.score(place, metric, method) for place in places]
@@ -117,18 +121,24 @@ def _clip_columns(findings: Findings, places: list[int]) -> Iterator[_Column]:
     for metric in findings.clip_metrics:
         if metric in first.summary:
             about = findings.facts(metric).definition
-            yield column(findings.title(metric), about, scores(metric), findings.digits(metric))
-    for other in findings.names:
-        if lead is not None and other != first.name:
-            pairs = zip(scores(lead), scores(lead, other), strict=True)
-            values = [None if a is None or b is None else a - b for a, b in pairs]
-            about = f"{findings.title(lead)} of {first.name} minus that of {other}"
-            yield column(f"against {other}", about, values, findings.digits(lead))
+            yield column(first.name, findings.title(metric), about, scores(metric), findings.digits(metric))
     for metric, title, digits in _COSTS:
         if any(findings.score(place, metric) is not None for place in findings.places):
-            yield column(title, findings.facts(metric).definition, scores(metric), digits)
-    yield column("frames", "frames that were measured", [clip.frames for clip in clips], 0)
+            yield column(first.name, title, findings.facts(metric).definition, scores(metric), digits)
+    for other in findings.names:
+        if lead is not None and other != first.name:
+            theirs = scores(lead, other)
+            values = [
+                None if a is None or b is None else a - b for a, b in zip(scores(lead), theirs, strict=True)
+            ]
+            title, digits = findings.title(lead), findings.digits(lead)
+            yield column(other, title, findings.facts(lead).definition, theirs, digits)
+            about = f"{title} of {first.name} minus that of {other}"
+            unit = findings.facts(lead).unit
+            yield column(other, f"difference ({unit})" if unit else "difference", about, values, digits)
+    yield column("", "frames", "frames that were measured", [clip.frames for clip in clips], 0)
     yield _Column(
+        "",
         "pixels",
         "width and height of the frames that were measured; sorted by their area",
         [(clip.width * clip.height, f"{clip.width}\u00d7{clip.height}") for clip in clips],

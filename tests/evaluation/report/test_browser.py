@@ -125,7 +125,7 @@ def test_playing_moves_on_and_stopping_shows_one_frame(open_page: Chromium) -> N
 
 def test_the_table_sorts_by_every_column(open_page: Chromium, record: dict[str, Any]) -> None:
     heads = open_page.evaluate(
-        "[...document.querySelectorAll('#clip-table thead th')].map((h) => h.className)"
+        "[...document.querySelectorAll('#clip-table thead th[scope=col]')].map((h) => h.className)"
     )
     assert len(heads) > 6
     sort_of = "document.querySelectorAll('#clip-table th[scope=col]')[{}].getAttribute('aria-sort')"

@@ -122,6 +122,43 @@ def test_the_top_says_how_good_the_model_is_and_where_it_fails(page: Path, recor
     assert f"{model['summary']['bits_per_pixel']['value']:.4f} bits per pixel" in text
 
 
+def test_the_clip_table_names_every_method_above_its_columns(page: Path, record: dict[str, Any]) -> None:
+    text = page.read_text(encoding="utf-8").partition('id="clip-table"')[2].partition("</table>")[0]
+    groups, heads = re.findall(
+        r"<tr(?: class=\"methods\")?>(.*?)</tr>", text.partition("</thead>")[0], re.DOTALL
+    )
+    held = [
+        (int(span), name)
+        for span, name in re.findall(r'colspan="(\d+)".*?<bdi class="name">(.*?)</bdi>', groups)
+    ]
+    assert [name for _, name in held] == ["blocks", "x264"]
+    titles = re.findall(r">([^<>]+)<span aria-hidden", heads)
+    first, other = titles[1 : 1 + held[0][0]], titles[1 + held[0][0] :][: held[1][0]]
+    assert (
+        first[0] == other[0] == "PSNR (dB)" and other[1:] == ["difference (dB)"] and "bits per pixel" in first
+    )
+    row = text.partition("<tbody>")[2].partition("</tr>")[0]
+    cells = re.findall(r'class="number" data-value="([^"]*)"', row)
+    worst = min(record["clips"], key=lambda clip: clip["scores"]["blocks"]["psnr"])["scores"]
+    assert float(cells[len(first)]) == worst["x264"]["psnr"]
+    assert float(cells[len(first) + 1]) == worst["blocks"]["psnr"] - worst["x264"]["psnr"]
+
+
+def test_a_short_list_of_the_papers_data_is_no_full_protocol(record: dict[str, Any]) -> None:
+    record["data"] |= {"name": "ucf101", "split": "test", "items": 4, "notes": ["4 of 3783 videos are here."]}
+    text = Read(make_page(Record.from_json(record), None)).text
+    told = text.partition("from the protocol sweettok")[2].partition("What separates")[0]
+    assert "4 of 3783 videos are here." in told
+
+
+def test_other_models_are_named_at_the_top(record: dict[str, Any]) -> None:
+    record["contenders"][1]["kind"] = "model"
+    record["contenders"][1]["cost"]["clip_256"] = record["contenders"][0]["cost"]["clip_256"]
+    text = " ".join(Read(make_page(Record.from_json(record), None)).text.split())
+    assert "blocks, x264 on clips" in text and "blocks: PSNR" in text
+    assert re.search(r"It is [\d.]+ dB (better|worse) than x264", text) and "At the same bits" not in text
+
+
 def test_everything_of_the_record_is_there(page: Path, record: dict[str, Any]) -> None:
     text = Read(page.read_text(encoding="utf-8")).text
     for method in record["contenders"]:

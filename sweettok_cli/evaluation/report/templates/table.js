@@ -4,7 +4,7 @@
   const table = document.getElementById("clip-table");
   if (!table) return;
   const body = table.tBodies[0];
-  const heads = [...table.tHead.rows[0].cells];
+  const heads = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
   const collator = new Intl.Collator(undefined, { numeric: true });
 
   const valueOf = (row, column, isNumber) => {
