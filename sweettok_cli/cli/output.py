@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -43,6 +44,10 @@ def debugging() -> bool:
     return os.environ.get("SWEETTOK_DEBUG") == "1"
 
 
+#: What a disk says that is full, or a file that may not grow.
+_FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)}
+
+
 def explain(error: Exception) -> str:
     """One line for any error: our own sentences as they are, others with what a user can do about them."""
     if isinstance(error, SweettokError):
@@ -51,6 +56,9 @@ def explain(error: Exception) -> str:
     exhausted = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
     if isinstance(error, MemoryError) or exhausted:
         return "There is not enough memory; pass --batch-clips 1, a smaller video, or another --device."
+    if isinstance(error, OSError) and error.errno in _FULL:
+        what = error.filename or "what is to be printed"
+        return f"Cannot write {what} ({error.strerror}); free some space, or write elsewhere."
     first = (str(error).strip().splitlines() or [""])[0]
     what = f"{type(error).__name__}: {first}".rstrip(": ")
     return f"Something went wrong inside sweettok ({what}); run again with SWEETTOK_DEBUG=1 to see where."

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,3 +150,19 @@ app.main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "warning: a\\nb\\x1b[2J.mp4: gone\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "like"),
+    [
+        ("--workers", None),
+        ("--forse", "--force"),
+        ("--jason", "--json"),
+        ("--audio", None),
+        ("--batch", None),
+    ],
+)
+def test_only_what_is_alike_is_suggested(cli: Callable[..., Any], option: str, like: str | None) -> None:
+    ran = cli("encode", "a.mp4", option)
+    assert ran.code == 2 and f"No such option: {option}" in ran.err
+    assert re.findall(r"options: (.*)\)", ran.err) == ([] if like is None else [like])

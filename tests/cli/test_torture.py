@@ -278,19 +278,95 @@ def test_a_full_disk_leaves_what_was_there(
         "roundtrip": (sources / "long.mp4", tmp_path / "old.mp4"),
     }[command]
     target.write_text("old")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        # A file that may not grow fails as it does on a full disk: in the middle of writing.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, limits[1]))
+    with full_disk(1024):
         ran = cli(command, source, "-o", target, "--force", "--model", model, "--quiet")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
     assert ran.code == 1
     assert "free some space" in only_sentence(ran.err)
     assert target.read_text() == "old"
     assert names(tmp_path) == [target.name]
+
+
+@contextmanager
+def full_disk(room: int) -> Iterator[None]:
+    """A file that may not grow fails as it does on a full disk: in the middle of writing."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webm", "a.mkv", "a.npy", "new/%04d.png", "a_%d.jpg"])
+def test_a_full_disk_leaves_nothing_of_any_kind(
+    cli: Cli, model: Path, encoded: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    with full_disk(100):
+        ran = cli("decode", encoded["long.mp4"], "-o", tmp_path / name, "--model", model, "--quiet")
+    assert ran.code == 1
+    assert "free some space" in only_sentence(ran.err)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--csv", "--markdown", "--report"])
+def test_a_full_disk_leaves_no_table(
+    cli: Cli, model: Path, sources: Path, tmp_path: Path, option: str
+) -> None:
+    command = "eval", sources / "plain.mp4", "--model", model, option, tmp_path / "out.html", "--quiet"
+    journal = "--journal", tmp_path / "journal"
+    assert cli(*command, *journal).code == 0
+    (tmp_path / "out.html").unlink()
+    with full_disk(100):
+        ran = cli(*command, *journal)
+    assert ran.code == 1
+    assert "free some space" in only_sentence(ran.err)
+    assert [name for name in names(tmp_path) if not name.startswith("journal")] == []
+
+
+def test_a_full_disk_behind_stdout(encoded: dict[str, Path]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    command = [sys.executable, "-m", "sweettok_cli", "info", str(encoded["plain.mp4"]), "--json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert "free some space" in only_sentence(done.stderr)
+
+
+# --- What is no file.
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("encode", "pipe.mp4"),
+        ("encode", "."),
+        ("encode", "--frames-of", "pipe.png"),
+        ("decode", "pipe.npz"),
+        ("info", "pipe.mp4"),
+        ("roundtrip", "pipe.png"),
+        ("eval", "pipe.mp4"),
+        ("words", "pipe.npz"),
+        ("train", "--stage", "2", "--data", "pipe.mp4", "--out", "out"),
+        ("train", "--config", "pipe.toml", "--data", ".", "--out", "out"),
+    ],
+)
+def test_nobody_waits_for_a_pipe(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for ending in ("mp4", "png", "npz", "toml"):
+        if not any(word.endswith(ending) for word in command) and command[1] != ".":
+            continue
+        os.mkfifo(tmp_path / f"pipe.{ending}")
+    signal.alarm(300)  # ends the tests, where one waits
+    ran = cli(*command, *([] if command[0] in ("info", "train", "decode", "words") else ["--quiet"]))
+    signal.alarm(0)
+    assert ran.code == 1
+    assert "pipe." in ran.err and "Something went wrong" not in ran.err
+    assert "out" not in {path.name for path in tmp_path.iterdir()}
 
 
 # --- What is ended half-way.

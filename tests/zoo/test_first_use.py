@@ -37,14 +37,14 @@ def test_encode_fetches_and_decode_works_offline(tmp_path: Path) -> None:
     with HubServer() as hub:
         hub.add(model.repository, {model.file: checkpoint}, oid=model.revision)
         refused = run("encode", "a.png", "--model", NAME, HF_ENDPOINT=hub.url, HF_HUB_OFFLINE="1")
-        assert refused.returncode == 1 and not (tmp_path / "a.npz").exists()
+        assert refused.returncode == 1 and not (tmp_path / "a.png.npz").exists()
         assert refused.stderr.count("error: ") == 1 and "HF_HUB_OFFLINE" in refused.stderr
         first = run("encode", "a.png", "--model", NAME, HF_ENDPOINT=hub.url)
         assert first.returncode == 0, first.stderr
         announced = f"Fetching {NAME} from {hub.url}/{model.repository} ({model.file}, 0.8 MB)\n"
         assert first.stderr.startswith(announced)
-    meta = read_tokens(tmp_path / "a.npz").meta
+    meta = read_tokens(tmp_path / "a.png.npz").meta
     assert (meta.model, meta.family) == (NAME, "omnitokenizer")
-    again = run("decode", "a.npz", HF_HUB_OFFLINE="1")
+    again = run("decode", "a.png.npz", HF_HUB_OFFLINE="1")
     assert again.returncode == 0, again.stderr
-    assert model.repository not in again.stderr and (tmp_path / "a.decoded.png").exists()
+    assert model.repository not in again.stderr and (tmp_path / "a.png.decoded.png").exists()

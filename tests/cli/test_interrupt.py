@@ -1,0 +1,105 @@
+"""Ctrl-C, at any time."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from block_tokenizer import BlockTokenizer
+
+from sweettok_cli.video import write_image
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b", "c"):
+        write_image(tmp_path / "in" / f"{name}.png", np.full((16, 16, 3), ord(name), np.uint8))
+    return tmp_path / "in"
+
+
+def interrupted(method: Callable[..., Any], on: int) -> Callable[..., Any]:
+    """A method that Ctrl-C hits in its call number ``on``."""
+    calls = 0
+
+    def call(*given: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == on:
+            raise KeyboardInterrupt
+        return method(*given, **options)
+
+    return call
+
+
+def test_a_batch_says_what_is_done_and_how_to_go_on(
+    cli: Cli, blocks: list[BlockTokenizer], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command, method in (("encode", "encode_batch"), ("decode", "decode_batch")):
+        with monkeypatch.context() as patch:
+            patch.setattr(BlockTokenizer, method, interrupted(getattr(BlockTokenizer, method), 2))
+            ran = cli(command, folder, "--model", "blocks")
+        assert ran.code == 130
+        line = (
+            f"Interrupted: 1 {command}d, 0 skipped, 0 failed, 2 left. To go on: sweettok {command} {folder} "
+        )
+        assert ran.err.splitlines()[-1] == f"{line}--model blocks --skip-existing"
+        assert not list(folder.glob(".*"))
+        ran = cli(command, folder, "--model", "blocks", "--skip-existing")
+        assert ran.code == 0 and f"2 {command}d, 1 skipped, 0 failed" in ran.err
+
+
+def test_a_single_file_says_that_there_is_nothing(
+    cli: Cli, blocks: list[BlockTokenizer], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BlockTokenizer, "encode_batch", interrupted(BlockTokenizer.encode_batch, 1))
+    ran = cli("encode", folder / "a.png", "--model", "blocks")
+    assert ran.code == 130
+    assert ran.err == (
+        f"Interrupted; nothing was written. To start again: sweettok encode {folder}/a.png --model blocks\n"
+    )
+    shutil.rmtree(folder)
+
+
+# Ctrl-C while the command line is imported: when it asks for Typer.
+WHILE_LOADING = """
+import os, signal, sys, time
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from sweettok_cli.__main__ import main
+sys.meta_path.insert(0, Finder())
+main()
+"""
+# In code that is run by exec, as modules have it while they load.
+WITHIN_EXEC = """
+from sweettok_cli.cli import app
+app.app = lambda **_: exec("raise KeyboardInterrupt")
+app.main()
+"""
+
+
+@pytest.mark.parametrize("program", [WHILE_LOADING, WITHIN_EXEC])
+def test_no_traceback_and_130(program: str) -> None:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_an_ignored_interrupt_stays_ignored() -> None:
+    """As under nohup, and of what a script starts in the background."""
+    program = WHILE_LOADING.replace("signal.default_int_handler", "signal.SIG_IGN")
+    command = [sys.executable, "-c", f"import sys; sys.argv.append('--version'){program}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("sweettok ")
