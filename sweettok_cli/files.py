@@ -12,8 +12,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.holding import PART, beside, let_go, remove_left, temporary_file, temporary_folder
@@ -227,7 +228,7 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file to read its bytes, and nothing else: a pipe would be waited for, a device never ends.
 
     Raises:

@@ -142,7 +142,7 @@ def use_one_heap() -> None:
 
 
 def trimming(on_progress: OnProgress, every: int = 8) -> OnProgress:
-    """``on_progress``, and every so many calls holes in the heap are given back; only where libc is glibc.
+    """``on_progress``, and every so many whole steps holes in the heap are given back; only with glibc.
 
     What a hole is too small for goes to the end of the heap: over thousands of clips the process would still
     grow step by step.
@@ -155,7 +155,7 @@ def trimming(on_progress: OnProgress, every: int = 8) -> OnProgress:
 
     def report(done: float, total: int | None) -> None:
         on_progress(done, total)
-        if next(calls) % every == 0:
+        if isinstance(done, int) and next(calls) % every == 0:
             trim(0)
 
     return report

@@ -39,7 +39,10 @@ class RunningTokenizer(Tokenizer):
         self, fit: Fit, *, image: bool = False, overlap: int = 0, batch_clips: int | None = None
     ) -> EncoderStream:
         assert isinstance(self.spec.layout, GridTokens) and self.spec.stream_frames is not None
-        return PieceEncoder(self._encoding(), fit, self.spec.layout, self.spec.stream_frames)
+        encode = self._encoding()
+        return PieceEncoder(
+            lambda clips: encode(clips.whole().numpy()), fit, self.spec.layout, self.spec.stream_frames
+        )
 
     def decoder(
         self,
@@ -52,7 +55,9 @@ class RunningTokenizer(Tokenizer):
     ) -> DecoderStream:
         assert isinstance(self.spec.layout, GridTokens) and self.spec.stream_frames is not None
         decode = self._decoding(fit.padded_height, fit.padded_width)
-        return PieceDecoder(decode, fit, frames, self.spec.layout, self.spec.stream_frames)
+        return PieceDecoder(
+            lambda tokens: [decode(tokens)], fit, frames, self.spec.layout, self.spec.stream_frames
+        )
 
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
         return self._encoding()(clips.numpy())

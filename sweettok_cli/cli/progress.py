@@ -72,7 +72,7 @@ class Overall:
         """Files, units, units a second, time left; ``share`` of all the work is done."""
         files = f"{self.place + 1}/{self.jobs} " if self.jobs > 1 else ""
         of = "" if total is None else f"/{total}"
-        parts = [f"{files}{name}: {int(done)}{of} {self._unit}"]
+        parts = [f"{files}{name}: {f'{done:.1f}'.removesuffix('.0')}{of} {self._unit}"]
         elapsed = time.monotonic() - self._start
         if elapsed > 0 and self._before + done > 0:
             parts.append(f"{(self._before + done) / elapsed:.1f} {self._unit}/s")

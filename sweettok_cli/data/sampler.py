@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -104,10 +104,23 @@ class Sampler:
         alone = shape.random() < settings.pictures
         return replace(batch, frames=batch.frames[:, :1]) if alone else batch
 
-    def first(self, samples: int, on_progress: OnProgress = ignore_progress) -> Batch:
-        """A large batch of the smallest size for the network's initialisation: the same on every rank."""
+    def first(
+        self, samples: int, on_progress: OnProgress = ignore_progress, until: float = math.inf
+    ) -> Batch:
+        """A large batch of the smallest size for the network's initialisation: the same on every rank.
+
+        It is smaller, but never of less than 16 samples, where ``until`` then, on the clock of
+        :func:`time.perf_counter`, there was no time for more.
+        """
         side = int(min(side for side, _, _ in self.settings.crop))
-        return self._cut(_FIRST, 0, list(range(self._clips(samples))), side, samples, on_progress)
+        places = self._in_time(range(self._clips(samples)), -(-16 // self.settings.crops_per_clip), until)
+        return self._cut(_FIRST, 0, places, side, samples, on_progress)
+
+    def _in_time(self, places: Sequence[int], least: int, until: float) -> Iterator[int]:
+        for taken, place in enumerate(places):
+            if taken >= least and time.perf_counter() > until:
+                return
+            yield place
 
     def describe(self) -> str:
         """How much there is."""
@@ -124,7 +137,7 @@ class Sampler:
         self,
         kind: int,
         number: int,
-        places: Sequence[int],
+        places: Iterable[int],
         side: int,
         samples: int,
         on_progress: OnProgress = ignore_progress,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
+from sweettok_cli.pipeline.encode import frames_ahead
 from sweettok_cli.pipeline.threads import write_behind
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.description import check_match
@@ -44,14 +45,22 @@ def decode_video(
         batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
         audio_from: a file whose sound is copied.
         crf: H.264 quality, 0 (lossless) to 51.
-        on_progress: called after each frame is queued for writing.
+        on_progress: called as frames are decoded, of large ones with parts of a frame.
 
     Raises:
         SweettokError: the tokens are another model's, or the file cannot be written.
     """
     meta, out = tokens.meta, Path(out)
     check_match(meta, tokenizer.spec, f"The token file of {meta.source or out.name}")
-    frames = decode_frames(tokens, tokenizer, batch_clips=batch_clips)
+    told = 0.0
+
+    def tell(done: float) -> None:
+        nonlocal told
+        if on_progress is not None and done > told:
+            told = done
+            on_progress(done, meta.frames)
+
+    frames = decode_frames(tokens, tokenizer, batch_clips=batch_clips, on_frames=tell)
     if out.suffix.lower() == ".npy":
         size = (meta.height, meta.width, 3)
         writer = array_writer(out, size if meta.image else (meta.frames, *size), force)
@@ -64,9 +73,8 @@ def decode_video(
         writer = frame_writer(out, meta, crf=crf, audio_from=audio_from, force=force)
     with writer as write:
         for done, frame in enumerate(frames, 1):
-            write(np.ascontiguousarray(frame))
-            if on_progress is not None:
-                on_progress(done, meta.frames)
+            write(frame)
+            tell(done)
 
 
 def check_times(out: Path, meta: TokenMeta) -> None:
@@ -97,7 +105,7 @@ def frame_writer(
         yield lambda frame: write_image(out, frame, force=force)
         return
     width, height = size or (meta.width, meta.height)
-    times, depth = meta.frame_times(), min(meta.clip_frames, MAX_QUEUE)
+    times, depth = meta.frame_times(), frames_ahead(width, height, min(meta.clip_frames, MAX_QUEUE))
     with (
         VideoWriter(
             out,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from sweettok_cli.models.common.tokenizer import Tokenizer, VideoEncoder
@@ -15,8 +16,7 @@ from sweettok_cli.video.loss import Loss
 from sweettok_cli.video.pixels import as_path
 from sweettok_cli.video.sequence import FrameSequence, open_video
 
-#: Frames that are read before the model wants them.
-READ_AHEAD = 16
+_WAITING = 64 << 20  # bytes of frames in a queue
 
 
 def encode_video(
@@ -39,7 +39,7 @@ def encode_video(
         keep_going: take what is left of a file that is cut short.
         strict: refuse a file of which anything is missing.
         on_read: given what the file is and what was missing of it, which is also logged.
-        on_progress: called after each batch.
+        on_progress: called after each batch, and within those of large frames with parts of a frame.
 
     Raises:
         SweettokError: the file cannot be read, or does not suit the tokenizer.
@@ -47,17 +47,22 @@ def encode_video(
     if not isinstance(source, FrameSequence):
         source = as_path(source)
     with open_video(source, keep_going=keep_going, strict=strict) as reader:
-        encoder = VideoEncoder(reader.info, tokenizer, overlap, batch_clips)
-        done = 0
-        with closing(read_ahead(reader, READ_AHEAD)) as frames:
+        info = reader.info
+        tell = None if on_progress is None else partial(_tell, on_progress, info.frames)
+        encoder = VideoEncoder(info, tokenizer, overlap, batch_clips, tell)
+        with closing(read_ahead(reader, frames_ahead(info.width, info.height))) as frames:
             for frame in frames:
                 encoder.push(frame.rgb, frame.time)
-                if on_progress is not None and encoder.frames > done:
-                    done = encoder.frames
-                    on_progress(done, reader.info.frames)
         tokens = encoder.finish()
         if on_read is not None:
             on_read(reader.info, reader.loss)
-        if on_progress is not None and encoder.frames > done:
-            on_progress(encoder.frames, reader.info.frames)
         return tokens
+
+
+def _tell(on_progress: OnProgress, total: int | None, done: float) -> None:
+    on_progress(done, total)
+
+
+def frames_ahead(width: int, height: int, most: int = 16) -> int:
+    """How many frames may wait in a queue: up to ``most``, and no more than the memory for them."""
+    return max(2, min(most, _WAITING // (3 * width * height)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweettok_cli.models.common.tokenizer import Tokenizer
-from sweettok_cli.pipeline.encode import READ_AHEAD
+from sweettok_cli.pipeline.encode import frames_ahead
 from sweettok_cli.pipeline.threads import read_ahead
 from sweettok_cli.tokens.description import fit_source
 from sweettok_cli.video.info import VideoInfo
@@ -71,7 +71,7 @@ def reconstruct_frames(
             found = decoder.push(tokens)
             return found + decoder.finish() if frame is None and encoder.frames else found
 
-    with closing(read_ahead(frames, READ_AHEAD)) as given:
+    with closing(read_ahead(frames, frames_ahead(info.width, info.height))) as given:
         for frame in given:
             sources.append(frame)
             for back in decoded(frame):

@@ -10,6 +10,7 @@ from sweettok_cli.runtime import __version__
 from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.tokens.meta import TokenMeta
 from sweettok_cli.video import Fit, VideoInfo, variable_times
+from sweettok_cli.video.writer import in_ticks
 
 #: Ticks a second at most in which frame times are stored; containers count in 1/90000 or coarser.
 _FINEST_CLOCK = 1_000_000_000
@@ -27,7 +28,7 @@ def describe_tokens(
     base = ticks = None
     if varying is not None:
         base = Fraction(1, min(math.lcm(*(time.denominator for time in varying)), _FINEST_CLOCK))
-        ticks = tuple(round(time / base) for time in varying)
+        ticks = tuple(in_ticks(varying, base))
     clip_frames = spec.clip_frames
     if spec.stream_frames is not None and not info.is_image:
         clip_frames = spec.stream_length(len(times))

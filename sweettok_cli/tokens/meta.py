@@ -30,6 +30,10 @@ FORMAT = "sweettok-tokens"
 VERSION = 1
 #: Bytes of all index arrays together, once unpacked: more than a day of 256x256 video.
 MAX_ARRAY_BYTES = 4 << 30
+#: Frames a second at most.
+HIGHEST_RATE = 1_000_000
+#: A pixel at most, wider than high or higher than wide.
+MOST_STRETCHED = 100
 #: Characters of the JSON string: some fifteen hours of frame times, where the rate varies.
 MAX_META_CHARS = 16 << 20
 #: Seconds from the first frame to the end of the last: 17 years, the longest pause that MP4 can hold.
@@ -141,8 +145,8 @@ class TokenMeta:
             ("overlap", 0, self.clip_frames - 1),
         ):
             _whole(name, getattr(self, name), least, most)
-        _ratio("rate", self.rate)
-        _ratio("sample_aspect_ratio", self.sample_aspect_ratio)
+        _ratio("rate", self.rate, 0, HIGHEST_RATE)
+        _ratio("sample_aspect_ratio", self.sample_aspect_ratio, Fraction(1, MOST_STRETCHED), MOST_STRETCHED)
         self._check_times()
         begins = self.times[0] * self.time_base if self.times and self.time_base else 0
         if begins + (self.duration or 0) > MAX_SECONDS:
@@ -317,6 +321,14 @@ class Tokens:
     arrays: dict[str, np.ndarray]
     meta: TokenMeta
 
+    def __repr__(self) -> str:
+        """What they are tokens of, and what the arrays are; not what is in them."""
+        meta = self.meta
+        rate = "" if meta.image else f" at {float(meta.rate):g} fps"
+        what = "an image" if meta.image else f"{meta.frames} frames"
+        arrays = ", ".join(f"{name} {array.dtype} {list(array.shape)}" for name, array in self.arrays.items())
+        return f"Tokens({meta.model!r}: {what} of {meta.width}x{meta.height}{rate}; {arrays})"
+
     def check(self) -> None:
         """Raise :class:`TokenFault` unless names, dtypes, shapes and value ranges are as ``meta`` says."""
         if set(self.arrays) != set(self.meta.shapes):
@@ -354,8 +366,9 @@ def _whole(name: str, value: object, least: int, most: int) -> int:
     return value
 
 
-def _ratio(name: str, value: object) -> Fraction:
-    if not isinstance(value, Fraction) or value <= 0 or max(value.numerator, value.denominator) >= 1 << 31:
+def _ratio(name: str, value: object, least: Fraction | int = 0, most: int = 1 << 31) -> Fraction:
+    digits = isinstance(value, Fraction) and max(value.numerator, value.denominator) < 1 << 31
+    if not isinstance(value, Fraction) or not digits or not value > 0 or not least <= value <= most:
         raise TokenFault(f"has an impossible {name} {str(value)[:40]}")
     return value
 

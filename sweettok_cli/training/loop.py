@@ -104,7 +104,9 @@ class Run:
             shared, rng = self.folder.checkpoints.load(accelerator.device, accelerator.process_index)
             task.resume(accelerator.device, self.folder.model, shared["model"])
         else:
-            task.build(accelerator.device, self.voice)
+            # A start may take half of the minutes, so that there is a run after it.
+            until = options.begun + 30 * recipe.minutes if recipe.minutes else math.inf
+            task.build(accelerator.device, self.voice, until)
         groups = {name: list(learned) for name, learned in task.parameter_groups().items()}
         optimizers = {name: make_optimizer(learned, recipe, task.model) for name, learned in groups.items()}
         averaged = EMA(task.model, recipe.ema)

@@ -6,6 +6,7 @@ losses and what of them is worth looking at. A new thing to train is a new task;
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,10 +78,11 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def build(self, device: torch.device, voice: Voice) -> None:
+    def build(self, device: torch.device, voice: Voice, until: float = math.inf) -> None:
         """Make :attr:`model` on the device, in training mode, as it is before the first step.
 
-        What does not learn has no gradient and is in evaluation mode.
+        What does not learn has no gradient and is in evaluation mode. What can be shortened ends ``until``
+        then, on the clock of :func:`time.perf_counter`.
 
         Raises:
             SweettokError: what it is to be made from is missing or does not fit.

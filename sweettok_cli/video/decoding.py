@@ -25,6 +25,7 @@ from sweettok_cli.video.source import packets_of, reason
 
 _MAY_JUMP = 0x200  # AVFMT_TS_DISCONT
 LONGEST_GAP = 10  # seconds; ffmpeg's -dts_delta_threshold
+LONGEST = Fraction(1 << 29)  # seconds, some 17 years; what seems longer is a clock that was set anew
 _KEPT = 40  # packets: what a decoder may hold back
 _MOST_SIGNS = 100_000
 
@@ -240,7 +241,8 @@ class Clock:
             time = Fraction(0)
         else:
             time = self._last + self._step if stated is None else stated - self._start
-            if self._jumps and stated is not None and abs(time - self._last) > LONGEST_GAP:
+            jumped = (self._jumps and abs(time - self._last) > LONGEST_GAP) or abs(time) > LONGEST
+            if stated is not None and jumped:
                 self._start = stated - self._last - self._step
                 time = self._last + self._step
                 self.joins += 1

@@ -44,6 +44,13 @@ class Fit:
         still = [(0, 0)] * (batch.ndim - 3)
         return np.pad(batch, [*still, (0, below), (0, right), (0, 0)], mode="edge")
 
+    def pad_rows(self, frame: np.ndarray, start: int, out: np.ndarray) -> None:
+        """Fill ``out`` [rows, padded_width, 3] with rows of a padded frame, from row ``start`` on."""
+        rows = frame[start : start + len(out)]
+        out[: len(rows), : self.width] = rows
+        out[len(rows) :, : self.width] = frame[-1]
+        out[:, self.width :] = out[:, self.width - 1 : self.width]
+
     def crop(self, batch: np.ndarray) -> np.ndarray:
         """Undo :meth:`pad`: [..., padded_height, padded_width, 3] -> [..., height, width, 3] (a view)."""
         if batch.shape[-3:-1] != (self.padded_height, self.padded_width):

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.cropping import Cropping, container_cropping
 from sweettok_cli.video.decoding import (
+    LONGEST,
     LONGEST_GAP,
     Orientation,
     Progress,
@@ -69,6 +70,7 @@ USUAL_RATES = (
     *(Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(100), Fraction(120), Fraction(240)),
 )
 _HIGHEST_RATE = 1000  # frames a second that are believed of a single one
+_MOST_RATE = 1_000_000  # and of many
 _MOST_STRETCHED = 100  # a pixel, wider than high or higher than wide
 _LEAST_BITS = 5000  # a second of any video
 
@@ -124,6 +126,8 @@ def probe(path: Path | str) -> VideoInfo:
         stream = video_stream(container, str(path))
         times, packets, whole = _peek(container, stream)
         rate, regular = _rate(container, stream, times)
+        if not 1 / LONGEST <= rate <= _MOST_RATE:
+            rate, regular = min(max(rate, 1 / LONGEST), Fraction(_MOST_RATE)), False
         has_audio = bool(container.streams.audio)
     with open_container(path) as container:
         stream = video_stream(container, str(path))
@@ -238,17 +242,18 @@ def _rate(container: InputContainer, stream: VideoStream, times: list[Fraction])
     mean = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
     if mean is not None:
         rates += [rate for rate in USUAL_RATES if abs(rate / mean - 1) < Fraction(1, 500)]
-        rates.append(_rounded(mean))
+        rates.append(_simple(mean))
     for rate in rates:
         if is_regular(times, rate, _time_base(stream)) and (mean is not None or rate <= _HIGHEST_RATE):
             return rate, True
     if mean is None:
         return DEFAULT_RATE, True
     # The average of the whole file, where it agrees with what was seen of it.
-    return (rates[0] if abs(rates[0] / mean - 1) < Fraction(1, 2) else _rounded(mean)), False
+    return rates[0] if abs(rates[0] / mean - 1) < Fraction(1, 2) else _simple(mean), False
 
 
-def _rounded(mean: Fraction) -> Fraction:
-    """A rate near the mean whose frames last a simple part of a second."""
-    lasts = (1 / mean).limit_denominator(1001)
-    return 1 / lasts if lasts else mean
+def _simple(rate: Fraction) -> Fraction:
+    """One near it, of which a frame lasts a simple fraction of a second, or whole seconds."""
+    if rate < Fraction(1, 1000):
+        return Fraction(1, round(1 / rate))
+    return 1 / (1 / rate).limit_denominator(1001) if rate < 1000 else Fraction(round(rate))

@@ -159,14 +159,15 @@ def without_sound(path: Path, distances: Iterable[_Distance]) -> list[_Distance]
 
 
 def sound_end(path: Path) -> Fraction:
-    """When the last sound begins on the container's clock, in seconds."""
+    """When the last sound begins, in seconds after the first picture or sound."""
     last = Fraction(0)
     with open_container(path) as container:
+        start = Fraction(container.start_time or 0, 1_000_000)
         stream = container.streams.best("audio")
         with suppress(FFmpegError, EOFError):
             for packet in packets_of(container, stream) if stream is not None else ():
                 if packet.pts is not None and packet.time_base is not None:
-                    last = max(last, packet.pts * Fraction(packet.time_base))
+                    last = max(last, packet.pts * Fraction(packet.time_base) - start)
     return last
 
 

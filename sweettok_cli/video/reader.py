@@ -295,6 +295,6 @@ class VideoReader:
         duration = None if self.info.frames is not None or progress.joins else self.info.duration
         if duration is None or end >= duration * _MOST_OF_IT:
             return None
-        if not self.info.has_audio or sound_end(self._path) - self.info.start < duration * _MOST_OF_IT:
+        if not self.info.has_audio or sound_end(self._path) < duration * _MOST_OF_IT:
             return f"only {float(end):.1f} of {float(duration):.1f} seconds could be read"
         return None

@@ -53,10 +53,11 @@ VIDEO_ENDINGS = tuple(_KINDS)
 # reconstruction of 26 dB loses 0.1 dB at most, so what is seen and measured is the model and not the codec.
 DEFAULT_CRF = 14
 _FINEST_CLOCK = 1_000_000
-_LOWEST_RATE = Fraction(1, 10_000)
-# Between two frames: MP4 keeps the distance in 32 bits (ISO/IEC 14496-12, 8.6.1.2), libav with a sign, and
-# that between the times of decoding and of display too.
+# Between two frames: MP4 keeps the distance in 32 bits (ISO/IEC 14496-12, 8.6.1.2), libav with a sign.
 _MOST_TICKS = 1 << 29
+_FINEST_RATIO = (1 << 16) - 1  # H.264 keeps pixels' sides in 16 bits (ITU-T H.264, E.1.1)
+_LEAST_CLOCK = 10_000  # ticks a second of a track to which libav doubles a coarser one
+_MOST_CLOCK = (1 << 31) - 1
 
 
 class VideoWriter:
@@ -91,20 +92,22 @@ class VideoWriter:
             path: ends in .mp4, .m4v, .mov, .mkv or .webm.
             width: of every frame.
             height: of every frame.
-            rate: frames a second, kept exactly (to the microsecond where MP4 cannot).
+            rate: frames a second, from one in 17 years to a million. Kept exactly where MP4 can count in it:
+                always where a frame lasts less than a day and the rate is a ratio of numbers below 2 ** 29.
             crf: the codec's quality, 0 (lossless) to 51.
-            times: when each frame is shown, in seconds, growing; for a variable rate. Exact where they share
-                a tick of at least a microsecond, else to the microsecond; Matroska and WebM count
-                milliseconds.
+            times: when each frame is shown, in seconds, growing; for a variable rate. Counted from the first
+                one. Exact where they share a tick of at least a microsecond, else to the microsecond; less so
+                where there are pauses of more than nine minutes; Matroska and WebM count milliseconds. 17
+                years at most.
             audio_from: a file whose sound is copied; one without sound is no error.
             sample_aspect_ratio: width of a pixel over its height, for players to stretch it to.
             force: replace an existing file.
         """
         self._path = Path(path)
         self._width, self._height = width, height
-        self._rate = Fraction(rate)
+        self._rate, self._clock = _countable(Fraction(rate))
         self._crf = crf
-        self._sample_aspect_ratio = sample_aspect_ratio
+        self._sample_aspect_ratio = sample_aspect_ratio.limit_denominator(_FINEST_RATIO)
         self._audio_from = None if audio_from is None else Path(audio_from)
         self._force = force
         self._count = 0
@@ -115,8 +118,12 @@ class VideoWriter:
             raise SweettokError(f"{path} has no ending that video is written to; name it .mp4 or .webm.")
         self._kind = kind
         check_clock(self._path, self._rate, times)
-        self._clock = _clock(self._rate) if times is None else kind.clock or _tick(times)
-        self._ticks = None if times is None else _ticks(times, self._clock)
+        self._ticks: list[int] | None = None
+        if times is not None:
+            times = [time - times[0] for time in times]
+            self._clock = kind.clock or _tick(times)
+            self._ticks = in_ticks(times, self._clock)
+            self._rate = max(self._rate, 1 / (self._clock * _MOST_TICKS))  # a frame has a length, too
         check_target(self._path, force)
 
     def __enter__(self) -> VideoWriter:
@@ -132,15 +139,17 @@ class VideoWriter:
             options = {"crf": f"{self._crf:g}", **self._kind.settings, **tag_options()}
             if self._kind.codec == "libvpx-vp9" and not self._crf:
                 options["lossless"] = "1"
-            # Where a rate is told that is higher than the clock's, players lose the last frame; a much lower
-            # one than that of slides the encoder does not take.
-            rate = _in_32_bits(max(min(self._rate, 1 / self._clock), _LOWEST_RATE))
+            if self._ticks is not None and self._kind.codec == "libx264":
+                # Frames that are decoded long before they are shown leave MP4 no length for the last one.
+                options["bf"] = "0"
+            # Where a rate is told that is higher than the clock's, players lose the last frame.
+            rate = min(self._rate, 1 / self._clock)
             self._stream = self._container.add_stream(self._kind.codec, rate=rate, options=options)
             self._stream.width, self._stream.height = self._width, self._height
             self._stream.pix_fmt = pixel_format
             self._stream.codec_context.time_base = self._clock
             if self._sample_aspect_ratio != 1:
-                self._stream.codec_context.sample_aspect_ratio = _in_32_bits(self._sample_aspect_ratio)
+                self._stream.codec_context.sample_aspect_ratio = self._sample_aspect_ratio
             self._sound = None
             if self._audio_from is not None:
                 self._sound = SoundTrack.open(self._audio_from, self._container, self._clock, stack)
@@ -152,7 +161,7 @@ class VideoWriter:
         if not self._kind.iso:
             return {}
         options = {"movflags": "+faststart", "movie_timescale": str(_movie_clock(self._clock))}
-        if self._ticks is not None or self._clock != 1 / self._rate:
+        if self._counted:
             # Left alone, libav counts in 10000 ticks a second or more: too many for a pause of hours.
             options["video_track_timescale"] = str(self._clock.denominator)
         return options
@@ -166,17 +175,20 @@ class VideoWriter:
             raise ValueError(f"there are times for {len(self._ticks)} frames only")
         frame = self._from_rgb(rgb)
         frame.time_base = self._clock
-        frame.pts = self._lead + self._tick_of(self._count)
+        frame.pts = self._lead + (self._at(self._count) if self._ticks is None else self._ticks[self._count])
         self._count += 1
         self._mux(self._stream.encode(frame))
         if self._sound is not None:
             self._sound.write(frame.pts * self._clock)
 
-    def _tick_of(self, number: int) -> int:
-        """When frame ``number`` is shown."""
-        if self._ticks is not None:
-            return self._ticks[number]
-        return max(number, round(number / (self._rate * self._clock)))
+    @property
+    def _counted(self) -> bool:
+        """Whether the clock is not the rate's own."""
+        return self._ticks is not None or self._clock * self._rate != 1
+
+    def _at(self, number: int) -> int:
+        """When a frame is shown at an even rate, in ticks."""
+        return round(number / (self._rate * self._clock))
 
     def _mux(self, packets: list[Packet]) -> None:
         for packet in packets:
@@ -200,7 +212,7 @@ class VideoWriter:
     def _length(self) -> int:
         """Ticks from the first frame to the end of the last, which is shown as long as the one before it."""
         if self._ticks is None:
-            return self._tick_of(self._count)
+            return self._at(self._count)
         shown = self._ticks[: self._count]
         last = shown[-1] - shown[-2] if len(shown) > 1 else max(1, round(1 / (self._rate * self._clock)))
         return shown[-1] - shown[0] + last
@@ -227,20 +239,6 @@ class VideoWriter:
             self._container.close()
 
 
-def _clock(rate: Fraction) -> Fraction:
-    """A frame as the tick, where MP4, which counts in whole ticks a second, and the encoder take that."""
-    exact = rate >= 1 and rate.numerator <= _MOST_TICKS
-    return 1 / rate if exact else _tick([Fraction(0), 1 / rate])
-
-
-def _in_32_bits(ratio: Fraction) -> Fraction:
-    """The nearest ratio that libav can hold."""
-    most = (1 << 31) - 1
-    if ratio < 1:
-        return 1 / _in_32_bits(1 / ratio)
-    return min(ratio, Fraction(most)).limit_denominator(max(1, int(most / ratio)))
-
-
 def _tick(times: Sequence[Fraction]) -> Fraction:
     """The longest tick of which all times are multiples; coarser, where a pause would be too many for MP4."""
     pause = max((b - a for a, b in itertools.pairwise(times)), default=Fraction(0))
@@ -249,7 +247,16 @@ def _tick(times: Sequence[Fraction]) -> Fraction:
     return Fraction(1, min(ticks, finest))
 
 
-def _ticks(times: Sequence[Fraction], clock: Fraction) -> list[int]:
+def _countable(rate: Fraction) -> tuple[Fraction, Fraction]:
+    """The rate, or one near it, and the tick to count it in: a frame, where libav can."""
+    doubled = max(1, -(-_LEAST_CLOCK // rate.numerator)) * 2
+    if rate.numerator <= _MOST_CLOCK and rate.denominator * doubled <= _MOST_TICKS:
+        return rate, 1 / rate
+    clock = Fraction(1, max(1, min(_FINEST_CLOCK, int(_MOST_TICKS * rate))))
+    return 1 / (clock * max(1, round(1 / (rate * clock)))), clock
+
+
+def in_ticks(times: Sequence[Fraction], clock: Fraction) -> list[int]:
     """Times in ticks; frames nearer than a tick are a tick apart."""
     if any(a >= b for a, b in itertools.pairwise(times)):
         raise ValueError("the times of the frames must grow")

@@ -45,10 +45,10 @@ def model_card(model: ModelFolder, repository: str, record: Mapping[str, Any] | 
 
     header, paper = model.header, paper_of(model.header)
     rows = {
-        "family": header.family,
+        "family": _cell(header.family),
         "SHA-256 of the weights": f"`{header.weights_sha256}`",
-        **{title: str(header.source[key]) for key, title in _SAID.items() if header.source.get(key)},
-        **({"paper": paper} if paper else {}),
+        **{title: _cell(str(header.source[key])) for key, title in _SAID.items() if header.source.get(key)},
+        **({"paper": _cell(paper)} if paper else {}),
     }
     said = str(header.source.get("weights_license", ""))
     mit = said.upper() == "MIT"
@@ -80,7 +80,7 @@ def model_card(model: ModelFolder, repository: str, record: Mapping[str, Any] | 
 {data.to_yaml()}
 ---
 
-# {header.name}
+# {_cell(header.name)}
 
 A video tokenizer of the family {header.family}, stored for sweettok. {kind}.
 
@@ -193,3 +193,8 @@ def tags_of(header: ModelHeader) -> list[str]:
     """The Hub's tags: the family, and the paper as ``arxiv:...``."""
     paper = re.search(r"arxiv\.org/abs/(\d{4}\.\d{4,5})", paper_of(header))
     return ["video-tokenizer", header.family, *([f"arxiv:{paper[1]}"] if paper else [])]
+
+
+def _cell(text: str) -> str:
+    """A text that neither ends a line nor a cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|")

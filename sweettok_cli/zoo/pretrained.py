@@ -7,6 +7,7 @@ gives a ``cache_dir`` expects.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +25,7 @@ from sweettok_cli.storage.model_folder import (
     write_model,
     write_text,
 )
-from sweettok_cli.zoo.card import card_with_results, model_card, read_record
+from sweettok_cli.zoo.card import card_with_results, model_card, read_record, results_of
 from sweettok_cli.zoo.load import load
 from sweettok_cli.zoo.local import find_model, split_repository
 from sweettok_cli.zoo.push import plan_push, push_model
@@ -103,16 +104,13 @@ def save_tokenizer(
             or the new folder cannot be written.
     """
     measured = None if record is None else read_record(record)
-    origin = tokenizer.origin
-    if origin is None:
-        raise SweettokError(
-            f"{tokenizer.spec.name} was not loaded from a model's folder, and cannot be saved; load it with "
-            "sweettok.load."
-        )
+    origin = _origin(tokenizer)
     network: nn.Module = vars(tokenizer)["network"]  # whatever was loaded has one
     stored, own = origin.state(), network.state_dict()
     state = {name: own[name].cpu().to(tensor.dtype) for name, tensor in stored.items()}
     changed = any(not tensor.equal(stored[name]) for name, tensor in state.items())
+    if measured is not None and not changed:
+        results_of(measured, origin.header)  # refuses other weights before anything is written
     names = family_of(origin).extra_files
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -129,19 +127,37 @@ def save_tokenizer(
                 state=state,
                 source=header.source,
             )
-        model, card = ModelFolder(folder), origin.path / CARD_FILE
         # The card of other weights has figures that are not those of these.
-        if changed or not card.is_file():
-            text = model_card(model, repository, measured)
-        else:
-            text = card.read_text(encoding="utf-8")
-            text = text if measured is None else card_with_results(text, measured, model.header)
-        write_text(folder / CARD_FILE, text)
+        text = model_card(ModelFolder(folder), repository, measured) if changed else None
+        write_text(folder / CARD_FILE, text or card_text(tokenizer, repository, measured))
     except OSError as error:
         reason = error.strerror or str(error)
         raise SweettokError(
             f"Cannot save {tokenizer.spec.name} as {folder} ({reason}); choose another folder."
         ) from error
+
+
+def card_text(tokenizer: HubTokenizer, repository: str, record: Mapping[str, Any] | None = None) -> str:
+    """The card of a tokenizer: that of the folder it was loaded from, or a new one; with a record's figures.
+
+    Raises:
+        SweettokError: the tokenizer was made by hand, or the record is of other weights.
+    """
+    origin = _origin(tokenizer)
+    card = origin.path / CARD_FILE
+    if not card.is_file():
+        return model_card(origin, repository, record)
+    text = card.read_text(encoding="utf-8")
+    return text if record is None else card_with_results(text, record, origin.header)
+
+
+def _origin(tokenizer: HubTokenizer) -> ModelFolder:
+    if tokenizer.origin is None:
+        raise SweettokError(
+            f"{tokenizer.spec.name} was not loaded from a model's folder, and cannot be saved; load it with "
+            "sweettok.load."
+        )
+    return tokenizer.origin
 
 
 def push_tokenizer(

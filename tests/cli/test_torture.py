@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,9 @@ Cli = Callable[..., Any]
 FURTHER: dict[str, Callable[[Path], Path]] = {
     "turned.mp4": lambda p: torture.turn(torture.make(p), (0, 1, -1, 0)),
     "long.mp4": lambda p: torture.make(p, frames=40),
+    "pause.mkv": lambda p: torture.make(
+        p, pts=[0, 49_000, 50_000, 51_000, 7_200_000, 7_200_040], clock=Fraction(1, 1000)
+    ),
     "voice.mp4": lambda p: torture.make(p, sound=("aac", 0)),
     "naïve 100% [x] 'q' #1:2.mp4": lambda p: torture.make(p),
     "no ending": lambda p: torture.make(p, kind="mp4"),

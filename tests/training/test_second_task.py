@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import signal
 from collections.abc import Iterable, Iterator, Mapping
@@ -55,7 +56,7 @@ class VidTokTask(ClipTask):
     def multiple(self) -> int:
         return CONFIG.space_factor
 
-    def build(self, device: torch.device, voice: Voice) -> None:
+    def build(self, device: torch.device, voice: Voice, until: float = math.inf) -> None:
         self.device, self.model = device, Autoencoder().to(device)
 
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:

@@ -22,7 +22,9 @@ def test_frames_come_as_soon_as_they_are_settled() -> None:
     joiner, clip = ClipJoiner(3), np.zeros((8, 1, 1, 3), np.uint8)
     assert [len(joiner.push(clip)), len(joiner.push(clip)), len(joiner.finish())] == [5, 5, 3]
     joiner = ClipJoiner(soften=True)
-    assert [len(joiner.push(clip)), len(joiner.push(clip)), len(joiner.finish())] == [0, 8, 8]
+    assert [len(joiner.push(clip)), len(joiner.push(clip)), len(joiner.finish())] == [4, 8, 4]
+    joiner, longer = ClipJoiner(soften=True), np.zeros((17, 1, 1, 3), np.uint8)
+    assert [len(joiner.push(longer)), len(joiner.push(longer)), len(joiner.finish())] == [11, 17, 6]
 
 
 def test_one_image_is_one_clip() -> None:

@@ -18,6 +18,7 @@ from PIL import Image
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader, VideoWriter, probe, read_clip
 from sweettok_cli.video.cropping import Cropping, container_cropping
+from sweettok_cli.video.decoding import Clock
 from tests.video import torture
 
 
@@ -130,6 +131,17 @@ def test_a_broadcast_whose_clock_jumps_is_joined(tmp_path: Path, jump: int) -> N
     assert [torture.number(rgb) for rgb in frames] == [*range(20), *range(20)]
     assert all(abs(time - Fraction(index, 25)) < Fraction(1, 100) for index, time in enumerate(times))
     assert abs(jump) < 1000 or probe(path).duration is None
+
+
+def test_a_clock_that_was_set_anew_is_no_pause_of_years(tmp_path: Path) -> None:
+    with av.open(str(torture.make(tmp_path / "a.mkv"))) as container:
+        clock = Clock(Fraction(25), container)
+    times = []
+    for tick in (0, 1, 2, 10**11, 10**11 + 1, -(10**11), 1 - 10**11):
+        frame = av.VideoFrame(16, 16)
+        frame.pts, frame.time_base = tick, Fraction(1, 25)
+        times.append(clock.time(frame))
+    assert times == [Fraction(index, 25) for index in range(7)]
 
 
 def test_a_long_pause_elsewhere_is_a_pause(tmp_path: Path) -> None:

@@ -46,6 +46,15 @@ def test_a_card_says_what_the_family_stores(families: dict[str, Path]) -> None:
         )
 
 
+def test_what_others_wrote_breaks_no_table(tmp_path: Path) -> None:
+    files = model_files("a\n# b", source={"repository": "x | y\n| z", "paper": "no |\n address"})
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    card: Any = ModelCard(model_card(ModelFolder(tmp_path), "me/trial"))
+    assert "\n# a # b\n" in card.text
+    assert "| converted from | x \\| y \\| z |\n" in card.text and "| paper | no \\| address |\n" in card.text
+
+
 def test_a_damaged_record_is_one_sentence(model: ModelFolder) -> None:
     for record in ({}, {"data": {}, "contenders": [{}]}, {"data": None, "contenders": 3}):
         with pytest.raises(SweettokError, match=r"^The record of the evaluation is damaged; make it anew\.$"):

@@ -115,6 +115,7 @@ def test_what_is_saved_is_what_was_loaded(families: dict[str, Path], kind: str, 
     assert (card["pipeline_tag"], card["library_name"]) == ("video-to-video", "sweettok")
     papers = {"s": "2412.10443", "o": "2406.09399", "v": "2412.13061"}
     assert f"arxiv:{papers[kind[0]]}" in card["tags"]
+    assert tokenizer.generate_model_card("copy").data.to_dict() == card
 
 
 def test_changed_weights_are_saved_as_they_are_now(families: dict[str, Path], tmp_path: Path) -> None:
@@ -170,6 +171,7 @@ def test_what_cannot_be_saved_is_one_sentence(families: dict[str, Path], tmp_pat
         SweettokError, match="The record measures m, and no model with the weights of sweettok"
     ):
         tokenizer.save_pretrained(tmp_path / "a", record=tmp_path / "score.json")
+    assert not (tmp_path / "a").exists()
     (tmp_path / "score.json").write_text("[]")
     with pytest.raises(SweettokError, match=r"score\.json is no record of an evaluation"):
         tokenizer.save_pretrained(tmp_path / "a", record=tmp_path / "score.json")

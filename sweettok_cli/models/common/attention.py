@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from sweettok_cli.models.common.linear import Linear, by_rows, only_evaluates
+from sweettok_cli.models.common.linear import Linear, by_parts, by_rows, only_evaluates
 
 # The published networks scale the cosine of query and key by this constant instead of head_dim ** -0.5.
 COSINE_SCALE = 8.0
@@ -77,6 +77,17 @@ class PositionConvolution(nn.Module):
         rows = rearrange(rows, "b (t h w) d -> b t h w d", t=t, h=h, w=w)
         rows = rearrange(self._convolve(rows), "b t h w d -> b (t h w) d")
         return rearrange(rows, "b (h w t) d -> b t h w d", t=t, h=h, w=w)
+
+    def inside(self, volume: Tensor, above: int, below: int) -> Tensor:
+        """As :meth:`forward`, not scrambled, for the rows between the first ``above`` and last ``below``.
+
+        Either is 1, the neighbouring row, or 0, where there is none.
+        """
+        channels_first = rearrange(volume, "b t h w d -> b d t h w")
+        padded = F.pad(channels_first, (0, 0, 1 - above, 1 - below, *self.frames_around))
+        conv = self.dsconv
+        out = F.conv3d(padded, conv.weight, conv.bias, padding=(0, 0, 1), groups=conv.groups)
+        return rearrange(out, "b d t h w -> b t h w d")
 
     def _convolve(self, volume: Tensor) -> Tensor:
         channels_first = rearrange(volume, "b t h w d -> b d t h w")
@@ -195,10 +206,14 @@ class CrossAttention(CosineAttention):
 
 def _biased(layer: WindowAttention | TimeAttention, x: Tensor, bias: Tensor) -> Tensor:
     """Plain attention: [n, tokens, d], already normed, and a bias of the scores -> [n, tokens, d]."""
-    qkv = rearrange(layer.qkv(x), "n l (three heads c) -> three n heads l c", three=3, heads=layer.heads)
-    q, k, v = qkv.unbind(0)
-    out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(v.dtype))
-    return layer.proj(rearrange(out, "n heads l c -> n l (heads c)"))
+
+    def attend(x: Tensor, bias: Tensor) -> Tensor:
+        qkv = rearrange(layer.qkv(x), "n l (three heads c) -> three n heads l c", three=3, heads=layer.heads)
+        q, k, v = qkv.unbind(0)
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(v.dtype))
+        return layer.proj(rearrange(out, "n heads l c -> n l (heads c)"))
+
+    return by_parts(attend, x.shape[1] * layer.qkv.out_features, x, bias)
 
 
 @lru_cache(maxsize=4)
@@ -255,4 +270,4 @@ class TimeAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[n, t, d] -> [n, t, d] for t up to ``frames``."""
         t = x.shape[1]
-        return _biased(self, self.norm(x) + self.position[:t], self.frame_bias[:, :t, :t])
+        return _biased(self, self.norm(x) + self.position[:t], self.frame_bias[None, :, :t, :t])

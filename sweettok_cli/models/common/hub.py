@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from huggingface_hub import ModelHubMixin
+from huggingface_hub import ModelCard, ModelHubMixin
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.storage.hub import Access
@@ -131,3 +131,13 @@ class HubTokenizer(ModelHubMixin, library_name="sweettok", pipeline_tag="video-t
         return push_tokenizer(
             self, repo_id, branch, record, message=commit_message, private=private, token=token
         )
+
+    def generate_model_card(self, repo_id: str | None = None) -> ModelCard:
+        """Its card, as :meth:`save_pretrained` writes it for ``repo_id``, OWNER/REPO.
+
+        Raises:
+            SweettokError: it was not loaded from a model's folder.
+        """
+        from sweettok_cli.zoo.pretrained import card_text
+
+        return ModelCard(card_text(self, repo_id or self.spec.name))

@@ -57,8 +57,20 @@ def by_rows(function: Callable[[Tensor], Tensor], x: Tensor, width: int, most: i
     """
     if not only_evaluates(x):
         return function(x)
-    rows = x.reshape(-1, x.shape[-1])
-    count = max(1, math.ceil(len(rows) * width / most))
-    parts = [function(part) for part in rows.tensor_split(count)]
-    out = parts[0] if count == 1 else torch.cat(parts)
+    out = by_parts(function, width, x.reshape(-1, x.shape[-1]), most=most)
     return out.view(*x.shape[:-1], out.shape[-1])
+
+
+def by_parts(
+    function: Callable[..., Tensor], width: int, x: Tensor, *others: Tensor, most: int = _MOST_VALUES
+) -> Tensor:
+    """As :func:`by_rows`, for a ``function`` that maps each x[i], of any shape, by itself.
+
+    It is given the ``others`` as well, cut in the same way unless they are one for all.
+    """
+    if not only_evaluates(x):
+        return function(x, *others)
+    count = max(1, min(math.ceil(len(x) * width / most), len(x)))
+    cut = [part.expand(len(x), *part.shape[1:]).tensor_split(count) for part in (x, *others)]
+    parts = [function(*given) for given in zip(*cut, strict=True)]
+    return parts[0] if count == 1 else torch.cat(parts)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from sweettok_cli.models.common.linear import Linear
+from sweettok_cli.models.common.bands import among_neighbours
+from sweettok_cli.models.common.linear import Linear, by_parts
 
 
 class PatchEmbedding(nn.Sequential):
@@ -38,6 +40,8 @@ class PatchFilter(nn.Module):
     it tell borders from the rest. Starts as the identity.
     """
 
+    REACH = 4  # pixels: two convolutions at half the resolution
+
     def __init__(self, channels: int, patch: int) -> None:
         super().__init__()
         self.widen = nn.Conv2d(12, channels, 3, padding=1)
@@ -47,15 +51,24 @@ class PatchFilter(nn.Module):
         assert self.narrow.bias is not None
         nn.init.zeros_(self.narrow.bias)
 
-    def forward(self, video: Tensor) -> Tensor:
-        """[b, 3, t, h, w] -> [b, 3, t, h, w]."""
+    def forward(self, video: Tensor, above: int = 0) -> Tensor:
+        """[b, 3, t, h, w] -> [b, 3, t, h, w]; patches begin after ``above`` rows, an even number."""
         batch = video.shape[0]
         frames = rearrange(video, "b c t (h y) (w x) -> (b t) (c y x) h w", y=2, x=2)
-        hidden = self.widen(frames)
-        side = self.place.shape[-1]
-        places = self.place.to(hidden.dtype).repeat(1, hidden.shape[-2] // side, hidden.shape[-1] // side)
-        change = self.narrow(F.gelu(hidden + places))
+        rows, side = frames.shape[-2], self.place.shape[-1]
+        places = self.place.roll(above // 2, dims=1).repeat(1, -(-rows // side), frames.shape[-1] // side)
+
+        def changed(frames: Tensor) -> Tensor:
+            hidden = self.widen(frames)
+            return self.narrow(F.gelu(hidden + places[:, :rows].to(hidden.dtype)))
+
+        change = by_parts(changed, places[:, :rows].numel(), frames)
         return video + rearrange(change, "(b t) (c y x) h w -> b c t (h y) (w x)", b=batch, c=3, y=2, x=2)
+
+    def by_bands(self, videos: Iterable[Tensor]) -> Iterator[Tensor]:
+        """As :meth:`forward` for frames that come in bands of rows."""
+        for video, above, below in among_neighbours(videos, self.REACH, axis=3):
+            yield self(video, above)[:, :, :, above : video.shape[3] - below]
 
 
 class ToPixels(nn.Module):
@@ -70,11 +83,19 @@ class ToPixels(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Pixels are in [-0.5, 0.5] when trained so; nothing is clamped here."""
+        return self.filter(self._pixels(features))
+
+    def by_bands(self, features: Iterable[Tensor]) -> Iterator[Tensor]:
+        """As :meth:`forward`, band by band."""
+        videos = map(self._pixels, features)
+        return self.filter.by_bands(videos) if isinstance(self.filter, PatchFilter) else videos
+
+    def _pixels(self, features: Tensor) -> Tensor:
         first = self._spread(self.first_frame(features[:, :1]), 1)
         if features.shape[1] == 1:
-            return self.filter(first)
+            return first
         later = self._spread(self.later_frames(features[:, 1:]), self.temporal_patch)
-        return self.filter(torch.cat([first, later], dim=2))
+        return torch.cat([first, later], dim=2)
 
     def _spread(self, pixels: Tensor, frames: int) -> Tensor:
         layout = "b t h w (c z y x) -> b c (t z) (h y) (w x)"

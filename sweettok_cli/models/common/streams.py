@@ -8,7 +8,8 @@ or carries its state along is known here and in the families, nowhere else.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -20,10 +21,46 @@ from sweettok_cli.tokens.layout import GridTokens
 from sweettok_cli.video.clips import ClipJoiner
 from sweettok_cli.video.fit import Fit
 
-#: Takes padded frames, uint8 RGB ``[b, t, h, w, 3]``; gives their tokens on the model's device by name.
-Encode = Callable[[np.ndarray], dict[str, Tensor]]
-#: Takes tokens as :data:`Encode` gives them, or None at the end of a stream; gives frames.
-Decode = Callable[[Any], Tensor]
+#: Told how many frames are done, with parts of them.
+OnFrames = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class WaitingClips:
+    """Clips of one length on their way to a model: frames as they were pushed, padded when asked for.
+
+    A frame that several clips share, or that is repeated, is held once.
+    """
+
+    clips: list[list[np.ndarray]]
+    fit: Fit
+    on_part: OnFrames = lambda part: None  # told which part of them was asked for before
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Clips, frames, and padded height and width in pixels."""
+        return len(self.clips), len(self.clips[0]), self.fit.padded_height, self.fit.padded_width
+
+    def rows(self, start: int, end: int) -> Tensor:
+        """These rows of all frames, uint8 RGB ``[b, t, end - start, padded_w, 3]``; from top to bottom."""
+        if start:
+            self.on_part(start / self.fit.padded_height)
+        out = np.empty((*self.shape[:2], end - start, self.fit.padded_width, 3), np.uint8)
+        for clip, padded in zip(self.clips, out, strict=True):
+            for frame, rows in zip(clip, padded, strict=True):
+                self.fit.pad_rows(frame, start, rows)
+        return torch.from_numpy(out)
+
+    def whole(self) -> Tensor:
+        """All rows."""
+        return self.rows(0, self.fit.padded_height)
+
+
+#: Takes clips; gives their tokens on the model's device by name.
+Encode = Callable[[WaitingClips], dict[str, Tensor]]
+#: Takes tokens as :data:`Encode` gives them, or None at the end of a stream; gives frames, uint8 RGB, as
+#: bands of rows ``[b, t, rows, padded_w, 3]`` from top to bottom.
+Decode = Callable[[Any], Iterable[Tensor]]
 
 _FINISHED = "the stream is finished; open another one for another video"
 
@@ -36,6 +73,7 @@ class EncoderStream(ABC):
         self._fit, self._finished = fit, False
         self._held: list[np.ndarray] = []
         self._fresh = 0  # of the held frames, those that no clip before holds
+        self.on_frames: OnFrames | None = None  # told of frames of the source whose tokens are there
 
     def push(self, frames: np.ndarray) -> dict[str, Tensor]:
         """The tokens that are complete with these frames.
@@ -85,10 +123,18 @@ class EncoderStream(ABC):
         """Along which axis of the array ``name`` what comes later follows."""
         return 0
 
-    def _taken(self, length: int) -> np.ndarray:
-        """The held frames as one clip of ``length``, uint8 [length, padded_h, padded_w, 3]."""
+    def _taken(self, length: int) -> list[np.ndarray]:
+        """The held frames as one clip of ``length``."""
         self._held += [self._held[-1]] * (length - len(self._held))
-        return self._fit.pad(np.stack(self._held))
+        return self._held[:length]
+
+    def _encoded(self, model: Encode, clips: list[list[np.ndarray]], frames: int) -> dict[str, Tensor]:
+        """The tokens of ``clips``, which add so many ``frames``."""
+        tell = self.on_frames or (lambda done: None)
+        tokens = model(WaitingClips(clips, self._fit, lambda part: tell(self.frames + part * frames)))
+        self.frames += frames
+        tell(self.frames)
+        return tokens
 
 
 class ClipEncoder(EncoderStream):
@@ -102,7 +148,7 @@ class ClipEncoder(EncoderStream):
         if not 0 <= overlap < length:
             raise ValueError(f"clips of {length} frames cannot overlap by {overlap}")
         self._model, self._length, self._overlap, self._batch = encode, length, overlap, batch
-        self._clips: list[np.ndarray] = []
+        self._clips: list[list[np.ndarray]] = []
         self._valid = 0  # source frames that the waiting clips add
 
     def _complete(self) -> dict[str, Tensor]:
@@ -122,9 +168,9 @@ class ClipEncoder(EncoderStream):
         self._valid, self._fresh = self._valid + self._fresh, 0
 
     def _encode(self) -> dict[str, Tensor]:
-        batch, self._clips = np.stack(self._clips), []
-        self.frames, self._valid = self.frames + self._valid, 0
-        return self._model(batch)
+        clips, self._clips = self._clips, []
+        frames, self._valid = self._valid, 0
+        return self._encoded(self._model, clips, frames)
 
 
 class PieceEncoder(EncoderStream):
@@ -151,17 +197,16 @@ class PieceEncoder(EncoderStream):
         return self._next(left + -left % self._layout.time) if left else {}
 
     def _next(self, length: int) -> dict[str, Tensor]:
-        piece = self._taken(length)[None]
-        self._held, self._begun = [], True
-        self.frames, self._fresh = self.frames + self._fresh, 0
-        return self._encode(piece)
+        piece, frames = self._taken(length), self._fresh
+        self._held, self._begun, self._fresh = [], True, 0
+        return self._encoded(self._encode, [piece], frames)
 
 
 class DecoderStream(ABC):
     """Tokens of one video in, its frames out: of the source's size, joined across clips.
 
     Args:
-        decode: the model: tokens of a push to uint8 ``[b, t, padded_h, padded_w, 3]``.
+        decode: the model.
         fit: how the source's frames were padded.
         frames: of the source; None for all that come, with those that fill up the last clip.
         overlap: frames that neighbouring clips share; they are cross-faded.
@@ -174,6 +219,8 @@ class DecoderStream(ABC):
         self._model, self._fit = decode, fit
         self._joiner = ClipJoiner(overlap, frames, soften=soften and not overlap)
         self._begun = self._finished = False
+        self._overlap, self._total, self._decoded = overlap, frames, 0
+        self.on_frames: OnFrames | None = None  # told of frames of the source that are decoded
 
     def push(self, tokens: Mapping[str, Tensor]) -> list[np.ndarray]:
         """The next frames, uint8 RGB ``[h, w, 3]`` each; some may be held back for a later push.
@@ -209,10 +256,36 @@ class DecoderStream(ABC):
     def _rest(self) -> list[np.ndarray]:
         return []
 
-    def _given(self, clips: Tensor) -> list[np.ndarray]:
-        """The frames to show of what the model gave, perhaps nothing yet."""
-        ready = clips if clips.shape[1] else ()
-        return [frame for clip in ready for frame in self._joiner.push(self._fit.crop(clip.cpu().numpy()))]
+    def _given(self, bands: Iterable[Tensor]) -> list[np.ndarray]:
+        """The frames to show of what the model gives, perhaps nothing yet."""
+        fit, clips, top = self._fit, list[list[np.ndarray]](), 0
+        for band in bands:
+            rows = band.cpu().numpy()
+            if not clips:
+                size = (fit.height, fit.width, 3)
+                # One by one, so that each can go when it is shown.
+                clips = [[np.empty(size, np.uint8) for _ in clip] for clip in rows]
+            for clip, parts in zip(clips, rows, strict=True):
+                for frame, part in zip(clip, parts, strict=True):
+                    shown = frame[top : top + len(part)]
+                    shown[:] = part[: len(shown), : fit.width]
+            top += rows.shape[2]
+            if top < fit.padded_height:
+                self._tell(self._decoded + top / fit.padded_height * self._added(clips))
+        if clips and top != fit.padded_height:
+            raise ValueError(f"expected {fit.padded_height} rows of decoded pixels, got {top}")
+        self._decoded += self._added(clips)
+        if clips:
+            self._tell(self._decoded)
+        return [frame for clip in clips if clip for frame in self._joiner.push(clip)]
+
+    def _added(self, clips: list[list[np.ndarray]]) -> int:
+        """Frames of the video that these clips add to those before."""
+        return sum(max(0, len(clip) - self._overlap) for clip in clips)
+
+    def _tell(self, frames: float) -> None:
+        if self.on_frames is not None:
+            self.on_frames(frames if self._total is None else min(frames, self._total))
 
 
 class ClipDecoder(DecoderStream):

@@ -80,10 +80,11 @@ def roll(volume: Tensor, cells: int) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def rolled_mask(grid: TileGrid, cells: int, device: torch.device) -> Tensor:
+def rolled_mask(grid: TileGrid, cells: int, device: torch.device, sideways: bool = False) -> Tensor:
     """What may attend to what in a frame rolled by ``cells``: 0 or -inf, [rows*columns, cells, cells].
 
     Rolling joins opposite edges of the frame in its last tiles; they are kept apart (Swin, section 3.2).
+    ``sideways``: left and right edges only.
     """
 
     def side(length: int, tile: int) -> Tensor:
@@ -92,7 +93,8 @@ def rolled_mask(grid: TileGrid, cells: int, device: torch.device) -> Tensor:
 
     # A mask made during inference must still be usable by a later training step.
     with torch.inference_mode(False):
-        region = 3 * side(grid.height, grid.tile_height)[:, None] + side(grid.width, grid.tile_width)
+        down = 0 if sideways else 3 * side(grid.height, grid.tile_height)[:, None]
+        region = (down + side(grid.width, grid.tile_width)).expand(grid.height, -1)
         regions = grid.fold(region[None, None, :, :, None])[..., 0]  # [tiles, cells of a tile]
         apart = regions[:, :, None] != regions[:, None, :]
         return torch.zeros(apart.shape, device=device).masked_fill(apart, float("-inf"))

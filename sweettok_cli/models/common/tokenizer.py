@@ -20,7 +20,9 @@ from sweettok_cli.models.common.streams import (
     ClipEncoder,
     DecoderStream,
     EncoderStream,
+    OnFrames,
     TokenBuffer,
+    WaitingClips,
 )
 from sweettok_cli.tokens.description import check_match, describe_tokens, fit_source, video_name
 from sweettok_cli.tokens.file import read_tokens
@@ -34,6 +36,7 @@ from sweettok_cli.video.reader import VideoReader
 CPU = torch.device("cpu")
 #: Frames a second of pixels that come without a rate.
 _USUAL_RATE = 24
+_MOST_WAITING = 512 << 20  # bytes of the frames that go through a model at once
 
 
 class Tokenizer(HubTokenizer, ABC):
@@ -156,7 +159,7 @@ class Tokenizer(HubTokenizer, ABC):
             batch_clips: clips that go through the model at once; :attr:`batch_clips` by default.
         """
         length, overlap = (1, 0) if image else (self.spec.clip_frames, overlap)
-        return ClipEncoder(self._encode, fit, length, overlap, batch_clips or self.batch_clips)
+        return ClipEncoder(self.encode_waiting, fit, length, overlap, batch_clips or self._batch(fit))
 
     def decoder(
         self,
@@ -176,9 +179,14 @@ class Tokenizer(HubTokenizer, ABC):
             clips: of the whole video, where that is known.
             batch_clips: clips that go through the model at once; :attr:`batch_clips` by default.
         """
-        decode = partial(self.decode_batch, height=fit.padded_height, width=fit.padded_width)
-        batch, soften = batch_clips or self.batch_clips, self.spec.soft_seams
+        decode = partial(self.decode_bands, height=fit.padded_height, width=fit.padded_width)
+        batch, soften = batch_clips or self._batch(fit), self.spec.soft_seams
         return ClipDecoder(decode, fit, frames, batch, overlap, soften)
+
+    def _batch(self, fit: Fit) -> int:
+        """:attr:`batch_clips`, or fewer where their frames would fill the memory."""
+        clip = 3 * fit.width * fit.height * self.spec.clip_frames
+        return max(1, min(self.batch_clips, _MOST_WAITING // clip))
 
     def redraw(self) -> None:
         """Draw from the seed again, where latents are drawn: forget what was encoded before."""
@@ -196,7 +204,7 @@ class Tokenizer(HubTokenizer, ABC):
         Raises:
             ValueError: a shape that the network does not take.
         """
-        return self.stored(self._encode(clips))
+        return self.stored(self.encode_batch(torch.from_numpy(np.ascontiguousarray(clips)).to(self.device)))
 
     def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
         """Clips from arrays: the inverse of :meth:`encode_clips`.
@@ -214,8 +222,13 @@ class Tokenizer(HubTokenizer, ABC):
         """
         return self.decode_batch(self.on_device(arrays), height, width).cpu().numpy()
 
-    def _encode(self, clips: np.ndarray) -> dict[str, Tensor]:
-        return self.encode_batch(torch.from_numpy(np.ascontiguousarray(clips)).to(self.device))
+    def encode_waiting(self, clips: WaitingClips) -> dict[str, Tensor]:
+        """As :meth:`encode_batch`; models that work in bands of rows ask for no more than these."""
+        return self.encode_batch(clips.whole().to(self.device))
+
+    def decode_bands(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Iterator[Tensor]:
+        """As :meth:`decode_batch`, in bands of rows ``[b, t, rows, width, 3]`` from top to bottom."""
+        yield self.decode_batch(tokens, height, width)
 
     @abstractmethod
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
@@ -243,27 +256,29 @@ class Tokenizer(HubTokenizer, ABC):
 class VideoEncoder:
     """One video on its way to a token file: frames with their times in, :class:`Tokens` out.
 
-    ``info`` is of the source; ``overlap`` and ``batch_clips`` are those of :meth:`Tokenizer.encoder`.
+    ``info`` is of the source; ``overlap`` and ``batch_clips`` are those of :meth:`Tokenizer.encoder`;
+    ``on_frames`` is told how many frames are encoded, with parts of them.
 
     Raises:
         SweettokError: the source or the overlap does not suit the tokenizer.
     """
 
     def __init__(
-        self, info: VideoInfo, tokenizer: Tokenizer, overlap: int = 0, batch_clips: int | None = None
+        self,
+        info: VideoInfo,
+        tokenizer: Tokenizer,
+        overlap: int = 0,
+        batch_clips: int | None = None,
+        on_frames: OnFrames | None = None,
     ) -> None:
         self._info, self._tokenizer, self._overlap = info, tokenizer, overlap
         self._fit = fit_source(info, tokenizer.spec, overlap)
         image, length = info.is_image, tokenizer.spec.clip_frames
         self._stream = tokenizer.encoder(self._fit, image=image, overlap=overlap, batch_clips=batch_clips)
+        self._stream.on_frames = on_frames
         expected = 1 if image else info.frames and clip_count(info.frames, length, overlap)
         self._buffer = TokenBuffer(self._stream.axis, expected)
         self._times: list[Fraction] = []
-
-    @property
-    def frames(self) -> int:
-        """Frames of the source that are encoded so far."""
-        return self._stream.frames
 
     def push(self, frame: np.ndarray, time: Fraction) -> None:
         """Take the next frame, uint8 RGB ``[h, w, 3]``, which shows at ``time`` in seconds.
@@ -305,10 +320,15 @@ class VideoEncoder:
 
 
 def decode_frames(
-    tokens: Tokens, tokenizer: Tokenizer, *, batch_clips: int | None = None
+    tokens: Tokens,
+    tokenizer: Tokenizer,
+    *,
+    batch_clips: int | None = None,
+    on_frames: OnFrames | None = None,
 ) -> Iterator[np.ndarray]:
     """The frames that tokens stand for, uint8 RGB [h, w, 3] at the source's size, one after the other.
 
+    ``on_frames`` is told how many are decoded, with parts of them, before they come.
     The tokens must be made by ``tokenizer``: see :func:`~sweettok_cli.tokens.description.check_match`.
     """
     meta = tokens.meta
@@ -319,6 +339,7 @@ def decode_frames(
         clips=meta.clips,
         batch_clips=batch_clips,
     )
+    stream.on_frames = on_frames
     for part in stream.split(tokens.arrays):
         yield from stream.push(tokenizer.on_device(part))
     yield from stream.finish()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, repeat
 
-from einops import repeat
+import einops
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweettok_cli.models.common.attention import (
@@ -20,6 +21,7 @@ from sweettok_cli.models.common.attention import (
     WindowAttention,
     rotary_table,
 )
+from sweettok_cli.models.common.bands import Bands, among_neighbours, recut
 from sweettok_cli.models.common.tiles import Layout, TileGrid, TimeColumns, roll, rolled_mask
 
 
@@ -87,6 +89,57 @@ class Layer(nn.Module):
             x = x + self.peg(x)
         if self.attention is not None:
             x = x + self._attend(x, layout)
+        return self._finish(x, layout, context)
+
+    def by_bands(
+        self,
+        volumes: Iterable[Tensor],
+        bands: Bands,
+        layout: Callable[[TileGrid], Layout],
+        contexts: Iterable[Tensor] | None = None,
+    ) -> Iterator[Tensor]:
+        """As :meth:`forward` for a frame that comes in ``bands``, each cut up by ``layout`` of its own grid.
+
+        Windows must fit into tiles, and positions must not be scrambled.
+        """
+        if self.peg is not None:
+            volumes = self._positioned(volumes)
+        if self.shift:
+            volumes = recut(self._attend_shifted(volumes, bands), bands.rows)
+        for x, grid, context in zip(volumes, bands.grids(), contexts or repeat(None)):  # noqa: B905
+            cut = layout(grid)
+            if self.attention is not None and not self.shift:
+                x = x + self._attend(x, cut)
+            yield self._finish(x, cut, context)
+
+    def _positioned(self, volumes: Iterable[Tensor]) -> Iterator[Tensor]:
+        assert self.peg is not None
+        for x, above, below in among_neighbours(volumes, 1):
+            band = x[:, :, above : x.shape[2] - below]
+            yield band + self.peg.inside(x, above, below)
+
+    def _attend_shifted(self, volumes: Iterable[Tensor], bands: Bands) -> Iterator[Tensor]:
+        """Bands cut where shifted windows begin; those at the edges of the frame are filled up with zeros."""
+        window, shift, last = self.window, self.shift, len(bands.rows)
+        rows = [shift, *bands.rows[:-1], bands.rows[-1] - shift]
+        for index, x in enumerate(recut(volumes, rows)):
+            above, below = (window - shift) * (index == 0), shift * (index == last)
+            filled = F.pad(x, (0, 0, 0, 0, above, below))
+            grid = TileGrid(filled.shape[2], x.shape[3], window, window)
+            mask = rolled_mask(grid, shift, x.device, sideways=0 < index < last)
+            rolled = filled.roll(-shift, dims=3)
+            out = self._windows(rolled, mask, grid).roll(shift, dims=3)
+            yield x + out[:, :, above : above + x.shape[2]]
+
+    def _windows(self, x: Tensor, mask: Tensor, grid: TileGrid) -> Tensor:
+        """Attention in the windows of ``grid``, each with its ``mask`` [windows, cells, cells]."""
+        assert self.attention is not None
+        batch, frames = x.shape[:2]
+        each = einops.repeat(mask, "tiles q k -> (b tiles t) q k", b=batch, t=frames)
+        return grid.unfold(self.attention(grid.fold(x), each), frames)
+
+    def _finish(self, x: Tensor, layout: Layout, context: Tensor | None) -> Tensor:
+        """All after attention over space."""
         if self.over_time is not None:
             columns = TimeColumns(x.shape[2], x.shape[3])
             x = x + columns.unfold(self.over_time(columns.fold(x)), x.shape[1])
@@ -101,11 +154,8 @@ class Layer(nn.Module):
             layout = layout.with_tile(self.window, self.window)
         if self.shift:
             assert isinstance(layout, TileGrid)
-            batch, frames = x.shape[:2]
             mask = rolled_mask(layout, self.shift, x.device)  # [tiles, l, l]
-            mask = repeat(mask, "tiles q k -> (b tiles t) q k", b=batch, t=frames)
-            sequences = self.attention(layout.fold(roll(x, self.shift)), mask)
-            return roll(layout.unfold(sequences, frames), -self.shift)
+            return roll(self._windows(roll(x, self.shift), mask, layout), -self.shift)
         sequences = layout.fold(x)
         if self.rotary:
             assert isinstance(layout, TileGrid)

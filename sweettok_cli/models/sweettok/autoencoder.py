@@ -9,13 +9,21 @@ The published network ends in codes of a proxy tokenizer, OmniTokenizer, whose d
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweettok_cli.models.common.linear import Linear
 from sweettok_cli.models.common.patches import PatchEmbedding, cut_first_frame, cut_later_frames
-from sweettok_cli.models.common.tiles import TileGrid, TimeColumns, tokens_to_volume, volume_to_tokens
+from sweettok_cli.models.common.tiles import (
+    Layout,
+    TileGrid,
+    TimeColumns,
+    tokens_to_volume,
+    volume_to_tokens,
+)
 from sweettok_cli.models.common.transformer import Transformer
 from sweettok_cli.models.omnitokenizer.network import PixelDecoder
 from sweettok_cli.models.sweettok.config import SweetTokConfig
@@ -76,18 +84,25 @@ class Encoder(nn.Module):
 
         Also returns the features as the stack leaves them, [b, t, h, w, d].
         """
+        contexts = []
+        for layer in self.spatial_features.layers:
+            features = layer(features, grid)
+            contexts.append(self.space_context(features, grid))
+        return self.query_space(contexts, grid, features.shape[0]), features
+
+    def space_context(self, features: Tensor, grid: TileGrid) -> Tensor:
+        """What spatial queries read of features [b, t, h, w, d]: [(b tiles), patches, d]."""
+        return grid.fold(features.mean(dim=1, keepdim=True))
+
+    def query_space(self, contexts: Iterable[Tensor], grid: TileGrid, batch: int) -> Tensor:
+        """One vector a spatial query [b, S, d], from the :meth:`space_context` after each layer."""
         query_grid = self.config.query_grid(grid)
         tokens = query_grid.spread(self.latent_spatial_tokens + self.spatial_position)  # [qh, qw, d]
-        queries = tokens.expand(features.shape[0], 1, -1, -1, -1)
-        pairs = zip(self.spatial_features.layers, self.spatial_queries.layers, strict=True)
-        for feature_layer, query_layer in pairs:
-            features = feature_layer(features, grid)
-            context = None
-            if query_layer.cross is not None:
-                context = grid.fold(features.mean(dim=1, keepdim=True))  # [(b tiles), patches, d]
-            queries = query_layer(queries, query_grid, context)
+        queries = tokens.expand(batch, 1, -1, -1, -1)
+        for layer, context in zip(self.spatial_queries.layers, contexts, strict=True):
+            queries = layer(queries, query_grid, context)
         queries = self.spatial_queries.norm_out(queries)
-        return self.spatial_out(self.spatial_norm(volume_to_tokens(queries))), features
+        return self.spatial_out(self.spatial_norm(volume_to_tokens(queries)))
 
     def encode_time(self, motion: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
         """Motion [b, t, h, w, d] -> one vector a patch column [b, h*w, d], raster order.
@@ -95,17 +110,25 @@ class Encoder(nn.Module):
         Motion is frame differences, or what appearance leaves over of each latent frame. Also returns it as
         the stack leaves it, [b, t, h, w, d].
         """
-        batch, _, height, width, _ = motion.shape
-        columns = TimeColumns(height, width)
-        layout = grid if self.config.motion == "residual" else columns
+        contexts = []
+        for layer in self.temporal_features.layers:
+            motion = layer(motion, self.motion_layout(grid))
+            contexts.append(TimeColumns(grid.height, grid.width).fold(motion))
+        return self.query_time(contexts, grid, motion.shape[0]), motion
+
+    def motion_layout(self, grid: TileGrid) -> Layout:
+        """How motion is cut into sequences."""
+        return grid if self.config.motion == "residual" else TimeColumns(grid.height, grid.width)
+
+    def query_time(self, contexts: Iterable[Tensor], grid: TileGrid, batch: int) -> Tensor:
+        """One vector a patch column [b, h*w, d], from the motion [(b h w), t, d] after each layer."""
+        columns = TimeColumns(grid.height, grid.width)
         tokens = grid.spread(self.latent_temporal_tokens + self.temporal_position)  # [h, w, d]
         queries = tokens.expand(batch, 1, -1, -1, -1)
-        pairs = zip(self.temporal_features.layers, self.temporal_queries.layers, strict=True)
-        for feature_layer, query_layer in pairs:
-            motion = feature_layer(motion, layout)
-            queries = query_layer(queries, columns, columns.fold(motion))
+        for layer, context in zip(self.temporal_queries.layers, contexts, strict=True):
+            queries = layer(queries, columns, context)
         queries = self.temporal_queries.norm_out(queries)
-        return self.temporal_out(self.temporal_norm(volume_to_tokens(queries))), motion
+        return self.temporal_out(self.temporal_norm(volume_to_tokens(queries)))
 
 
 class Decoder(nn.Module):
@@ -157,28 +180,45 @@ class Decoder(nn.Module):
         ``frames`` counts latent frames. T is 0 for a single image; the layers that read motion are then left
         out. ``start`` [b, 1 or frames, h, w, d] is what anchored tokens put in place of empty mask tokens.
         """
-        query_grid = self.config.query_grid(grid)
         columns = TimeColumns(grid.height, grid.width)
-        appearance = tokens_to_volume(self.embed_spatial(spatial), query_grid)
-        appearance = appearance + query_grid.spread(self.spatial_position)
-        spatial_states = self.spatial_latents.states(appearance, query_grid)
-        temporal_states = None
-        if temporal.shape[1]:
-            motion = tokens_to_volume(self.embed_temporal(temporal), grid)
-            motion = motion + grid.spread(self.temporal_position)
-            temporal_states = self.temporal_latents.states(motion, columns)
-
-        x = self.mask_token + grid.spread(self.position)  # [h, w, d]
-        x = x.expand(spatial.shape[0], frames, -1, -1, -1)
-        if start is not None:
-            x = x + start
+        appearance, motion = self.contexts(spatial, temporal, grid)
+        x = self.begin(grid, spatial.shape[0], frames, start)
         for index, layer in enumerate(self.features.layers):
-            x = layer(x, grid, query_grid.fold(spatial_states[index // self.config.decoder_reads]))
-            reader, due = divmod(index + 1, self.config.temporal_every)
-            if temporal_states is not None and due == 0:
-                context = columns.fold(temporal_states[reader - 1])  # [(b h w), 1, d]
-                x = self.motion.layers[reader - 1](x, columns, context)
+            x = layer(x, grid, appearance[index // self.config.decoder_reads])
+            reader = self.motion_after(index)
+            if motion and reader is not None:
+                x = self.motion.layers[reader](x, columns, motion[reader])
+        return self.finish(x)
+
+    def finish(self, x: Tensor) -> Tensor:
+        """The norms after the last layer."""
         return self.norm(self.features.norm_out(x))
+
+    def contexts(
+        self, spatial: Tensor, temporal: Tensor, grid: TileGrid
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """What the layers read: [(b tiles), queries, d] and [(b h w), 1, d] each; no motion if T is 0."""
+        query_grid = self.config.query_grid(grid)
+        volume = tokens_to_volume(self.embed_spatial(spatial), query_grid)
+        states = self.spatial_latents.states(volume + query_grid.spread(self.spatial_position), query_grid)
+        appearance = [query_grid.fold(state) for state in states]
+        if not temporal.shape[1]:
+            return appearance, []
+        columns = TimeColumns(grid.height, grid.width)
+        volume = tokens_to_volume(self.embed_temporal(temporal), grid)
+        states = self.temporal_latents.states(volume + grid.spread(self.temporal_position), columns)
+        return appearance, [columns.fold(state) for state in states]
+
+    def begin(self, grid: TileGrid, batch: int, frames: int, start: Tensor | None) -> Tensor:
+        """Mask tokens in their places, or what is put there: [b, frames, h, w, d]."""
+        x = self.mask_token + grid.spread(self.position)  # [h, w, d]
+        x = x.expand(batch, frames, -1, -1, -1)
+        return x if start is None else x + start
+
+    def motion_after(self, layer: int) -> int | None:
+        """The layer that reads motion after so many spatial ones, if one does."""
+        reader, due = divmod(layer + 1, self.config.temporal_every)
+        return None if due else reader - 1
 
 
 class ProxyHead(nn.Sequential):

@@ -135,6 +135,12 @@ class SweetTokConfig:
         )
 
     @property
+    def bandable(self) -> bool:
+        """Whether frames can go through in bands of tiles; what scrambles positions needs them whole."""
+        windows = set(self.encoder_spatial + self.encoder_temporal + self.decoder_spatial) & set("was")
+        return not self.scrambled and not self.proxy_codes and not (windows and self.tile % self.window)
+
+    @property
     def multiple(self) -> int:
         """Frames must be a whole number of tiles: sides are multiples of this many pixels."""
         return self.tile * self.patch

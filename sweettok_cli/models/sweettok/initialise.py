@@ -9,6 +9,7 @@ Training then begins at the quality of a linear transform codec instead of noise
 from __future__ import annotations
 
 import math
+import time
 
 import torch
 from einops import rearrange
@@ -35,11 +36,12 @@ def start_linear(
     polish_steps: int = 200,
     polish_rows: int = 1024,
     on_progress: OnProgress = ignore_progress,
+    until: float = math.inf,
 ) -> None:
     """Initialise an anchored network from clips ``video`` [n, 3, t, h, w] in [-0.5, 0.5].
 
     Pictures (t = 1) serve as clips in which nothing moves. Words are polished in so many steps of so many
-    rows.
+    rows, or fewer: polishing ends ``until`` then, on the clock of :func:`time.perf_counter`.
     """
     if video.shape[2] == 1:
         video = video.expand(-1, -1, model.config.frames, -1, -1)
@@ -55,7 +57,7 @@ def start_linear(
     total = 2 * polish_steps
     start_codebook(
         model.quantize_spatial, model.pre_vq_spatial, own, polish_steps, polish_rows,
-        lambda done, _: on_progress(done, total),
+        lambda done, _: on_progress(done, total), until,
     )  # fmt: skip
 
     motions = []
@@ -72,7 +74,7 @@ def start_linear(
     start_transform(model.pre_vq_temporal, temporal.to_features, own, importance.flatten())
     start_codebook(
         model.quantize_temporal, model.pre_vq_temporal, own, polish_steps, polish_rows,
-        lambda done, _: on_progress(polish_steps + done, total),
+        lambda done, _: on_progress(polish_steps + done, total), until,
     )  # fmt: skip
 
 
@@ -163,6 +165,7 @@ def start_codebook(
     steps: int,
     rows: int,
     on_progress: OnProgress = ignore_progress,
+    until: float = math.inf,
 ) -> None:
     """Map the words to where the latents of ``own`` [n, k] lie, then polish them."""
     weight = into.weight[:, -own.shape[1] :]
@@ -171,7 +174,7 @@ def start_codebook(
     modifier, head = latents.split(list(quantizer.widths), dim=-1)
     spread_words(quantizer.to_modifier, words[: quantizer.modifiers], modifier, _PAIR_SPREAD)
     spread_words(quantizer.to_head, words[quantizer.modifiers :], head, 1.0)
-    polish(quantizer, latents, steps, rows, on_progress)
+    polish(quantizer, latents, steps, rows, on_progress, until)
 
 
 def spread_words(layer: nn.Module, words: Tensor, latents: Tensor, factor: float) -> None:
@@ -190,7 +193,12 @@ def spread_words(layer: nn.Module, words: Tensor, latents: Tensor, factor: float
 
 @torch.enable_grad()
 def polish(
-    quantizer: LanguageQuantizer, latents: Tensor, steps: int, rows: int, on_progress: OnProgress
+    quantizer: LanguageQuantizer,
+    latents: Tensor,
+    steps: int,
+    rows: int,
+    on_progress: OnProgress,
+    until: float,
 ) -> None:
     """Train the projector on fixed ``latents`` [n, c] until its words lie well among them."""
     learning = [p for p in quantizer.parameters() if p.requires_grad]
@@ -198,6 +206,8 @@ def polish(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _POLISH_RATE, total_steps=steps)
     quantizer.train()
     for step in range(steps):
+        if time.perf_counter() > until:
+            break
         on_progress(step, steps)
         some = latents[torch.randint(len(latents), (rows,), device=latents.device)]
         optimizer.zero_grad()

@@ -173,16 +173,23 @@ class SweetTok(nn.Module):
         Also returns what the spatial stack made of the embeddings, [b, t, h, w, d].
         """
         vectors, features = self.encoder.encode_space(embedded, grid)
+        return self.to_spatial_code(vectors, features), features
+
+    def to_spatial_code(self, vectors: Tensor, features: Tensor) -> Tensor:
+        """What queries found [b, S, d], and features [b, t, h, w, d] -> vectors to quantise [b, S, c]."""
         if self.spatial_anchor is None:
-            return F.normalize(self.pre_vq_spatial(vectors).float(), dim=-1), features
+            return F.normalize(self.pre_vq_spatial(vectors).float(), dim=-1)
         own = self.spatial_anchor.gather(features)
-        return self.pre_vq_spatial(torch.cat([vectors, own], dim=-1)).float(), features
+        return self.pre_vq_spatial(torch.cat([vectors, own], dim=-1)).float()
 
     def temporal_latents(self, motion: Tensor, grid: TileGrid) -> Tensor:
         """Motion [b, t, h, w, d] -> vectors to quantise [b, T, c]; T is 0 if t is 0."""
         if not motion.shape[1]:
             return motion.new_zeros(motion.shape[0], 0, self.pre_vq_temporal.out_features).float()
-        vectors, motion = self.encoder.encode_time(motion, grid)
+        return self.to_temporal_code(*self.encoder.encode_time(motion, grid))
+
+    def to_temporal_code(self, vectors: Tensor, motion: Tensor) -> Tensor:
+        """What queries found [b, T, d], and motion [b, t, h, w, d] -> vectors to quantise [b, T, c]."""
         if self.temporal_anchor is None:
             return F.normalize(self.pre_vq_temporal(vectors).float(), dim=-1)
         own = self.temporal_anchor.gather(motion)
@@ -249,16 +256,24 @@ class SweetTok(nn.Module):
                 f"{spatial.shape[1]} spatial and {temporal.shape[1]} temporal tokens do not fit "
                 f"{frames} frames of {width}x{height}: {expected[0]} and {expected[1]} are needed"
             )
-        # Codes stay float32 in a network of a narrower type.
-        dtype = self.post_vq_spatial.weight.dtype
-        spatial, temporal = spatial.to(dtype), temporal.to(dtype)
-        start = None
-        if self.spatial_anchor is not None and self.temporal_anchor is not None:
-            start = self.spatial_anchor.spread(spatial, grid.height, grid.width)
-            if temporal.shape[1]:
-                start = start + self.temporal_anchor.spread(temporal, grid.height, grid.width)
-        latents = self.post_vq_spatial(spatial), self.post_vq_temporal(temporal)
+        latents = self.decoder_latents(spatial, temporal)
+        start = self.anchored_features(spatial, temporal, grid)
         return self.decoder(*latents, grid, self.config.latent_frames(frames), start)
+
+    def decoder_latents(self, spatial: Tensor, temporal: Tensor) -> TokenPair:
+        """Quantised vectors -> what the decoder reads, [b, S, d] and [b, T, d]."""
+        dtype = self.post_vq_spatial.weight.dtype  # codes stay float32 in a network of a narrower type
+        return TokenPair(self.post_vq_spatial(spatial.to(dtype)), self.post_vq_temporal(temporal.to(dtype)))
+
+    def anchored_features(self, spatial: Tensor, temporal: Tensor, grid: TileGrid) -> Tensor | None:
+        """What anchored tokens say by themselves, [b, 1 or latent frames, h, w, d]; None without anchors."""
+        if self.spatial_anchor is None or self.temporal_anchor is None:
+            return None
+        dtype = self.post_vq_spatial.weight.dtype
+        start = self.spatial_anchor.spread(spatial.to(dtype), grid.height, grid.width)
+        if temporal.shape[1]:
+            start = start + self.temporal_anchor.spread(temporal.to(dtype), grid.height, grid.width)
+        return start
 
     def forward(self, video: Tensor) -> SweetTokOutput:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] through encoder, codebooks and decoder."""

@@ -6,7 +6,9 @@ encoder and codebook and fine-tunes decoding on pixels.
 
 from __future__ import annotations
 
+import math
 import shutil
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +71,7 @@ class SweetTokTask(ClipTask):
         """As :attr:`ClipTask.multiple`: whole tiles."""
         return self.model.config.multiple
 
-    def build(self, device: torch.device, voice: Voice) -> None:
+    def build(self, device: torch.device, voice: Voice, until: float = math.inf) -> None:
         """As :meth:`Task.build`; a new network starts on what its first clips are like.
 
         Raises:
@@ -96,9 +98,12 @@ class SweetTokTask(ClipTask):
         if config.anchored and (samples := self.recipe.init_samples):
             voice.say(f"initialising from {samples} samples")
             with voice.progress("reading samples to start from", "samples") as on_progress:
-                video = to_video(self.on_device(self.sampler.first(samples, on_progress).frames))
+                found = self.sampler.first(samples, on_progress, until)
             with voice.progress("fitting the new network to them", "steps") as on_progress:
-                start_linear(network, video, on_progress=on_progress)
+                video = to_video(self.on_device(found.frames))
+                start_linear(network, video, on_progress=on_progress, until=until)
+            if time.perf_counter() > until:
+                voice.say("its start was cut short: half of the minutes are over")
         self._take(network, words, device)
 
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from sweettok_cli.models.common.frames import to_frames, to_video
-from sweettok_cli.models.common.streams import DecoderStream, EncoderStream, PieceDecoder, PieceEncoder
+from sweettok_cli.models.common.streams import (
+    DecoderStream,
+    EncoderStream,
+    PieceDecoder,
+    PieceEncoder,
+    WaitingClips,
+)
 from sweettok_cli.models.common.tokenizer import NetworkTokenizer
 from sweettok_cli.models.vidtok.network import DecoderState, EncoderState, VidTok
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
@@ -57,8 +62,8 @@ class VidTokTokenizer(NetworkTokenizer):
         assert isinstance(spec.layout, GridTokens)
         state = EncoderState(self.network)
 
-        def encode(piece: np.ndarray) -> dict[str, Tensor]:
-            return self._pushed(state, torch.from_numpy(piece).to(self.device))
+        def encode(piece: WaitingClips) -> dict[str, Tensor]:
+            return self._pushed(state, piece.whole().to(self.device))
 
         return PieceEncoder(encode, fit, spec.layout, spec.stream_frames)
 
@@ -71,7 +76,11 @@ class VidTokTokenizer(NetworkTokenizer):
             return super().decoder(fit, frames=frames, clips=clips, **options)
         assert isinstance(spec.layout, GridTokens)
         decode = self._decoding(fit.padded_height, fit.padded_width)
-        return PieceDecoder(decode, fit, frames, spec.layout, spec.stream_frames)
+
+        def decode_piece(tokens: Mapping[str, Tensor] | None) -> list[Tensor]:
+            return [decode(tokens)]
+
+        return PieceDecoder(decode_piece, fit, frames, spec.layout, spec.stream_frames)
 
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
         """As :meth:`Tokenizer.encode_batch`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,13 @@ from hypothesis import strategies as st
 from running_tokenizer import RunningTokenizer
 from torch import Tensor
 
-from sweettok_cli.models.common.streams import ClipDecoder, ClipEncoder, PieceEncoder, TokenBuffer
+from sweettok_cli.models.common.streams import (
+    ClipDecoder,
+    ClipEncoder,
+    PieceEncoder,
+    TokenBuffer,
+    WaitingClips,
+)
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 from sweettok_cli.tokens.meta import clip_count
 from sweettok_cli.video.fit import Fit
@@ -23,9 +31,14 @@ def numbered(total: int) -> np.ndarray:
     return np.stack([np.full((2, 3, 3), i * 4, np.uint8) for i in range(total)])
 
 
-def kept(clips: np.ndarray) -> dict[str, Tensor]:
-    """A model that keeps what it is given."""
-    return {"clips": torch.from_numpy(clips.copy())}
+def kept(clips: WaitingClips) -> dict[str, Tensor]:
+    """A model that keeps what it is given, in two bands."""
+    return {"clips": torch.cat([clips.rows(0, 1), clips.rows(1, 4)], dim=2)}
+
+
+def given_back(tokens: dict[str, Tensor]) -> Sequence[Tensor]:
+    """What :func:`kept` kept, in two bands."""
+    return tokens["clips"].split([3, 1], dim=2)
 
 
 def through(
@@ -33,7 +46,7 @@ def through(
 ) -> list[np.ndarray]:
     """Frames cut into clips and joined again, pushed in such portions."""
     encoder = ClipEncoder(kept, FIT, length, overlap, batch)
-    decoder = ClipDecoder(lambda tokens: tokens["clips"], FIT, len(frames), batch, overlap, False)
+    decoder = ClipDecoder(given_back, FIT, len(frames), batch, overlap, False)
     out: list[np.ndarray] = []
     start = 0
     for portion in [*portions, len(frames)]:
@@ -101,9 +114,9 @@ def test_pieces_of_a_stream_are_whole_steps(count: int, padded: int) -> None:
     spec = TokenizerSpec("v1.1", layout=GridTokens(4, 8), stream_frames=8)
     pieces: list[np.ndarray] = []
 
-    def keep(piece: np.ndarray) -> dict[str, Tensor]:
-        pieces.append(piece[0])
-        return {"indices": torch.zeros(1, -(-piece.shape[1] // 4), 1, 1)}
+    def keep(clips: WaitingClips) -> dict[str, Tensor]:
+        pieces.append(clips.whole()[0].numpy())
+        return {"indices": torch.zeros(1, -(-clips.shape[1] // 4), 1, 1)}
 
     encoder = PieceEncoder(keep, FIT, GridTokens(4, 8), 8)
     encoder.push(numbered(count))
@@ -148,6 +161,29 @@ def test_the_callers_array_may_be_used_again(tokenizer: BlockTokenizer | Running
             found.setdefault(name, []).append(tensor.numpy())
     for name, array in tokenizer.encode(video).arrays.items():
         assert np.array_equal(np.concatenate(found[name], encoder.axis(name)), array)
+
+
+def test_clips_are_padded_as_their_rows_are_asked_for() -> None:
+    frames = list(np.random.default_rng(0).integers(0, 256, (3, 5, 7, 3), dtype=np.uint8))
+    fit = Fit(7, 5, 8, 12)
+    clips = WaitingClips([frames, frames[::-1]], fit)
+    padded = fit.pad(np.stack([np.stack(frames), np.stack(frames[::-1])]))
+    assert clips.shape == padded.shape[:4]
+    assert np.array_equal(clips.whole(), padded)
+    for start, end in ((0, 4), (4, 8), (3, 6), (8, 12)):
+        assert np.array_equal(clips.rows(start, end), padded[:, :, start:end])
+
+
+def test_parts_of_a_clip_are_told() -> None:
+    encoder, decoder = ClipEncoder(kept, FIT, 8, 0, 1), ClipDecoder(given_back, FIT, 10, 1, 0, False)
+    encoded: list[float] = []
+    decoded: list[float] = []
+    encoder.on_frames, decoder.on_frames = encoded.append, decoded.append
+    for tokens in (encoder.push(numbered(10)), encoder.finish()):
+        decoder.push(tokens)
+    assert encoded == [2.0, 8, 8.5, 10]
+    assert decoded == [6.0, 8, 10, 10]
+    assert [type(number) for number in (encoded[1], decoded[1])] == [int, int]
 
 
 WRONG = {

@@ -183,3 +183,11 @@ def test_a_new_network_says_how_far_its_start_is(prior: Path, monkeypatch: pytes
     assert heard.said == ["initialising from 12 samples"]
     assert heard.done["reading samples to start from"] == [0, 2, 4, 6, 8, 10]
     assert heard.done["fitting the new network to them"] == list(range(8))
+
+    task.recipe = dataclasses.replace(recipe, init_samples=40)
+    late = Heard()
+    task.build(torch.device("cpu"), late, until=0.0)  # there is no time left
+    assert late.done["reading samples to start from"] == list(range(0, 16, 2))
+    assert "fitting the new network to them" not in late.done
+    assert late.said[-1] == "its start was cut short: half of the minutes are over"
+    assert all(torch.isfinite(p).all() for p in task.model.parameters())

@@ -1,0 +1,142 @@
+"""SweetTok on large frames: bands of tiles pass through the network one behind the other.
+
+What :mod:`~sweettok_cli.models.sweettok.network` does to whole frames, layer for layer. Bands are pulled
+through: each layer asks the one before it for the next band, and keeps only the rows that it still needs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from sweettok_cli.models.common.bands import Bands
+from sweettok_cli.models.common.tiles import Layout, TileGrid, TimeColumns
+from sweettok_cli.models.common.transformer import Transformer
+from sweettok_cli.models.sweettok.network import SweetTok, TokenPair
+
+#: Numbers of a feature volume at once: on processors, tensors of up to 32 MiB come from the heap, larger ones
+#: are mapped anew each time; accelerators need more to be busy.
+MOST_NUMBERS, MOST_ON_DEVICE = 4 << 20, 64 << 20
+
+
+def choose_bands(network: SweetTok, clips: int, frames: int, height: int, width: int) -> Bands | None:
+    """Bands for so many clips at once; None where one would do, or the network needs whole frames.
+
+    Raises ValueError for a size or length that does not fit.
+    """
+    config = network.config
+    numbers = clips * config.latent_frames(frames) * config.dim
+    most = MOST_NUMBERS if network.decoder.mask_token.device.type == "cpu" else MOST_ON_DEVICE
+    bands = Bands.cut(config.patch_grid(height, width), numbers, most)
+    return bands if config.bandable and len(bands.rows) > 1 else None
+
+
+def encode_bands(network: SweetTok, bands: Bands, videos: Iterable[Tensor], still: bool) -> TokenPair:
+    """As :meth:`SweetTok.encode`, of the bands [b, 3, t, h, w] of one video; ``still`` if t is 1."""
+    encoder, differences = network.encoder, network.config.motion == "differences"
+    before: deque[Tensor] = deque()
+    spatial: list[Tensor] = []
+
+    def embedded() -> Iterator[Tensor]:
+        for video in videos:
+            volume = encoder.embed(video)
+            if differences:
+                before.append(volume)
+            yield volume
+
+    def motions() -> Iterator[Tensor]:
+        found = _through(encoder.spatial_features, bands, _tiles, embedded(), encoder.space_context)
+        for grid, (features, contexts) in zip(bands.grids(), found, strict=True):
+            vectors = encoder.query_space(contexts, grid, len(features))
+            quantized = network.quantize_spatial(network.to_spatial_code(vectors, features))
+            spatial.append(quantized.ids)
+            yield network.motion(
+                before.popleft() if differences else features, features, quantized.vectors, grid
+            )
+
+    def latents() -> Iterator[Tensor]:
+        if still:
+            yield from map(network.temporal_latents, motions(), bands.grids())
+            return
+        found = _through(encoder.temporal_features, bands, encoder.motion_layout, motions(), _fold_columns)
+        for grid, (motion, contexts) in zip(bands.grids(), found, strict=True):
+            yield network.to_temporal_code(encoder.query_time(contexts, grid, len(motion)), motion)
+
+    temporal = [network.quantize_temporal(vectors).ids for vectors in latents()]
+    return TokenPair(torch.cat(spatial, dim=1), torch.cat(temporal, dim=1))
+
+
+def decode_bands(
+    network: SweetTok, bands: Bands, spatial: Tensor, temporal: Tensor, frames: int
+) -> Iterator[Tensor]:
+    """As :meth:`SweetTok.decode` of ids [b, S, 3] and [b, T, 3]: bands [b, 3, frames, h, w] of the video."""
+    decoder, config = network.decoder, network.config
+    assert network.to_pixels is not None
+    # What each layer will read of the bands that are on their way to it.
+    appearance: list[deque[Tensor]] = [deque() for _ in decoder.spatial_latents.layers]
+    motion: list[deque[Tensor]] = [deque() for _ in decoder.temporal_latents.layers]
+
+    def begun() -> Iterator[Tensor]:
+        queries = [grid.height * grid.width for grid in map(config.query_grid, bands.grids())]
+        patches = [grid.height * grid.width * bool(temporal.shape[1]) for grid in bands.grids()]
+        parts = zip(bands.grids(), spatial.split(queries, dim=1), temporal.split(patches, dim=1), strict=True)
+        for grid, *ids in parts:
+            vectors = network.codes(*ids)
+            contexts = decoder.contexts(*network.decoder_latents(*vectors), grid)
+            for queues, found in zip((appearance, motion), contexts, strict=True):
+                for queue, context in zip(queues, found, strict=False):
+                    queue.append(context)
+            start = network.anchored_features(*vectors, grid)
+            yield decoder.begin(grid, len(spatial), config.latent_frames(frames), start)
+
+    volumes = begun()
+    for index, layer in enumerate(decoder.features.layers):
+        read = layer.cross is not None
+        contexts = _taken(appearance[index // config.decoder_reads]) if read else None
+        volumes = layer.by_bands(volumes, bands, _tiles, contexts)
+        reader = decoder.motion_after(index)
+        if temporal.shape[1] and reader is not None:
+            volumes = decoder.motion.layers[reader].by_bands(volumes, bands, _columns, _taken(motion[reader]))
+    return network.to_pixels.by_bands(map(decoder.finish, volumes))
+
+
+def _through(
+    stack: Transformer,
+    bands: Bands,
+    layout: Callable[[TileGrid], Layout],
+    volumes: Iterator[Tensor],
+    context: Callable[[Tensor, TileGrid], Tensor],
+) -> Iterator[tuple[Tensor, list[Tensor]]]:
+    """Each band as the stack leaves it, and the contexts that it made after every layer."""
+    queues: list[deque[Tensor]] = [deque() for _ in stack.layers]
+
+    def noted(volumes: Iterator[Tensor], queue: deque[Tensor]) -> Iterator[Tensor]:
+        for grid, volume in zip(bands.grids(), volumes, strict=True):
+            queue.append(context(volume, grid))
+            yield volume
+
+    for layer, queue in zip(stack.layers, queues, strict=True):
+        volumes = noted(layer.by_bands(volumes, bands, layout), queue)
+    for volume in volumes:
+        yield volume, [queue.popleft() for queue in queues]
+
+
+def _taken(queue: deque[Tensor]) -> Iterator[Tensor]:
+    """What is in the queue by the time it is asked for."""
+    while True:
+        yield queue.popleft()
+
+
+def _tiles(grid: TileGrid) -> Layout:
+    return grid
+
+
+def _columns(grid: TileGrid) -> Layout:
+    return TimeColumns(grid.height, grid.width)
+
+
+def _fold_columns(volume: Tensor, grid: TileGrid) -> Tensor:
+    return _columns(grid).fold(volume)
