@@ -127,8 +127,11 @@ def decode(
                 raise DamagedPacket from error
             progress.damaged += 1
             marked, frames = True, []
-        if (marked or any(frame.is_corrupt for frame in frames)) and len(progress.signs) < _MOST_SIGNS:
-            progress.signs.append(progress.frames)
+        if marked or any(frame.is_corrupt for frame in frames):
+            if not alone:
+                raise DamagedPacket  # what is made up for the missing part depends on the threads, too
+            if len(progress.signs) < _MOST_SIGNS:
+                progress.signs.append(progress.frames)
         for frame in frames:
             if isinstance(frame, VideoFrame):
                 progress.frames += 1
@@ -163,8 +166,12 @@ def _packets(container: InputContainer, stream: VideoStream, progress: Progress)
 
 
 def set_threads(stream: VideoStream, threads: int) -> None:
-    """Let the decoder use this many threads; 0 leaves it the choice."""
-    stream.thread_type = "NONE" if threads == 1 else "AUTO"
+    """Let the decoder use this many threads; 0 leaves it the choice.
+
+    Each takes a frame of its own: what is made up for damaged parts of one that several share depends on
+    their number.
+    """
+    stream.thread_type = "NONE" if threads == 1 else "FRAME"
     stream.codec_context.thread_count = threads
 
 

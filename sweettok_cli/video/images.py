@@ -85,7 +85,8 @@ def _is_joined(data: mmap.mmap | bytes, head: bytes) -> bool:
     if head.startswith(b"\x89PNG"):
         return data.find(b"IEND\xaeB`\x82\x89PNG") >= 0
     if head.startswith(b"\xff\xd8"):
-        return data.find(b"\xff\xd9\xff\xd8\xff") >= 0 and data.find(b"MPF\0", 0, 1 << 16) < 0
+        pixels = _scan(data)  # thumbnails lie before
+        return data.find(b"\xff\xd9\xff\xd8\xff", pixels) >= 0 and data.find(b"MPF\0", 0, pixels) < 0
     if head.startswith(b"BM"):
         end = int.from_bytes(head[2:6], "little")
         return data[end : end + 2] == b"BM"
@@ -96,11 +97,19 @@ def _is_joined(data: mmap.mmap | bytes, head: bytes) -> bool:
     return False
 
 
+def _scan(data: mmap.mmap | bytes) -> int:
+    """Where the pixels of a JPEG begin (ITU-T T.81, B.1.1.4: segments state their length)."""
+    place = 2
+    while data[place : place + 1] == b"\xff" and data[place + 1 : place + 2] != b"\xda":
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return place
+
+
 def read_pictures(source: Source) -> Iterator[tuple[np.ndarray, Fraction]]:
     """The frames of a picture file, uint8 RGB [h, w, 3], each with the time it starts at in seconds.
 
     A still picture has one. The camera's orientation (EXIF) is applied, 16 bits a channel are rounded to 8,
-    and transparent parts are laid over white.
+    floats are grey from 0 to 1 (to 255 where any is larger), and transparent parts are laid over white.
 
     Raises:
         SweettokError: the file is damaged or too large.
@@ -188,12 +197,20 @@ def _register(source: Source) -> None:
 
 def _rgb(image: Image.Image) -> np.ndarray:
     upright = ImageOps.exif_transpose(image)
+    if upright.mode == "F":
+        values = np.asarray(upright)
+        return np.repeat(_eight_bits(values * 255 if values.max() <= 1 else values), 3, axis=2)
     if upright.mode.startswith("I"):
         deep = np.asarray(upright).astype(np.float32) / 257
-        return np.repeat(np.rint(deep).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+        return np.repeat(_eight_bits(deep), 3, axis=2)
     if "A" in upright.getbands() or "transparency" in upright.info:
         return on_white(upright.convert("RGBA"))
     return np.array(upright.convert("RGB"))
+
+
+def _eight_bits(grey: np.ndarray) -> np.ndarray:
+    """Grey from 0 to 255, [h, w] -> uint8 [h, w, 1]."""
+    return np.rint(np.nan_to_num(grey)).clip(0, 255).astype(np.uint8)[..., None]
 
 
 def write_image(path: Path | str, rgb: np.ndarray, *, force: bool = False) -> None:

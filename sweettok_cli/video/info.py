@@ -70,6 +70,7 @@ USUAL_RATES = (
     *(Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(100), Fraction(120), Fraction(240)),
 )
 _HIGHEST_RATE = 1000  # frames a second that are believed of a single one
+_INEXACT = Fraction(1, 10_000)
 _MOST_RATE = 1_000_000  # and of many
 _MOST_STRETCHED = 100  # a pixel, wider than high or higher than wide
 _LEAST_BITS = 5000  # a second of any video
@@ -243,9 +244,12 @@ def _rate(container: InputContainer, stream: VideoStream, times: list[Fraction])
     if mean is not None:
         rates += [rate for rate in USUAL_RATES if abs(rate / mean - 1) < Fraction(1, 500)]
         rates.append(_simple(mean))
+    base = _time_base(stream)
     for rate in rates:
-        if is_regular(times, rate, _time_base(stream)) and (mean is not None or rate <= _HIGHEST_RATE):
-            return rate, True
+        if is_regular(times, rate, base) and (mean is not None or rate <= _HIGHEST_RATE):
+            # The average of times in milliseconds is not exact.
+            near = (usual for usual in USUAL_RATES if base >= ROUNDING and abs(usual / rate - 1) < _INEXACT)
+            return next(near, rate), True
     if mean is None:
         return DEFAULT_RATE, True
     # The average of the whole file, where it agrees with what was seen of it.

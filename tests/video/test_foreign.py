@@ -184,6 +184,50 @@ def test_what_is_lost_to_damage_does_not_depend_on_the_machine(tmp_path: Path, t
     assert np.array_equal(read_clip(path, 0, 40, threads=threads), np.stack(alone[0]))
 
 
+@pytest.mark.parametrize(
+    ("codec", "name"), [("mpeg2video", "a.ts"), ("libx264", "a.ts"), ("libvpx", "a.webm")]
+)
+def test_what_is_made_up_for_damage_does_not_depend_on_the_machine(
+    tmp_path: Path, codec: str, name: str
+) -> None:
+    """Bytes inside of packets, over which decoders do not stumble but guess."""
+    options = {"libvpx": {"cpu-used": "8"}}.get(codec, {}) | {"g": "20"}
+    path = torture.make(tmp_path / name, codec, frames=30, size=(128, 96), options=options)
+    with av.open(str(path)) as container:
+        places = [(p.pos, p.size) for p in container.demux(video=0) if p.size and p.pos]
+    data, random = bytearray(path.read_bytes()), np.random.default_rng(101)
+    for number in (5, 13, 22):
+        at, size = places[number]
+        at += int(random.integers(30, max(31, min(size, 180))))
+        data[at : at + 8] = random.bytes(8)
+    path.write_bytes(data)
+    alone, many = read(path, threads=1), read(path, threads=5)
+    assert alone[1] == many[1] and all(map(np.array_equal, alone[0], many[0]))
+
+
+def test_thumbnails_in_the_head_of_a_photo_are_no_frames(tmp_path: Path) -> None:
+    photo, small = io.BytesIO(), io.BytesIO()
+    Image.fromarray(torture.picture(6)).save(photo, "JPEG", quality=95)
+    Image.fromarray(torture.picture(2, 16, 16)).save(small, "JPEG")
+    inside = b"Exif\0\0" + small.getvalue() * 2
+    marker = b"\xff\xe1" + (2 + len(inside)).to_bytes(2, "big") + inside
+    (tmp_path / "a.jpg").write_bytes(photo.getvalue()[:2] + marker + photo.getvalue()[2:])
+    assert probe(tmp_path / "a.jpg").is_image
+    assert [torture.number(rgb) for rgb in read(tmp_path / "a.jpg")[0]] == [6]
+
+
+@pytest.mark.parametrize("most", [1.0, 255.0])
+def test_floats_are_grey(tmp_path: Path, most: float) -> None:
+    ramp = np.tile(np.linspace(0, most, 52, dtype=np.float32), (16, 1))
+    Image.fromarray(ramp).save(tmp_path / "a.tif")
+    assert read(tmp_path / "a.tif")[0][0][0, :, 0].tolist() == list(range(0, 256, 5))
+
+
+def test_a_rate_told_by_milliseconds_is_a_usual_one(tmp_path: Path) -> None:
+    path = torture.make(tmp_path / "a.flv", "flv1", rate=Fraction(30000, 1001))
+    assert probe(path).rate == Fraction(30000, 1001)
+
+
 def test_a_tag_for_limited_range_counts_for_grey(tmp_path: Path) -> None:
     for bits, pixels in ((8, "gray"), (10, "gray10le")):
         values = np.array([16, 126, 235], np.uint16) << (bits - 8)
