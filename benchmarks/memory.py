@@ -2,6 +2,7 @@
 
     python benchmarks/memory.py                      10 minutes against 10 seconds: 18000 frames, an hour
     python benchmarks/memory.py --minutes 1 --decode
+    python benchmarks/memory.py --sizes 256x256,1280x720,3840x2160 --output sizes.json
 
 An example clip, centre 256x256, is played forwards and backwards until the video is long enough. Each command
 runs in a process of its own, and its peak resident memory is what the system counted. Prints a table and
@@ -40,9 +41,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", default="auto", help="as for sweettok encode")
     parser.add_argument("--decode", action="store_true", help="also measure `sweettok decode` on the results")
+    parser.add_argument("--sizes", help="encode and decode 18 frames of each such WxH instead")
     parser.add_argument("--output", type=Path, default=RESULTS / "memory.json")
     options = parser.parse_args()
 
+    if options.sizes:
+        measure_sizes(options)
+        return
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for seconds in (options.seconds, options.minutes * 60):
@@ -86,13 +91,36 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def make_video(path: Path, frames: int) -> None:
-    """Write ``frames`` frames of 256x256, 30 a second."""
+def measure_sizes(options: argparse.Namespace) -> None:
+    """Peak memory and time of 18 frames, two clips, of every size."""
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for size in options.sizes.split(","):
+            width, height = map(int, size.split("x"))
+            video, tokens = Path(folder, f"{size}.mp4"), Path(folder, f"{size}.npz")
+            make_video(video, 18, width, height)
+            decoded = Path(folder, f"{size}.decoded.mp4")
+            for command, source, target in (("encode", video, tokens), ("decode", tokens, decoded)):
+                row = {"command": command, "width": width, "height": height, "frames": 18}
+                row |= run(command, source, target, options)
+                rows.append(row)
+                print(f"{command} {size}: peak {row['peak_mib']:.0f} MiB, {row['seconds']:.1f} s", flush=True)
+    result = {name: getattr(options, name) for name in ("model", "batch_clips", "dtype", "threads")}
+    options.output.write_text(
+        json.dumps(result | {"rows": rows, "machine": describe()}, indent=1) + "\n", encoding="utf-8"
+    )
+    print(f"written to {options.output}")
+
+
+def make_video(path: Path, frames: int, width: int = 256, height: int = 256) -> None:
+    """Write ``frames`` frames, 30 a second."""
+    from PIL import Image
+
     from sweettok_cli.video import VideoWriter
 
-    with VideoWriter(path, 256, 256, Fraction(RATE), crf=23) as writer:
+    with VideoWriter(path, width, height, Fraction(RATE), crf=23) as writer:
         for frame in itertools.islice(swing(), frames):
-            writer.write(frame)
+            writer.write(np.asarray(Image.fromarray(frame).resize((width, height))))
 
 
 def swing() -> Iterator[np.ndarray]:

@@ -66,6 +66,11 @@ def check_match(meta: TokenMeta, spec: TokenizerSpec, name: str) -> None:
             f"but {spec.name} has weights {spec.weights_sha256[:12]}; "
             "pass the model that encoded it with --model, or encode the source again."
         )
+    if spec.stream_frames is not None and meta.overlap:
+        raise SweettokError(
+            f"{name} says that its clips overlap by {meta.overlap} frames, but {spec.name} reads a video as "
+            "one stream, in which none do; encode the source again."
+        )
     clip_frames = spec.clip_frames
     if spec.stream_frames is not None and meta.clips == 1 and not meta.image:
         clip_frames = spec.stream_length(meta.frames)

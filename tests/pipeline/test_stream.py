@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tracemalloc
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,7 @@ from sweettok_cli.models.common.tokenizer import decode_frames
 from sweettok_cli.pipeline.decode import decode_video
 from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import read_tokens, token_cost, write_tokens
+from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video import VideoWriter, probe
 
 
@@ -108,6 +110,16 @@ def test_a_stream_of_another_length_is_refused() -> None:
     object.__setattr__(tokens.meta, "clip_frames", 45)
     with pytest.raises(SweettokError, match="not laid out as running lays out"):
         tokenizer.decode(tokens)
+
+
+@pytest.mark.parametrize("overlap", [1, 16])
+@pytest.mark.parametrize("image", [False, True])
+def test_tokens_of_a_stream_that_claim_an_overlap_are_refused(overlap: int, image: bool) -> None:
+    tokenizer, video = RunningTokenizer(), grey_video(40)
+    tokens = tokenizer.encode(video[0] if image else video)
+    claimed = Tokens(tokens.arrays, dataclasses.replace(tokens.meta, overlap=overlap))
+    with pytest.raises(SweettokError, match=rf"overlap by {overlap} frames, but running .*; encode the sour"):
+        tokenizer.decode(claimed)
 
 
 def test_memory_does_not_grow_with_the_length() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -36,15 +36,18 @@ class Bands:
         return (replace(self.grid, height=rows) for rows in self.rows)
 
 
+# A generator keeps what its variables name while it waits for the next call. These keep only what they need.
+
+
 def recut(bands: Iterable[Tensor], rows: Iterable[int]) -> Iterator[Tensor]:
     """The same volumes [b, t, h, w, d], one below the other, cut into others of so many ``rows``."""
-    given, held = iter(bands), []
+    given, held = iter(bands), list[Tensor]()
     for wanted in rows:
         while sum(part.shape[2] for part in held) < wanted:
             held.append(next(given))
-        joined = held[0] if len(held) == 1 else torch.cat(held, dim=2)
-        held = [joined[:, :, wanted:]]
-        yield joined[:, :, :wanted]
+        cut = list(torch.cat(held, dim=2).tensor_split([wanted], dim=2))
+        held = [cut.pop().clone()]
+        yield cut.pop()
 
 
 def among_neighbours(bands: Iterable[Tensor], rows: int, axis: int = 2) -> Iterator[tuple[Tensor, int, int]]:
@@ -52,12 +55,14 @@ def among_neighbours(bands: Iterable[Tensor], rows: int, axis: int = 2) -> Itera
 
     These are 0 at the edges of the frame. ``axis`` is that of the rows.
     """
-    above: Tensor | None = None
-    held: Tensor | None = None
-    for band in chain(bands, (None,)):
-        if held is not None:
-            below = None if band is None else band.narrow(axis, 0, rows)
-            parts = [part for part in (above, held, below) if part is not None]
-            yield torch.cat(parts, dim=axis), rows * (above is not None), rows * (below is not None)
-            above = held.narrow(axis, held.shape[axis] - rows, rows)
-        held = band
+    given = iter(bands)
+    above: list[Tensor] = []
+    held = next(given, None)
+    while held is not None:
+        following = next(given, None)
+        below = [] if following is None else [following.narrow(axis, 0, rows)]
+        joined = [(torch.cat([*above, held, *below], dim=axis), rows * len(above), rows * len(below))]
+        above = [held.narrow(axis, held.shape[axis] - rows, rows).clone()]
+        held = following
+        del below, following
+        yield joined.pop()

@@ -67,8 +67,12 @@ class PatchFilter(nn.Module):
 
     def by_bands(self, videos: Iterable[Tensor]) -> Iterator[Tensor]:
         """As :meth:`forward` for frames that come in bands of rows."""
-        for video, above, below in among_neighbours(videos, self.REACH, axis=3):
-            yield self(video, above)[:, :, :, above : video.shape[3] - below]
+
+        def filtered(given: tuple[Tensor, int, int]) -> Tensor:
+            video, above, below = given
+            return self(video, above)[:, :, :, above : video.shape[3] - below]
+
+        return map(filtered, among_neighbours(videos, self.REACH, axis=3))
 
 
 class ToPixels(nn.Module):

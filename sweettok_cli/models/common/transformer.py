@@ -102,34 +102,39 @@ class Layer(nn.Module):
 
         Windows must fit into tiles, and positions must not be scrambled.
         """
-        if self.peg is not None:
-            volumes = self._positioned(volumes)
-        if self.shift:
-            volumes = recut(self._attend_shifted(volumes, bands), bands.rows)
-        for x, grid, context in zip(volumes, bands.grids(), contexts or repeat(None)):  # noqa: B905
+
+        def positioned(given: tuple[Tensor, int, int]) -> Tensor:
+            x, above, below = given
+            assert self.peg is not None
+            return x[:, :, above : x.shape[2] - below] + self.peg.inside(x, above, below)
+
+        def finished(x: Tensor, grid: TileGrid, context: Tensor | None) -> Tensor:
             cut = layout(grid)
             if self.attention is not None and not self.shift:
                 x = x + self._attend(x, cut)
-            yield self._finish(x, cut, context)
+            return self._finish(x, cut, context)
 
-    def _positioned(self, volumes: Iterable[Tensor]) -> Iterator[Tensor]:
-        assert self.peg is not None
-        for x, above, below in among_neighbours(volumes, 1):
-            band = x[:, :, above : x.shape[2] - below]
-            yield band + self.peg.inside(x, above, below)
+        # Maps, unlike generators, hold nothing of a band while the next layer works on it.
+        if self.peg is not None:
+            volumes = map(positioned, among_neighbours(volumes, 1))
+        if self.shift:
+            volumes = recut(self._attend_shifted(volumes, bands), bands.rows)
+        return map(finished, volumes, bands.grids(), contexts or repeat(None))
 
     def _attend_shifted(self, volumes: Iterable[Tensor], bands: Bands) -> Iterator[Tensor]:
         """Bands cut where shifted windows begin; those at the edges of the frame are filled up with zeros."""
         window, shift, last = self.window, self.shift, len(bands.rows)
         rows = [shift, *bands.rows[:-1], bands.rows[-1] - shift]
-        for index, x in enumerate(recut(volumes, rows)):
+
+        def attended(x: Tensor, index: int) -> Tensor:
             above, below = (window - shift) * (index == 0), shift * (index == last)
             filled = F.pad(x, (0, 0, 0, 0, above, below))
             grid = TileGrid(filled.shape[2], x.shape[3], window, window)
             mask = rolled_mask(grid, shift, x.device, sideways=0 < index < last)
-            rolled = filled.roll(-shift, dims=3)
-            out = self._windows(rolled, mask, grid).roll(shift, dims=3)
-            yield x + out[:, :, above : above + x.shape[2]]
+            out = self._windows(filled.roll(-shift, dims=3), mask, grid).roll(shift, dims=3)
+            return x + out[:, :, above : above + x.shape[2]]
+
+        return map(attended, recut(volumes, rows), range(len(rows)))
 
     def _windows(self, x: Tensor, mask: Tensor, grid: TileGrid) -> Tensor:
         """Attention in the windows of ``grid``, each with its ``mask`` [windows, cells, cells]."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from itertools import repeat
 
 import torch
 from torch import Tensor
@@ -40,32 +41,32 @@ def encode_bands(network: SweetTok, bands: Bands, videos: Iterable[Tensor], stil
     before: deque[Tensor] = deque()
     spatial: list[Tensor] = []
 
-    def embedded() -> Iterator[Tensor]:
-        for video in videos:
-            volume = encoder.embed(video)
-            if differences:
-                before.append(volume)
-            yield volume
+    def embed(video: Tensor) -> Tensor:
+        volume = encoder.embed(video)
+        if differences:
+            before.append(volume)
+        return volume
 
-    def motions() -> Iterator[Tensor]:
-        found = _through(encoder.spatial_features, bands, _tiles, embedded(), encoder.space_context)
-        for grid, (features, contexts) in zip(bands.grids(), found, strict=True):
-            vectors = encoder.query_space(contexts, grid, len(features))
-            quantized = network.quantize_spatial(network.to_spatial_code(vectors, features))
-            spatial.append(quantized.ids)
-            yield network.motion(
-                before.popleft() if differences else features, features, quantized.vectors, grid
-            )
+    def moving(read: tuple[Tensor, list[Tensor]], grid: TileGrid) -> Tensor:
+        features, contexts = read
+        vectors = encoder.query_space(contexts, grid, len(features))
+        quantized = network.quantize_spatial(network.to_spatial_code(vectors, features))
+        spatial.append(quantized.ids)
+        own = before.popleft() if differences else features
+        return network.motion(own, features, quantized.vectors, grid)
 
-    def latents() -> Iterator[Tensor]:
-        if still:
-            yield from map(network.temporal_latents, motions(), bands.grids())
-            return
-        found = _through(encoder.temporal_features, bands, encoder.motion_layout, motions(), _fold_columns)
-        for grid, (motion, contexts) in zip(bands.grids(), found, strict=True):
-            yield network.to_temporal_code(encoder.query_time(contexts, grid, len(motion)), motion)
+    def latents(read: tuple[Tensor, list[Tensor]], grid: TileGrid) -> Tensor:
+        motion, contexts = read
+        return network.to_temporal_code(encoder.query_time(contexts, grid, len(motion)), motion)
 
-    temporal = [network.quantize_temporal(vectors).ids for vectors in latents()]
+    read = _through(encoder.spatial_features, bands, _tiles, map(embed, videos), encoder.space_context)
+    motions = map(moving, read, bands.grids())
+    if still:
+        vectors = map(network.temporal_latents, motions, bands.grids())
+    else:
+        read = _through(encoder.temporal_features, bands, encoder.motion_layout, motions, _fold_columns)
+        vectors = map(latents, read, bands.grids())
+    temporal = [network.quantize_temporal(found).ids for found in vectors]
     return TokenPair(torch.cat(spatial, dim=1), torch.cat(temporal, dim=1))
 
 
@@ -79,20 +80,19 @@ def decode_bands(
     appearance: list[deque[Tensor]] = [deque() for _ in decoder.spatial_latents.layers]
     motion: list[deque[Tensor]] = [deque() for _ in decoder.temporal_latents.layers]
 
-    def begun() -> Iterator[Tensor]:
-        queries = [grid.height * grid.width for grid in map(config.query_grid, bands.grids())]
-        patches = [grid.height * grid.width * bool(temporal.shape[1]) for grid in bands.grids()]
-        parts = zip(bands.grids(), spatial.split(queries, dim=1), temporal.split(patches, dim=1), strict=True)
-        for grid, *ids in parts:
-            vectors = network.codes(*ids)
-            contexts = decoder.contexts(*network.decoder_latents(*vectors), grid)
-            for queues, found in zip((appearance, motion), contexts, strict=True):
-                for queue, context in zip(queues, found, strict=False):
-                    queue.append(context)
-            start = network.anchored_features(*vectors, grid)
-            yield decoder.begin(grid, len(spatial), config.latent_frames(frames), start)
+    def begin(grid: TileGrid, spatial: Tensor, temporal: Tensor) -> Tensor:
+        vectors = network.codes(spatial, temporal)
+        contexts = decoder.contexts(*network.decoder_latents(*vectors), grid)
+        for queues, found in zip((appearance, motion), contexts, strict=True):
+            for queue, context in zip(queues, found, strict=False):
+                queue.append(context)
+        start = network.anchored_features(*vectors, grid)
+        return decoder.begin(grid, len(spatial), config.latent_frames(frames), start)
 
-    volumes = begun()
+    queries = [grid.height * grid.width for grid in map(config.query_grid, bands.grids())]
+    patches = [grid.height * grid.width * bool(temporal.shape[1]) for grid in bands.grids()]
+    parts = spatial.split(queries, dim=1), temporal.split(patches, dim=1)
+    volumes: Iterator[Tensor] = map(begin, bands.grids(), *parts)
     for index, layer in enumerate(decoder.features.layers):
         read = layer.cross is not None
         contexts = _taken(appearance[index // config.decoder_reads]) if read else None
@@ -113,15 +113,13 @@ def _through(
     """Each band as the stack leaves it, and the contexts that it made after every layer."""
     queues: list[deque[Tensor]] = [deque() for _ in stack.layers]
 
-    def noted(volumes: Iterator[Tensor], queue: deque[Tensor]) -> Iterator[Tensor]:
-        for grid, volume in zip(bands.grids(), volumes, strict=True):
-            queue.append(context(volume, grid))
-            yield volume
+    def noted(volume: Tensor, grid: TileGrid, queue: deque[Tensor]) -> Tensor:
+        queue.append(context(volume, grid))
+        return volume
 
     for layer, queue in zip(stack.layers, queues, strict=True):
-        volumes = noted(layer.by_bands(volumes, bands, layout), queue)
-    for volume in volumes:
-        yield volume, [queue.popleft() for queue in queues]
+        volumes = map(noted, layer.by_bands(volumes, bands, layout), bands.grids(), repeat(queue))
+    return map(lambda volume: (volume, [queue.popleft() for queue in queues]), volumes)  # noqa: C417
 
 
 def _taken(queue: deque[Tensor]) -> Iterator[Tensor]:

@@ -85,8 +85,9 @@ class SweetTokTokenizer(NetworkTokenizer):
                 video = next(videos, None)
                 if video is None:
                     return
-                shown = to_frames(video, truncate=self.truncate)
-            yield shown
+                shown = [to_frames(video, truncate=self.truncate)]
+                del video
+            yield shown.pop()
 
     def _videos(self, spatial: Tensor, temporal: Tensor, height: int, width: int) -> Iterator[Tensor]:
         frames = self.network.config.frames if temporal.shape[1] else 1
