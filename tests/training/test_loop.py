@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
 import tomllib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -223,28 +226,19 @@ def test_run_that_is_not_finite_stops_with_the_clips_named(
     assert all(torch.isfinite(v).all() for v in state["model"].values() if v.is_floating_point())
 
 
-class Clock:
-    """Each look at it takes a twentieth of a second, on any machine."""
-
-    now = 0.0
-
-    def perf_counter(self) -> float:
-        self.now += 0.05
-        return self.now
-
-
 def test_minutes_end_a_run(
     tiny: Recipe, clips: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = dataclasses.replace(tiny, steps=100_000, minutes=0.08, log_every=1, final_lr=0.0, warmup=0)
-    clock = Clock()
+    """On a clock that goes on a second whenever somebody looks at it."""
+    clock = SimpleNamespace(perf_counter=partial(next, itertools.count(1.0)))
     monkeypatch.setattr("sweettok_cli.training.loop.time", clock)
-    summary = run(recipe, clips, tmp_path / "run", prior, begun=clock.now)
-    assert 2 < summary["step"] < 50
+    recipe = dataclasses.replace(tiny, steps=100_000, minutes=1.0, log_every=1, final_lr=0.0, warmup=0)
+    summary = run(recipe, clips, tmp_path / "run", prior, begun=0.0)
+    assert 3 < summary["step"] < 30 and 0.7 < summary["minutes"] < 1.2  # looks outside of steps count
     rates = [record["lr"] for record in records(tmp_path / "run", "train")]
-    assert rates == sorted(rates, reverse=True) and rates[-1] < 0.9 * recipe.lr
-    again = run(recipe, clips, tmp_path / "run", None, resume=True, begun=clock.now)
-    assert again["step"] == summary["step"], "time spent before counts"
+    assert rates == sorted(rates, reverse=True) and rates[-1] < 0.3 * recipe.lr
+    again = run(recipe, clips, tmp_path / "run", None, resume=True, begun=clock.perf_counter())
+    assert again["step"] <= summary["step"] + 3, "time spent before counts"
 
 
 def test_second_run_into_the_same_folder_is_refused(
@@ -344,7 +338,7 @@ def test_a_run_from_a_model_records_its_network(
     heard = Heard()
     shipped = dataclasses.replace(tiny, steps=1, model={"preset": "sweettok-small"})
     run(shipped, clips, tmp_path / "second", None, init=tmp_path / "first" / "model", voice=heard)
-    assert "not the recipe's" in heard.said[0]
+    assert any("not the recipe's" in line for line in heard.said)
     written = load_recipe(None, str(tmp_path / "second" / "recipe.toml"))
     assert make_config(written.model) == make_config(tiny.model)
     longer = dataclasses.replace(written, steps=2)
