@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -90,6 +91,10 @@ def main() -> None:
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(logging.Formatter("warning: %(message)s"))
     let_waiting_threads_sleep()
+    if not debugging():  # what libraries have to say is for their developers
+        warnings.simplefilter("ignore")
+        for library in ("HF_HUB_VERBOSITY", "TRANSFORMERS_VERBOSITY"):
+            os.environ.setdefault(library, "error")
     # When asked to end, and when the terminal is closed, unfinished files are removed on the way out.
     for number in (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")):
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores the second

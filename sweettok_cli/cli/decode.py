@@ -73,11 +73,14 @@ def decode(
     from sweettok_cli.pipeline.decode import decode_video
     from sweettok_cli.tokens.description import check_match
     from sweettok_cli.video.writer import DEFAULT_CRF
-    from sweettok_cli.zoo.load import load_tokenizer
+    from sweettok_cli.zoo.load import load_tokenizer, model_of_tokens
 
     family_of_tokens(meta, str(tokens_file))  # said before a model of that name is looked for
     tokenizer = load_tokenizer(
-        model or meta.model, device.value, dtype.value, on_progress=out.say if quiet else None
+        model or model_of_tokens(meta, tokens_file),
+        device.value,
+        dtype.value,
+        on_progress=out.say if quiet else None,
     )
     check_match(meta, tokenizer.spec, str(tokens_file))
     start = time.perf_counter()

@@ -20,6 +20,7 @@ from sweettok_cli.files import sha256_file
 # The Hub did answer a moment ago. Earlier releases of huggingface_hub (0.36, 1.0) give up at the first cut,
 # and go on when they are asked again; later ones (2.4) try again by themselves.
 _ATTEMPTS = 3
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 
 
 class UnreachableError(SweettokError):
@@ -57,11 +58,20 @@ class HubFile:
     cached: Path | None
 
 
-def endpoint() -> str:
-    """The Hub's address, or its mirror's."""
+def address() -> str:
+    """The Hub's address, or its mirror's, for requests."""
     from huggingface_hub import constants
 
     return constants.ENDPOINT
+
+
+def endpoint() -> str:
+    """The Hub's address as it may be shown: without a user's name and password."""
+    return _without_password(address())
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
 
 
 def look_up(repository: str, name: str, revision: str = "main") -> HubFile:
@@ -177,6 +187,11 @@ def one_sentence(repository: str, name: str = "", revision: str = "main") -> Ite
     foreseen: tuple[type[Exception], ...] = (HFValidationError, *_network_errors())
     try:
         yield
+    except UnicodeEncodeError as error:  # of the headers of a request
+        raise SweettokError(
+            f"The request to {endpoint()} cannot be written: the token (HF_TOKEN, or of `hf auth login`) or "
+            "the address (HF_ENDPOINT) holds characters that belong to none; set it again."
+        ) from error
     except foreseen as error:
         raise _explained(error, repository, name, revision) from error
 
@@ -214,7 +229,7 @@ def _explained(error: Exception, repository: str, name: str, revision: str) -> S
         return UnreachableError(f"{hub} is out of order (status {status})")
     if isinstance(error, errors.OfflineModeIsEnabled):
         return UnreachableError("HF_HUB_OFFLINE is set")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         return SweettokError(
             f"Cannot keep what {hub} sends ({error.strerror}); free some space, or set HF_HOME to another "
             "folder."
@@ -223,4 +238,4 @@ def _explained(error: Exception, repository: str, name: str, revision: str) -> S
 
 
 def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    return _without_password(" ".join(str(error).split()))[:200].rstrip(".") or type(error).__name__

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -207,6 +208,7 @@ def write_model(
     Raises:
         SweettokError: weights are not finite, or the folder cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     check_size(state, name)
@@ -214,7 +216,13 @@ def write_model(
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     with atomic_output(folder / WEIGHTS_FILE, force=True) as part:
-        save_file(tensors, part, metadata={"format": "pt"})
+        try:
+            save_file(tensors, part, metadata={"format": "pt"})
+        except SafetensorError as error:  # how the library says that the disk is full
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
         digest = sha256_file(part)
     for file, text in (files or {}).items():
         write_text(folder / file, text)

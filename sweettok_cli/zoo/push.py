@@ -108,7 +108,13 @@ def plan_push(folder: Path, repository: str, revision: str | None = None) -> Pus
     names = [CONFIG_FILE, WEIGHTS_FILE, *family_of(model).extra_files]
     card = folder / CARD_FILE
     files: dict[str, Path | str] = {name: folder / name for name in names}
-    files[CARD_FILE] = card if card.is_file() else model_card(model, repository)
+    files[CARD_FILE] = card if card.exists() or card.is_symlink() else model_card(model, repository)
+    for name, content in files.items():
+        if isinstance(content, Path) and (content.is_symlink() or not content.is_file()):
+            raise SweettokError(
+                f"{content} is a link or no file, and what it leads to may be private; copy it, or remove "
+                f"{name} from the folder."
+            )
     return Push(model.header, repository, revision or "main", files)
 
 

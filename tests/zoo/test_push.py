@@ -14,8 +14,9 @@ from folder_files import model_files
 from hub_server import TOKEN, HubServer
 from small_models import SAVE
 
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.zoo.push import model_card
+from sweettok_cli.zoo.push import model_card, plan_push
 
 SOURCE = {"repository": "microsoft/VidTok", "path": "checkpoints/a.ckpt", "weights_license": "MIT"}
 
@@ -150,3 +151,32 @@ def test_a_card_says_what_the_family_stores(kind: str, tmp_path: Path) -> None:
     assert f"of the family {model.header.family}, stored for sweettok. {stored}.\n" in model_card(
         model, "me/a"
     )
+
+
+@pytest.mark.parametrize("file", ["README.md", "config.json", "model.safetensors"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_links_are_not_followed(hub: HubServer, folder: Path, tmp_path: Path, file: str, whole: bool) -> None:
+    secret = tmp_path / "secret"
+    if (folder / file).exists():
+        (folder / file).rename(secret)
+    else:
+        secret.write_text("secret")
+    (folder / file).symlink_to(secret)
+    if not whole:
+        secret.unlink()
+    with pytest.raises(SweettokError, match=file):
+        plan_push(folder, "me/trial")
+
+
+def test_a_token_that_is_none_is_named(hub: HubServer, folder: Path, tmp_path: Path) -> None:
+    home = {"HF_HOME": str(tmp_path / "home"), "HF_TOKEN": "hf_schl\u00fcssel"}
+    _, said = run(hub, "push", folder, "me/trial", code=1, **home)
+    assert said.splitlines()[-1].startswith("error: ") and "HF_TOKEN" in said and "Traceback" not in said
+    _, said = run(hub, "pull", "me/trial", code=1, **home)
+    assert "HF_TOKEN" in said and "inside sweettok" not in said
+
+
+def test_the_password_of_an_address_is_not_shown(hub: HubServer, tmp_path: Path) -> None:
+    place = {"HF_HOME": str(tmp_path / "home"), "HF_ENDPOINT": hub.url.replace("//", "//me:geheim@")}
+    out, said = run(hub, "pull", "me/none", code=1, **place)
+    assert said.startswith("error: ") and "geheim" not in out + said
