@@ -182,16 +182,16 @@ def _network_errors() -> tuple[type[Exception], ...]:
 @contextmanager
 def one_sentence(repository: str, name: str = "", revision: str = "main") -> Iterator[None]:
     """Turn the errors of ``huggingface_hub`` into errors for the user."""
+    from huggingface_hub import get_token
     from huggingface_hub.errors import HFValidationError
 
     foreseen: tuple[type[Exception], ...] = (HFValidationError, *_network_errors())
+    if not (get_token() or "").isascii():  # it could not be put into a request
+        raise SweettokError(
+            "The token in HF_TOKEN (or of `hf auth login`) holds characters that none has; set it again."
+        )
     try:
         yield
-    except UnicodeEncodeError as error:  # of the headers of a request
-        raise SweettokError(
-            f"The request to {endpoint()} cannot be written: the token (HF_TOKEN, or of `hf auth login`) or "
-            "the address (HF_ENDPOINT) holds characters that belong to none; set it again."
-        ) from error
     except foreseen as error:
         raise _explained(error, repository, name, revision) from error
 
