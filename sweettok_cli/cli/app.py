@@ -88,6 +88,10 @@ def main() -> None:
     if not (debugging() or sys.warnoptions):
         warnings.simplefilter("ignore")  # of libraries, to whoever writes programs with them
     let_waiting_threads_sleep()
+    if not debugging():  # what libraries have to say is for their developers
+        warnings.simplefilter("ignore")
+        for library in ("HF_HUB_VERBOSITY", "TRANSFORMERS_VERBOSITY"):
+            os.environ.setdefault(library, "error")
     # When asked to end, and when the terminal is closed, unfinished files are removed on the way out.
     for number in (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")):
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores the second

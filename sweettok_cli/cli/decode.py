@@ -103,9 +103,10 @@ def decode(
 
     def load_for(meta: TokenMeta, tokens_file: str) -> Tokenizer:
         from sweettok_cli.models.registry import family_of_tokens
+        from sweettok_cli.zoo.load import model_of_tokens
 
         family_of_tokens(meta, tokens_file)  # said before a model of that name is looked for
-        return tokenizer(model or meta.model)
+        return tokenizer(model or model_of_tokens(meta, Path(tokens_file)))
 
     progress = out.overall()
     results = decode_folder(

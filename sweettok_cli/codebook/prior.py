@@ -8,6 +8,7 @@ prior was made, and the SHA-256 of the tensors it belongs to.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,21 +149,28 @@ def save_prior(prior: WordPrior, folder: Path, force: bool = False) -> None:
         tensors[f"{name}.edges"] = np.ascontiguousarray(graph.edges, dtype=np.int32)
         words[name] = {"modifiers": list(graph.modifiers), "heads": list(graph.heads)}
     check_folder(folder, force)
+    made = not folder.exists()
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise SweettokError(
             f"Cannot create {folder} ({error.strerror}); choose another folder with -o."
         ) from error
-    with (
-        atomic_output(folder / JSON_FILE, force) as json_path,
-        atomic_output(folder / TENSOR_FILE, force) as tensor_path,
-    ):
-        tensor_path.write_bytes(save(tensors))
-        digest = sha256_file(tensor_path)
-        head = {"format": FORMAT, "version": VERSION, "tensors_sha256": digest, "about": prior.about}
-        document = {**head, **words}
-        json_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    try:
+        with (
+            atomic_output(folder / JSON_FILE, force) as json_path,
+            atomic_output(folder / TENSOR_FILE, force) as tensor_path,
+        ):
+            tensor_path.write_bytes(save(tensors))
+            digest = sha256_file(tensor_path)
+            head = {"format": FORMAT, "version": VERSION, "tensors_sha256": digest, "about": prior.about}
+            document = {**head, **words}
+            json_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except BaseException:
+        if made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def load_prior(folder: Path) -> WordPrior:

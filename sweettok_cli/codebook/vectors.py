@@ -45,7 +45,13 @@ def embed_words(
     batches = []
     for start in range(0, len(order), _BATCH):
         rows = order[start : start + _BATCH]
-        batches.append(_embed_batch([tokens[i] for i in rows], network, pooling))
+        try:
+            batches.append(_embed_batch([tokens[i] for i in rows], network, pooling))
+        except (AttributeError, TypeError, ValueError, IndexError) as error:  # of sound, pictures, ...
+            raise SweettokError(
+                f"The model {model} gives no vectors of words with --pooling {pooling}; choose another with "
+                "--llm."
+            ) from error
         if on_progress is not None:
             on_progress(start + len(rows), len(words))
     vectors = np.empty((len(words), batches[0].shape[1]), np.float32)
@@ -110,17 +116,20 @@ def _load(model: str) -> tuple[Any, Any]:
         ) from error
 
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     source = locate_model(model)
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
         network: Any = AutoModel.from_pretrained(source)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, RuntimeError, LookupError, TypeError, AttributeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(" .:")
         raise SweettokError(
             f"Cannot load the language model {model} ({reason}); give --llm a local folder or a Hub name."
         ) from error
     if network.config.is_encoder_decoder:
         network = network.get_encoder()
+    # Of a model of text and pictures (CLIP and its like) only the part that reads text.
+    network = getattr(network, "text_model", network)
     return tokenizer, network.to(pick_device("auto")).eval()
 
 

@@ -9,6 +9,7 @@ from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output, sha256_file
 from sweettok_cli.metrics.metric import NotMeasured
 from sweettok_cli.storage.checkpoint_file import read_checkpoint
-from sweettok_cli.storage.hub import endpoint, one_sentence
+from sweettok_cli.storage.hub import address, one_sentence
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,10 @@ class SearchPath:
     announce: Callable[[str], None] | None = None  # called with one sentence before something is fetched
 
 
+class _NetworkError(Exception):
+    """A network that fails; no OSError, which atomic outputs take for the disk's."""
+
+
 def find(file: Published, search: SearchPath) -> Path:
     """The path of a published file whose content is the published one.
 
@@ -149,7 +154,7 @@ def find(file: Published, search: SearchPath) -> Path:
         path = _from_hub(*file.hub) if file.hub else _from_url(file)
     except NotMeasured:
         raise
-    except SweettokError as error:
+    except (SweettokError, _NetworkError) as error:
         raise NotMeasured(f"{file.name} cannot be fetched: {str(error).rstrip('.')}; {remedy}") from error
     except (OSError, HTTPException) as error:
         raise NotMeasured(f"{file.name} cannot be fetched ({_words(error)}); {remedy}") from error
@@ -196,7 +201,7 @@ def _offline() -> bool:
 def _from_hub(kind: str, repository: str, commit: str, path: str) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
-    hub = endpoint()
+    hub = address()
     with one_sentence(repository, path, commit):
         # Asked for by itself first, because unlike the download it fails at once where there is no network.
         get_hf_file_metadata(hf_hub_url(repository, path, repo_type=kind, revision=commit, endpoint=hub))
@@ -211,10 +216,9 @@ def _from_url(file: Published) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     with atomic_output(target, force=True) as part, open(part, "wb") as stream:
-        with urlopen(file.url, timeout=_TIMEOUT) as answer:
-            while block := answer.read(1 << 20):
-                digest.update(block)
-                stream.write(block)
+        for block in _received(file.url):
+            digest.update(block)
+            stream.write(block)
         if digest.hexdigest() != file.sha256:
             raise NotMeasured(
                 f"{file.url} does not give the published {file.name} (its SHA-256 begins "
@@ -224,11 +228,26 @@ def _from_url(file: Published) -> Path:
     return target
 
 
+def _received(url: str) -> Iterator[bytes]:
+    """What an address gives, in blocks.
+
+    Raises:
+        _NetworkError: the network fails, which is not to be taken for the disk's failure.
+    """
+    try:
+        with urlopen(url, timeout=_TIMEOUT) as answer:
+            while block := answer.read(1 << 20):
+                yield block
+    except (OSError, HTTPException) as error:
+        reason = _words(getattr(error, "reason", None) or error)
+        raise _NetworkError(f"{urlsplit(url).hostname} cannot be reached ({reason})") from error
+
+
 def _megabytes(file: Published) -> str:
     return f"{max(1, round(file.bytes / 1e6))} MB" if file.bytes >= 500_000 else f"{file.bytes} bytes"
 
 
-def _words(error: Exception) -> str:
+def _words(error: object) -> str:
     return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
 
 

@@ -20,6 +20,7 @@ from sweettok_cli.files import sha256_file
 # The Hub did answer a moment ago. Earlier releases of huggingface_hub (0.36, 1.0) give up at the first cut,
 # and go on when they are asked again; later ones (2.4) try again by themselves.
 _ATTEMPTS = 3
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 
 
 class UnreachableError(SweettokError):
@@ -77,11 +78,20 @@ class Access:
 USUAL = Access()
 
 
-def endpoint() -> str:
-    """The Hub's address, or its mirror's."""
+def address() -> str:
+    """The Hub's address, or its mirror's, for requests."""
     from huggingface_hub import constants
 
     return constants.ENDPOINT
+
+
+def endpoint() -> str:
+    """The Hub's address as it may be shown: without a user's name and password."""
+    return _without_password(address())
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
 
 
 def look_up(repository: str, name: str, revision: str = "main", access: Access = USUAL) -> HubFile:
@@ -214,9 +224,14 @@ def _network_errors() -> tuple[type[Exception], ...]:
 @contextmanager
 def one_sentence(repository: str, name: str = "", revision: str = "main") -> Iterator[None]:
     """Turn the errors of ``huggingface_hub`` into errors for the user."""
+    from huggingface_hub import get_token
     from huggingface_hub.errors import HFValidationError
 
     foreseen: tuple[type[Exception], ...] = (HFValidationError, *_network_errors())
+    if not (get_token() or "").isascii():  # it could not be put into a request
+        raise SweettokError(
+            "The token in HF_TOKEN (or of `hf auth login`) holds characters that none has; set it again."
+        )
     try:
         yield
     except foreseen as error:
@@ -259,7 +274,7 @@ def _explained(error: Exception, repository: str, name: str, revision: str) -> S
         return UnreachableError(f"{hub} is out of order (status {status})")
     if isinstance(error, errors.OfflineModeIsEnabled):
         return UnreachableError("HF_HUB_OFFLINE is set")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
         return SweettokError(
             f"Cannot keep what {hub} sends ({error.strerror}); free some space, or set HF_HOME to another "
             "folder."
@@ -268,4 +283,4 @@ def _explained(error: Exception, repository: str, name: str, revision: str) -> S
 
 
 def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
+    return _without_password(" ".join(str(error).split()))[:200].rstrip(".") or type(error).__name__

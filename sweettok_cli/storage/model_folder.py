@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -155,7 +156,7 @@ def read_folder(folder: Path, read: Callable[[ModelFolder], Read]) -> Read:
 
 def is_model_folder(folder: Path) -> bool:
     """Whether a folder says it holds a model; a folder that is being written does not."""
-    return (folder / CONFIG_FILE).is_file()
+    return os.path.isfile(folder / CONFIG_FILE)  # noqa: PTH113 - False for names that no file can have
 
 
 def check_size(state: Mapping[str, Tensor], where: str) -> None:
@@ -208,6 +209,7 @@ def write_model(
     Raises:
         SweettokError: weights are not finite, or the folder cannot be written.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     check_size(state, name)
@@ -215,7 +217,13 @@ def write_model(
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}
     with atomic_output(folder / WEIGHTS_FILE, force=True) as part:
-        save_file(tensors, part, metadata={"format": "pt"})
+        try:
+            save_file(tensors, part, metadata={"format": "pt"})
+        except SafetensorError as error:  # how the library says that the disk is full
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
         digest = sha256_file(part)
     for file, text in (files or {}).items():
         write_text(folder / file, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import mmap
 import os
@@ -125,6 +126,10 @@ def _check_archive(stream: IO[bytes]) -> None:
         raise pickle.UnpicklingError("it is damaged: a part of it is not what it was when written") from error
     except (NotImplementedError, ValueError, LookupError, RuntimeError, EOFError, struct.error) as error:
         raise pickle.UnpicklingError("it is no whole archive") from error
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # a place before the file's beginning is stated
+            raise pickle.UnpicklingError("it is no whole archive") from error
+        raise
 
 
 def _stored(stream: IO[bytes], record: zipfile.ZipInfo) -> bytes:

@@ -8,6 +8,7 @@ Deflate packs an index of log2(n) true bits into somewhat more: `sweettok info` 
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import struct
@@ -100,7 +101,8 @@ def _read(path: Path, arrays: dict[str, np.ndarray] | None) -> TokenMeta:
     except TokenFault as fault:
         raise SweettokError(f"{path} {fault.problem}; {fault.remedy}.") from fault
     except OSError as error:
-        raise SweettokError(_no_access(path, error)) from error
+        damaged = error.errno in (None, errno.EINVAL)  # a place before the file's beginning is stated
+        raise SweettokError(_no_archive(path) if damaged else _no_access(path, error)) from error
     except _DAMAGE as error:
         raise SweettokError(_no_archive(path)) from error
     return meta

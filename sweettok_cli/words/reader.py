@@ -79,7 +79,9 @@ class WordReader:
         family_of_tokens(meta, str(file))
         if meta.codebooks.keys() != PARTS_OF_SPEECH.keys():
             raise SweettokError(f"{file} holds tokens of {meta.model}, whose codebook has no words.")
-        model = self._model or (DEFAULT_MODEL if self._encoded else meta.model)
+        from sweettok_cli.zoo.load import model_of_tokens
+
+        model = self._model or (DEFAULT_MODEL if self._encoded else model_of_tokens(meta, file))
         counts = WordCounts(meta.codebooks, read_word_lists(model, meta.weights_sha256))
         counts.add(tokens.arrays)
         return FileWords(file, tokens, model, file.with_name(meta.source) if stored else file, counts)

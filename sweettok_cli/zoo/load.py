@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, brief
 from sweettok_cli.models.registry import family_of, read_spec
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
+from sweettok_cli.tokens.meta import TokenMeta
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL, named_model
-from sweettok_cli.zoo.local import find_local, find_model
+from sweettok_cli.zoo.local import find_local, find_model, find_named
 from sweettok_cli.zoo.pull import pull_model
 
 if TYPE_CHECKING:
@@ -41,6 +42,32 @@ def resolve_model(name_or_path: str, on_progress: Callable[[str], None] | None =
         return pull_model(name_or_path, say=on_progress).folder
     to_stderr = partial(print, file=sys.stderr, flush=True)
     return pull_model(name_or_path, say=to_stderr, bars=sys.stderr.isatty()).folder
+
+
+def model_of_tokens(meta: TokenMeta, file: Path) -> str:
+    """The model that a token file names: shipped, pulled, or to be had by that name.
+
+    Anybody can write a name into a token file: folders are opened, and families fetched, only if the user
+    names them.
+
+    Raises:
+        SweettokError: it is none of these, or of another family than the tokens.
+    """
+    found, published = find_named(meta.model), named_model(meta.model)
+    family = published.family if published is not None else meta.family
+    if found is not None:
+        family = ModelFolder(found).header.family
+    if family != meta.family:
+        raise SweettokError(
+            f"{file} holds tokens of the family {meta.family}, but names the model {meta.model}, which is of "
+            f"the family {family}; pass the model that encoded it with --model."
+        )
+    if found is None and published is None:
+        raise SweettokError(
+            f"{file} was encoded by {brief(meta.model)}, which is no shipped or pulled model; pass that "
+            "model's folder with --model."
+        )
+    return meta.model if found is None else str(found.absolute())
 
 
 def load(

@@ -124,12 +124,19 @@ def building(name: str, on_wait: Callable[[str], None]) -> Iterator[Part]:
             _sweep(part)
             part.download.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SweettokError(
-                f"Cannot write into {store} ({error.strerror or error}); free some space, or set "
-                "SWEETTOK_HOME to a folder that can be written."
-            ) from error
+            raise _unwritable(store, error) from error
         held.callback(shutil.rmtree, root, ignore_errors=True)
-        yield part
+        try:
+            yield part
+        except OSError as error:
+            raise _unwritable(store, error) from error
+
+
+def _unwritable(store: Path, error: OSError) -> SweettokError:
+    return SweettokError(
+        f"Cannot write into {store} ({error.strerror or error}); free some space, or set SWEETTOK_HOME to a "
+        "folder that can be written."
+    )
 
 
 def install(part: Part) -> Path:
@@ -191,6 +198,11 @@ def find_local(name_or_path: str) -> Path | None:
     return _find_shipped(name_or_path) or own or find_stored(name_or_path)
 
 
+def find_named(name: str) -> Path | None:
+    """The folder of a shipped or pulled model; a folder of the user's that is called so is none."""
+    return _find_shipped(name) or find_stored(name)
+
+
 def find_model(name_or_path: str) -> Path:
     """The folder of a model that is on this machine; nothing is fetched.
 
@@ -200,7 +212,7 @@ def find_model(name_or_path: str) -> Path:
     folder = Path(name_or_path)
     if (found := find_local(name_or_path)) is not None:
         return found
-    if folder.is_dir():
+    if os.path.isdir(folder):  # noqa: PTH112 - False for names that no folder can have
         raise SweettokError(
             f"{folder} holds no model: {CONFIG_FILE} is missing; give --model another folder."
         )

@@ -71,12 +71,18 @@ def plan_push(
     names = [CONFIG_FILE, WEIGHTS_FILE, *family_of(model).extra_files]
     card = folder / CARD_FILE
     files: dict[str, Path | str] = {name: folder / name for name in names}
-    if not card.is_file():
+    if not (card.exists() or card.is_symlink()):
         files[CARD_FILE] = model_card(model, repository, record)
-    elif record is not None:
+    elif record is not None and card.is_file() and not card.is_symlink():
         files[CARD_FILE] = card_with_results(card.read_text(encoding="utf-8"), record, model.header)
     else:
         files[CARD_FILE] = card
+    for name, content in files.items():
+        if isinstance(content, Path) and (content.is_symlink() or not content.is_file()):
+            raise SweettokError(
+                f"{content} is a link or no file, and what it leads to may be private; copy it, or remove "
+                f"{name} from the folder."
+            )
     return Push(model.header, repository, revision or "main", files)
 
 

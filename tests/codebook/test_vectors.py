@@ -90,6 +90,56 @@ def test_a_decoder_whose_tokenizer_has_no_padding_token(language_model, tmp_path
     np.testing.assert_allclose(found[1], expected, atol=1e-5)
 
 
+def save_clip(folder, language_model, kind):
+    """A model of text and pictures, as CLIP's own folders hold it, and its text part alone."""
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(language_model)
+    tokenizer.save_pretrained(folder)
+    sizes = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    last = {f"{place}_token_id": len(tokenizer) - 1 for place in ("bos", "eos", "pad")}
+    text = {**sizes, **last, "vocab_size": len(tokenizer), "max_position_embeddings": 20}
+    vision = {**sizes, "image_size": 32, "patch_size": 16}
+    family = "Siglip" if kind.startswith("Siglip") else "CLIP"
+    if kind.endswith("TextModel"):
+        config = getattr(transformers, f"{family}TextConfig")(**text)
+    else:
+        config = getattr(transformers, f"{family}Config")(text_config=text, vision_config=vision)
+    network = getattr(transformers, kind)(config).eval()
+    network.save_pretrained(folder)
+    return network, tokenizer
+
+
+@pytest.mark.parametrize("kind", ["CLIPModel", "CLIPTextModel", "SiglipModel"])
+def test_models_of_text_and_pictures_give_what_their_text_part_does(language_model, tmp_path, kind):
+    import torch
+
+    network, tokenizer = save_clip(tmp_path, language_model, kind)
+    text = getattr(network, "text_model", network)
+    row = text.get_input_embeddings().weight[tokenizer("cat", add_special_tokens=False)["input_ids"]]
+    found = embed_words(["dog", "cat"], str(tmp_path), "input")
+    np.testing.assert_allclose(found[1], row.mean(dim=0).detach().numpy(), atol=1e-6)
+    with torch.no_grad():
+        states = text(torch.tensor([tokenizer("cat")["input_ids"]])).last_hidden_state[0]
+    found = embed_words(["dog", "cat"], str(tmp_path), "mean")
+    np.testing.assert_allclose(found[1], states.mean(dim=0).numpy(), atol=1e-5)
+
+
+def test_a_model_of_pictures_is_named(language_model, tmp_path):
+    import transformers
+
+    transformers.AutoTokenizer.from_pretrained(language_model).save_pretrained(tmp_path)
+    config = transformers.ViTConfig(
+        hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1, image_size=16
+    )
+    transformers.ViTModel(config).save_pretrained(tmp_path)
+    for pooling in ("mean", "input"):
+        with pytest.raises(
+            SweettokError, match=f"no vectors of words with --pooling {pooling}; choose another"
+        ):
+            embed_words(["dog"], str(tmp_path), pooling)
+
+
 def test_no_words_are_an_error(language_model):
     with pytest.raises(SweettokError, match="no words to embed"):
         embed_words([], str(language_model))

@@ -120,6 +120,24 @@ def test_what_cannot_be_fetched_is_not_measured(server: str, caches: Path, path:
     assert not list(caches.glob("*"))
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/net.pth", "http://no-such-host.invalid/net.pth"])
+def test_a_network_that_fails_is_not_the_disk(url: str, caches: Path) -> None:
+    with pytest.raises(NotMeasured, match=r"^net\.pth cannot be fetched: \S+ cannot be reached \(") as error:
+        find(published(url), SearchPath())
+    assert "free some space" not in str(error.value) and "--features" in str(error.value)
+    assert not list(caches.glob("*"))
+
+
+def test_a_full_disk_is_not_the_network(server: str, caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(NotMeasured, match=r"\(No space left on device\); free some space"):
+        find(published(f"{server}/net.pth"), SearchPath())
+    assert not list(caches.glob("*"))
+
+
 def test_a_changed_file_on_the_network_is_not_kept(server: str, caches: Path) -> None:
     file = Published(("net.pth",), "0" * 64, 7000, "MIT", f"{server}/net.pth")
     with pytest.raises(NotMeasured, match=r"does not give the published net\.pth"):
@@ -147,7 +165,7 @@ def test_offline_says_what_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_hub_gives_it_at_the_pinned_commit(
     server: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "endpoint", lambda: server)
+    monkeypatch.setattr(finding, "address", lambda: server)
     file = published(hub=(kind, f"owner/a-{kind}", COMMIT, "folder/net.pth"))
     path = find(file, SearchPath())
     assert path.read_bytes() == CONTENT
@@ -157,7 +175,7 @@ def test_the_hub_gives_it_at_the_pinned_commit(
 
 
 def test_a_hub_out_of_reach_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finding, "endpoint", lambda: "http://127.0.0.1:9")
+    monkeypatch.setattr(finding, "address", lambda: "http://127.0.0.1:9")
     file = published(hub=("model", "owner/repository", COMMIT, "net.pth"))
     with pytest.raises(NotMeasured, match=r"^net\.pth cannot be fetched: .* cannot be reached .*; fetch"):
         find(file, SearchPath())

@@ -20,7 +20,7 @@ from sweettok_cli.models.registry import read_spec
 from sweettok_cli.models.sweettok.config import SMALL, SweetTokConfig, make_config
 from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.zoo.load import load_tokenizer
+from sweettok_cli.zoo.load import load
 
 KINDS = {"sweettok": SweetTokConfig, "omnitokenizer": OmniConfig, "vidtok-fsq-causal": VidTokConfig}
 KEYS = [(family, key) for family, kind in KINDS.items() for key in kind.__dataclass_fields__]
@@ -104,7 +104,7 @@ def test_keys_that_do_not_go_together(
     folder = copy(family)
     set_key(folder, key, value)
     with pytest.raises(SweettokError, match=rf"config\.json .*{words}"):
-        load_tokenizer(str(folder), "cpu")
+        load(str(folder), "cpu")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_shapes_are_compared_before_memory_is_taken(
     set_key(folder, wide, 4096)
     monkeypatch.setattr(torch.nn.Module, "load_state_dict", lambda *_, **__: pytest.fail("loaded"))
     with pytest.raises(SweettokError, match=r"do not fit its configuration \(.* is \[.*\], not \["):
-        load_tokenizer(str(folder), "cpu")
+        load(str(folder), "cpu")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_weights_are_finite(copy: Callable[[str], Path], family: str, name: str,
     spoilt.view(-1)[-1] = value
     weigh(folder, **{name: spoilt})
     with pytest.raises(SweettokError, match=r"not finite.*again\."):
-        load_tokenizer(str(folder), "cpu")
+        load(str(folder), "cpu")
 
 
 EDGES: dict[str, tuple[torch.Tensor, str]] = {
@@ -159,7 +159,7 @@ def test_the_graph_stays_among_its_words(
     folder = copy("sweettok")
     weigh(folder, quantize_spatial__edges=edges)
     with pytest.raises(SweettokError, match=rf"spatial words of .* {words}"):
-        load_tokenizer(str(folder), "cpu")
+        load(str(folder), "cpu")
 
 
 WORDS: dict[str, tuple[Any, str]] = {

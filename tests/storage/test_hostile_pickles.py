@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +18,7 @@ from sweettok_cli.storage.checkpoint_file import read_checkpoint
 from sweettok_cli.storage.model_folder import write_model
 from sweettok_cli.storage.pickle_bounds import check_pickle
 from sweettok_cli.storage.plain_pickle import read_plain_pickle
+from sweettok_cli.tokens import read_tokens
 
 STATE = {"encoder.weight": torch.arange(64.0).reshape(8, 8), "encoder.bias": torch.ones(8)}
 
@@ -141,6 +143,23 @@ def test_a_flipped_bit_anywhere_is_found_or_harmless(tmp_path: Path) -> None:
             assert len(str(error)) < 400 and "issue" not in str(error) and "\n" not in str(error)
             continue
         assert found.keys() == STATE.keys() and all(found[name].equal(STATE[name]) for name in STATE)
+
+
+def test_a_list_of_records_that_lies_elsewhere_is_damage(tmp_path: Path) -> None:
+    whole = bytearray(saved(tmp_path / "a.pt"))
+    place = whole.rfind(b"PK\x06\x06") + 48  # torch states it in the longer form
+    whole[place : place + 4] = b"\xff\xff\xff\x7f"
+    stream = io.BytesIO()
+    np.savez(stream, meta=np.array("{}"))
+    tokens = bytearray(stream.getvalue())
+    place = tokens.rfind(b"PK\x05\x06") + 16
+    tokens[place : place + 4] = b"\xff\xff\xff\x7f"
+    (tmp_path / "a.pt").write_bytes(whole)
+    with pytest.raises(SweettokError, match=r"a\.pt cannot be read \(it is .*fetch it again"):
+        read_checkpoint(tmp_path / "a.pt")
+    (tmp_path / "a.npz").write_bytes(tokens)
+    with pytest.raises(SweettokError, match="damaged or cut-short token file"):
+        read_tokens(tmp_path / "a.npz")
 
 
 def test_archives_without_sums_are_read(tmp_path: Path) -> None:

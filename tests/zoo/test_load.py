@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +13,7 @@ import torch
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.runtime import pick_device, pick_dtype
 from sweettok_cli.zoo import local
-from sweettok_cli.zoo.load import load
+from sweettok_cli.zoo.load import load, model_of_tokens
 
 
 def test_folder_is_loaded(model_folder: Path) -> None:
@@ -52,3 +55,33 @@ def test_auto_is_narrow_only_where_that_is_native(native: bool, monkeypatch: pyt
     assert pick_dtype("auto", torch.device("cuda")) == (torch.bfloat16 if native else torch.float32)
     assert pick_dtype("auto", torch.device("cpu")) == torch.float32
     assert pick_dtype("float16", torch.device("cpu")) == torch.float16
+
+
+def tokens_of(model: str, family: str = "sweettok") -> Any:
+    return SimpleNamespace(model=model, family=family)
+
+
+def test_tokens_choose_among_models_that_go_by_name(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEETTOK_HOME", str(tmp_path / "store"))
+    monkeypatch.setattr(local, "shipped_folders", lambda: [])
+    shutil.copytree(model_folder, tmp_path / "small")
+    monkeypatch.chdir(tmp_path)
+    file = Path("clip.npz")
+    for name in ("small", "./small", str(tmp_path / "small"), "../x", "x" * 10**6, "\x1b[2J"):
+        with pytest.raises(SweettokError, match=r"clip\.npz was encoded by .*folder with --model") as caught:
+            model_of_tokens(tokens_of(name), file)
+        assert len(str(caught.value)) < 300
+    shutil.copytree(model_folder, tmp_path / "store" / "small")
+    assert Path(model_of_tokens(tokens_of("small"), file)) == tmp_path / "store" / "small"
+    with pytest.raises(SweettokError, match="of the family vidtok-fsq, but names the model small"):
+        model_of_tokens(tokens_of("small", "vidtok-fsq"), file)
+
+
+@pytest.mark.parametrize("family", ["sweettok", "omnitokenizer", "vidtok-kl"])
+def test_families_are_compared_before_anything_is_fetched(family: str) -> None:
+    published = "vidtok-fsq-causal-488-32768"
+    with pytest.raises(SweettokError, match=f"of the family {family}, but names the model {published}"):
+        model_of_tokens(tokens_of(published, family), Path("clip.npz"))
+    assert model_of_tokens(tokens_of(published, "vidtok-fsq"), Path("clip.npz")) == published

@@ -13,8 +13,11 @@ import pytest
 from folder_files import model_files
 from hub_server import TOKEN, HubServer
 
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.storage.hub import address, endpoint, one_sentence
 from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.zoo.card import model_card
+from sweettok_cli.zoo.push import plan_push
 
 SOURCE = {"repository": "microsoft/VidTok", "path": "checkpoints/a.ckpt", "weights_license": "MIT"}
 
@@ -130,3 +133,35 @@ def test_without_a_network_it_says_so(hub: HubServer, folder: Path) -> None:
     env = {"HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "1"}
     _, err = run(hub, "push", folder, "me/trial", "-q", code=1, **env)
     assert err == "error: HF_HUB_OFFLINE is set; connect to the network, then push again.\n"
+
+
+@pytest.mark.parametrize("file", ["README.md", "config.json", "model.safetensors"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_links_are_not_followed(hub: HubServer, folder: Path, tmp_path: Path, file: str, whole: bool) -> None:
+    secret = tmp_path / "secret"
+    if (folder / file).exists():
+        (folder / file).rename(secret)
+    else:
+        secret.write_text("secret")
+    (folder / file).symlink_to(secret)
+    if not whole:
+        secret.unlink()
+    with pytest.raises(SweettokError, match=file):
+        plan_push(folder, "me/trial")
+
+
+def test_a_token_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_schl\u00fcssel")
+    with pytest.raises(SweettokError, match="HF_TOKEN"), one_sentence("me/trial"):
+        pytest.fail("asked with it")
+
+
+def test_the_password_of_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "https://me:geheim@mirror.example")
+    assert (address(), endpoint()) == ("https://me:geheim@mirror.example", "https://mirror.example")
+    with (
+        pytest.raises(SweettokError, match=r"mirror\.example cannot be reached") as caught,
+        one_sentence("a/b"),
+    ):
+        raise OSError("no answer from https://me:geheim@mirror.example/a/b")
+    assert "geheim" not in str(caught.value)

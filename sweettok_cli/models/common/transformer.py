@@ -119,7 +119,8 @@ class Layer(nn.Module):
             volumes = map(positioned, among_neighbours(volumes, 1))
         if self.shift:
             volumes = recut(self._attend_shifted(volumes, bands), bands.rows)
-        return map(finished, volumes, bands.grids(), contexts or repeat(None))
+        none: Iterable[Tensor | None] = repeat(None)
+        return map(finished, volumes, bands.grids(), contexts or none)
 
     def _attend_shifted(self, volumes: Iterable[Tensor], bands: Bands) -> Iterator[Tensor]:
         """Bands cut where shifted windows begin; those at the edges of the frame are filled up with zeros."""

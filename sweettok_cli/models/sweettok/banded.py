@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sweettok_cli.models.common.bands import Bands
 from sweettok_cli.models.common.tiles import Layout, TileGrid, TimeColumns
-from sweettok_cli.models.common.transformer import Transformer
+from sweettok_cli.models.common.transformer import Layer, Transformer
 from sweettok_cli.models.sweettok.network import SweetTok, TokenPair
 
 #: Numbers of a feature volume at once: on processors, tensors of up to 32 MiB come from the heap, larger ones
@@ -94,12 +94,15 @@ def decode_bands(
     parts = spatial.split(queries, dim=1), temporal.split(patches, dim=1)
     volumes: Iterator[Tensor] = map(begin, bands.grids(), *parts)
     for index, layer in enumerate(decoder.features.layers):
+        assert isinstance(layer, Layer)
         read = layer.cross is not None
         contexts = _taken(appearance[index // config.decoder_reads]) if read else None
         volumes = layer.by_bands(volumes, bands, _tiles, contexts)
         reader = decoder.motion_after(index)
         if temporal.shape[1] and reader is not None:
-            volumes = decoder.motion.layers[reader].by_bands(volumes, bands, _columns, _taken(motion[reader]))
+            moving = decoder.motion.layers[reader]
+            assert isinstance(moving, Layer)
+            volumes = moving.by_bands(volumes, bands, _columns, _taken(motion[reader]))
     return network.to_pixels.by_bands(map(decoder.finish, volumes))
 
 
@@ -118,6 +121,7 @@ def _through(
         return volume
 
     for layer, queue in zip(stack.layers, queues, strict=True):
+        assert isinstance(layer, Layer)
         volumes = map(noted, layer.by_bands(volumes, bands, layout), bands.grids(), repeat(queue))
     return map(lambda volume: (volume, [queue.popleft() for queue in queues]), volumes)  # noqa: C417
 
