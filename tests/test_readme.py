@@ -43,7 +43,7 @@ def sections() -> dict[str, list[str]]:
     for line in TEXT.splitlines():
         if line.startswith("#"):
             title = line.lstrip("# ")
-        elif re.match(r"    (sweettok|make|pip|accelerate)\b", line):
+        elif re.match(r"    (sweettok|make|pip|accelerate)\b(?!/)", line):
             found.setdefault(title, []).append(line.strip())
     return found
 
