@@ -69,7 +69,8 @@ class SoundTrack:
     def __init__(
         self, source: Path, container: InputContainer, output: OutputContainer, clock: Fraction
     ) -> None:
-        stream = container.streams.best("audio")
+        # None is the best where damage has left libav too little to judge by.
+        stream = container.streams.best("audio") or container.streams.audio[0]
         assert isinstance(stream, AudioStream)
         self._source = source
         self._output = output
