@@ -17,7 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.holding import PART, beside, let_go, remove_left, temporary_file, temporary_folder
+from sweettok_cli.holding import (
+    LONGEST_NAME,
+    PART,
+    beside,
+    let_go,
+    remove_left,
+    temporary_file,
+    temporary_folder,
+)
 
 _OLD = ".old"
 _LONGEST_JSON = 64 << 20  # bytes
@@ -32,6 +40,11 @@ class TargetExists(SweettokError):
 
 def check_target(path: Path, force: bool) -> None:
     """Raise :class:`SweettokError` if ``path`` may not be replaced, or its folder is missing."""
+    if len(os.fsencode(path.name)) > LONGEST_NAME:
+        raise SweettokError(
+            f"The name {path.name[:40]}... would be longer than {LONGEST_NAME} bytes; give a shorter one "
+            "with -o."
+        )
     if path.is_dir():
         raise SweettokError(f"{path} is a folder; give the name of a file to write.")
     if os.path.lexists(path) and not force:  # a link that leads nowhere is somebody's too

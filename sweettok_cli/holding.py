@@ -66,7 +66,13 @@ def temporary_file(path: Path) -> tuple[Path, int | None]:
     suffix = f"{PART}{path.suffix}"
     while True:
         handle, name = tempfile.mkstemp(suffix, beside(path.stem, suffix), path.parent)
-        if _settled(Path(name), handle):
+        try:
+            settled = _settled(Path(name), handle)
+        except BaseException:
+            os.close(handle)
+            Path(name).unlink(missing_ok=True)
+            raise
+        if settled:
             if fcntl is None:  # an open file could not be moved
                 os.close(handle)
             return Path(name), None if fcntl is None else handle

@@ -16,6 +16,7 @@ from sweettok_cli.files import (
     FolderKind,
     atomic_folder,
     atomic_output,
+    check_target,
     open_regular,
     read_json,
     sha256_file,
@@ -215,3 +216,10 @@ def test_what_never_ends_is_not_read(tmp_path: Path, model_folder: Path, kind: s
         (folder / name).symlink_to(path)
         with pytest.raises(SweettokError, match=rf"{name} .*not a regular file"):
             read_model(ModelFolder(folder))
+
+
+def test_a_name_that_no_file_system_takes_is_one_sentence(tmp_path: Path) -> None:
+    for name in ("x" * 252 + ".mp4", "é" * 126 + ".mp4"):
+        with pytest.raises(SweettokError, match=r"longer than 255 bytes; give a shorter one with -o"):
+            check_target(tmp_path / name, force=True)
+    check_target(tmp_path / ("x" * 251 + ".mp4"), force=False)

@@ -80,7 +80,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_wordnet(folder / "DIR")
     save_language_model(folder / "language-model")
     keys = json.loads((ROOT / "tests" / "golden" / "omni" / "keys.json").read_text())
-    state = {name: torch.zeros(()).expand(spec["shape"]) for name, spec in keys.items()}
+    state = {name: torch.zeros(spec["shape"]) for name, spec in keys.items()}
     save_lightning(folder / "imagenet_ucf.ckpt", state, omnitokenizer_settings())
     (folder / "weights").mkdir()  # of feature networks: none is there, and the figures say so
     store = folder / "store"

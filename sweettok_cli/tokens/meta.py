@@ -26,6 +26,8 @@ from typing import Any
 
 import numpy as np
 
+from sweettok_cli.errors import brief
+
 FORMAT = "sweettok-tokens"
 VERSION = 1
 #: Bytes of all index arrays together, once unpacked: more than a day of 256x256 video.
@@ -293,7 +295,7 @@ class TokenMeta:
             )
         if record.get("version") != VERSION or isinstance(record["version"], bool):
             raise TokenFault(
-                f"has format version {record.get('version')!r}, this program reads {VERSION}", UPDATE
+                f"has format version {brief(record.get('version'))}, this program reads {VERSION}", UPDATE
             )
         if record.get("fit") != "repeat-edge":
             raise TokenFault(f"fitted its frames in an unknown way {record.get('fit')!r}", UPDATE)

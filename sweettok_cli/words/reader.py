@@ -84,7 +84,9 @@ class WordReader:
         model = self._model or (DEFAULT_MODEL if self._encoded else model_of_tokens(meta, file))
         counts = WordCounts(meta.codebooks, read_word_lists(model, meta.weights_sha256))
         counts.add(tokens.arrays)
-        return FileWords(file, tokens, model, file.with_name(meta.source) if stored else file, counts)
+        source = Path(meta.source).name  # of which the file's folder is ours to look into, and no other
+        beside = file.with_name(source) if stored and source else file
+        return FileWords(file, tokens, model, beside, counts)
 
     def _encode(self, file: Path) -> Tokens:
         from sweettok_cli.pipeline.encode import encode_video

@@ -46,7 +46,7 @@ def test_one_line_tells_of_all_files_and_parts_of_one(clock: Clock) -> None:
         clock.now += 1
         update(15, None)
     assert lines == [
-        "2/4 b.mp4: 12/50 frames, 0.8 frames/s, 0:02:23 left",
+        "2/4 b.mp4: 12.5/50 frames, 0.8 frames/s, 0:02:23 left",
         "2/4 b.mp4: 15 frames, 0.4 frames/s, 0:06:15 left",
     ]
 

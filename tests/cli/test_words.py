@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweettok_cli.tokens import TokenMeta, Tokens, write_tokens
+from sweettok_cli.tokens import TokenMeta, Tokens, read_tokens, write_tokens
 
 Cli = Callable[..., Any]
 WORDS = {
@@ -95,7 +96,7 @@ def test_words_that_do_not_fit_the_codebook_are_refused(cli: Cli, tokens: Path, 
     (model / "words.json").write_text(json.dumps(WORDS | {"temporal": {"modifiers": [], "heads": []}}))
     ran = cli("words", tokens, "-m", model)
     assert ran.code == 1
-    assert "0 adverbs, the tokens were made with 2" in ran.err
+    assert "words.json, temporal: the word list has 0 modifiers" in ran.err
 
 
 @pytest.mark.parametrize("content", [None, "[]", "{", '{"spatial": {"modifiers": []}}'])
@@ -235,3 +236,16 @@ def test_words_are_written_over_a_clip(process: Cli, examples: Path, tmp_path: P
     with VideoReader(clip) as before, VideoReader(tmp_path / "words.mp4") as after:
         assert after.info.rate == before.info.rate and after.info.width > 2 * before.info.width
         assert sum(1 for _ in after) == sum(1 for _ in before)
+
+
+@pytest.mark.parametrize("source", [".", "", "/etc/passwd", "../../clip.mp4", "x" * 300])
+def test_a_source_that_is_no_name_of_a_file_matters_to_no_words(
+    cli: Cli, tokens: Path, model: Path, tmp_path: Path, source: str
+) -> None:
+    given = read_tokens(tokens)
+    odd = tmp_path / "odd.npz"
+    write_tokens(odd, dataclasses.replace(given, meta=dataclasses.replace(given.meta, source=source)))
+    assert cli("words", odd, "-m", model).code == 0
+    ran = cli("words", odd, "-m", model, "--video", tmp_path / "out.mp4")
+    assert ran.code == 1 and not (tmp_path / "out.mp4").exists()
+    assert ran.err.startswith("error: ") and ran.err.count("\n") == 1 and "inside sweettok" not in ran.err

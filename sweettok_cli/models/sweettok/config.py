@@ -137,8 +137,7 @@ class SweetTokConfig:
     @property
     def bandable(self) -> bool:
         """Whether frames can go through in bands of tiles; what scrambles positions needs them whole."""
-        windows = set(self.encoder_spatial + self.encoder_temporal + self.decoder_spatial) & set("was")
-        return not self.scrambled and not self.proxy_codes and not (windows and self.tile % self.window)
+        return not self.scrambled and not self.proxy_codes
 
     @property
     def multiple(self) -> int:

@@ -82,7 +82,7 @@ def test_networks_that_need_whole_frames_are_given_them() -> None:
     small = small_network()
     assert banded.choose_bands(small, 1, 17, 128, 128) is None  # one band would do
     assert banded.choose_bands(small, 1, 17, 64 * 9, 64 * 80) is not None
-    for changes in ({"scrambled": True}, {"proxy_codes": 8}, {"window": 4, "tile": 6, "spatial_queries": 3}):
+    for changes in ({"scrambled": True}, {"proxy_codes": 8}):
         assert not small_network(**changes).config.bandable
 
 

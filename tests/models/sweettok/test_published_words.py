@@ -130,7 +130,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "no dict": (lambda: [1, 2], "holds no dict of words but list"),
     "parts missing": (
         lambda: {"adj_code_book_num": {}},
-        r"lacks noun_code_book_num, adj_noun_edges, .*it has adj_",
+        r"lacks noun_code_book_num, adj_noun_edges, .*it has 'adj_",
     ),
     "verbs for nouns": (temporal, "it holds the adverbs and verbs: exchange the two files"),
     "list of counts": (change("adj_code_book_num", ["red"]), "no dict under adj_code_book_num"),
