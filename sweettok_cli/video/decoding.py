@@ -222,7 +222,7 @@ def states_decoding_only(container: InputContainer) -> bool:
 class Clock:
     """Times of frames counted from the first one; always growing, also where the file states none.
 
-    Where a clock jumps by more than ten seconds, forth or back, in a container in which that means a cut and
+    Where a clock jumps back, or forth by more than ten seconds, in a container in which that means a cut and
     no pause, what follows is joined to what went before, as players do.
 
     Attributes:
@@ -244,11 +244,12 @@ class Clock:
         """The time of the next frame, in seconds."""
         stated = stated_time(frame, self._by_decoding)
         if self._last is None:
-            self._start = stated or Fraction(0)
+            self._start = self._before = stated or Fraction(0)
             time = Fraction(0)
         else:
             time = self._last + self._step if stated is None else stated - self._start
-            jumped = (self._jumps and abs(time - self._last) > LONGEST_GAP) or abs(time) > LONGEST
+            back = stated is not None and stated < self._before  # frames come in order of display
+            jumped = (self._jumps and (back or abs(time - self._last) > LONGEST_GAP)) or abs(time) > LONGEST
             if stated is not None and jumped:
                 self._start = stated - self._last - self._step
                 time = self._last + self._step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from fractions import Fraction
@@ -206,7 +207,7 @@ def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction
     base = _time_base(stream)
     times: list[Fraction] = []
     packets = 0
-    may_jump = jumps(container)
+    may_jump, last = jumps(container), -math.inf
     try:
         for packet in packets_of(container, stream):
             if packet.size == 0 and packet.dts is None:
@@ -214,8 +215,10 @@ def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction
             packets += 1
             # What an edit list trims away is not shown.
             if packet.pts is not None and not getattr(packet, "is_discard", False):
-                if may_jump and times and abs(packet.pts * base - times[-1]) > LONGEST_GAP:
+                back = packet.dts is not None and packet.dts < last
+                if may_jump and times and (back or abs(packet.pts * base - times[-1]) > LONGEST_GAP):
                     break
+                last = last if packet.dts is None else packet.dts
                 times.append(packet.pts * base)
             if len(times) == _PEEKED_PACKETS or packets == _MOST_PACKETS:
                 break

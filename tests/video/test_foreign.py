@@ -133,6 +133,20 @@ def test_a_broadcast_whose_clock_jumps_is_joined(tmp_path: Path, jump: int) -> N
     assert abs(jump) < 1000 or probe(path).duration is None
 
 
+@pytest.mark.parametrize("ending", ["ts", "mpg"])
+@pytest.mark.parametrize("parts", [2, 3])
+def test_parts_that_start_anew_keep_their_rate(tmp_path: Path, ending: str, parts: int) -> None:
+    """As ``cat part.ts part.ts`` makes them: the clock goes back by less than ten seconds."""
+    codec = "libx264" if ending == "ts" else "mpeg2video"
+    part = torture.make(tmp_path / f"part.{ending}", codec, frames=20)
+    path = tmp_path / f"joined.{ending}"
+    path.write_bytes(part.read_bytes() * parts)
+    with VideoReader(path, strict=True) as reader:
+        times = [frame.time for frame in reader]
+    assert (reader.info.rate, len(times)) == (25, 20 * parts)
+    assert all(abs(time - Fraction(index, 25)) < Fraction(1, 100) for index, time in enumerate(times))
+
+
 def test_a_clock_that_was_set_anew_is_no_pause_of_years(tmp_path: Path) -> None:
     with av.open(str(torture.make(tmp_path / "a.mkv"))) as container:
         clock = Clock(Fraction(25), container)
