@@ -145,6 +145,9 @@ def probe(path: Path | str) -> VideoInfo:
         duration = stream.duration * base if stream.duration else None
         if duration is None and container.duration and not still:
             duration = Fraction(container.duration, 1_000_000)
+        start = stated_time(first) or Fraction(0)
+        if duration is not None and "matroska" in container.format.name and 0 < start < duration:
+            duration -= start  # what is written there is mostly the time of the end
         if duration is not None and jumps(container) and path.stat().st_size * 8 / duration < _LEAST_BITS:
             duration = None  # the clock jumped
         return VideoInfo(
@@ -157,7 +160,7 @@ def probe(path: Path | str) -> VideoInfo:
             variable_rate=None if regular and not whole else not regular,
             has_audio=has_audio,
             is_image=still,
-            start=stated_time(first) or Fraction(0),
+            start=start,
             duration=duration,
             sample_aspect_ratio=_sample_aspect_ratio(stream, orientation.transpose),
             stored=stored_frame(first, codec_name(stream), *astuple(orientation)),

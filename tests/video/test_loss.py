@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.video import VideoReader
+from sweettok_cli.video import VideoReader, probe
 from sweettok_cli.video.structure import check_structure
 from tests.video import torture
 
@@ -175,3 +175,16 @@ def test_what_is_left_of_a_cut_file_can_be_kept(tmp_path: Path, name: str) -> No
     assert 10 < len(one) < 60 and one == many
     assert one[:-1] == [index % 30 for index in range(len(one) - 1)]  # a part of the last one may be there
     assert reader.loss.end == Fraction(len(one), 25) and "bytes are missing" in reader.loss.words
+
+
+@pytest.mark.parametrize("ending", ["mkv", "webm"])
+@pytest.mark.parametrize("late", [2000, 3_600_000])
+def test_a_clock_that_begins_late_is_no_loss(tmp_path: Path, ending: str, late: int) -> None:
+    """As live recordings have it."""
+    codec = "libx264" if ending == "mkv" else "libvpx-vp9"
+    times = [late + 40 * index for index in range(20)]
+    path = torture.make(tmp_path / f"a.{ending}", codec, pts=times, clock=Fraction(1, 1000))
+    with VideoReader(path, strict=True) as reader:
+        assert [frame.time for frame in reader] == [Fraction(index, 25) for index in range(20)]
+    duration = probe(path).duration
+    assert duration is not None and duration <= Fraction(81, 100)
