@@ -34,12 +34,14 @@ def synthetic_clip(random: Random, frames: int, side: int) -> tuple[np.ndarray, 
 
 
 def colour(random: Random) -> Colour:
-    """A colour; most lie at or near the corners of the RGB cube, some are greys."""
+    """A colour; most lie at or near corners and edges of the RGB cube, some are greys."""
     values = random.integers(0, 256, 3)
     draw = random.random()
-    if draw < 0.6:
+    if draw < 0.4:
         values = np.where(random.random(3) < 0.85, random.integers(0, 2, 3) * 255, values)
-    elif draw < 0.7:
+    elif draw < 0.65:  # a hue at its purest, orange or violet: one channel full, one empty
+        values = random.permutation(np.array([0, 255, values[0]]))
+    elif draw < 0.75:
         values[:] = values[0]
     return int(values[0]), int(values[1]), int(values[2])
 
