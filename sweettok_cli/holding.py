@@ -14,7 +14,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 try:
@@ -27,6 +26,9 @@ _CLAIM = ".sweettok-claim"
 LONGEST_NAME, _RANDOM = 255, 8  # bytes of a name; characters that tempfile puts into one
 _LEFT = re.compile(rf"\..*\.[a-z0-9_]{{{_RANDOM}}}{PART}(\.[^.]+)?|\..+{_CLAIM}", re.DOTALL)
 
+_folders: set[Path] = set()  # in which this process has made something
+_held: set[int] = set()  # what it holds, or tries to
+
 
 @contextmanager
 def claimed(path: Path) -> Iterator[bool]:
@@ -38,6 +40,7 @@ def claimed(path: Path) -> Iterator[bool]:
     if len(os.fsencode(name)) > LONGEST_NAME:
         name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()}{_CLAIM}"
     claim = path.with_name(name)
+    _enter(path.parent)
     while True:
         try:
             handle = os.open(claim, os.O_RDONLY | os.O_CREAT, 0o666)
@@ -47,13 +50,13 @@ def claimed(path: Path) -> Iterator[bool]:
         mine = _hold(handle)
         if not mine or _is_at(claim, handle):
             break
-        os.close(handle)  # the one before has just removed it
+        let_go(handle)  # the one before has just removed it
     try:
         yield mine is not False
     finally:
         if mine is not False:
             claim.unlink(missing_ok=True)
-        os.close(handle)
+        let_go(handle)
 
 
 def temporary_file(path: Path) -> tuple[Path, int | None]:
@@ -62,26 +65,26 @@ def temporary_file(path: Path) -> tuple[Path, int | None]:
     Raises:
         OSError: the folder cannot be written.
     """
-    clear_folder(path.parent.absolute())
+    _enter(path.parent)
     suffix = f"{PART}{path.suffix}"
     while True:
         handle, name = tempfile.mkstemp(suffix, beside(path.stem, suffix), path.parent)
         try:
             settled = _settled(Path(name), handle)
         except BaseException:
-            os.close(handle)
+            let_go(handle)
             Path(name).unlink(missing_ok=True)
             raise
         if settled:
             if fcntl is None:  # an open file could not be moved
-                os.close(handle)
+                let_go(handle)
             return Path(name), None if fcntl is None else handle
-        os.close(handle)
+        let_go(handle)
 
 
 def temporary_folder(path: Path) -> tuple[Path, int | None]:
     """As :func:`temporary_file`: a new hidden folder beside ``path``."""
-    clear_folder(path.parent.absolute())
+    _enter(path.parent)
     while True:
         folder = Path(tempfile.mkdtemp(PART, beside(path.name, PART), path.parent))
         if fcntl is None:
@@ -90,18 +93,39 @@ def temporary_folder(path: Path) -> tuple[Path, int | None]:
             handle = os.open(folder, os.O_RDONLY)
             if _settled(folder, handle):
                 return folder, handle
-            os.close(handle)
+            let_go(handle)
 
 
 def let_go(handle: int | None) -> None:
     """Hold something no longer."""
     if handle is not None:
-        os.close(handle)
+        _held.discard(handle)
+        with suppress(OSError):  # swept away
+            os.close(handle)
 
 
-@cache
+def sweep() -> None:
+    """Remove what this process has not finished: for its end by a signal.
+
+    A signal may come between the making of a file and the block that would remove it.
+    """
+    while _held:
+        with suppress(OSError):
+            os.close(_held.pop())
+    while _folders:
+        clear_folder(_folders.pop())
+
+
+def _enter(folder: Path) -> None:
+    """Clear a folder before this process makes anything in it, once, for folders may be large."""
+    folder = folder.absolute()
+    if folder not in _folders:
+        _folders.add(folder)
+        clear_folder(folder)
+
+
 def clear_folder(folder: Path) -> None:
-    """Remove what killed programs left unfinished in a folder; once a process, for folders may be large."""
+    """Remove what killed programs left unfinished in a folder."""
     with suppress(OSError):
         for path in folder.iterdir():
             if _LEFT.fullmatch(path.name):
@@ -119,7 +143,7 @@ def remove_left(path: Path) -> None:
                 else:
                     path.unlink(missing_ok=True)
         finally:
-            os.close(handle)
+            let_go(handle)
 
 
 def beside(name: str, suffix: str) -> str:
@@ -135,6 +159,7 @@ def _hold(handle: int) -> bool | None:
     """Hold an open file or folder; False where another does, None where the system cannot tell."""
     if fcntl is None:
         return None
+    _held.add(handle)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

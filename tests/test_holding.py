@@ -11,7 +11,7 @@ import pytest
 
 from sweettok_cli import holding
 from sweettok_cli.files import FolderKind, atomic_folder, atomic_output
-from sweettok_cli.holding import claimed, clear_folder
+from sweettok_cli.holding import claimed, clear_folder, sweep, temporary_file
 
 # Claims, and is in the middle of writing a file and a folder, until its stdin ends.
 PROGRAM = """
@@ -51,7 +51,6 @@ def test_what_a_killed_program_left_goes_and_what_a_living_one_holds_stays(
     other: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     assert len(hidden(tmp_path)) == 3
-    clear_folder.cache_clear()
     with atomic_output(tmp_path / "b.npz") as part:
         assert len(hidden(tmp_path)) == 4
         part.write_bytes(b"b")
@@ -64,11 +63,22 @@ def test_what_a_killed_program_left_goes_and_what_a_living_one_holds_stays(
     assert len(hidden(tmp_path)) == 3
     with claimed(tmp_path / "a.npz") as mine:
         assert mine
-    clear_folder.cache_clear()
-    with atomic_output(tmp_path / "c.npz") as part:
-        assert hidden(tmp_path) == [part.name]
-        part.write_bytes(b"c")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["b.npz", "c.npz"]
+    assert len(hidden(tmp_path)) == 2  # a folder is cleared once a process: this one has been here before
+    sweep()
+    assert [path.name for path in tmp_path.iterdir()] == ["b.npz"]
+
+
+def test_a_program_that_is_ended_sweeps_away_what_it_has_just_made(
+    other: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    part, _ = temporary_file(tmp_path / "b.npz")  # and before it is known outside, the signal comes
+    claim = claimed(tmp_path / "c.npz")
+    assert claim.__enter__()
+    assert part.exists() and len(hidden(tmp_path)) == 5
+    sweep()
+    assert len(hidden(tmp_path)) == 3  # the other program goes on
+    other.communicate("")
+    assert hidden(tmp_path) == []
 
 
 def test_what_others_left_is_not_ours(tmp_path: Path) -> None:

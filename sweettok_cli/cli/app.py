@@ -26,10 +26,11 @@ from sweettok_cli.cli.evaluate import evaluate
 from sweettok_cli.cli.help import App, show_help
 from sweettok_cli.cli.info import info
 from sweettok_cli.cli.models import models_app
-from sweettok_cli.cli.output import FAILED, INTERRUPTED, debugging, explain, shown, tell
+from sweettok_cli.cli.output import BY_SIGNAL, FAILED, INTERRUPTED, debugging, explain, shown, tell
 from sweettok_cli.cli.roundtrip import roundtrip
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
+from sweettok_cli.holding import sweep
 from sweettok_cli.runtime import __version__, let_waiting_threads_sleep
 
 app = App(name="sweettok", pretty_exceptions_enable=False)
@@ -106,7 +107,12 @@ def main() -> None:
         # Whoever read our output has seen enough; what is left has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(FAILED) from None
+    except SystemExit as end:
+        if isinstance(end.code, int) and end.code > BY_SIGNAL:
+            sweep()
+        raise
     except KeyboardInterrupt:
+        sweep()
         # One that passed through an exec, as modules have them, would make Python end itself by the signal.
         exec("")
         raise SystemExit(INTERRUPTED) from None
@@ -151,4 +157,4 @@ def _spelt(error: UnicodeError) -> tuple[bytes, int]:
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(128 + number)
+    raise SystemExit(BY_SIGNAL + number)

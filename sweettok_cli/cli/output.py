@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-#: Exit codes beside 0 and Typer's 2 for wrong usage; 128 and a signal's number if one ended the command.
-FAILED, INTERRUPTED = 1, 130
+#: Exit codes, beside 0 and Typer's 2 for wrong usage. A signal that ended the command adds its number.
+FAILED, BY_SIGNAL = 1, 128
+INTERRUPTED = BY_SIGNAL + 2
 
 
 def shown(text: str) -> str:

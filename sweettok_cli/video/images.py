@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import re
 import warnings
@@ -236,4 +237,6 @@ def save_picture(path: Path, rgb: np.ndarray) -> None:
     ending = path.suffix.lower()
     if ending == ".avif" and not features.check("avif"):
         raise SweettokError(f"{path} cannot be written: Pillow was built without AVIF here; name it .png.")
-    Image.fromarray(rgb).save(path, **_OPTIONS.get(ending, {}))
+    encoded = io.BytesIO()  # to files, Pillow's JPEG writer counts a part of the bytes as all of them
+    Image.fromarray(rgb).save(encoded, Image.registered_extensions()[ending], **_OPTIONS.get(ending, {}))
+    path.write_bytes(encoded.getbuffer())
