@@ -2,7 +2,7 @@
 
     python benchmarks/memory.py                      10 minutes against 10 seconds: 18000 frames, an hour
     python benchmarks/memory.py --minutes 1 --decode
-    python benchmarks/memory.py --sizes 256x256,1280x720,3840x2160 --output sizes.json
+    python benchmarks/memory.py --sizes 256x256x272,1280x720x34,3840x2160x18 --output sizes.json
 
 An example clip, centre 256x256, is played forwards and backwards until the video is long enough. Each command
 runs in a process of its own, and its peak resident memory is what the system counted. Prints a table and
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dtype", default="auto", help="as for sweettok encode")
     parser.add_argument("--decode", action="store_true", help="also measure `sweettok decode` on the results")
-    parser.add_argument("--sizes", help="encode and decode 18 frames of each such WxH instead")
+    parser.add_argument("--sizes", help="encode and decode such WxHxFRAMES instead")
     parser.add_argument("--output", type=Path, default=RESULTS / "memory.json")
     options = parser.parse_args()
 
@@ -92,19 +92,24 @@ def main() -> None:
 
 
 def measure_sizes(options: argparse.Namespace) -> None:
-    """Peak memory and time of 18 frames, two clips, of every size."""
+    """Peak memory of every size, and the processor's time a pixel, which other work on the machine spares."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for size in options.sizes.split(","):
-            width, height = map(int, size.split("x"))
+            width, height, frames = map(int, size.split("x"))
             video, tokens = Path(folder, f"{size}.mp4"), Path(folder, f"{size}.npz")
-            make_video(video, 18, width, height)
+            make_video(video, frames, width, height)
             decoded = Path(folder, f"{size}.decoded.mp4")
             for command, source, target in (("encode", video, tokens), ("decode", tokens, decoded)):
-                row = {"command": command, "width": width, "height": height, "frames": 18}
+                row = {"command": command, "width": width, "height": height, "frames": frames}
                 row |= run(command, source, target, options)
+                row["cpu_us_a_pixel"] = 1e6 * row["cpu_seconds"] / (width * height * frames)
                 rows.append(row)
-                print(f"{command} {size}: peak {row['peak_mib']:.0f} MiB, {row['seconds']:.1f} s", flush=True)
+                print(
+                    f"{command} {size}: peak {row['peak_mib']:.0f} MiB, {row['seconds']:.1f} s, processor "
+                    f"{row['cpu_seconds']:.1f} s, {row['cpu_us_a_pixel']:.3f} us a pixel",
+                    flush=True,
+                )
     result = {name: getattr(options, name) for name in ("model", "batch_clips", "dtype", "threads")}
     options.output.write_text(
         json.dumps(result | {"rows": rows, "machine": describe()}, indent=1) + "\n", encoding="utf-8"
@@ -135,7 +140,7 @@ def swing() -> Iterator[np.ndarray]:
 
 
 def run(command: str, source: Path, target: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Seconds and peak resident MiB of one command in a process of its own."""
+    """Seconds, by the clock and of the processor, and peak resident MiB of one command in its own process."""
     arguments = [command, str(source), "-o", str(target), "--quiet", "--device", "cpu"]
     arguments += ["--batch-clips", str(options.batch_clips), "--model", options.model]
     arguments += ["--dtype", options.dtype]
@@ -149,7 +154,11 @@ def run(command: str, source: Path, target: Path, options: argparse.Namespace) -
     if process.returncode:
         raise SystemExit(f"sweettok {command} failed with exit code {process.returncode}")
     per_mib = 2**20 if sys.platform == "darwin" else 2**10  # macOS counts bytes, Linux kibibytes
-    return {"seconds": time.perf_counter() - start, "peak_mib": usage.ru_maxrss / per_mib}
+    return {
+        "seconds": time.perf_counter() - start,
+        "cpu_seconds": usage.ru_utime + usage.ru_stime,
+        "peak_mib": usage.ru_maxrss / per_mib,
+    }
 
 
 if __name__ == "__main__":

@@ -203,6 +203,6 @@ def test_memory_is_flat_in_the_length(tmp_path: Path) -> None:
             tracemalloc.stop()
 
     peak(17)  # what is loaded on first use
-    # The tokens and time stamps are kept, and threads read ahead by more or fewer frames; pixels of 340 frames
+    # The tokens and time stamps are kept, and threads read ahead by more or fewer frames. All 340 frames more
     # would be 6 MB.
     assert peak(17 * 24) < peak(17 * 4) + 340 * 90 * 70 * 3 / 4
