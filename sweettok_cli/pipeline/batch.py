@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -78,6 +79,40 @@ def do_jobs(
                         result = settled(job) or result
             yield result
         left = held
+
+
+def settle(
+    job: Job,
+    made: Path,
+    why_stale: Callable[[], str | None],
+    again: str,
+    *,
+    begun: bool,
+    force: bool,
+    skip_existing: bool,
+) -> Result | None:
+    """What there is to say of an output that is there; None where the job is to be done.
+
+    Args:
+        job: what would be done.
+        made: the file of its output that is looked for.
+        why_stale: why the output is not what the job would make; None where it is.
+        again: what doing it would be, such as ``encode``.
+        begun: the output may have come after the jobs were planned.
+        force: replace it; with ``skip_existing`` only where it is stale.
+        skip_existing: pass over one that is not stale.
+    """
+    if not os.path.lexists(made) or (force and not skip_existing):
+        return None
+    stale = why_stale() if begun or skip_existing else ""
+    if stale is None:
+        return Result(job.source, job.output, "skipped")
+    if force:
+        return None
+    error: SweettokError = TargetExists(made)
+    if skip_existing:
+        error = SweettokError(f"{stale}; pass --force too to {again} it again, or -o to write elsewhere.")
+    return Result(job.source, job.output, "failed" if begun else "refused", error)
 
 
 def prepare(output: Path, force: bool, make_folder: bool) -> None:

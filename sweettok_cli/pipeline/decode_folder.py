@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import TargetExists
-from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare
+from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle
 from sweettok_cli.pipeline.plan import (
     PICTURE_KINDS,
     SUFFIX,
@@ -105,19 +103,16 @@ def decode_folder(
         missing.append(Result(source, None, "refused", SweettokError(reason)))
 
     def settled(job: Job, begun: bool = True) -> Result | None:
-        """What there is to say of an output that is there; it may have come after the job was planned."""
         assert isinstance(job, DecodeJob)
-        if not os.path.lexists(first_file(job)) or (force and not skip_existing):
-            return None
-        old = why_old(job) if begun or skip_existing else ""
-        if old is None:
-            return Result(job.source, job.output, "skipped")
-        if force:
-            return None
-        error: SweettokError = TargetExists(first_file(job))
-        if skip_existing:
-            error = SweettokError(f"{old}; pass --force too to decode it again, or -o to write elsewhere.")
-        return Result(job.source, job.output, "failed" if begun else "refused", error)
+        return settle(
+            job,
+            first_file(job),
+            lambda: why_stale(job),
+            "decode",
+            begun=begun,
+            force=force,
+            skip_existing=skip_existing,
+        )
 
     jobs: list[DecodeJob] = []
     taken: dict[Path, Path] = {}
@@ -216,7 +211,7 @@ def first_file(job: DecodeJob) -> Path:
     return numbered(job.output, 1) if is_sequence(job) else job.output
 
 
-def why_old(job: DecodeJob) -> str | None:
+def why_stale(job: DecodeJob) -> str | None:
     """Why the output that is there is not what the job would make; None where it is, by the files' times."""
     assert isinstance(job.source, Path)
     last = numbered(job.output, job.meta.frames) if is_sequence(job) else job.output

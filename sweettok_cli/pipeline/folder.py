@@ -6,7 +6,6 @@ among machines takes no more than these two. Processes that see the same folder 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -15,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import TargetExists
-from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare
+from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle
 from sweettok_cli.pipeline.plan import SUFFIX, Job, plan_jobs
 from sweettok_cli.runtime import OnProgress, Watcher, trimming
 from sweettok_cli.video.sequence import FrameSequence
@@ -79,18 +77,15 @@ def encode_folder(
     named = output is not None and any(job.output == output for job in planned)  # a file of its own
 
     def settled(job: Job, begun: bool = True) -> Result | None:
-        """What there is to say of an output that is there; it may have come after the job was planned."""
-        if not os.path.lexists(job.output) or (force and not skip_existing):
-            return None
-        stale = why_stale(job, known()) if begun or skip_existing else ""
-        if stale is None:
-            return Result(job.source, job.output, "skipped")
-        if force:
-            return None
-        error: SweettokError = TargetExists(job.output)
-        if skip_existing:
-            error = SweettokError(f"{stale}; pass --force too to encode it again, or -o to write elsewhere.")
-        return Result(job.source, job.output, "failed" if begun else "refused", error)
+        return settle(
+            job,
+            job.output,
+            lambda: why_stale(job, known()),
+            "encode",
+            begun=begun,
+            force=force,
+            skip_existing=skip_existing,
+        )
 
     jobs = []
     for job in planned:
