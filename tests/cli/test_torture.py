@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -30,6 +29,7 @@ from video import torture
 from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.tokens import Tokens, read_tokens, write_tokens
 from sweettok_cli.video import VideoReader, probe
+from tests.full_disk import disk_of
 
 Cli = Callable[..., Any]
 
@@ -278,7 +278,7 @@ def test_a_full_disk_leaves_what_was_there(
         "roundtrip": (sources / "long.mp4", tmp_path / "old.mp4"),
     }[command]
     target.write_text("old")
-    with full_disk(1024):
+    with disk_of(1024):
         ran = cli(command, source, "-o", target, "--force", "--model", model, "--quiet")
     assert ran.code == 1
     assert "free some space" in only_sentence(ran.err)
@@ -286,24 +286,11 @@ def test_a_full_disk_leaves_what_was_there(
     assert names(tmp_path) == [target.name]
 
 
-@contextmanager
-def full_disk(room: int) -> Iterator[None]:
-    """A file that may not grow fails as it does on a full disk: in the middle of writing."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
-
-
 @pytest.mark.parametrize("name", ["a.gif", "a.webm", "a.mkv", "a.npy", "new/%04d.png", "a_%d.jpg"])
 def test_a_full_disk_leaves_nothing_of_any_kind(
     cli: Cli, model: Path, encoded: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
-    with full_disk(100):
+    with disk_of(100):
         ran = cli("decode", encoded["long.mp4"], "-o", tmp_path / name, "--model", model, "--quiet")
     assert ran.code == 1
     assert "free some space" in only_sentence(ran.err)
@@ -318,7 +305,7 @@ def test_a_full_disk_leaves_no_table(
     journal = "--journal", tmp_path / "journal"
     assert cli(*command, *journal).code == 0
     (tmp_path / "out.html").unlink()
-    with full_disk(100):
+    with disk_of(100):
         ran = cli(*command, *journal)
     assert ran.code == 1
     assert "free some space" in only_sentence(ran.err)

@@ -8,7 +8,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.task import Step
+from tests.full_disk import disk_of
 
 
 @pytest.fixture(autouse=True)
@@ -60,18 +60,6 @@ def run(clips: Path, prior: Path, tmp_path: Path) -> Run:
 
 def logged(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-
-
-@contextmanager
-def disk_of(size: int) -> Iterator[None]:
-    """In the block, no file grows above so many bytes: the system refuses in the middle of a write."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_disk_that_is_full_is_one_sentence_and_the_run_goes_on_later(

@@ -7,7 +7,7 @@ import pytest
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.writer import array_writer
-from tests.video.test_writer import file_size_limit
+from tests.full_disk import disk_of
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 6, 3), (4, 6, 3)])
@@ -58,7 +58,7 @@ def test_it_is_what_numpy_writes(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_sentence(tmp_path: Path, limit: int) -> None:
     """With a memory-mapped file it was SIGBUS, and the end of the process."""
     with (
-        file_size_limit(limit),
+        disk_of(limit),
         pytest.raises(SweettokError, match=r"Cannot write .*a\.npy"),
         array_writer(tmp_path / "a.npy", (60, 48, 64, 3)) as write,
     ):

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import contextlib
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +14,7 @@ import pytest
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader, VideoWriter, probe, variable_times
+from tests.full_disk import disk_of
 
 from . import torture
 
@@ -188,23 +186,12 @@ def test_an_error_leaves_the_old_file(tmp_path: Path, error: type[BaseException]
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
 
-@contextlib.contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    """Makes writes beyond ``size`` fail, as a full disk does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("limit", [0, 3_000, 30_000])
 def test_full_disk(tmp_path: Path, limit: int) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (60, 48, 64, 3), dtype=np.uint8)
     path = tmp_path / "full.mp4"
     with (
-        file_size_limit(limit),
+        disk_of(limit),
         pytest.raises(SweettokError, match=r"Cannot write .*full\.mp4"),
         VideoWriter(path, 64, 48, 25) as writer,
     ):

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,24 +14,14 @@ from sweettok_cli.codebook.prior import save_prior
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.zoo.convert import convert_checkpoint
 from sweettok_cli.zoo.local import building
+from tests.full_disk import disk_of
 from tests.published_files import save_small_omnitokenizer
-
-
-@contextmanager
-def room(size: int) -> Iterator[None]:
-    """No file grows beyond ``size`` bytes: what the system answers then is an error as of a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("size", [0, 5_000])
 def test_conversion(tmp_path: Path, size: int) -> None:
     file = save_small_omnitokenizer(tmp_path / "a.ckpt")
-    with room(size), pytest.raises(SweettokError, match=r"Cannot write .*model.*; free some space"):
+    with disk_of(size), pytest.raises(SweettokError, match=r"Cannot write .*model.*; free some space"):
         convert_checkpoint(file, "omnitokenizer", folder=tmp_path / "model")
     assert [path.name for path in tmp_path.iterdir()] == ["a.ckpt"]
 
@@ -52,7 +39,7 @@ def test_the_library_that_writes_weights(tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("size", [0, 3_000])
 def test_a_prior(tmp_path: Path, size: int) -> None:
-    with room(size), pytest.raises(SweettokError, match=r"Cannot write .*prior.*; free some space"):
+    with disk_of(size), pytest.raises(SweettokError, match=r"Cannot write .*prior.*; free some space"):
         save_prior(word_prior(), tmp_path / "prior")
     assert list(tmp_path.rglob("*")) == []
 
