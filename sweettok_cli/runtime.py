@@ -120,6 +120,7 @@ def use_one_blas_thread() -> None:
 
 # Parameters of mallopt(3), from glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+_one_heap = False
 
 
 def use_one_heap() -> None:
@@ -134,11 +135,24 @@ def use_one_heap() -> None:
     """
     import ctypes
 
+    global _one_heap
     if platform.libc_ver()[0] == "glibc":
+        _one_heap = True
         libc = ctypes.CDLL(None)
         libc.mallopt(_ARENA_MAX, 1)
         libc.mallopt(_MMAP_THRESHOLD, 32 << 20)  # the most it takes; larger blocks are mapped one by one
         libc.mallopt(_TRIM_THRESHOLD, 512 << 20)
+
+
+def map_large_blocks() -> None:
+    """Let the one heap leave blocks of over 16 MiB alone, those of 4K frames: a third of it would be holes.
+
+    They are mapped one by one, for an eighth of the time. Without :func:`use_one_heap` nothing changes.
+    """
+    import ctypes
+
+    if _one_heap:
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 17 << 20)
 
 
 def trimming(on_progress: OnProgress, every: int = 8) -> OnProgress:

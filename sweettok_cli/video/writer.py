@@ -52,6 +52,8 @@ VIDEO_ENDINGS = tuple(_KINDS)
 # At 14 the file differs from the frames it was given by 42 to 45 dB on the shipped clips, noise included: a
 # reconstruction of 26 dB loses 0.1 dB at most, so what is seen and measured is the model and not the codec.
 DEFAULT_CRF = 14
+# H.264's encoder keeps 40 frames to look ahead, two gigabytes of 4K; this many pixels of them are enough.
+_LOOKED_AHEAD = 5 * 3840 * 2160
 _FINEST_CLOCK = 1_000_000
 # Between two frames: MP4 keeps the distance in 32 bits (ISO/IEC 14496-12, 8.6.1.2), libav with a sign.
 _MOST_TICKS = 1 << 29
@@ -137,6 +139,8 @@ class VideoWriter:
             pixel_format = "yuv420p" if even else "yuv444p"
             self._from_rgb = FromRgb(pixel_format)
             options = {"crf": f"{self._crf:g}", **self._kind.settings, **tag_options()}
+            if self._kind.codec == "libx264":
+                options["rc-lookahead"] = str(min(40, max(4, _LOOKED_AHEAD // (self._width * self._height))))
             if self._kind.codec == "libvpx-vp9" and not self._crf:
                 options["lossless"] = "1"
             if self._ticks is not None and self._kind.codec == "libx264":

@@ -222,3 +222,22 @@ def test_killed_half_way_leaves_the_old_file(tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
     [left] = [p for p in tmp_path.iterdir() if p != path]
     assert left.name.startswith(".old.") and left.name.endswith(".part.mp4")
+
+
+@pytest.mark.slow
+def test_large_frames_do_not_pile_up_in_the_encoder(tmp_path: Path) -> None:
+    script = """
+import resource, sys
+import numpy as np
+from sweettok_cli.video import VideoWriter
+rgb = np.kron(np.random.default_rng(0).integers(0, 255, (135, 240, 3), np.uint8), np.ones((16, 16, 1), np.uint8))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with VideoWriter(sys.argv[1], 3840, 2160, 30) as writer:
+    for number in range(50):
+        writer.write(np.roll(rgb, number, axis=1))
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "a.mp4"], stdout=subprocess.PIPE, text=True
+    )
+    assert int(ran.stdout) < 800  # MiB; 1400 with what the encoder looks ahead by itself

@@ -14,6 +14,7 @@ def to_video(frames: Tensor, reach: float = 0.5) -> Tensor:
 
 def to_frames(video: Tensor, reach: float = 0.5, truncate: bool = False) -> Tensor:
     """Float [b, 3, t, h, w] around [-reach, reach] to uint8 [b, t, h, w, 3], rounded or cut off; clamped."""
-    scaled = video.float().div(2 * reach).add(0.5).mul(255)
-    shown = (scaled if truncate else scaled.round()).clamp(0, 255).to(torch.uint8)
-    return shown.permute(0, 2, 3, 4, 1)
+    scaled = video.float().div(2 * reach).add_(0.5).mul_(255)
+    if not truncate:
+        scaled.round_()
+    return scaled.clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 4, 1)

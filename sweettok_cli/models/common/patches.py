@@ -53,17 +53,17 @@ class PatchFilter(nn.Module):
 
     def forward(self, video: Tensor, above: int = 0) -> Tensor:
         """[b, 3, t, h, w] -> [b, 3, t, h, w]; patches begin after ``above`` rows, an even number."""
-        batch = video.shape[0]
-        frames = rearrange(video, "b c t (h y) (w x) -> (b t) (c y x) h w", y=2, x=2)
-        rows, side = frames.shape[-2], self.place.shape[-1]
-        places = self.place.roll(above // 2, dims=1).repeat(1, -(-rows // side), frames.shape[-1] // side)
+        batch, rows, side = video.shape[0], video.shape[-2] // 2, self.place.shape[-1]
+        tiles = -(-rows // side), video.shape[-1] // 2 // side
+        places = self.place.roll(above // 2, dims=1).repeat(1, *tiles)[:, :rows]
 
-        def changed(frames: Tensor) -> Tensor:
-            hidden = self.widen(frames)
-            return self.narrow(F.gelu(hidden + places[:, :rows].to(hidden.dtype)))
+        def filtered(frames: Tensor) -> Tensor:
+            hidden = self.widen(F.pixel_unshuffle(frames, 2))
+            change = self.narrow(F.gelu(hidden + places.to(hidden.dtype)))
+            return frames + F.pixel_shuffle(change, 2)
 
-        change = by_parts(changed, places[:, :rows].numel(), frames)
-        return video + rearrange(change, "(b t) (c y x) h w -> b c t (h y) (w x)", b=batch, c=3, y=2, x=2)
+        frames = by_parts(filtered, places.numel(), rearrange(video, "b c t h w -> (b t) c h w"))
+        return rearrange(frames, "(b t) c h w -> b c t h w", b=batch)
 
     def by_bands(self, videos: Iterable[Tensor]) -> Iterator[Tensor]:
         """As :meth:`forward` for frames that come in bands of rows."""

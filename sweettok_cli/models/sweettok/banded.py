@@ -17,6 +17,7 @@ from sweettok_cli.models.common.bands import Bands
 from sweettok_cli.models.common.tiles import Layout, TileGrid, TimeColumns
 from sweettok_cli.models.common.transformer import Layer, Transformer
 from sweettok_cli.models.sweettok.network import SweetTok, TokenPair
+from sweettok_cli.runtime import map_large_blocks
 
 #: Numbers of a feature volume at once: on processors, tensors of up to 32 MiB come from the heap, larger ones
 #: are mapped anew each time; accelerators need more to be busy.
@@ -30,9 +31,13 @@ def choose_bands(network: SweetTok, clips: int, frames: int, height: int, width:
     """
     config = network.config
     numbers = clips * config.latent_frames(frames) * config.dim
-    most = MOST_NUMBERS if network.decoder.mask_token.device.type == "cpu" else MOST_ON_DEVICE
-    bands = Bands.cut(config.patch_grid(height, width), numbers, most)
-    return bands if config.bandable and len(bands.rows) > 1 else None
+    grid, on_cpu = config.patch_grid(height, width), network.decoder.mask_token.device.type == "cpu"
+    bands = Bands.cut(grid, numbers, MOST_NUMBERS if on_cpu else MOST_ON_DEVICE)
+    if not config.bandable or len(bands.rows) == 1:
+        return None
+    if on_cpu and numbers * grid.width * grid.tile_height > MOST_NUMBERS:
+        map_large_blocks()
+    return bands
 
 
 def encode_bands(network: SweetTok, bands: Bands, videos: Iterable[Tensor], still: bool) -> TokenPair:
