@@ -230,7 +230,7 @@ def test_large_frames_do_not_pile_up_in_the_encoder(tmp_path: Path) -> None:
 import resource, sys
 import numpy as np
 from sweettok_cli.video import VideoWriter
-rgb = np.kron(np.random.default_rng(0).integers(0, 255, (135, 240, 3), np.uint8), np.ones((16, 16, 1), np.uint8))
+rgb = np.random.default_rng(0).integers(0, 255, (135, 240, 3), np.uint8).repeat(16, 0).repeat(16, 1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with VideoWriter(sys.argv[1], 3840, 2160, 30) as writer:
     for number in range(50):
@@ -240,4 +240,4 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
     ran = subprocess.run(
         [sys.executable, "-c", script, tmp_path / "a.mp4"], stdout=subprocess.PIPE, text=True
     )
-    assert int(ran.stdout) < 800  # MiB; 1400 with what the encoder looks ahead by itself
+    assert int(ran.stdout) < 1000  # MiB; 1600 where the encoder looks ahead by itself
