@@ -168,7 +168,7 @@ def check_size(state: Mapping[str, Tensor], where: str) -> None:
         tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in state.values()
     }
     if sum(tensor.nbytes for tensor in state.values()) > _TIMES * sum(held.values()) + _AND_SOME:
-        raise SweettokError(f"The weights of {where} are larger than what their file holds; {WRITE_AGAIN}.")
+        raise SweettokError(f"The tensors of {where} are larger than what their file holds; {WRITE_AGAIN}.")
 
 
 def check_finite(state: Mapping[str, Tensor], where: str) -> None:

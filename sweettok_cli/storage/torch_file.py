@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
 
 import torch
 
@@ -26,6 +26,15 @@ _REFUSED_BY_TORCH = re.compile(r"(?:GLOBAL|unrecognized function) (\S{1,200})")
 TORCH_MAGIC, _PICKLES = 0x1950A86A20F9469CFC6C, 5
 _ARCHIVE, _PICKLE = b"PK\x03\x04", b"\x80"
 _BLOCK = 1 << 20
+_FLOATS = (
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.float8_e4m3fn,
+    torch.float8_e5m2,
+)
+_FORMATS = {*_FLOATS, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool}
 #: What libraries make of damage.
 DAMAGE = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, ImportError),
@@ -83,6 +92,13 @@ def load_torch(
             raise pickle.UnpicklingError("it is not what torch.save writes") from error
         except DAMAGE as error:
             raise pickle.UnpicklingError("it is not what torch.save writes") from error
+
+
+def is_plain(value: object) -> TypeGuard[torch.Tensor]:
+    """Whether a value is a tensor of real numbers, and not sparse, nested or without content."""
+    if not isinstance(value, torch.Tensor) or value.dtype not in _FORMATS:
+        return False
+    return value.layout == torch.strided and not (value.is_meta or value.is_nested)
 
 
 def starts_as(stream: IO[bytes]) -> str:

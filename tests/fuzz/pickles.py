@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -52,16 +51,32 @@ def make_seeds(shelf: Path) -> Seeds:
         saved = io.BytesIO()
         torch.save({"state_dict": state, "epoch": 3}, saved, _use_new_zipfile_serialization=archive)
         checkpoints.append(saved.getvalue())
-    return Seeds(plain, (_words("adj", "noun"), _words("adv", "verb")), checkpoints, _digest(state))
+    words = (
+        _words(
+            "adj_code_book_num",
+            "noun_code_book_num",
+            "adj_noun_edges",
+            "adj_code_book_vec",
+            "noun_code_book_vec",
+        ),
+        _words("adverb_code_book_num", "verb_code_book_num", "verb_adverb_edges", "adverb_vec", "verb_vec"),
+    )
+    return Seeds(plain, words, checkpoints, _digest(state))
 
 
-def _words(modifier: str, head: str) -> bytes:
-    names = {kind: [f"{kind}{number}" for number in range(6)] for kind in (modifier, head)}
-    table: dict[str, Any] = {f"{modifier}_{head}_edges": list(zip(*names.values(), strict=True))}
-    for kind, words in names.items():
-        table[f"{kind}_code_book_num"] = dict.fromkeys(words, 20)
-        table[f"{kind}_code_book_vec"] = {word: torch.ones(1, 1, 8) for word in words}
-    return pickle.dumps(table)
+def _words(
+    modifier_counts: str, head_counts: str, edges: str, modifier_vectors: str, head_vectors: str
+) -> bytes:
+    modifiers, heads = ([f"{kind}{number}" for number in range(6)] for kind in ("modifier", "head"))
+    return pickle.dumps(
+        {
+            modifier_counts: dict.fromkeys(modifiers, 20),
+            head_counts: dict.fromkeys(heads, 20),
+            edges: list(zip(modifiers, heads, strict=True)),
+            modifier_vectors: {word: torch.ones(1, 1, 8) for word in modifiers},
+            head_vectors: {word: torch.ones(1, 1, 8) for word in heads},
+        }
+    )
 
 
 def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
