@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -124,16 +124,24 @@ class SoundTrack:
 
     def write(self, until: Fraction | None) -> None:
         """Hand over what plays before ``until`` seconds of the output; everything that is left for None."""
+        while True:
+            packet = self._waiting or next(self._packets, None)
+            self._waiting = None
+            if packet is None:
+                return
+            if until is not None and packet.dts is not None and packet.dts * _base(packet) > until:
+                self._waiting = packet
+                return
+            self._output.mux(packet)
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Around all that writes the output: where libav refuses what is written, it is for the sound.
+
+        The header names it, and the end of the file sums it up.
+        """
         try:
-            while True:
-                packet = self._waiting or next(self._packets, None)
-                self._waiting = None
-                if packet is None:
-                    return
-                if until is not None and packet.dts is not None and packet.dts * _base(packet) > until:
-                    self._waiting = packet
-                    return
-                self._output.mux(packet)
+            yield
         except FFmpegError as error:
             if isinstance(error, OSError):
                 raise

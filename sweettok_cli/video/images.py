@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import mmap
 import re
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -42,6 +44,11 @@ _TURNS = {
     **{1: (0, False), 2: (0, True), 3: (180, False), 4: (180, True)},
     **{5: (270, True), 6: (90, False), 7: (90, True), 8: (270, False)},
 }
+# What Pillow and its plugins raise over damage.
+_DAMAGE = (
+    *(UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, RuntimeError, TypeError),
+    *(LookupError, ArithmeticError, struct.error, zlib.error),
+)
 # What browsers show where an animation states no time.
 _DEFAULT_MILLISECONDS = 100
 
@@ -170,7 +177,7 @@ def _opened(source: Source) -> Iterator[Image.Image]:
         raise SweettokError(
             f"{path} is too large a picture to be read safely; scale it down first."
         ) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except _DAMAGE as error:
         raise SweettokError(
             f"{path} is a damaged picture ({reason(error)}); save or fetch it again."
         ) from error

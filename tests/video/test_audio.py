@@ -151,3 +151,17 @@ def test_sound_without_a_decoder_is_one_sentence(tmp_path: Path) -> None:
     source.write_bytes(source.read_bytes().replace(b"sowt", b"zzzz"))
     with pytest.raises(SweettokError, match=r"a\.mov holds audio in a codec for which there is no decoder"):
         copy_sound(source, tmp_path / "out.mp4")
+
+
+@pytest.mark.parametrize(
+    ("codec", "head"), [("libopus", b"\x63\xa2\x93OpusHead"), ("flac", b"\x63\xa2\xaafLaC")]
+)
+def test_sound_without_its_head_is_one_sentence(tmp_path: Path, codec: str, head: bytes) -> None:
+    """Which libav finds out when it writes what MP4 says of it: at the beginning, or at the end."""
+    source = torture.make(tmp_path / "a.mkv", sound=(codec, Fraction(0)))
+    content = source.read_bytes()
+    assert content.count(head) == 1
+    source.write_bytes(content.replace(head, b"\x63\xa3" + head[2:]))
+    with pytest.raises(SweettokError, match=r"The sound of .*a\.mkv cannot be copied \(.*AAC\.$"):
+        copy_sound(source, tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == [source]

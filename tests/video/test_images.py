@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader, probe, write_image
@@ -65,6 +65,20 @@ def test_damaged_image(tmp_path: Path, ending: str) -> None:
     torture.cut_short(path, 0.5)
     with pytest.raises(SweettokError, match="damaged picture"):
         probe(path)
+
+
+def test_damaged_avif(tmp_path: Path) -> None:
+    """Whose decoder has an exception of its own."""
+    if not features.check("avif"):
+        pytest.skip("Pillow was built without AVIF")
+    path = tmp_path / "grey.avif"
+    write_image(path, torture.picture(0))
+    content = path.read_bytes()
+    begin = content.index(b"mdat") + 4
+    for spoilt in (content[:begin] + bytes(len(content) - begin), content.replace(b"pitm", b"free")):
+        path.write_bytes(spoilt)
+        with pytest.raises(SweettokError, match="damaged picture"):
+            probe(path)
 
 
 def test_huge_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
