@@ -23,7 +23,7 @@ from sweettok_cli.tokens import write_tokens
 from sweettok_cli.video import VideoInfo, VideoReader, probe, read_clip
 from sweettok_cli.zoo.load import load
 
-from .mutation import NUMBERS, damaged
+from .mutation import NUMBERS, damaged, displaced
 from .verdict import NAME, ODD, Verdict
 
 _MOST_FRAMES = 100  # that are read here
@@ -128,6 +128,8 @@ def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
     ending = Path(random.choice(list(seeds.files)) if random.random() < 0.05 else name).suffix
     path = folder / f"{random.choice(ODD) if random.random() < 0.1 else ''}{NAME}{ending}"
     path.write_bytes(data)
+    if random.random() < 0.01:
+        displaced(path, random)
     verdict = Verdict()
     told = verdict.command("info", path, *random.choice(([], ["--json"])))
     info = verdict.call(f"probe {path}", lambda: probe(path))

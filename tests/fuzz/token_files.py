@@ -20,7 +20,7 @@ from sweettok_cli.tokens import read_tokens, write_tokens
 from sweettok_cli.video import write_image
 from sweettok_cli.zoo.load import load
 
-from .mutation import NUMBERS, Raw, damaged, disturbed, spelt
+from .mutation import NUMBERS, Raw, damaged, displaced, disturbed, spelt
 from .verdict import NAME, ODD, Verdict
 
 _MODELS = ("sweettok", "omnitokenizer", "vidtok-fsq-causal-v1.1", "vidtok-kl-causal")
@@ -60,6 +60,8 @@ def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
     data = way(seeds, seeds.files[which], random)
     path = folder / f"{random.choice(ODD) if random.random() < 0.1 else ''}{NAME}.npz"
     path.write_bytes(data)
+    if random.random() < 0.01:
+        displaced(path, random)
     verdict = Verdict()
     if random.random() < 0.3:
         verdict.command("info", path)
