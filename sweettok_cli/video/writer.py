@@ -119,7 +119,7 @@ class VideoWriter:
         self._kind = kind
         check_clock(self._path, self._rate, times)
         self._ticks: list[int] | None = None
-        if times is not None:
+        if times is not None and len(times) > 1:  # of one alone, the rate says how long it is shown
             times = [time - times[0] for time in times]
             self._clock = kind.clock or _tick(times)
             self._ticks = in_ticks(times, self._clock)
