@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError, brief
-from sweettok_cli.files import read_json
+from sweettok_cli.files import is_file, read_json
 from sweettok_cli.storage.torch_file import RefusedError, is_plain, load_torch, starts_as
 
 #: Where a checkpoint's dict keeps the network, and where a moving average of it; the first found is taken.
@@ -120,7 +120,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
         raise SweettokError(f"{index} names files that are not beside it; fetch it again.")
     files = tuple(index.parent / name for name in sorted(set(names)))
     for file in files:
-        if not file.is_file():
+        if not is_file(file):
             raise SweettokError(f"{file} is missing, which {index.name} names; fetch it too.")
     return files
 
