@@ -188,7 +188,7 @@ def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
         if small and random.random() < 0.3:
             _encode(verdict, path, seeds.model, info)
     if random.random() < 0.3:
-        out = folder / "sound.mp4"
+        out = folder / f"sound{random.choice(('.mp4', '.mov', '.webm'))}"
         verdict.command("decode", seeds.tokens, "--model", seeds.model, "-o", out, "--audio-from", path)
         out.unlink(missing_ok=True)
     verdict.left(folder, path)
