@@ -26,15 +26,10 @@ _REFUSED_BY_TORCH = re.compile(r"(?:GLOBAL|unrecognized function) (\S{1,200})")
 TORCH_MAGIC, _PICKLES = 0x1950A86A20F9469CFC6C, 5
 _ARCHIVE, _PICKLE = b"PK\x03\x04", b"\x80"
 _BLOCK = 1 << 20
-_FLOATS = (
-    torch.float64,
-    torch.float32,
-    torch.float16,
-    torch.bfloat16,
-    torch.float8_e4m3fn,
-    torch.float8_e5m2,
-)
-_FORMATS = {*_FLOATS, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool}
+_FORMATS = {
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+}
 #: What libraries make of damage.
 DAMAGE = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, ImportError),
