@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +81,30 @@ def test_damaged_avif(tmp_path: Path) -> None:
         path.write_bytes(spoilt)
         with pytest.raises(SweettokError, match="damaged picture"):
             probe(path)
+
+
+def test_the_length_of_a_part_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "long.png"
+    write_image(path, torture.picture(0))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"IDAT") - 4
+    content[at : at + 4] = b"\xff\xff\xff\xf0"
+    path.write_bytes(content)
+    with room_for(1 << 30):
+        assert probe(path).is_image
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Address space for so many bytes more."""
+    resource = pytest.importorskip("resource")
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def test_huge_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
