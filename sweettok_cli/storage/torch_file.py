@@ -124,6 +124,11 @@ def _check_archive(stream: IO[bytes]) -> None:
                 raise pickle.UnpicklingError("it holds a record twice")
             if any(record.compress_type != zipfile.ZIP_STORED for record in records):
                 raise pickle.UnpicklingError("its records are compressed, which torch.save never does")
+            length = stream.seek(0, io.SEEK_END)
+            if any(
+                record.file_size != record.compress_size or record.file_size > length for record in records
+            ):
+                raise pickle.UnpicklingError("it is no whole archive")
             # torch.save can be told to leave the CRCs out; it then states 0 for all.
             if any(record.CRC for record in records):
                 for record in records:
