@@ -230,6 +230,11 @@ def _umask() -> int:
     return mask
 
 
+def is_file(path: Path) -> bool:
+    """Whether a file is there; not so where a name is one that no file can have."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def folder_bytes(folder: Path) -> int:
     """Size in bytes of all files that lie directly in ``folder``."""
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())

@@ -86,11 +86,12 @@ def main() -> None:
         sys.stdout.reconfigure(errors="sweettok")
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_Warning())
-    if not (debugging() or sys.warnoptions):
-        warnings.simplefilter("ignore")  # of libraries, to whoever writes programs with them
+        if not debugging():
+            logging.lastResort.addFilter(_OURS)
     let_waiting_threads_sleep()
     if not debugging():  # what libraries have to say is for their developers
-        warnings.simplefilter("ignore")
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")
         for library in ("HF_HUB_VERBOSITY", "TRANSFORMERS_VERBOSITY"):
             os.environ.setdefault(library, "error")
     # When asked to end, and when the terminal is closed, unfinished files are removed on the way out.
@@ -121,6 +122,9 @@ def main() -> None:
             raise
         tell(f"error: {explain(error)}")
         raise SystemExit(FAILED) from None
+
+
+_OURS = logging.Filter("sweettok_cli")
 
 
 class _Warning(logging.Formatter):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -109,9 +108,10 @@ def words(
 
 
 def _write_video(found: FileWords, source: Path, video: Path, force: bool, output: Output) -> None:
+    from sweettok_cli.files import is_file
     from sweettok_cli.words.overlay import write_overlay
 
-    if not os.path.isfile(source):  # noqa: PTH113  a name may be one that no file system takes
+    if not is_file(source):
         raise SweettokError(f"{source} is not there; name what the tokens were made from with --source.")
     words = found.map()
     with output.progress(video.name) as update:

@@ -26,7 +26,7 @@ GRAPH_NAMES = ("spatial", "temporal")
 
 # Token files store word indices as uint16.
 MAX_WORDS = 65_536
-_LONGEST_WORD = 200  # characters
+LONGEST_WORD = 200  # characters
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def check_words(modifiers: list[Any], heads: list[Any]) -> None:
     for kind, words, least in (("modifiers", modifiers, 2), ("heads", heads, 1)):
         if not least <= len(words) <= MAX_WORDS:
             raise ValueError(f"the word list has {len(words)} {kind}, not {least} to {MAX_WORDS}")
-        bad = next((word for word in words if not is_text(word, _LONGEST_WORD)), None)
+        bad = next((word for word in words if not is_text(word, LONGEST_WORD)), None)
         if bad is not None:
             raise ValueError(f"the word list has {brief(bad)} among its {kind}, which is no word")
 

@@ -10,7 +10,8 @@ from io import BytesIO
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.video.source import MEDIA, PICTURES, find_files
+from sweettok_cli.files import is_file, open_regular
+from sweettok_cli.video.source import MEDIA, PICTURES, find_files, reason
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Entry:
         if self.offset < 0:
             return self.path
         try:
-            with open(self.path, "rb") as shard:
+            with open_regular(self.path) as shard:
                 shard.seek(self.offset)
                 data = shard.read(self.size)
         except OSError as error:
@@ -90,7 +91,7 @@ def _listed(file: Path) -> list[Entry]:
     entries, missing = [], []
     for line in filter(None, map(str.strip, lines)):
         names = [line, re.sub(r"\s+\d+$", "", line)]
-        found = next((root / n for root in roots for n in names if (root / n).is_file()), None)
+        found = next((root / n for root in roots for n in names if is_file(root / n)), None)
         if found is None:
             missing.append(names[-1])
         else:
@@ -103,15 +104,20 @@ def _listed(file: Path) -> list[Entry]:
 
 
 def _members(shard: Path) -> list[Entry]:
+    entries: list[Entry] = []
     try:
-        with tarfile.open(shard, "r:") as archive:
-            return [
-                Entry(member.name, shard, member.offset_data, member.size)
-                for member in archive
-                if member.isfile() and Path(member.name).suffix.lower() in MEDIA and not _hidden(member.name)
-            ]
-    except (tarfile.TarError, OSError) as error:
-        raise SweettokError(f"{shard} is not a readable tar file ({error}); unpack or replace it.") from error
+        with open_regular(shard) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
+            for member in archive:
+                if member.size < 0:  # the next one would be this one
+                    raise tarfile.ReadError("negative size")
+                whole = member.isfile() and not member.issparse()
+                if whole and Path(member.name).suffix.lower() in MEDIA and not _hidden(member.name):
+                    entries.append(Entry(member.name, shard, member.offset_data, member.size))
+    except (tarfile.TarError, OSError, ValueError, OverflowError, MemoryError, RecursionError) as error:
+        raise SweettokError(
+            f"{shard} is not a readable tar file ({reason(error)}); unpack or replace it."
+        ) from error
+    return entries
 
 
 def _hidden(name: str) -> bool:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import is_file
 from sweettok_cli.video.sequence import find_sequences, is_pattern
 from sweettok_cli.video.source import MEDIA, VIDEOS, check_readable, find_files
 
@@ -97,12 +98,10 @@ def _ucf101(root: Path, split: str) -> DataSet:
         raise _UCF101.missing(root, f"there is no ucfTrainTestlist/{file}")
     # A line of a training list is "CLASS/v_NAME.avi NUMBER", of a test list the name alone.
     names = [line.split()[0] for line in _read_lines(listed_in)]
-    videos = next((f for f in (root / "UCF-101", root) if any((f / name).is_file() for name in names)), None)
+    videos = next((f for f in (root / "UCF-101", root) if any(is_file(f / name) for name in names)), None)
     if videos is None:
         raise _UCF101.missing(root, f"none of the videos in {file} is there")
-    items = [
-        Item(name, videos / name, label=name.split("/")[0]) for name in names if (videos / name).is_file()
-    ]
+    items = [Item(name, videos / name, label=name.split("/")[0]) for name in names if is_file(videos / name)]
     return DataSet("ucf101", items, split, _shortfall(len(items), _UCF101_LISTED[file], f"videos of {file}"))
 
 
@@ -235,7 +234,8 @@ def _davis(root: Path, split: str) -> DataSet:
         raise _DAVIS.missing(root, f"there is no ImageSets/2017/{split}.txt")
     pictures = listed_in.parents[2] / "JPEGImages" / "480p"
     names = _read_lines(listed_in)
-    items = [Item(name, pictures / name, rate=DAVIS_RATE) for name in names if (pictures / name).is_dir()]
+    there = [name for name in names if os.path.isdir(pictures / name)]  # noqa: PTH112 - as is_file
+    items = [Item(name, pictures / name, rate=DAVIS_RATE) for name in there]
     if not items:
         raise _DAVIS.missing(root, f"none of the sequences in {split}.txt is in JPEGImages/480p")
     whole = max(len(names), _DAVIS_LISTED[split])

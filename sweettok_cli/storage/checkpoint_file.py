@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +23,8 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError, brief
-from sweettok_cli.storage.torch_file import RefusedError, load_torch, starts_as
+from sweettok_cli.files import is_file, read_json
+from sweettok_cli.storage.torch_file import RefusedError, is_plain, load_torch, starts_as
 
 #: Where a checkpoint's dict keeps the network, and where a moving average of it; the first found is taken.
 PLAIN_PARTS = ("state_dict", "model", "model_state_dict", "module")
@@ -114,15 +114,13 @@ def _read_folder(path: Path, averaged: bool) -> Checkpoint:
 
 def _shards(index: Path) -> tuple[Path, ...]:
     """The files an index names, which must lie beside it."""
-    try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SweettokError(f"Cannot read {index} ({error!r}); fetch it again.") from error
-    files = tuple(index.parent / name for name in names if isinstance(name, str) and Path(name).name == name)
-    if len(files) != len(names) or not files:
+    places = read_json(index, "fetch it again").get("weight_map")
+    names = list(places.values()) if isinstance(places, dict) else []
+    if not names or any(not isinstance(name, str) or Path(name).name != name for name in names):
         raise SweettokError(f"{index} names files that are not beside it; fetch it again.")
+    files = tuple(index.parent / name for name in sorted(set(names)))
     for file in files:
-        if not file.is_file():
+        if not is_file(file):
             raise SweettokError(f"{file} is missing, which {index.name} names; fetch it too.")
     return files
 
@@ -145,7 +143,7 @@ def _read_file(path: Path, averaged: bool) -> tuple[str, dict[str, Tensor], dict
             raise SweettokError(
                 f"{path} has {brief(name)} among its tensors, which is none; give another file."
             )
-        if value.layout != torch.strided or value.is_meta or value.is_quantized or value.is_complex():
+        if not is_plain(value):
             raise SweettokError(f"{path} has {brief(name)}, which is no plain tensor of real numbers.")
     return part or WHOLE, dict(state), _settings(content)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sweettok_cli.errors import SweettokError, brief
-from sweettok_cli.files import atomic_output, is_text, open_regular, read_json, sha256_file
+from sweettok_cli.files import atomic_output, is_file, is_text, open_regular, read_json, sha256_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -156,7 +156,7 @@ def read_folder(folder: Path, read: Callable[[ModelFolder], Read]) -> Read:
 
 def is_model_folder(folder: Path) -> bool:
     """Whether a folder says it holds a model; a folder that is being written does not."""
-    return os.path.isfile(folder / CONFIG_FILE)  # noqa: PTH113 - False for names that no file can have
+    return is_file(folder / CONFIG_FILE)
 
 
 def check_size(state: Mapping[str, Tensor], where: str) -> None:
@@ -168,7 +168,7 @@ def check_size(state: Mapping[str, Tensor], where: str) -> None:
         tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in state.values()
     }
     if sum(tensor.nbytes for tensor in state.values()) > _TIMES * sum(held.values()) + _AND_SOME:
-        raise SweettokError(f"The weights of {where} are larger than what their file holds; {WRITE_AGAIN}.")
+        raise SweettokError(f"The tensors of {where} are larger than what their file holds; {WRITE_AGAIN}.")
 
 
 def check_finite(state: Mapping[str, Tensor], where: str) -> None:

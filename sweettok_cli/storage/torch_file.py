@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeGuard
 
 import torch
 
@@ -26,6 +26,10 @@ _REFUSED_BY_TORCH = re.compile(r"(?:GLOBAL|unrecognized function) (\S{1,200})")
 TORCH_MAGIC, _PICKLES = 0x1950A86A20F9469CFC6C, 5
 _ARCHIVE, _PICKLE = b"PK\x03\x04", b"\x80"
 _BLOCK = 1 << 20
+_FORMATS = {
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+}
 #: What libraries make of damage.
 DAMAGE = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, ImportError),
@@ -85,6 +89,13 @@ def load_torch(
             raise pickle.UnpicklingError("it is not what torch.save writes") from error
 
 
+def is_plain(value: object) -> TypeGuard[torch.Tensor]:
+    """Whether a value is a tensor of real numbers, and not sparse, nested or without content."""
+    if not isinstance(value, torch.Tensor) or value.dtype not in _FORMATS:
+        return False
+    return value.layout == torch.strided and not (value.is_meta or value.is_nested)
+
+
 def starts_as(stream: IO[bytes]) -> str:
     """What a file's first bytes are of: an ``archive``, as torch.save writes them, a ``pickle``, or empty."""
     start = stream.read(4)
@@ -113,6 +124,11 @@ def _check_archive(stream: IO[bytes]) -> None:
                 raise pickle.UnpicklingError("it holds a record twice")
             if any(record.compress_type != zipfile.ZIP_STORED for record in records):
                 raise pickle.UnpicklingError("its records are compressed, which torch.save never does")
+            length = stream.seek(0, io.SEEK_END)
+            if any(
+                record.file_size != record.compress_size or record.file_size > length for record in records
+            ):
+                raise pickle.UnpicklingError("it is no whole archive")
             # torch.save can be told to leave the CRCs out; it then states 0 for all.
             if any(record.CRC for record in records):
                 for record in records:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -91,9 +91,8 @@ class SoundTrack:
             encoder = _OPUS if output.format.name == "webm" else _AAC
             rate = context.sample_rate if context.sample_rate in encoder.rates else 48000
             layout = context.layout.name if context.layout.name in encoder.layouts else "stereo"
-            resampler = AudioResampler(encoder.samples, layout, rate, frame_size=encoder.length)
             target = output.add_stream(encoder.name, rate=rate, layout=layout)
-            self._packets = self._encoded(target, resampler)
+            self._packets = self._encoded(target, encoder, layout, rate)
         self._waiting: Packet | None = None
 
     @classmethod
@@ -124,16 +123,24 @@ class SoundTrack:
 
     def write(self, until: Fraction | None) -> None:
         """Hand over what plays before ``until`` seconds of the output; everything that is left for None."""
+        while True:
+            packet = self._waiting or next(self._packets, None)
+            self._waiting = None
+            if packet is None:
+                return
+            if until is not None and packet.dts is not None and packet.dts * _base(packet) > until:
+                self._waiting = packet
+                return
+            self._output.mux(packet)
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Around all that writes the output: where libav refuses what is written, it is for the sound.
+
+        The header names it, and the end of the file sums it up.
+        """
         try:
-            while True:
-                packet = self._waiting or next(self._packets, None)
-                self._waiting = None
-                if packet is None:
-                    return
-                if until is not None and packet.dts is not None and packet.dts * _base(packet) > until:
-                    self._waiting = packet
-                    return
-                self._output.mux(packet)
+            yield
         except FFmpegError as error:
             if isinstance(error, OSError):
                 raise
@@ -160,11 +167,29 @@ class SoundTrack:
             packet.stream = target
             yield packet
 
-    def _encoded(self, target: AudioStream, resampler: AudioResampler) -> Iterator[Packet]:
-        for frame in itertools.chain(self._decoded(), [None]):
-            for piece in resampler.resample(frame):
+    def _encoded(self, target: AudioStream, encoder: _Encoder, layout: str, rate: int) -> Iterator[Packet]:
+        packets = AudioResampler(encoder.samples, layout, rate, frame_size=encoder.length)
+        for frame in itertools.chain(self._alike(encoder.samples, layout, rate), [None]):
+            for piece in packets.resample(frame):
                 yield from target.encode(piece)
         yield from target.encode(None)
+
+    def _alike(self, samples: str, layout: str, rate: int) -> Iterator[AudioFrame]:
+        """Frames of one form, one after the other: a broadcast may change its own, and its clock."""
+        end = None
+        for _, frames in itertools.groupby(self._decoded(), _form):
+            resampler = AudioResampler(samples, layout, rate)
+            for frame in itertools.chain(frames, [None]):
+                for piece in resampler.resample(frame):
+                    if piece is None:  # what a resampler with nothing to do gives back
+                        continue
+                    if piece.pts is not None and piece.time_base is not None:
+                        piece.pts = round(piece.pts * piece.time_base * rate)
+                    if end is not None and (piece.pts is None or piece.pts < end):
+                        piece.pts = end
+                    piece.time_base = Fraction(1, rate)
+                    end = None if piece.pts is None else piece.pts + piece.samples
+                    yield piece
 
     def _decoded(self) -> Iterator[AudioFrame]:
         for packet in packets_of(self._input, self._stream):
@@ -177,6 +202,10 @@ class SoundTrack:
                     if frame.pts is not None and frame.time_base is not None:
                         frame.pts += round(self._shift / Fraction(frame.time_base))
                     yield frame
+
+
+def _form(frame: AudioFrame) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _codec(stream: AudioStream) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from PIL import Image
@@ -49,18 +50,25 @@ class ToRgb:
         width, height = size or (frame.width, frame.height)
         matrix = _source_matrix(frame)
         transparent = any(component.is_alpha for component in frame.format.components)
-        converted = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="rgba" if transparent else "rgb24",
-            src_colorspace=matrix,
-            # RGB has no matrix; but where both are equal old versions skip setting the source's.
-            dst_colorspace=_BT601 if matrix == _BT709 else _BT709,
-            src_color_range=_source_range(frame),
-            dst_color_range=_FULL,
-            interpolation=_PRECISE,
-        )
+        try:
+            converted = self._reformatter.reformat(
+                frame,
+                width=width,
+                height=height,
+                format="rgba" if transparent else "rgb24",
+                src_colorspace=matrix,
+                # RGB has no matrix; but where both are equal old versions skip setting the source's.
+                dst_colorspace=_BT601 if matrix == _BT709 else _BT709,
+                src_color_range=_source_range(frame),
+                dst_color_range=_FULL,
+                interpolation=_PRECISE,
+            )
+        except FFmpegError:
+            if (width, height) == (frame.width, frame.height):
+                raise
+            # libswscale does not scale what is a thousand times as wide as high to a square.
+            picture = Image.fromarray(self(frame))
+            return np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
         rgb = converted.to_ndarray()
         if transparent:
             return on_white(Image.fromarray(rgb, "RGBA"))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import mmap
+import os
 import re
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +46,11 @@ _TURNS = {
     **{1: (0, False), 2: (0, True), 3: (180, False), 4: (180, True)},
     **{5: (270, True), 6: (90, False), 7: (90, True), 8: (270, False)},
 }
+# What Pillow and its plugins raise over damage.
+_DAMAGE = (
+    *(OSError, SyntaxError, ValueError, EOFError, RuntimeError, TypeError),
+    *(LookupError, ArithmeticError, struct.error, zlib.error),
+)
 # What browsers show where an animation states no time.
 _DEFAULT_MILLISECONDS = 100
 
@@ -154,6 +163,14 @@ def _shown(image: Image.Image) -> range:
     return range(int(hidden), count)
 
 
+class _Held(BufferedReader):
+    """A file that takes no memory for bytes it has not: parts of pictures state lengths of gigabytes."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """At most ``size`` bytes, or all that are left."""
+        return super().read(size if size is None else min(size, os.fstat(self.fileno()).st_size))
+
+
 @contextmanager
 def _opened(source: Source) -> Iterator[Image.Image]:
     path = source_name(source)
@@ -161,16 +178,19 @@ def _opened(source: Source) -> Iterator[Image.Image]:
         _register(source)
         if (most := max_pixels()) != MAX_PIXELS:  # the user has set another limit than Pillow's
             Image.MAX_IMAGE_PIXELS = most
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(source)
-        with image:
+        with ExitStack() as closing:
+            stream = closing.enter_context(_Held(FileIO(source))) if isinstance(source, Path) else source
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                image = closing.enter_context(Image.open(stream))
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise SweettokError(
             f"{path} is too large a picture to be read safely; scale it down first."
         ) from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except UnidentifiedImageError as error:
+        raise SweettokError(f"{path} is a damaged picture; save or fetch it again.") from error
+    except _DAMAGE as error:
         raise SweettokError(
             f"{path} is a damaged picture ({reason(error)}); save or fetch it again."
         ) from error

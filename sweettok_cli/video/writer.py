@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -121,7 +121,7 @@ class VideoWriter:
         self._kind = kind
         check_clock(self._path, self._rate, times)
         self._ticks: list[int] | None = None
-        if times is not None:
+        if times is not None and len(times) > 1:  # of one alone, the rate says how long it is shown
             times = [time - times[0] for time in times]
             self._clock = kind.clock or _tick(times)
             self._ticks = in_ticks(times, self._clock)
@@ -181,9 +181,13 @@ class VideoWriter:
         frame.time_base = self._clock
         frame.pts = self._lead + (self._at(self._count) if self._ticks is None else self._ticks[self._count])
         self._count += 1
-        self._mux(self._stream.encode(frame))
-        if self._sound is not None:
-            self._sound.write(frame.pts * self._clock)
+        with self._blamed():
+            self._mux(self._stream.encode(frame))
+            if self._sound is not None:
+                self._sound.write(frame.pts * self._clock)
+
+    def _blamed(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._sound is None else self._sound.blamed()
 
     @property
     def _counted(self) -> bool:
@@ -231,10 +235,11 @@ class VideoWriter:
                 raise SweettokError(
                     f"{self._path} was not written because there are no frames; check the source."
                 )
-            self._finish()
-            if self._sound is not None:
-                self._sound.write(None)
-            self._container.close()
+            with self._blamed():
+                self._finish()
+                if self._sound is not None:
+                    self._sound.write(None)
+                self._container.close()
         return None
 
     def _abandon(self) -> None:

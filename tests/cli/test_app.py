@@ -143,6 +143,7 @@ from sweettok_cli.cli import app
 
 def command(prog_name):
     warnings.warn("of a library")
+    logging.getLogger("PIL.TiffImagePlugin").error("of a library, too")
     logging.getLogger("sweettok_cli").warning("%s: gone", "a\\nb\\x1b[2J.mp4")
 
 app.app = command

@@ -25,7 +25,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # a forked process has no threads of OpenMP
 os.environ["SWEETTOK_MAX_PIXELS"] = str(4 << 20)  # so that one case cannot take the time of thousands
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from . import media_files, model_folders, pickles, token_files
+from . import media_files, model_folders, pickles, shards, token_files
 from .workers import Outcome, try_all
 
 
@@ -42,13 +42,23 @@ KINDS = {
     "media": Kind(media_files.make_seeds, media_files.attempt),
     "models": Kind(model_folders.make_seeds, model_folders.attempt),
     "pickles": Kind(pickles.make_seeds, pickles.attempt),
+    "shards": Kind(shards.make_seeds, shards.attempt),
 }
+
+
+_INTERRUPTED = 130
 
 
 def main() -> int:
     """Parse the command line and try; the exit code is 1 if anything is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    for kind, most in (("tokens", 10_000), ("media", 2_000), ("models", 900), ("pickles", 1_000)):
+    for kind, most in (
+        ("tokens", 10_000),
+        ("media", 2_000),
+        ("models", 900),
+        ("pickles", 1_000),
+        ("shards", 1_000),
+    ):
         parser.add_argument(f"--{kind}", type=int, metavar="CASES", help=f"such as {most}", default=0)
     parser.add_argument("--seed", type=int, default=0, help="of all cases (default 0)")
     parser.add_argument("--first", type=int, default=0, help="number of the first case (default 0)")
@@ -59,17 +69,18 @@ def main() -> int:
         kind, seed, number = options.case.split(":")
         return _try(kind, int(seed), range(int(number), int(number) + 1), 1)
     wanted = {kind: getattr(options, kind) for kind in KINDS}
-    wrong = [
-        _try(kind, options.seed, range(options.first, options.first + cases), options.jobs)
-        for kind, cases in wanted.items()
-        if cases
-    ]
-    return max(wrong, default=0)
+    codes = [0]
+    for kind, cases in wanted.items():
+        if cases and codes[-1] != _INTERRUPTED:
+            numbers = range(options.first, options.first + cases)
+            codes.append(_try(kind, options.seed, numbers, options.jobs))
+    return max(codes)
 
 
 def _try(kind: str, seed: int, numbers: range, jobs: int) -> int:
     begin, faults, slowest = time.monotonic(), Counter[str](), (0.0, -1)
     done = wrong = peak = 0
+    interrupted = True
     # Ctrl-C ends it early, and what was found so far is said.
     with tempfile.TemporaryDirectory(prefix="fuzz-seeds-") as shelf, suppress(KeyboardInterrupt):
         seeds = KINDS[kind].make_seeds(Path(shelf))
@@ -83,6 +94,7 @@ def _try(kind: str, seed: int, numbers: range, jobs: int) -> int:
             wrong += bool(outcome.faults)
             faults.update(fault.split(":")[0] for fault in outcome.faults)
             _report(kind, seed, outcome)
+        interrupted = False
     told = ", ".join(f"{count} {fault}" for fault, count in faults.most_common())
     print(
         f"{kind}: {done} cases in {time.monotonic() - begin:.0f} s, {wrong} wrong"
@@ -90,7 +102,7 @@ def _try(kind: str, seed: int, numbers: range, jobs: int) -> int:
         f"the largest process {peak >> 20} MB",
         flush=True,
     )
-    return int(wrong > 0 or done < len(numbers))
+    return _INTERRUPTED if interrupted else int(wrong > 0)
 
 
 def _report(kind: str, seed: int, outcome: Outcome) -> None:

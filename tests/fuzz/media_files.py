@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import struct
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -16,14 +15,15 @@ import av
 import numpy as np
 from PIL import Image
 from small_models import SAVE
-from video.torture import audio_only, make, picture, song_with_cover
+from video.torture import audio_only, make, picture, song_with_cover, tone, turn
 
 from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import write_tokens
 from sweettok_cli.video import VideoInfo, VideoReader, probe, read_clip
 from sweettok_cli.zoo.load import load
 
-from .mutation import NUMBERS, damaged
+from .media_parts import changed_media
+from .mutation import displaced
 from .verdict import NAME, ODD, Verdict
 
 _MOST_FRAMES = 100  # that are read here
@@ -39,6 +39,36 @@ class Seeds:
     files: dict[str, bytes]
     model: Path
     tokens: Path
+
+
+def _two(path: Path) -> None:
+    """Two videos of different sizes behind a sound."""
+    with av.open(str(path), "w") as out:
+        voice = out.add_stream("aac", rate=48000, layout="mono")
+        streams = [out.add_stream("mpeg4", rate=rate) for rate in (25, 10)]
+        for stream, (width, height) in zip(streams, ((64, 48), (96, 32)), strict=True):
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for stream in streams:
+            for number in range(6):
+                pixels = picture(number, stream.width, stream.height)
+                out.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+            out.mux(stream.encode(None))
+        tone(out, voice, Fraction(0), 0.5)
+
+
+def _twice(path: Path) -> None:
+    """A broadcast that changes its size and its clock."""
+    other = path.with_name("other.ts")
+    first, second = (
+        make(place, "mpeg2video", frames=6, size=size, kind="mpegts", sound=("mp2", Fraction(0)))
+        for place, size in ((path, (64, 48)), (other, (96, 64)))
+    )
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    other.unlink()
+
+
+def _array(path: Path, pixels: np.ndarray, **options: Any) -> None:
+    Image.fromarray(pixels).save(path, **options)
 
 
 def _pictures(path: Path, frames: int = 1, **options: Any) -> None:
@@ -82,6 +112,14 @@ _MAKE: dict[str, Callable[[Path], Any]] = {
     "hevc.mp4": lambda p: make(
         p, "libx265", options={"preset": "ultrafast", "x265-params": "log-level=none"}
     ),
+    "two.mkv": _two,
+    "twice.ts": _twice,
+    "turned.mp4": lambda p: turn(make(p, options=_FAST, aspect=Fraction(5, 3)), (0, 1, -1, 0)),
+    "varying.mp4": lambda p: make(p, options=_FAST, pts=[0, 1, 2, 90, 91, 5000], clock=Fraction(1, 1000)),
+    "early.mkv": lambda p: make(p, pts=range(-5, 7), container={"avoid_negative_ts": "disabled"}),
+    "deep.mp4": lambda p: make(p, options=_FAST, pixels="yuv422p10le", size=(62, 46)),
+    "clear.mov": lambda p: make(p, "prores_ks", frames=3, pixels="yuva444p10le"),
+    "grey.mkv": lambda p: make(p, "ffv1", frames=3, pixels="gray", size=(61, 47)),
     "raw.y4m": lambda p: make(p, "wrapped_avframe", frames=3, kind="yuv4mpegpipe"),
     "raw.mjpeg": lambda p: make(p, "mjpeg", kind="mjpeg", pixels="yuvj420p"),
     "film.gif": lambda p: _pictures(p, 6),
@@ -95,6 +133,12 @@ _MAKE: dict[str, Callable[[Path], Any]] = {
     "still.tiff": lambda p: _pictures(p, compression="tiff_lzw"),
     "pages.tiff": lambda p: _pictures(p, 3),
     "still.bmp": lambda p: _pictures(p),
+    "dot.png": lambda p: _array(p, np.zeros((1, 1), np.uint8)),
+    "line.png": lambda p: _array(p, np.zeros((1, 3000, 4), np.uint8)),
+    "deep.png": lambda p: _array(p, np.arange(3000, dtype=np.uint16).reshape(50, 60)),
+    "palette.png": lambda p: Image.fromarray(picture(1)).quantize(7).save(p, transparency=3),
+    "print.jpg": lambda p: Image.fromarray(picture(1)).convert("CMYK").save(p),
+    "measured.tiff": lambda p: _array(p, np.full((40, 50), np.nan, np.float32)),
     "still.ppm": lambda p: _pictures(p),
     "still.tga": lambda p: _pictures(p, compression="tga_rle"),
     "still.jp2": lambda p: _pictures(p),
@@ -124,10 +168,12 @@ def make_seeds(shelf: Path) -> Seeds:
 def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
     """Look at one media file, read all its frames and some of its middle, encode it, copy its sound."""
     name = random.choice(list(seeds.files))
-    data = _mutated(seeds.files[name], random, list(seeds.files.values()))
+    data = changed_media(seeds.files[name], random, list(seeds.files.values()))
     ending = Path(random.choice(list(seeds.files)) if random.random() < 0.05 else name).suffix
     path = folder / f"{random.choice(ODD) if random.random() < 0.1 else ''}{NAME}{ending}"
     path.write_bytes(data)
+    if random.random() < 0.01:
+        displaced(path, random)
     verdict = Verdict()
     told = verdict.command("info", path, *random.choice(([], ["--json"])))
     info = verdict.call(f"probe {path}", lambda: probe(path))
@@ -142,7 +188,7 @@ def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
         if small and random.random() < 0.3:
             _encode(verdict, path, seeds.model, info)
     if random.random() < 0.3:
-        out = folder / "sound.mp4"
+        out = folder / f"sound{random.choice(('.mp4', '.mov', '.webm'))}"
         verdict.command("decode", seeds.tokens, "--model", seeds.model, "-o", out, "--audio-from", path)
         out.unlink(missing_ok=True)
     verdict.left(folder, path)
@@ -177,129 +223,3 @@ def _encode(verdict: Verdict, path: Path, model: Path, info: VideoInfo) -> None:
     verdict.holds(done is not None, f"what was encoded from {path} does not decode: {info}")
     tokens.unlink(missing_ok=True)
     back.unlink(missing_ok=True)
-
-
-def _mutated(data: bytes, random: Random, others: list[bytes]) -> bytes:
-    parts = next((split(data) for mark, split in _SPLITTERS if data[mark[0] :].startswith(mark[1])), None)
-    if parts is None or random.random() < 0.5:
-        return damaged(data, random, others)
-    places = [list(span) for span in parts]
-    at = random.randrange(len(places))
-    begin, end = places[at]
-    part = data[begin:end]
-    what = random.random()
-    if what < 0.2:
-        return data[:begin] + data[end:]
-    if what < 0.4:
-        return data[:end] + part * random.choice((1, 2, 50)) + data[end:]
-    if what < 0.6:
-        to, _ = random.choice(places)
-        rest = data[:begin] + data[end:]
-        return rest[:to] + part + rest[to:]
-    inner = bytearray(part)
-    for _ in range(random.choice((1, 1, 2))):
-        # Numbers lie behind the size and the name of a part.
-        place = random.randrange(min(len(inner), 64)) if inner else 0
-        size = random.choice((1, 2, 4, 8))
-        value = random.choice(NUMBERS) & ((1 << 8 * size) - 1)
-        inner[place : place + size] = value.to_bytes(size, random.choice(("big", "little")))
-    if data.startswith(b"\x89PNG"):
-        inner[-4:] = struct.pack(">I", zlib.crc32(bytes(inner[4:-4])))
-    return data[:begin] + bytes(inner) + data[end:]
-
-
-_CONTAINERS = (
-    *(b"moov", b"trak", b"mdia", b"minf", b"stbl", b"udta", b"moof", b"traf", b"edts", b"dinf", b"mvex"),
-    *(b"meta", b"iprp", b"ipco"),
-)
-
-
-def _boxes(data: bytes, begin: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
-    """Boxes of MP4, MOV, HEIC and AVIF, the inner ones too."""
-    end = len(data) if end is None else end
-    while begin + 8 <= end:
-        size = int.from_bytes(data[begin : begin + 4], "big")
-        if not 8 <= size <= end - begin:
-            return
-        yield begin, begin + size
-        kind = data[begin + 4 : begin + 8]
-        if kind in _CONTAINERS:
-            yield from _boxes(data, begin + (12 if kind == b"meta" else 8), begin + size)
-        begin += size
-
-
-def _riff(data: bytes, begin: int = 12, end: int | None = None) -> Iterator[tuple[int, int]]:
-    """Chunks of AVI, WebP and WAV."""
-    end = len(data) if end is None else end
-    while begin + 8 <= end:
-        size = 8 + int.from_bytes(data[begin + 4 : begin + 8], "little")
-        if size > end - begin:
-            return
-        yield begin, begin + size
-        if data[begin : begin + 4] == b"LIST":
-            yield from _riff(data, begin + 12, begin + size)
-        begin += size + size % 2
-
-
-def _png(data: bytes) -> Iterator[tuple[int, int]]:
-    begin = 8
-    while begin + 12 <= len(data):
-        size = 12 + int.from_bytes(data[begin : begin + 4], "big")
-        yield begin, begin + size
-        begin += size
-
-
-def _elements(data: bytes, begin: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
-    """Elements of Matroska and WebM, the inner ones too."""
-    end = len(data) if end is None else end
-    while begin + 2 <= end and data[begin]:
-        name = 9 - data[begin].bit_length()
-        first = data[begin + name] if begin + name < end else 0
-        if not first:
-            return
-        width = 9 - first.bit_length()
-        value = int.from_bytes(data[begin + name : begin + name + width], "big") & ((1 << 7 * width) - 1)
-        body = begin + name + width
-        if value == (1 << 7 * width) - 1:
-            value = end - body
-        if value > end - body:
-            return
-        yield begin, body + value
-        # Segment, cluster, tracks, track, video, audio, cues, block group.
-        if data[begin : begin + name].hex() in {
-            *("18538067", "1f43b675", "1654ae6b", "ae", "e0", "e1", "1c53bb6b", "a0", "1549a966"),
-        }:
-            yield from _elements(data, body, body + value)
-        begin = body + value
-
-
-def _every(size: int) -> Callable[[bytes], Iterator[tuple[int, int]]]:
-    return lambda data: ((begin, begin + size) for begin in range(0, len(data) - size + 1, size))
-
-
-def _marked(mark: bytes) -> Callable[[bytes], Iterator[tuple[int, int]]]:
-    """From mark to mark."""
-
-    def split(data: bytes) -> Iterator[tuple[int, int]]:
-        begin = data.find(mark)
-        while begin >= 0:
-            following = data.find(mark, begin + len(mark))
-            yield begin, following if following >= 0 else len(data)
-            begin = following
-
-    return split
-
-
-_SPLITTERS: tuple[tuple[tuple[int, bytes], Callable[[bytes], Iterator[tuple[int, int]]]], ...] = (
-    ((4, b"ftyp"), lambda data: list(_boxes(data))),
-    ((0, b"RIFF"), lambda data: list(_riff(data))),
-    ((0, b"\x89PNG"), lambda data: list(_png(data))),
-    ((0, b"\x1a\x45\xdf\xa3"), lambda data: list(_elements(data))),
-    ((0, b"\x47"), lambda data: list(_every(188)(data))),
-    ((0, b"\xff\xd8"), lambda data: list(_marked(b"\xff")(data))),
-    ((0, b"GIF8"), lambda data: list(_marked(b"\x21\xf9")(data))),
-    ((0, b"\0\0\0\x01"), lambda data: list(_marked(b"\0\0\0\x01")(data))),
-    ((0, b"\0\0\x01\xba"), lambda data: list(_marked(b"\0\0\x01")(data))),
-    ((0, b"II*\0"), lambda data: list(_every(12)(data))),
-    ((0, b"OggS"), lambda data: list(_marked(b"OggS")(data))),
-)

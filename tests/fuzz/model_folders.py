@@ -10,15 +10,22 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.numpy import load, save
+from safetensors.torch import load as torch_load
+from safetensors.torch import save as torch_save
 from small_models import SAVE
 from video.torture import make
 
-from .mutation import NUMBERS, Raw, damaged, disturbed, packed, spelt
+from .mutation import NUMBERS, Raw, damaged, displaced, disturbed, packed, spelt
 from .verdict import NAME, ODD, Verdict
 
 _MODELS = ("sweettok", "omnitokenizer", "vidtok-fsq-causal", "vidtok-fsq-causal-v1.1", "vidtok-kl-causal")
 _CONFIG, _WEIGHTS, _WORDS = "config.json", "model.safetensors", "words.json"
+_FORMATS = (
+    *(torch.float64, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64),
+    *(torch.int64, torch.int32, torch.int8, torch.uint8, torch.uint16, torch.bool),
+)
 _SHARE_OF_ENCODED = 0.5
 
 
@@ -49,6 +56,8 @@ def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
     path.mkdir()
     for name, data in files.items():
         (path / name).write_bytes(data)
+    if random.random() < 0.04:
+        displaced(path / random.choice(sorted(files)), random)
     verdict = Verdict()
     told = verdict.command("info", path, *random.choice(([], ["--json"])))
     verdict.command("models", "verify", path, *random.choice(([], ["--json"])))
@@ -100,7 +109,9 @@ def _weights(files: dict[str, bytes], random: Random) -> None:
     data = files[_WEIGHTS]
     length = int.from_bytes(data[:8], "little")
     table, body = json.loads(data[8 : 8 + length]), data[8 + length :]
-    if random.random() < 0.5:
+    if random.random() < 0.2:
+        files[_WEIGHTS] = _reformatted(data, random)
+    elif random.random() < 0.5:
         names = [name for name in table if name != "__metadata__"]
         for _ in range(random.choice((1, 1, 2))):
             _change_entry(table, random.choice(names), random)
@@ -117,6 +128,14 @@ def _weights(files: dict[str, bytes], random: Random) -> None:
         files[_WEIGHTS] = save(tensors, {"format": "pt"})
     if random.random() < 0.9:
         _sign(files)
+
+
+def _reformatted(data: bytes, random: Random) -> bytes:
+    """One tensor, or all, in another number format."""
+    state = torch_load(data)
+    kind = random.choice(_FORMATS)
+    names = list(state) if random.random() < 0.5 else [random.choice(list(state))]
+    return torch_save({**state, **{name: state[name].to(kind) for name in names}}, {"format": "pt"})
 
 
 def _change_entry(table: dict[str, Any], name: str, random: Random) -> None:

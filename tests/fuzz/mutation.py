@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -83,6 +85,20 @@ def _move(data: bytearray, random: Random) -> None:
 _ACCIDENTS: tuple[Callable[[bytearray, Random], None], ...] = (
     *(_flip, _flip, _flip, _set, _number, _number, _cut, _drop, _repeat, _insert, _move),
 )
+
+
+def displaced(path: Path, random: Random) -> None:
+    """Put something else where a file is: a folder, a link, a pipe that nobody writes into."""
+    path.unlink()
+    what = random.choice(
+        ("folder", "pipe", path.name, "nowhere\n", "/dev/zero", "/dev/full", "/proc/self/mem")
+    )
+    if what == "folder":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(what)
 
 
 class Raw(str):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import pickle
 import pickletools
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +16,16 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from small_models import SAVE
 
 from sweettok_cli.models.sweettok.published_words import read_pickled_words
 from sweettok_cli.storage.plain_pickle import read_plain_pickle
+from tests.published_files import save_accelerate
 
-from .mutation import NUMBERS, damaged
+from .mutation import NUMBERS, damaged, displaced, disturbed, spelt
 from .verdict import NAME, ODD, Verdict
 
 _PLAIN = {
@@ -32,18 +36,56 @@ _PLAIN = {
 }
 
 
+_FORMATS = (
+    torch.float64,
+    torch.float16,
+    torch.bfloat16,
+    torch.int64,
+    torch.bool,
+    torch.complex64,
+    torch.uint16,
+)
+with warnings.catch_warnings():  # nested and sparse ones are said to be unfinished
+    warnings.simplefilter("ignore")
+    _ODD_TENSORS = (
+        torch.ones(1).expand(1 << 40),
+        torch.ones(4).as_strided((1 << 20, 1 << 12), (0, 0)),
+        torch.ones(0),
+        torch.tensor(1.0),
+        torch.full((8,), torch.nan),
+        torch.eye(4).to_sparse(),
+        torch.eye(4).to_sparse_csr(),
+        torch.ones(8, device="meta"),
+        torch.ones(8, dtype=torch.complex64).conj(),
+        torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+        torch.quantize_per_tensor(torch.ones(8), 0.1, 0, torch.quint8),
+        *(
+            torch.zeros(8, dtype=torch.uint8).view(kind)
+            for kind in (torch.bits8, torch.float8_e5m2, torch.bool)
+        ),
+        *(torch.ones(8).to(kind) for kind in _FORMATS),
+        torch.nn.Parameter(torch.ones(8)),
+    )
+_ODD_VALUES = (
+    *_ODD_TENSORS,
+    *(None, True, "x", b"x" * 8, [1] * 8, [[1], [1, 2]], {}, {1}, (), 1 << 3000, float("nan"), 1j),
+    *(np.ones(8, kind) for kind in ("f2", "f8", "i8", ">f4", "?", "c16", "U1", "S1", "O", "M8[s]")),
+    *(np.ones((1, 1, 8)), np.full(8, 1e300), np.ones(()), np.float32(2), np.ones((2, 4))[:, ::2]),
+)
+
+
 @dataclass(frozen=True)
 class Seeds:
-    """Whole files: plain pickles, the two of a word prior, checkpoints, the digest of their tensors."""
+    """Whole files: plain pickles and checkpoints; the tensors of these, and their digest."""
 
     plain: list[bytes]
-    words: tuple[bytes, bytes]
+    state: dict[str, torch.Tensor]
     checkpoints: list[bytes]
     digest: str
 
 
 def make_seeds(shelf: Path) -> Seeds:
-    """Pickles of every protocol, words in the published layout, one small VidTok as archive and as pickle."""
+    """Pickles of every protocol, one small VidTok as archive and as pickle."""
     plain = [pickle.dumps(_PLAIN, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
     SAVE["vidtok-fsq-causal"](shelf / "vidtok")
     state = load_file(shelf / "vidtok" / "model.safetensors")
@@ -52,16 +94,37 @@ def make_seeds(shelf: Path) -> Seeds:
         saved = io.BytesIO()
         torch.save({"state_dict": state, "epoch": 3}, saved, _use_new_zipfile_serialization=archive)
         checkpoints.append(saved.getvalue())
-    return Seeds(plain, (_words("adj", "noun"), _words("adv", "verb")), checkpoints, _digest(state))
+    return Seeds(plain, state, checkpoints, _digest(state))
 
 
-def _words(modifier: str, head: str) -> bytes:
-    names = {kind: [f"{kind}{number}" for number in range(6)] for kind in (modifier, head)}
-    table: dict[str, Any] = {f"{modifier}_{head}_edges": list(zip(*names.values(), strict=True))}
-    for kind, words in names.items():
-        table[f"{kind}_code_book_num"] = dict.fromkeys(words, 20)
-        table[f"{kind}_code_book_vec"] = {word: torch.ones(1, 1, 8) for word in words}
-    return pickle.dumps(table)
+_NAMES_OF_WORDS = (
+    ("adj_code_book_num", "noun_code_book_num", "adj_noun_edges", "adj_code_book_vec", "noun_code_book_vec"),
+    ("adverb_code_book_num", "verb_code_book_num", "verb_adverb_edges", "adverb_vec", "verb_vec"),
+)
+
+
+def _words(which: int, random: Random | None = None) -> bytes:
+    """One of the two files of a word prior; with some value in it that is another."""
+    modifiers, heads = ([f"{kind}{number}" for number in range(6)] for kind in ("modifier", "head"))
+    parts: list[Any] = [
+        dict.fromkeys(modifiers, 20),
+        dict.fromkeys(heads, 20),
+        list(zip(modifiers, heads, strict=True)),
+        {word: torch.ones(1, 1, 8) for word in modifiers},
+        {word: torch.ones(1, 1, 8) for word in heads},
+    ]
+    if random is not None:
+        part, value = random.choice(parts), random.choice(_ODD_VALUES)
+        if isinstance(part, dict) and random.random() < 0.3:
+            part[random.choice(("", "a\nb", "x" * 999, "\ud800", 3, None, (), "modifier1 "))] = value
+        else:
+            part[random.choice(list(part)) if isinstance(part, dict) else random.randrange(6)] = value
+    content = dict(zip(_NAMES_OF_WORDS[which], parts, strict=True))
+    if random is None or random.random() < 0.7:
+        return pickle.dumps(content, random.randrange(6) if random else None)
+    saved = io.BytesIO()
+    torch.save(content, saved)
+    return saved.getvalue()
 
 
 def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
@@ -75,9 +138,13 @@ def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
         if random.random() < 0.4:
             which = random.randrange(2)
             good = folder / "other.pkl"
-            good.write_bytes(seeds.words[1 - which])
-            path.write_bytes(_mutated(seeds.words[which], random))
+            good.write_bytes(_words(1 - which))
+            path.write_bytes(
+                _words(which, random) if random.random() < 0.5 else _mutated(_words(which), random)
+            )
             pair = (path, good) if which == 0 else (good, path)
+            if random.random() < 0.05:
+                displaced(path, random)
             verdict.call(f"words of {path}", lambda: read_pickled_words(*pair))
             good.unlink()
         else:
@@ -97,14 +164,47 @@ def _convert(seeds: Seeds, random: Random, path: Path, verdict: Verdict) -> None
         data, exact = _flipped(data, random), True
     else:
         data = _repacked(data, random)
-    path.write_bytes(data)
-    out = path.with_name("model")
+    odd = random.random() < 0.25
+    if not odd:
+        path.write_bytes(data)
+    elif random.random() < 0.5:
+        path.write_bytes(_odd(seeds.state, random))
+    else:
+        _shards(path, seeds.state, random)
+    out = path.with_name(f"{NAME}-model")
     kind = random.choice(("vidtok", "vidtok", "omnitokenizer", "vidtok-fsq-causal-488-32768"))
     done = verdict.command("models", "convert", path, "--as", kind, "-o", out)
     verdict.left(path.parent, path, *[out] * (done is not None))
-    if done is not None and exact:
+    if done is not None:
+        verdict.holds(verdict.command("models", "verify", out) is not None, "converted it cannot be opened")
+    if done is not None and exact and not odd:
         found = _digest(load_file(out / "model.safetensors"))
         verdict.holds(found == seeds.digest, f"other weights than were saved passed: {path}")
+
+
+def _odd(state: dict[str, torch.Tensor], random: Random) -> bytes:
+    """One tensor is another than the network has, or of a kind that it never has, or no tensor."""
+    name, odd = random.choice([*state, "x"]), random.choice(_ODD_VALUES)
+    if name in state and random.random() < 0.5:
+        odd = state[name].to(random.choice(_FORMATS))
+    saved = io.BytesIO()
+    torch.save(
+        {"state_dict": {**state, name: odd}}, saved, _use_new_zipfile_serialization=random.random() < 0.8
+    )
+    return saved.getvalue()
+
+
+def _shards(folder: Path, state: dict[str, torch.Tensor], random: Random) -> None:
+    """A folder of Accelerate, in which the index or a piece is another."""
+    save_accelerate(folder, state, shards=2, suffix=random.choice((".bin", ".safetensors")))
+    path = random.choice(sorted(folder.iterdir()))
+    if random.random() < 0.2:
+        displaced(path, random)
+    elif path.suffix == ".json":
+        text = spelt(disturbed(json.loads(path.read_text()), random))
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    else:
+        path.write_bytes(damaged(path.read_bytes(), random))
 
 
 def _digest(state: dict[str, torch.Tensor]) -> str:
@@ -168,7 +268,10 @@ def _reordered(data: bytes, random: Random) -> bytes:
             case 0:
                 del ops[at]
             case 1:
-                ops[at:at] = [ops[at]] * random.choice((1, 2, 1000))
+                ops[at:at] = [ops[at]] * random.choice((1, 2, 1000 if len(ops[at]) < 1000 else 2))
+            case 2 if ops[at][:1] in _WHOLE:
+                number = random.choice(NUMBERS)
+                ops[at] = pickle.INT + f"{number}\n".encode() if random.random() < 0.5 else _binary(number)
             case 2:
                 other = random.randrange(len(ops))
                 ops[at], ops[other] = ops[other], ops[at]
@@ -178,6 +281,13 @@ def _reordered(data: bytes, random: Random) -> bytes:
             break
     # Frames tell lengths that are no longer right.
     return b"".join(op for op in ops if not (op[:1] == pickle.FRAME and random.random() < 0.9))
+
+
+_WHOLE = (pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG1)
+
+
+def _binary(number: int) -> bytes:
+    return pickle.BININT + (number & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def _long(code: bytes, form: str) -> Callable[[Random], bytes]:
@@ -201,6 +311,8 @@ _INSTRUCTIONS: tuple[Callable[[Random], bytes], ...] = (
     lambda random: random.choice(
         (pickle.NEWOBJ, pickle.NEWOBJ_EX, pickle.STACK_GLOBAL, pickle.TUPLE2, b"]a")
     ),
+    lambda random: random.choice((pickle.NEXT_BUFFER, pickle.READONLY_BUFFER, pickle.BINPERSID, b"i\n\n")),
+    lambda random: b"F" + random.choice((b"nan", b"1e999", b"1_0", b"-0", b"x", b"0x1p4")) + b"\n",
     lambda random: b"I" + b"9" * random.choice((3, 300, 100_000)) + b"\n",
     lambda random: b"c" + random.choice(_NAMES) + b"\n",
     lambda random: b"P" + b"x" * random.choice((1, 10_000)) + b"\n",

@@ -17,10 +17,12 @@ from video.torture import make
 
 from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import read_tokens, write_tokens
+from sweettok_cli.tokens.layout import TokenizerSpec
+from sweettok_cli.tokens.meta import clip_count
 from sweettok_cli.video import write_image
 from sweettok_cli.zoo.load import load
 
-from .mutation import NUMBERS, Raw, damaged, disturbed, spelt
+from .mutation import NUMBERS, Raw, damaged, displaced, disturbed, spelt
 from .verdict import NAME, ODD, Verdict
 
 _MODELS = ("sweettok", "omnitokenizer", "vidtok-fsq-causal-v1.1", "vidtok-kl-causal")
@@ -29,10 +31,11 @@ _MOST_FRAMES = 200  # that are decoded here
 
 @dataclass(frozen=True)
 class Seeds:
-    """Whole token files, and the model behind each."""
+    """Whole token files, and the model behind each with its facts."""
 
     files: list[bytes]
     models: list[Path]
+    specs: list[TokenizerSpec]
 
 
 def make_seeds(shelf: Path) -> Seeds:
@@ -41,7 +44,7 @@ def make_seeds(shelf: Path) -> Seeds:
     picture = np.zeros((40, 50, 3), np.uint8)
     write_image(shelf / "photo.png", picture)
     sources.append(shelf / "photo.png")
-    files, models = [], []
+    files, models, specs = [], [], []
     for name in _MODELS:
         SAVE[name](shelf / name)
         tokenizer = load(str(shelf / name), "cpu")
@@ -50,16 +53,19 @@ def make_seeds(shelf: Path) -> Seeds:
             write_tokens(path, encode_video(source, tokenizer))
             files.append(path.read_bytes())
             models.append(shelf / name)
-    return Seeds(files, models)
+            specs.append(tokenizer.spec)
+    return Seeds(files, models, specs)
 
 
 def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
     """Look at one token file, and decode and list the words of it if it may be."""
     which = random.randrange(len(seeds.files))
-    (way,) = random.choices(_WAYS, (300, 150, 150, 400, 1))
+    (way,) = random.choices(_WAYS, (300, 150, 150, 300, 100, 1))
     data = way(seeds, seeds.files[which], random)
     path = folder / f"{random.choice(ODD) if random.random() < 0.1 else ''}{NAME}.npz"
     path.write_bytes(data)
+    if random.random() < 0.01:
+        displaced(path, random)
     verdict = Verdict()
     if random.random() < 0.3:
         verdict.command("info", path)
@@ -67,7 +73,7 @@ def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
     verdict.left(folder, path)
     if as_json is None or json.loads(as_json)["frames"] > _MOST_FRAMES:
         return verdict.faults
-    if random.random() < (0.5 if way is _description else 0.1):
+    if random.random() < (0.5 if way in (_description, _extreme) else 0.1):
         _decode(verdict, path, seeds.models[which], image=json.loads(as_json)["image"])
     if random.random() < 0.1:
         verdict.command("words", path, "--model", seeds.models[which], *random.choice(([], ["--json"])))
@@ -223,6 +229,51 @@ def _description(seeds: Seeds, data: bytes, random: Random) -> bytes:
     return _zipped(list(members.items()), random)
 
 
+#: Ratios at the edges of what may be.
+_RATES = ("1000000/1", "999999/1", "240000/1001", "1/100", "1/1000000", "2147483647/2147483646", "25/1")
+_STRETCHES = ("1/100", "100/1", "65536/65535", "2147483647/2147483646", "1/1", "1/1", "1/1")
+_TICKS = ("1/1000000", "1/2147483647", "1/90000", "1001/30000", "1/1", "2147483646/2147483647")
+
+
+def _extreme(seeds: Seeds, data: bytes, random: Random) -> bytes:
+    """A description of something small, long, thin or fast, and arrays of the shapes that it asks for."""
+    spec = seeds.specs[seeds.files.index(data)]
+    meta = json.loads(str(np.load(io.BytesIO(_members(data)["meta.npy"]))))
+    step, clip = spec.multiple, meta["clip_frames"]
+    sides = [random.choice((1, 2, step - 1, step, step + 1, random.randint(1, 200))) for _ in range(2)]
+    long = random.random() < 0.1
+    if long:
+        sides = random.sample((1, random.choice((1000, 2000))), 2)
+    width, height = (-(-side // step) * step for side in sides)
+    frames = 1 if meta["image"] or long else random.choice((1, 2, 3, clip - 1 or 1, clip, clip + 1, 40))
+    meta |= {"width": sides[0], "height": sides[1], "padded_width": width, "padded_height": height}
+    meta |= {"frames": frames, "rate": random.choice(_RATES)}
+    meta |= {"sample_aspect_ratio": random.choice(_STRETCHES)}
+    if spec.stream_frames is not None and not meta["image"]:
+        meta["clip_frames"] = spec.stream_length(frames)
+    elif random.random() < 0.3:
+        meta["overlap"] = random.choice((0, 1, clip // 2, clip - 1))
+    if "times" in meta or random.random() < 0.2:
+        ticks = sorted(
+            random.sample(range(random.choice((frames, 1 << 14, 1 << 20, 1 << 28, 1 << 60))), frames)
+        )
+        meta |= {"times": ticks, "time_base": random.choice(_TICKS)}
+    shapes = spec.clip_shapes(height, width, meta["image"], meta["clip_frames"])
+    meta["shapes"] = {name: list(shape) for name, shape in shapes.items()}
+    clips = clip_count(frames, meta["clip_frames"], meta["overlap"])
+    members = {"meta": np.array(json.dumps(meta))}
+    for name, shape in shapes.items():
+        draw = np.random.default_rng(random.randrange(1 << 30))
+        if name in spec.codebooks:
+            kind = np.uint16 if max(spec.codebooks[name]) <= 1 << 16 else np.uint32
+            members[name] = draw.integers(0, min(spec.codebooks[name]), (clips, *shape), kind)
+        else:
+            members[name] = (draw.standard_normal((clips, *shape)) * random.choice((0, 1, 9999))).astype("f2")
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **members)
+    return packed.getvalue()
+
+
 def _bomb(seeds: Seeds, data: bytes, random: Random) -> bytes:
     """A few hundred kilobytes that unfold to more than a process may take."""
     members = _members(data)
@@ -251,4 +302,6 @@ def _bomb(seeds: Seeds, data: bytes, random: Random) -> bytes:
     return packed.getvalue()
 
 
-_WAYS: tuple[Callable[[Seeds, bytes, Random], bytes], ...] = (_bytes, _archive, _arrays, _description, _bomb)
+_WAYS: tuple[Callable[[Seeds, bytes, Random], bytes], ...] = (
+    *(_bytes, _archive, _arrays, _description, _extreme, _bomb),
+)

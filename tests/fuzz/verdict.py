@@ -24,7 +24,9 @@ _RAW = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\
 
 
 #: What libtiff says past Python, and can be told by no setting of Pillow to keep to itself.
-_LIBTIFF = re.compile(r"(tempfile\.tif|[A-Za-z0-9]+(Decode|Setup|Directory|Strip|Tile)[A-Za-z0-9]*): ")
+_LIBTIFF = re.compile(
+    r"(tempfile\.tif|MissingRequired|[A-Za-z0-9]+(Decode|Setup|Directory|Strip|Tile)[A-Za-z0-9]*): "
+)
 
 
 class Verdict:

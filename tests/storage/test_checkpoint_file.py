@@ -172,6 +172,7 @@ def text(path: Path, content: str) -> Path:
     return path
 
 
+INDEX = "pytorch_model.bin.index.json"
 WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
     "nothing there": (lambda f: f / "a.ckpt", "There is no checkpoint"),
     "an empty folder": (lambda f: f, r"holds no checkpoint: none of .*pytorch_model\.bin is in it"),
@@ -194,15 +195,26 @@ WRONG: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda f: saved(f / "a.pt", {**STATE, "epoch": 3}),
         "has 'epoch' among its tensors",
     ),
+    "tensors of tensors": (
+        lambda f: saved(f / "a.pt", {**STATE, "x": torch.nested.nested_tensor([torch.ones(2)])}),
+        "has 'x', which is no plain tensor of real numbers",
+    ),
+    "bits": (
+        lambda f: saved(f / "a.pt", {**STATE, "x": torch.zeros(8, dtype=torch.uint8).view(torch.bits8)}),
+        "has 'x', which is no plain tensor of real numbers",
+    ),
     "a piece missing": (
         lambda f: without_a_shard(save_accelerate(f / "run", STATE, shards=2)),
         "00002-of-00002.bin is missing, which",
     ),
     "pieces elsewhere": (outside, "names files that are not beside it"),
-    "no index": (lambda f: text(f / "pytorch_model.bin.index.json", "[]").parent, "Cannot read .*index.json"),
+    "no index": (lambda f: text(f / INDEX, "[]").parent, r"index\.json holds no JSON object"),
+    "an index of nothing": (lambda f: text(f / INDEX, "{}").parent, "names files that are not beside it"),
+    "a deep index": (lambda f: text(f / INDEX, "[" * 100_000).parent, r"index\.json \(nested too deeply\)"),
 }
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize(("write", "words"), WRONG.values(), ids=WRONG)
 def test_what_is_wrong_is_one_sentence(tmp_path: Path, write: Callable[[Path], Path], words: str) -> None:
     with pytest.raises(SweettokError, match=words) as caught:

@@ -162,6 +162,20 @@ def test_a_list_of_records_that_lies_elsewhere_is_damage(tmp_path: Path) -> None
         read_tokens(tmp_path / "a.npz")
 
 
+@pytest.mark.parametrize("sized", [(24,), (20, 24)], ids=["unpacked", "both"])
+def test_a_record_that_states_gigabytes_is_damage(tmp_path: Path, sized: tuple[int, ...]) -> None:
+    """Before anybody reads that many bytes; without a sum nobody finds out by reading."""
+    with zipfile.ZipFile(tmp_path / "a.pt", "w") as archive:
+        archive.writestr("a/data.pkl", b"")
+    content = bytearray((tmp_path / "a.pt").read_bytes())
+    place = content.index(b"PK\x01\x02")
+    for field in sized:
+        content[place + field : place + field + 4] = b"\xf0\xff\xff\xff"
+    (tmp_path / "a.pt").write_bytes(content)
+    with pytest.raises(SweettokError, match=r"a\.pt cannot be read \(it is no whole archive\)"):
+        read_checkpoint(tmp_path / "a.pt")
+
+
 def test_archives_without_sums_are_read(tmp_path: Path) -> None:
     before = torch.serialization.get_crc32_options()
     try:

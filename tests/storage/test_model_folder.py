@@ -105,6 +105,15 @@ def drop_a_list(folder: Path) -> None:
     (folder / "words.json").write_text(json.dumps({"spatial": {"modifiers": ["a", "b"], "heads": ["c"]}}))
 
 
+def float_edges(folder: Path) -> None:
+    """In a format that NumPy has not."""
+    path = folder / "model.safetensors"
+    state = load_file(path)
+    name = next(name for name in state if name.endswith(".edges"))
+    save_file({**state, name: state[name].to(torch.bfloat16)}, path)
+    change_config(folder, weights_sha256=sha256_file(path))
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "cut weights": (cut_weights, "is not the file that config.json names"),
     "no tensors": (damage_weights, "Cannot read the weights"),
@@ -116,6 +125,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "impossible network": (lambda f: change_config(f, config={"motion": "flow"}), "describes no network"),
     "no settings": (lambda f: change_config(f, config=None), "describes no network"),
     "fewer words": (drop_a_word, "The spatial words of .* do not fit its weights"),
+    "edges of fractions": (float_edges, "The words of .* do not fit its weights"),
     "a list too few": (drop_a_list, "lacks the temporal words"),
     "no words": (lambda f: (f / "words.json").unlink(), r"Cannot read .*words\.json"),
     "no object": (lambda f: (f / "config.json").write_text("[]"), "holds no JSON object"),

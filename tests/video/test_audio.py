@@ -146,8 +146,37 @@ def test_sound_whose_clock_goes_back_goes_on(tmp_path: Path) -> None:
     assert stamps == sorted(set(stamps))
 
 
+@pytest.mark.parametrize("ending", [".webm", ".mov"])
+def test_sound_that_changes_its_form_goes_on(tmp_path: Path, ending: str) -> None:
+    """A broadcast, mono and then stereo at another rate, which is encoded again."""
+    joined = tmp_path / "joined.mp2"
+    for rate, layout in ((48000, "mono"), (44100, "stereo")):
+        with av.open(str(tmp_path / "part.mp2"), "w") as out:
+            stream = out.add_stream("mp2", rate=rate, layout=layout)
+            torture.tone(out, stream, Fraction(0), 1.0)
+        with joined.open("ab") as all_of_it:
+            all_of_it.write((tmp_path / "part.mp2").read_bytes())
+    samples, _ = sound(copy_sound(joined, tmp_path / f"out{ending}", total=60))
+    seconds = [np.abs(samples[at : at + 4800]).max() for at in range(4800, 80_000, 4800)]
+    assert 1.8 < len(samples) / 48000 < 2.1 and min(seconds) > 0.3
+
+
 def test_sound_without_a_decoder_is_one_sentence(tmp_path: Path) -> None:
     source = torture.make(tmp_path / "a.mov", sound=("pcm_s16le", Fraction(0)))
     source.write_bytes(source.read_bytes().replace(b"sowt", b"zzzz"))
     with pytest.raises(SweettokError, match=r"a\.mov holds audio in a codec for which there is no decoder"):
         copy_sound(source, tmp_path / "out.mp4")
+
+
+@pytest.mark.parametrize(
+    ("codec", "head"), [("libopus", b"\x63\xa2\x93OpusHead"), ("flac", b"\x63\xa2\xaafLaC")]
+)
+def test_sound_without_its_head_is_one_sentence(tmp_path: Path, codec: str, head: bytes) -> None:
+    """Which libav finds out when it writes what MP4 says of it: at the beginning, or at the end."""
+    source = torture.make(tmp_path / "a.mkv", sound=(codec, Fraction(0)))
+    content = source.read_bytes()
+    assert content.count(head) == 1
+    source.write_bytes(content.replace(head, b"\x63\xa3" + head[2:]))
+    with pytest.raises(SweettokError, match=r"The sound of .*a\.mkv cannot be copied \(.*AAC\.$"):
+        copy_sound(source, tmp_path / "out.mp4")
+    assert list(tmp_path.iterdir()) == [source]

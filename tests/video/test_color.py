@@ -135,3 +135,11 @@ def test_file_states_its_colour(tmp_path: Path) -> None:
         tags = (context.colorspace, context.color_primaries, context.color_trc, context.color_range)
         assert tuple(int(tag) for tag in tags) == (1, 1, 1, LIMITED)
     assert b"colrnclx" in path.read_bytes()
+
+
+@pytest.mark.parametrize("size", [(3000, 1), (1, 3000), (65_535, 2)])
+@pytest.mark.parametrize("to", [(32, 24), (1, 1), (1, 2000), (2000, 1)])
+def test_every_size_is_scaled_to_every_other(size: tuple[int, int], to: tuple[int, int]) -> None:
+    frame = av.VideoFrame.from_ndarray(np.full((*size[::-1], 3), 70, np.uint8), format="rgb24")
+    rgb = ToRgb()(frame, to)
+    assert rgb.shape == (*to[::-1], 3) and np.abs(rgb.astype(int) - 70).max() <= 2

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader, probe, write_image
@@ -65,6 +67,44 @@ def test_damaged_image(tmp_path: Path, ending: str) -> None:
     torture.cut_short(path, 0.5)
     with pytest.raises(SweettokError, match="damaged picture"):
         probe(path)
+
+
+def test_damaged_avif(tmp_path: Path) -> None:
+    """Whose decoder has an exception of its own."""
+    if not features.check("avif"):
+        pytest.skip("Pillow was built without AVIF")
+    path = tmp_path / "grey.avif"
+    write_image(path, torture.picture(0))
+    content = path.read_bytes()
+    begin = content.index(b"mdat") + 4
+    for spoilt in (content[:begin] + bytes(len(content) - begin), content.replace(b"pitm", b"free")):
+        path.write_bytes(spoilt)
+        with pytest.raises(SweettokError, match="damaged picture"):
+            probe(path)
+
+
+def test_the_length_of_a_part_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "long.png"
+    write_image(path, torture.picture(0))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"IDAT") - 4
+    content[at : at + 4] = b"\xff\xff\xff\xf0"
+    path.write_bytes(content)
+    with room_for(1 << 30):
+        assert probe(path).is_image
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Address space for so many bytes more."""
+    resource = pytest.importorskip("resource")
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def test_huge_image_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

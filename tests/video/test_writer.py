@@ -111,6 +111,11 @@ def test_slides_keep_their_last_frame_under_a_higher_rate(tmp_path: Path) -> Non
         assert [frame.time for frame in reader] == times
 
 
+def test_a_frame_alone_is_shown_as_long_as_its_rate_says(tmp_path: Path) -> None:
+    info = probe(write(tmp_path / "a.mp4", 1, Fraction(25), times=[Fraction(1, 3)]))
+    assert (info.frames, info.duration) == (1, Fraction(1, 25))
+
+
 def test_times_that_do_not_grow_or_run_out_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="must grow"):
         VideoWriter(tmp_path / "a.mp4", 64, 48, 25, times=[Fraction(0), Fraction(0)])

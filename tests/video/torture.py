@@ -96,7 +96,7 @@ def tone(out: av.container.OutputContainer, stream: av.AudioStream, start: Fract
     for at in range(0, samples.shape[1], step):
         frame = av.AudioFrame.from_ndarray(samples[:, at : at + step], format="fltp", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = 48000, at + int(start * 48000), Fraction(1, 48000)
-        resampled = av.AudioResampler(stream.format.name, "mono", 48000).resample(frame)
+        resampled = av.AudioResampler(stream.format.name, stream.layout.name, stream.rate).resample(frame)
         for piece in resampled:
             out.mux(stream.encode(piece))
     out.mux(stream.encode(None))

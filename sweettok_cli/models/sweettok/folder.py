@@ -106,7 +106,7 @@ def read_prior(model: ModelFolder, state: Mapping[str, Tensor]) -> WordPrior:
     for half in HALVES:
         lists = words[half]
         vectors, edges = state.get(f"quantize_{half}.vectors"), state.get(f"quantize_{half}.edges")
-        if vectors is None or edges is None or vectors.is_complex():
+        if vectors is None or edges is None or vectors.is_complex() or edges.is_floating_point():
             raise SweettokError(f"The words of {model.path} do not fit its weights; {WRITE_AGAIN}.")
         arrays = vectors.float().cpu().numpy(), edges.cpu().numpy()
         try:

@@ -23,11 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from sweettok_cli.codebook.prior import MAX_WORDS, WordGraph, WordPrior
+from sweettok_cli.codebook.prior import LONGEST_WORD, MAX_WORDS, WordGraph, WordPrior
 from sweettok_cli.errors import SweettokError, brief
+from sweettok_cli.files import is_text
+from sweettok_cli.storage.model_folder import check_size
 from sweettok_cli.storage.plain_pickle import read_plain_pickle, unwrapped
+from sweettok_cli.storage.torch_file import is_plain
 
 #: Under which the words that have no row are kept, for each half.
 WITHOUT_VECTOR = "words without a vector"
@@ -134,16 +136,16 @@ def _kept(
 ) -> tuple[list[str], list[str]]:
     """The words of both lists, in the order of the file."""
     for word in (*modifier_counts, *head_counts):
-        if not isinstance(word, str):
+        if not is_text(word, LONGEST_WORD):
             raise SweettokError(f"{path} has {brief(word)} among its {layout.words}, which is no word.")
     if layout.seen_more_than is None:
         return list(modifier_counts), list(head_counts)
+    for seen in (*modifier_counts.values(), *head_counts.values()):
+        if not isinstance(seen, int | float):
+            raise SweettokError(f"{path} has counts that are no numbers ({brief(seen)}); give another file.")
     least = layout.seen_more_than
-    try:
-        modifiers = [word for word, seen in modifier_counts.items() if seen > least]
-        heads = [word for word, seen in head_counts.items() if seen > least and word not in modifier_counts]
-    except (TypeError, RuntimeError) as error:
-        raise SweettokError(f"{path} has counts that are no numbers ({error}); give another file.") from error
+    modifiers = [word for word, seen in modifier_counts.items() if seen > least]
+    heads = [word for word, seen in head_counts.items() if seen > least and word not in modifier_counts]
     return modifiers, heads
 
 
@@ -172,11 +174,18 @@ def _edges(path: Path, pairs: Iterable[Any], kept: list[str], rows: int) -> np.n
 def _matrix(path: Path, values: list[Any]) -> np.ndarray:
     """Vectors as rows, float32. Each may come as [d], [1, d] or [1, 1, d], tensor or array."""
     rows: list[np.ndarray] = []
-    for value in map(unwrapped, values):
-        row = value.detach().float().numpy() if isinstance(value, Tensor) else np.asarray(value, np.float32)
+    values = list(map(unwrapped, values))
+    check_size({str(place): value for place, value in enumerate(values) if is_plain(value)}, str(path))
+    for value in values:
+        row = value.detach().float().numpy() if is_plain(value) else value
+        if not isinstance(row, np.ndarray) or row.dtype.kind not in "fiub":
+            raise SweettokError(
+                f"{path} has a word vector that is no tensor or array of real numbers; give another file."
+            )
         if row.size != max(row.shape, default=0) or (rows and row.size != rows[0].size) or not row.size:
             raise SweettokError(f"{path} has a word vector of shape {list(row.shape)}; give another file.")
-        rows.append(row.reshape(-1).astype(np.float32))
+        with np.errstate(over="ignore"):
+            rows.append(row.reshape(-1).astype(np.float32))
     matrix = np.stack(rows)
     if not np.isfinite(matrix).all():
         raise SweettokError(f"{path} has word vectors with values that are not finite; give another file.")

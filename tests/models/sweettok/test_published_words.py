@@ -126,6 +126,10 @@ def change(name: str, value: Any) -> Callable[[], dict[str, Any]]:
     return lambda: {**spatial(), name: value}
 
 
+def vectors(tree: Any) -> Callable[[], dict[str, Any]]:
+    return change("noun_code_book_vec", {"tree": tree, "house": vector(1)})
+
+
 WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "no dict": (lambda: [1, 2], "holds no dict of words but list"),
     "parts missing": (
@@ -147,7 +151,14 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         change("noun_code_book_vec", {"tree": torch.ones(5), "house": vector(1)}),
         r"shape \[5\]",
     ),
-    "infinite": (change("noun_code_book_vec", {"tree": vector(torch.inf), "house": vector(1)}), "not finite"),
+    "dicts for vectors": (vectors({}), "no tensor or array of real"),
+    "lists of lists": (vectors([[1], [1, 2]]), "no tensor or array of real"),
+    "text for vectors": (vectors(np.array(["a"])), "no tensor or array of real"),
+    "complex": (vectors(torch.ones(4, dtype=torch.complex64)), "no tensor or array of real"),
+    "tensors for counts": (change("adj_code_book_num", {"red": torch.ones(2)}), r"no numbers \(tensor"),
+    "half a letter": (change("adj_code_book_num", {"\ud800": 20}), r"'\\ud800' .*, which is no word"),
+    "text for a word": (change("noun_code_book_num", {"x" * 201: 20}), "xxx' .*, which is no word"),
+    "infinite": (vectors(vector(torch.inf)), "not finite"),
 }
 
 
@@ -157,3 +168,12 @@ def test_what_is_wrong_is_said(
 ) -> None:
     with pytest.raises(SweettokError, match=words):
         read_pickled_words(*save(content()))
+
+
+def test_vectors_cannot_take_more_than_their_file_has_room_for(tmp_path: Path) -> None:
+    """One number that is shown so often that no machine holds it."""
+    content = spatial()
+    content["adj_code_book_vec"]["red"] = torch.ones(1).expand(1 << 40)
+    torch.save(content, tmp_path / "noun_adj.pkl")
+    with pytest.raises(SweettokError, match=r"noun_adj\.pkl are larger than what their file holds"):
+        read_pickled_words(tmp_path / "noun_adj.pkl", tmp_path / "verb_adv.pkl")

@@ -1,0 +1,75 @@
+"""Shards and lists that are damaged, or made to do harm: one sentence, in no time and little memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from sweettok_cli.data.clips import find_entries
+from sweettok_cli.errors import SweettokError
+
+
+def header(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0) -> bytearray:
+    """The 512 bytes before a member (POSIX.1-1988), the size as GNU writes a long one."""
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = (
+        (size % (1 << 96)).to_bytes(12, "big") if size < 0 else b"\x80" + size.to_bytes(11, "big")
+    )
+    return signed(block)
+
+
+def signed(block: bytearray) -> bytearray:
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return block
+
+
+SHARDS: dict[str, bytes] = {
+    "a member that is followed by itself": header("a.mp4", size=-512),
+    "a place before the file": header("a.mp4", size=-(1 << 62)),
+    "a place beyond all files": header("a.mp4", size=1 << 80),
+    "a name of terabytes": header("././@LongLink", tarfile.GNUTYPE_LONGNAME, 1 << 50),
+    "a name of no length": header("././@LongLink", tarfile.GNUTYPE_LONGNAME, -512),
+    "names of names": header("././@LongLink", tarfile.GNUTYPE_LONGNAME, 0) * 5000,
+}
+
+
+@pytest.mark.parametrize("content", SHARDS.values(), ids=SHARDS)
+def test_what_a_shard_states_is_not_believed(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.tar").write_bytes(content + bytes(1024))
+    with pytest.raises(
+        SweettokError, match=r"a\.tar is not a readable tar file \(.*\); unpack or replace it"
+    ):
+        find_entries([tmp_path / "a.tar"])
+
+
+def test_members_with_holes_are_passed_over(tmp_path: Path) -> None:
+    """Their bytes do not lie as they are counted, and may be said to be any number."""
+    holes = header("a.mp4", tarfile.GNUTYPE_SPARSE)
+    holes[483:495] = b"77777777777\0"
+    with tarfile.open(tmp_path / "b.tar", "w") as shard:
+        shard.addfile(tarfile.TarInfo("b.mp4"), io.BytesIO())
+    (tmp_path / "b.tar").write_bytes(signed(holes) + (tmp_path / "b.tar").read_bytes())
+    assert [entry.name for entry in find_entries([tmp_path / "b.tar"])] == ["b.mp4"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.tar")
+    with pytest.raises(SweettokError, match=r"a\.tar is not a readable tar file \(not a regular file\)"):
+        find_entries([tmp_path])
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "x/" * 3000, "a\0b"])
+def test_lists_may_hold_what_is_no_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    (folder / "list.txt").write_text(f"{name}.mp4 3\n")
+    with pytest.raises(SweettokError, match=r"list\.txt names .*which cannot be found"):
+        find_entries([folder / "list.txt"])
