@@ -48,6 +48,7 @@ def names(folder: Path) -> list[str]:
     ("tokens", "image", "kind", "expected"),
     [
         ("clip.npz", False, None, "clip.decoded.mp4"),
+        ("CLIP.NPZ", False, None, "CLIP.decoded.mp4"),
         ("clip.avi.npz", False, ".webm", "clip.avi.decoded.webm"),
         ("clip.npz", False, ".png", "clip.decoded/%06d.png"),
         ("photo.png.npz", True, None, "photo.png.decoded.png"),
