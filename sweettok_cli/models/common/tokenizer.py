@@ -30,7 +30,7 @@ from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, TokenFault, Tokens, clip_count
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.info import VideoInfo
-from sweettok_cli.video.pixels import as_frames, as_path, as_rate
+from sweettok_cli.video.pixels import as_clips, as_frames, as_path, as_rate
 from sweettok_cli.video.reader import VideoReader
 
 CPU = torch.device("cpu")
@@ -191,20 +191,23 @@ class Tokenizer(HubTokenizer, ABC):
     def redraw(self) -> None:
         """Draw from the seed again, where latents are drawn: forget what was encoded before."""
 
-    def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+    def encode_clips(self, clips: np.ndarray | Tensor) -> dict[str, np.ndarray]:
         """Arrays of a batch of clips.
 
         Args:
             clips: uint8 RGB ``[b, t, h, w, 3]``, ``h`` and ``w`` multiples of ``spec.multiple``; ``t`` is
-                ``spec.clip_frames``, or 1 for images.
+                ``spec.clip_frames``, or 1 for images; of streams any that the network takes.
 
         Returns:
             One array a name, ``[b, *spec.clip_shapes(h, w)[name]]``, of the types that :meth:`stored` says.
 
         Raises:
-            ValueError: a shape that the network does not take.
+            TypeError, ValueError: no array, or a shape or type that the network does not take.
         """
-        return self.stored(self.encode_batch(torch.from_numpy(np.ascontiguousarray(clips)).to(self.device)))
+        spec = self.spec
+        lengths = [*([1] if spec.images else []), spec.clip_frames] if spec.stream_frames is None else []
+        batch = np.ascontiguousarray(as_clips(clips, lengths, spec.multiple))
+        return self.stored(self.encode_batch(torch.from_numpy(batch).to(self.device)))
 
     def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
         """Clips from arrays: the inverse of :meth:`encode_clips`.
@@ -220,6 +223,11 @@ class Tokenizer(HubTokenizer, ABC):
         Raises:
             ValueError: arrays that do not fit the size.
         """
+        shapes = self.spec.clip_shapes(height, width)
+        if arrays.keys() != shapes.keys() or any(arrays[n].ndim != 1 + len(s) for n, s in shapes.items()):
+            wanted = ", ".join(f"{name} {['b', *shape]}".replace("'", "") for name, shape in shapes.items())
+            given = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+            raise ValueError(f"The arrays of clips of {width}x{height} are {wanted}, not {given or 'none'}.")
         return self.decode_batch(self.on_device(arrays), height, width).cpu().numpy()
 
     def encode_waiting(self, clips: WaitingClips) -> dict[str, Tensor]:
