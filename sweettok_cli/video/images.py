@@ -222,7 +222,8 @@ def write_image(path: Path | str, rgb: np.ndarray, *, force: bool = False) -> No
     """
     path = Path(path)
     if path.suffix.lower() not in WRITTEN:
-        raise SweettokError(f"{path} has no known picture ending; name it .png, .jpg or .webp.")
+        endings = ", ".join(sorted(WRITTEN))
+        raise SweettokError(f"{path} has no ending that pictures are written to; name it so: {endings}.")
     with atomic_output(path, force) as temporary:
         save_picture(temporary, rgb)
 
