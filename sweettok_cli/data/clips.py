@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.video.source import MEDIA, PICTURES, find_files
+from sweettok_cli.video.source import MEDIA, PICTURES, find_files, source_name
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,12 @@ class Entry:
         if len(data) < self.size:
             raise SweettokError(f"{self.path} ends inside {self.name}; copy the shard again.")
         return BytesIO(data)
+
+    def why(self, error: Exception) -> str:
+        """What is wrong with it, in a few words to stand beside its name, which they leave out."""
+        subject = str(self.path) if self.offset < 0 else source_name(BytesIO())
+        words = " ".join((str(error) or type(error).__name__).rstrip(".").split())
+        return words.removeprefix(subject).lstrip(": ")
 
 
 def find_entries(paths: Sequence[Path], what: str = "training data") -> list[Entry]:

@@ -107,4 +107,4 @@ class ClipTask(Task):
             try:
                 yield entry.name, centre_clip(entry, self.recipe.frames, side)
             except SweettokError as error:
-                self._not_shown.setdefault(entry.name, str(error).rstrip("."))
+                self._not_shown.setdefault(entry.name, entry.why(error))

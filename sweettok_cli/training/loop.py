@@ -160,8 +160,8 @@ class Run:
         state, recipe = self.state, self.recipe
         stepping = waited = 0.0
         saved = state.step if self.options.resume else -1
-        first = state.step * recipe.accumulate
-        ahead = prefetched(self.batches.batch, first, recipe.workers, recipe.prefetch)
+        begun, clock = state.step, self._seconds()
+        ahead = prefetched(self.batches.batch, begun * recipe.accumulate, recipe.workers, recipe.prefetch)
         unit = "s" if recipe.minutes else "steps"
         with ahead as batches, self.voice.progress("training", unit) as on_progress:
             while True:
@@ -170,10 +170,10 @@ class Run:
                 stop, progress = self._agree(asked.is_set(), progress)
                 if stop or progress >= 1:
                     return stop, saved
-                if recipe.minutes:
-                    on_progress(round(state.seconds), round(60 * recipe.minutes))
+                if recipe.minutes:  # of those that were left before this process' first step, as of steps
+                    on_progress(round(state.seconds - clock), round(60 * recipe.minutes - clock))
                 else:
-                    on_progress(state.step, recipe.steps)
+                    on_progress(state.step - begun, recipe.steps - begun)
                 lr = learning_rate(recipe, state.step, progress)
                 started = time.perf_counter()
                 with self._timed("step"):

@@ -171,9 +171,9 @@ def _opened(source: Source) -> Iterator[Image.Image]:
             f"{path} is too large a picture to be read safely; scale it down first."
         ) from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
-        raise SweettokError(
-            f"{path} is a damaged picture ({reason(error)}); save or fetch it again."
-        ) from error
+        # Pillow would name the file once more.
+        why = "of no known kind" if isinstance(error, UnidentifiedImageError) else reason(error)
+        raise SweettokError(f"{path} is a damaged picture ({why}); save or fetch it again.") from error
 
 
 def _register(source: Source) -> None:

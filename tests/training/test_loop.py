@@ -92,7 +92,9 @@ def test_interrupted_and_resumed_run_equals_a_straight_one(
     halted = run(tiny, clips, tmp_path / "halves", prior, task=Signalled(tiny, None, prior))
     assert halted["interrupted"] and halted["step"] == 3
     torch.manual_seed(99)
-    resumed = run(tiny, clips, tmp_path / "halves", None, resume=True)
+    heard = Heard()
+    resumed = run(tiny, clips, tmp_path / "halves", None, resume=True, voice=heard)
+    assert heard.done["training"] == [0, 1, 2], "how far a run is, and not how far those before it came"
     assert (straight["step"], resumed["step"], resumed["interrupted"]) == (6, 6, False)
     one, two = final_state(tmp_path / "straight"), final_state(tmp_path / "halves")
     del one["seconds"], two["seconds"]
