@@ -67,6 +67,7 @@ class Overall:
         else:
             yield update
         self._before += current
+        self.place = place + 1  # and not where a job was given up
 
     def text(self, name: str, done: float, total: int | None, share: float) -> str:
         """Files, units, units a second, time left; ``share`` of all the work is done."""
