@@ -38,6 +38,14 @@ class TargetExists(SweettokError):
         super().__init__(f"{path} exists; pass --force to replace it or -o to write elsewhere.")
 
 
+class WriteError(SweettokError):
+    """What was to be written the system does not take: there is no room, or no right to."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.reason = error.strerror or str(error)
+        super().__init__(f"Cannot write {path} ({self.reason}); free some space or choose another folder.")
+
+
 def check_target(path: Path, force: bool) -> None:
     """Raise :class:`SweettokError` if ``path`` may not be replaced, or its folder is missing."""
     if len(os.fsencode(path.name)) > LONGEST_NAME:
@@ -69,15 +77,13 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
 
     Raises:
         SweettokError: ``path`` exists without ``force`` (:class:`TargetExists`, also where it appeared while
-            this was written), the folder cannot be written, or the disk is full.
+            this was written), the folder cannot be written, or the disk is full (:class:`WriteError`).
     """
     check_target(path, force)
     try:
         temporary, held = temporary_file(path)
     except OSError as error:
-        raise SweettokError(
-            f"Cannot write into {path.parent} ({error.strerror}); choose another folder with -o."
-        ) from error
+        raise WriteError(path, error) from error
     try:
         yield temporary
         with open(temporary, "rb") as stream:
@@ -87,9 +93,7 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
     except TargetExists:
         raise
     except OSError as error:
-        raise SweettokError(
-            f"Cannot write {path} ({error.strerror or error}); free some space or choose another folder."
-        ) from error
+        raise WriteError(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
         let_go(held)
@@ -169,10 +173,7 @@ def atomic_folder(folder: Path, kind: FolderKind, force: bool = False) -> Iterat
             shutil.rmtree(part, ignore_errors=True)
             let_go(held)
     except OSError as error:
-        raise SweettokError(
-            f"Cannot write {folder} ({error.strerror or error}); free some space or choose another folder "
-            "with -o."
-        ) from error
+        raise WriteError(folder, error) from error
 
 
 def swap_folder(made: Path, folder: Path, old: Path) -> None:

@@ -84,14 +84,10 @@ def test_a_disk_that_is_full_is_one_sentence_and_the_run_goes_on_later(
     model, log = (out / "model" / "model.safetensors").stat().st_size, out / "log.jsonl"
     state = (out / "checkpoints" / "00000001" / "state.pt").stat().st_size
     assert log.stat().st_size < model // 2 < model < (model + state) // 2 < state
-    for size, words in (
-        (log.stat().st_size + 20, r"Cannot write into .*run.*then go on with --resume"),
-        ((model + state) // 2, "Cannot save step 2|Cannot write .*model"),
-        (model // 2, "Cannot save step 2|Cannot write .*model"),
-        (40, r"Cannot write .*run"),
-    ):
+    said = rf"^Cannot write into {out} \(.*\); free some space, then go on from step 1 with --resume\.$"
+    for size in (log.stat().st_size + 20, (model + state) // 2, model // 2, 40):
         kept = (out / "recipe.toml").read_bytes()
-        with disk_of(size), pytest.raises(SweettokError, match=words):
+        with disk_of(size), pytest.raises(SweettokError, match=said):
             run(dataclasses.replace(brief, steps=2), resume=True)
         assert not [*out.rglob("*.partial"), *out.rglob(".*.part.*")], size
         assert [p.name for p in (out / "checkpoints").iterdir()] == ["00000001"]
