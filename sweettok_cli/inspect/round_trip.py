@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output, check_target
+from sweettok_cli.holding import claimed
 from sweettok_cli.inspect.plot import draw_scores
 from sweettok_cli.inspect.side_by_side import SideBySide
 from sweettok_cli.metrics.comparison import Comparison
@@ -70,13 +72,13 @@ class RoundtripFiles:
     def prepared(self, force: bool) -> Iterator[None]:
         """Make the folder where it is missing, and refuse files that exist unless ``force``.
 
-        A folder made here goes again when the block fails before anything is written.
+        When the block fails, the files that were not there before go again, and folders made for them.
 
         Raises:
-            SweettokError: a file exists or the folder cannot be made.
+            SweettokError: a file exists or is being made by another program, or the folder cannot be made.
         """
         folder = self.tokens.parent
-        made = not folder.exists()
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -85,10 +87,22 @@ class RoundtripFiles:
         try:
             for path in self.paths().values():
                 check_target(path, force)
-            yield
+            with claimed(self.tokens) as mine:
+                if not mine:
+                    raise SweettokError(
+                        f"{self.tokens} is being made by another program; wait for it, or write elsewhere."
+                    )
+                new = [path for path in self.paths().values() if not os.path.lexists(path)]
+                try:
+                    yield
+                except BaseException:
+                    for path in new:
+                        path.unlink(missing_ok=True)
+                    raise
         except BaseException:
-            if made and not any(folder.iterdir()):
-                folder.rmdir()
+            with suppress(OSError):  # others may have put something there
+                for each in made:
+                    each.rmdir()
             raise
 
 

@@ -310,6 +310,24 @@ def test_a_full_disk_leaves_nothing_of_any_kind(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_leaves_nothing_of_a_round_trip(
+    cli: Cli, model: Path, sources: Path, tmp_path: Path
+) -> None:
+    """Though its tokens are written before."""
+    ran = cli("roundtrip", sources / "long.mp4", "-o", tmp_path / "whole", "--model", model)
+    assert ran.code == 0
+    largest = max(path.stat().st_size for path in (tmp_path / "whole").iterdir())
+    assert (tmp_path / "whole" / "long.npz").stat().st_size < largest
+    with full_disk(largest - 1):
+        ran = cli(
+            "roundtrip", sources / "long.mp4", "-o", tmp_path / "new/below", "--model", model, "--quiet"
+        )
+    assert ran.code == 1
+    assert "free some space" in only_sentence(ran.err)
+    assert names(tmp_path) == [name for name in names(tmp_path) if name.startswith("whole")]
+    assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("option", ["--csv", "--markdown", "--report"])
 def test_a_full_disk_leaves_no_table(
     cli: Cli, model: Path, sources: Path, tmp_path: Path, option: str
