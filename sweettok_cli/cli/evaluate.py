@@ -84,6 +84,8 @@ def evaluate(
     batch_clips: options.BatchClipsOption = None,
     device: options.DeviceOption = options.Device.auto,
     dtype: options.DtypeOption = options.Dtype.auto,
+    keep_going: options.KeepGoingOption = False,
+    strict: options.StrictOption = False,
     force: options.ForceOption = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
@@ -105,6 +107,7 @@ def evaluate(
 
         sweettok eval clips --compare sweettok-small,runs/mine/model --markdown table.md
     """
+    options.check_damage(keep_going, strict)
     use_one_heap()
     use_one_blas_thread()
     from sweettok_cli.files import check_target
@@ -136,6 +139,8 @@ def evaluate(
         limit=limit,
         features=features,
         overlap=overlap,
+        keep_going=keep_going,
+        strict=strict,
         sample=sample,
         batch_clips=batch_clips,
         device=device.value,

@@ -40,6 +40,8 @@ def roundtrip(
     batch_clips: options.BatchClipsOption = None,
     device: options.DeviceOption = options.Device.auto,
     dtype: options.DtypeOption = options.Dtype.auto,
+    keep_going: options.KeepGoingOption = False,
+    strict: options.StrictOption = False,
     force: options.ForceOption = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
@@ -58,6 +60,7 @@ def roundtrip(
 
         sweettok roundtrip photo.jpg -o comparison.png --force
     """
+    options.check_damage(keep_going, strict)
     use_one_heap()
     use_one_blas_thread()
     from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
@@ -82,6 +85,8 @@ def roundtrip(
                 gain=gain,
                 batch_clips=batch_clips,
                 overlap=overlap,
+                keep_going=keep_going,
+                strict=strict,
                 force=force,
                 on_progress=on_progress,
             )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
+from sweettok_cli.cli import options
 from sweettok_cli.cli.output import FAILED, Output, as_text, debugging, explain, shown
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
@@ -54,9 +54,11 @@ def words(
             show_default=f"the one in the file; {DEFAULT_MODEL} for videos",
         ),
     ] = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    keep_going: options.KeepGoingOption = False,
+    strict: options.StrictOption = False,
+    force: options.ForceOption = False,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Show the words that the tokens of a clip name, most frequent first, by part of speech.
 
@@ -79,6 +81,7 @@ def words(
 
         sweettok words clip.mp4 --video clip.words.mp4
     """
+    options.check_damage(keep_going, strict)
     from sweettok_cli.files import check_target
     from sweettok_cli.words.reader import WordReader
 
@@ -90,7 +93,7 @@ def words(
         if several:
             raise typer.BadParameter("it takes one file", param_hint="--video")
         check_target(video, force)
-    reader = WordReader(model, output.progress)
+    reader = WordReader(model, output.progress, keep_going, strict)
     if several:
         _contrast(files, reader, top or TELLING, output)
         return

@@ -124,6 +124,8 @@ def make_roundtrip(
     gain: float = 4.0,
     batch_clips: int | None = None,
     overlap: int = 0,
+    keep_going: bool = False,
+    strict: bool = False,
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Roundtrip:
@@ -132,7 +134,8 @@ def make_roundtrip(
     Args:
         source: a video, a picture or numbered pictures.
         gain: factor by which the difference is shown larger.
-        batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``.
+        batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``,
+            ``keep_going`` and ``strict``.
         on_progress: called with the frames encoded plus those decoded, and twice the frames in all where that
             is known.
 
@@ -145,7 +148,15 @@ def make_roundtrip(
             on_progress(done, None if total is None else 2 * total)
 
     start = time.perf_counter()
-    tokens = encode_video(source, tokenizer, batch_clips=batch_clips, overlap=overlap, on_progress=on_encode)
+    tokens = encode_video(
+        source,
+        tokenizer,
+        batch_clips=batch_clips,
+        overlap=overlap,
+        keep_going=keep_going,
+        strict=strict,
+        on_progress=on_encode,
+    )
     write_tokens(files.tokens, tokens, force)
     encoded = time.perf_counter()
 
@@ -153,7 +164,7 @@ def make_roundtrip(
     comparison = Comparison()
     drawer = SideBySide(meta.width, meta.height, gain)
     with (
-        open_video(source) as reader,
+        open_video(source, keep_going=keep_going) as reader,
         frame_writer(files.decoded, meta, force=force) as write_decoded,
         frame_writer(files.side_by_side, meta, (drawer.width, drawer.height), force=force) as write_drawn,
     ):

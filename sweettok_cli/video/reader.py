@@ -257,7 +257,7 @@ class VideoReader:
             found = f"{missing} bytes are missing and only {progress.frames}{of} frames can be read"
             if not self._keep_going:
                 raise SweettokError(
-                    f"{self._path} is cut short: {found}; fetch it again, or encode it with --keep-going."
+                    f"{self._path} is cut short: {found}; fetch it again, or take that with --keep-going."
                 )
             words.append(found)
             over = end
