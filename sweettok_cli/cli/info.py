@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from typer import Argument
 
+from sweettok_cli.cli.columns import lined_up
 from sweettok_cli.cli.options import JsonOption, QuietOption
-from sweettok_cli.cli.output import Output, count, picked, shown
+from sweettok_cli.cli.output import Output, count, picked
 
 
 def info(
@@ -128,8 +129,7 @@ def _text(data: dict[str, Any]) -> str:
             rows |= _stored_rows(data)
         if data["kind"] == "video":
             rows["sound"] = "yes" if data["sound"] else "no"
-    width = max(map(len, rows)) + 2
-    return "\n".join(f"{name:<{width}}{shown(value)}" for name, value in rows.items())
+    return lined_up(rows.items())
 
 
 def _picture(data: dict[str, Any]) -> str:

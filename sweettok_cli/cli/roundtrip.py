@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from sweettok_cli.cli import options
-from sweettok_cli.cli.output import Output, count, picked, shown
+from sweettok_cli.cli.columns import lined_up
+from sweettok_cli.cli.output import Output, as_text, count, picked
 from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
@@ -125,5 +126,5 @@ def _text(record: dict[str, Any]) -> str:
     ]
     if seams is not None:
         lines.append(f"seams between clips {seams:.2f} (1: they do not show)")
-    lines += [f"{name.replace('_', ' '):<13} {shown(path)}" for name, path in record["files"].items()]
-    return "\n".join(lines)
+    files = lined_up([name.replace("_", " "), path] for name, path in record["files"].items())
+    return f"{as_text(*lines)}\n{files}"

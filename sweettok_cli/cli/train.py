@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from sweettok_cli.cli.columns import fitted
 from sweettok_cli.cli.interruption import Told, command, ended_by
 from sweettok_cli.cli.options import JsonOption, QuietOption
-from sweettok_cli.cli.output import INTERRUPTED, Output, as_text, count
+from sweettok_cli.cli.output import INTERRUPTED, Output, count, shown
 
 if TYPE_CHECKING:
     from sweettok_cli.training.recipe import Recipe
@@ -154,7 +155,7 @@ def train(
     if summary is None:
         return
     done = f"{summary['model']}: {count(summary['step'], 'step')} in {summary['minutes']} minutes"
-    output.result(summary, None if summary["interrupted"] else done)
+    output.result(summary, None if summary["interrupted"] else shown(done))
     if summary["interrupted"]:
         output.say(f"Interrupted; {_left(folder)}")
         raise Told(INTERRUPTED)
@@ -190,16 +191,14 @@ def _resumed(folder: Path) -> str:
 
 def _table(rows: list[dict[str, Any]]) -> str:
     """The keys of a recipe; a default is shown where the recipe has another value."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("key", "type", "value", "default", "meaning"):
-        table.add_column(title, no_wrap=title in ("key", "type"), max_width=28 if title == "value" else None)
-    for row in rows:
-        bounds = f" ({row['range']})" if row["range"] else ""
-        usual = "" if row["value"] == row["default"] else _written(row["default"])
-        table.add_row(row["key"], row["type"], _written(row["value"]), usual, row["meaning"] + bounds)
-    return as_text(table)
+    columns = {
+        "key": [row["key"] for row in rows],
+        "type": [row["type"] for row in rows],
+        "value": [_written(row["value"]) for row in rows],
+        "default": ["" if row["value"] == row["default"] else _written(row["default"]) for row in rows],
+        "meaning": [row["meaning"] + (f" ({row['range']})" if row["range"] else "") for row in rows],
+    }
+    return fitted(columns, ("default", "type"), {"value": 14, "default": 14, "meaning": 40})
 
 
 def _written(value: Any) -> str:

@@ -11,6 +11,7 @@ import typer
 from typer import Argument, Option
 
 from sweettok_cli.cli import options
+from sweettok_cli.cli.columns import lined_up
 from sweettok_cli.cli.output import FAILED, Output, as_text, debugging, explain, shown
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
@@ -154,15 +155,12 @@ def _plain(words: Mapping[str, Sequence[Any]]) -> dict[str, list[dict[str, Any]]
 
 
 def _contrast_table(telling: list[tuple[Path, dict[str, list[TellingWord]]]]) -> str:
-    from rich import box
-    from rich.table import Column, Table
-
     parts = [part for part in telling[0][1] if any(each[part] for _, each in telling)] or list(telling[0][1])
-    table = Table(Column("file", overflow="fold"), *parts, box=box.SIMPLE_HEAD, pad_edge=False)
+    blocks = []
     for file, each in telling:
-        cells = [", ".join(f"{word.word} x{word.lift:.1f}" for word in each[part]) for part in parts]
-        table.add_row(shown(file.name), *(shown(cell) or "-" for cell in cells))
-    return as_text(table, "x: how many times the word's share in all files together")
+        words = {part: ", ".join(f"{word.word} x{word.lift:.1f}" for word in each[part]) for part in parts}
+        blocks.append(f"{shown(file.name)}\n{lined_up([f'  {part}', words[part] or '-'] for part in parts)}")
+    return "\n\n".join([*blocks, "x: how many times the word's share in all files together"])
 
 
 def _table(ranking: dict[str, list[RankedWord]], uses: dict[str, ListUse]) -> str:

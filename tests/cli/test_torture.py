@@ -162,7 +162,12 @@ def test_a_name_that_is_no_text(cli: Cli, model: Path, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},  # what most locales come down to
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == name.replace(b".mp4", b".npz") + b"\n"
+    assert done.stdout == name.replace(b".mp4", b".npz") + b"\n", "paths, for programs"
+    for command in ("info", "words", "eval", "roundtrip"):  # and what is for people
+        given = [name, "--quiet", *["--model", model] * (command != "info")]
+        done = subprocess.run([sys.executable, "-m", "sweettok_cli", command, *given], capture_output=True)
+        assert done.returncode == 0, done.stderr
+        assert b"\xe9" not in done.stdout and (command == "words") == (b"caf\\xe9" not in done.stdout)
 
 
 # --- What cannot be read ends in one sentence.
