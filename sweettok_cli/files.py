@@ -16,7 +16,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.holding import (
     LONGEST_NAME,
     PART,
@@ -35,7 +35,7 @@ class TargetExists(SweettokError):
     """What was to be written is there already, and may not be replaced."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} exists; pass --force to replace it or -o to write elsewhere.")
+        super().__init__(f"{path} exists; pass {option('force')} to replace it, or write elsewhere.")
 
 
 class WriteError(SweettokError):
@@ -50,8 +50,7 @@ def check_target(path: Path, force: bool) -> None:
     """Raise :class:`SweettokError` if ``path`` may not be replaced, or its folder is missing."""
     if len(os.fsencode(path.name)) > LONGEST_NAME:
         raise SweettokError(
-            f"The name {path.name[:40]}... would be longer than {LONGEST_NAME} bytes; give a shorter one "
-            "with -o."
+            f"The name {path.name[:40]}... would be longer than {LONGEST_NAME} bytes; give a shorter one."
         )
     if path.is_dir():
         raise SweettokError(f"{path} is a folder; give the name of a file to write.")
@@ -62,10 +61,10 @@ def check_target(path: Path, force: bool) -> None:
 
 def _check_parent(parent: Path, named: Path) -> None:
     if not parent.is_dir():
-        raise SweettokError(f"The folder {named} does not exist; create it or choose another output with -o.")
+        raise SweettokError(f"The folder {named} does not exist; create it or write elsewhere.")
     # Now, and not when hours of work are to be written.
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise SweettokError(f"Cannot write into {parent} (Permission denied); choose another folder with -o.")
+        raise SweettokError(f"Cannot write into {parent} (Permission denied); choose another folder.")
 
 
 @contextmanager
@@ -126,16 +125,15 @@ def check_folder_target(folder: Path, kind: FolderKind, force: bool) -> None:
             parent is missing or cannot be written.
     """
     if folder.exists() and not folder.is_dir():
-        raise SweettokError(f"{folder} is a file; name a folder for the {kind.noun} with -o.")
+        raise SweettokError(f"{folder} is a file; name a folder for the {kind.noun}.")
     if folder.is_dir():
         foreign = sorted(entry.name for entry in folder.iterdir() if not kind.owns(entry))
         if foreign:
             raise SweettokError(
-                f"{folder} holds {foreign[0]}, which is no part of a {kind.noun}; "
-                "name another folder with -o."
+                f"{folder} holds {foreign[0]}, which is no part of a {kind.noun}; name another folder."
             )
         if kind.whole(folder) and not force:
-            raise SweettokError(f"{folder} exists; pass --force to replace it or -o to write elsewhere.")
+            raise TargetExists(folder)
     _check_parent(folder.absolute().parent, folder.parent)
 
 

@@ -31,6 +31,7 @@ from sweettok_cli.cli.output import BY_SIGNAL, FAILED, INTERRUPTED, debugging, e
 from sweettok_cli.cli.roundtrip import roundtrip
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
+from sweettok_cli.errors import on_command_line
 from sweettok_cli.holding import sweep
 from sweettok_cli.runtime import __version__, let_waiting_threads_sleep
 
@@ -100,7 +101,8 @@ def main() -> None:
             signal.signal(number, _end)
     try:
         try:
-            app(prog_name="sweettok")
+            with on_command_line():
+                app(prog_name="sweettok")
         finally:
             # Here and not at the interpreter's exit, where a closed pipe could no longer be handled.
             sys.stdout.flush()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.files import TargetExists
 from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare
 from sweettok_cli.pipeline.plan import (
@@ -117,7 +117,8 @@ def decode_folder(
             return None
         error: SweettokError = TargetExists(first_file(job))
         if skip_existing:
-            error = SweettokError(f"{old}; pass --force too to decode it again, or -o to write elsewhere.")
+            how = f"pass {option('force')} too to decode it again, or write elsewhere"
+            error = SweettokError(f"{old}; {how}.")
         return Result(job.source, job.output, "failed" if begun else "refused", error)
 
     jobs: list[DecodeJob] = []

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.files import TargetExists
 from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare
 from sweettok_cli.pipeline.plan import SUFFIX, Job, plan_jobs
@@ -89,7 +89,8 @@ def encode_folder(
             return None
         error: SweettokError = TargetExists(job.output)
         if skip_existing:
-            error = SweettokError(f"{stale}; pass --force too to encode it again, or -o to write elsewhere.")
+            how = f"pass {option('force')} too to encode it again, or write elsewhere"
+            error = SweettokError(f"{stale}; {how}.")
         return Result(job.source, job.output, "failed" if begun else "refused", error)
 
     jobs = []

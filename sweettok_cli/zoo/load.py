@@ -102,7 +102,7 @@ def load(
         if sample is not None and spec.codebooks:
             raise SweettokError(
                 f"{spec.name} has discrete codes, of which none is drawn; "
-                "leave out --sample, or use a VidTok KL model."
+                "leave out the seed to draw with, or use a VidTok KL model."
             )
         # Torch takes seconds to import; an unknown name should be told at once.
         from sweettok_cli.runtime import pick_device, pick_dtype

@@ -94,7 +94,7 @@ def test_existing_files_are_refused_before_any_work_and_replaced_by_force(tmp_pa
     source = picture(tmp_path / "photo.png")
     files = RoundtripFiles.named(source, tmp_path)
     files.scores.write_text("mine")
-    refused = pytest.raises(SweettokError, match=r"photo\.png\.scores\.csv exists; pass --force")
+    refused = pytest.raises(SweettokError, match=r"photo\.png\.scores\.csv exists; pass force=True")
     with refused, files.prepared(force=False):
         raise AssertionError
     with files.prepared(force=True):

@@ -285,7 +285,7 @@ def test_drawn_latents_follow_their_seed(families: dict[str, Path]) -> None:
     )
     assert np.array_equal(one, again) and not np.array_equal(one, other)
     assert 0.05 < np.abs(one - mean).mean() < 5
-    with pytest.raises(SweettokError, match="has discrete codes, of which none is drawn; leave out --sample"):
+    with pytest.raises(SweettokError, match="has discrete codes, of which none is drawn; leave out the seed"):
         load(str(families["omnitokenizer"]), sample=1)
 
 

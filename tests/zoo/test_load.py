@@ -30,9 +30,9 @@ def test_shipped_name_is_loaded(model_folder: Path, monkeypatch: pytest.MonkeyPa
 
 def test_what_is_not_there_is_said(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SweettokError, match="no cuda device that torch can use; pass --device cpu"):
+    with pytest.raises(SweettokError, match="no cuda device that torch can use; pass device='cpu'"):
         load(str(model_folder), device="cuda:1")
-    with pytest.raises(SweettokError, match="no device 'gpu'; --device takes auto, cpu, cuda or mps"):
+    with pytest.raises(SweettokError, match="no device 'gpu'; choose from auto, cpu, cuda and mps"):
         load(str(model_folder), device="gpu")
     with pytest.raises(SweettokError, match=r"no number format 'int8'.*float16"):
         load(str(model_folder), device="cpu", dtype="int8")

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.models.common.hub import HubTokenizer
 from sweettok_cli.models.common.streams import (
     ClipDecoder,
@@ -77,6 +77,8 @@ class Tokenizer(HubTokenizer, ABC):
         *,
         rate: Fraction | float | None = None,
         overlap: int = 0,
+        keep_going: bool = False,
+        strict: bool = False,
     ) -> Tokens:
         """Tokens of a video or an image, of any length and size, as ``sweettok encode`` makes them.
 
@@ -86,6 +88,8 @@ class Tokenizer(HubTokenizer, ABC):
                 or ``[3, h, w]`` (:func:`~sweettok_cli.video.pixels.as_frames`).
             rate: of pixels in memory, frames a second, kept with the tokens; 24 by default. A file has one.
             overlap: frames that each clip repeats of the one before; decoding cross-fades them.
+            keep_going: take what is left of a file that is cut short.
+            strict: refuse a file of which anything is missing.
 
         Raises:
             TypeError, ValueError: pixels of another shape, type or range, or a rate that is none.
@@ -94,7 +98,7 @@ class Tokenizer(HubTokenizer, ABC):
         if isinstance(video, str | PathLike):
             if rate is not None:
                 raise ValueError("A file states its own rate; give a rate with pixels in memory only.")
-            with VideoReader(as_path(video)) as reader:
+            with VideoReader(as_path(video), keep_going=keep_going, strict=strict) as reader:
                 encoder = VideoEncoder(reader.info, self, overlap)
                 for read in reader:
                     encoder.push(read.rgb, read.time)
@@ -319,7 +323,7 @@ class VideoEncoder:
         if not spec.codebooks and not all(np.isfinite(array).all() for array in stored.values()):
             raise SweettokError(
                 f"{spec.name} turns {video_name(self._info)} into values that are not finite numbers; "
-                "pass --dtype float32, or pull or convert the model again."
+                f"pass {option('dtype', 'float32')}, or pull or convert the model again."
             )
         self._buffer.add(stored)
         if self._buffer.nbytes > MAX_ARRAY_BYTES:
