@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 _INTERRUPTED = 130
 
@@ -14,9 +15,15 @@ def main() -> None:
     Until it is loaded nothing is at work, and Ctrl-C ends the process at once: modules that are being
     imported would print where they were.
     """
+
+    def stop(*_: object) -> None:
+        if not {"-q", "--quiet"} & {*sys.argv}:
+            os.write(2, b"Interrupted; nothing was written.\n")
+        os._exit(_INTERRUPTED)
+
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+        signal.signal(signal.SIGINT, stop)
     from sweettok_cli.cli.app import main
 
     if interruptible:

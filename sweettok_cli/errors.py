@@ -1,8 +1,10 @@
-"""The one exception that is meant for the user's eyes, and how it shows a value that a file holds."""
+"""The one exception that is meant for the user's eyes, and how it shows values and names options."""
 
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother, _SHORT.maxlong = 2, 60, 60, 40
@@ -14,6 +16,27 @@ class SweettokError(Exception):
 
     The command line prints it as ``error: ...`` and exits with status 1.
     """
+
+
+_typed = False  # whether what goes wrong is answered to somebody who typed a command
+
+
+@contextmanager
+def on_command_line() -> Iterator[None]:
+    """In the block, :func:`option` names options as they are typed."""
+    global _typed
+    before, _typed = _typed, True
+    try:
+        yield
+    finally:
+        _typed = before
+
+
+def option(name: str, value: object = True) -> str:
+    """How to give an option: ``keep_going=True`` in Python, ``--keep-going`` where commands are typed."""
+    if not _typed:
+        return f"{name}={value!r}"
+    return f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}")
 
 
 def brief(value: object) -> str:

@@ -16,7 +16,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.holding import (
     LONGEST_NAME,
     PART,
@@ -35,15 +35,22 @@ class TargetExists(SweettokError):
     """What was to be written is there already, and may not be replaced."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} exists; pass --force to replace it or -o to write elsewhere.")
+        super().__init__(f"{path} exists; pass {option('force')} to replace it, or write elsewhere.")
+
+
+class WriteError(SweettokError):
+    """What was to be written the system does not take: there is no room, or no right to."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        self.reason = error.strerror or str(error)
+        super().__init__(f"Cannot write {path} ({self.reason}); free some space or choose another folder.")
 
 
 def check_target(path: Path, force: bool) -> None:
     """Raise :class:`SweettokError` if ``path`` may not be replaced, or its folder is missing."""
     if len(os.fsencode(path.name)) > LONGEST_NAME:
         raise SweettokError(
-            f"The name {path.name[:40]}... would be longer than {LONGEST_NAME} bytes; give a shorter one "
-            "with -o."
+            f"The name {path.name[:40]}... would be longer than {LONGEST_NAME} bytes; give a shorter one."
         )
     if path.is_dir():
         raise SweettokError(f"{path} is a folder; give the name of a file to write.")
@@ -54,10 +61,10 @@ def check_target(path: Path, force: bool) -> None:
 
 def _check_parent(parent: Path, named: Path) -> None:
     if not parent.is_dir():
-        raise SweettokError(f"The folder {named} does not exist; create it or choose another output with -o.")
+        raise SweettokError(f"The folder {named} does not exist; create it or write elsewhere.")
     # Now, and not when hours of work are to be written.
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise SweettokError(f"Cannot write into {parent} (Permission denied); choose another folder with -o.")
+        raise SweettokError(f"Cannot write into {parent} (Permission denied); choose another folder.")
 
 
 @contextmanager
@@ -69,15 +76,13 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
 
     Raises:
         SweettokError: ``path`` exists without ``force`` (:class:`TargetExists`, also where it appeared while
-            this was written), the folder cannot be written, or the disk is full.
+            this was written), the folder cannot be written, or the disk is full (:class:`WriteError`).
     """
     check_target(path, force)
     try:
         temporary, held = temporary_file(path)
     except OSError as error:
-        raise SweettokError(
-            f"Cannot write into {path.parent} ({error.strerror}); choose another folder with -o."
-        ) from error
+        raise WriteError(path, error) from error
     try:
         yield temporary
         with open(temporary, "rb") as stream:
@@ -87,9 +92,7 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
     except TargetExists:
         raise
     except OSError as error:
-        raise SweettokError(
-            f"Cannot write {path} ({error.strerror or error}); free some space or choose another folder."
-        ) from error
+        raise WriteError(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
         let_go(held)
@@ -122,16 +125,15 @@ def check_folder_target(folder: Path, kind: FolderKind, force: bool) -> None:
             parent is missing or cannot be written.
     """
     if folder.exists() and not folder.is_dir():
-        raise SweettokError(f"{folder} is a file; name a folder for the {kind.noun} with -o.")
+        raise SweettokError(f"{folder} is a file; name a folder for the {kind.noun}.")
     if folder.is_dir():
         foreign = sorted(entry.name for entry in folder.iterdir() if not kind.owns(entry))
         if foreign:
             raise SweettokError(
-                f"{folder} holds {foreign[0]}, which is no part of a {kind.noun}; "
-                "name another folder with -o."
+                f"{folder} holds {foreign[0]}, which is no part of a {kind.noun}; name another folder."
             )
         if kind.whole(folder) and not force:
-            raise SweettokError(f"{folder} exists; pass --force to replace it or -o to write elsewhere.")
+            raise TargetExists(folder)
     _check_parent(folder.absolute().parent, folder.parent)
 
 
@@ -169,10 +171,7 @@ def atomic_folder(folder: Path, kind: FolderKind, force: bool = False) -> Iterat
             shutil.rmtree(part, ignore_errors=True)
             let_go(held)
     except OSError as error:
-        raise SweettokError(
-            f"Cannot write {folder} ({error.strerror or error}); free some space or choose another folder "
-            "with -o."
-        ) from error
+        raise WriteError(folder, error) from error
 
 
 def swap_folder(made: Path, folder: Path, old: Path) -> None:

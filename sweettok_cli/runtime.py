@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 
 if TYPE_CHECKING:
     import torch
@@ -47,9 +47,11 @@ def pick_device(name: str) -> torch.device:
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     kind = name.partition(":")[0]
     if kind not in available:
-        raise SweettokError(f"There is no device {name!r}; --device takes auto, cpu, cuda or mps.")
+        raise SweettokError(f"There is no device {name!r}; choose from auto, cpu, cuda and mps.")
     if not available[kind]:
-        raise SweettokError(f"This machine has no {kind} device that torch can use; pass --device cpu.")
+        raise SweettokError(
+            f"This machine has no {kind} device that torch can use; pass {option('device', 'cpu')}."
+        )
     return torch.device(name)
 
 
@@ -65,7 +67,7 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
         return torch.bfloat16 if fast else torch.float32
     if name not in DTYPES:
-        raise SweettokError(f"There is no number format {name!r}; --dtype takes auto, {', '.join(DTYPES)}.")
+        raise SweettokError(f"There is no number format {name!r}; choose from auto, {', '.join(DTYPES)}.")
     return getattr(torch, name)
 
 

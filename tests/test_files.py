@@ -46,7 +46,7 @@ def both(text: str) -> dict[str, str]:
 def test_a_folder_is_written_and_replaced(tmp_path: Path) -> None:
     write(tmp_path / "m", "first")
     assert content(tmp_path / "m") == both("first")
-    with pytest.raises(SweettokError, match=r"m exists; pass --force"):
+    with pytest.raises(SweettokError, match=r"m exists; pass force=True"):
         write(tmp_path / "m", "second")
     write(tmp_path / "m", "second", force=True)
     assert content(tmp_path / "m") == both("second")
@@ -220,6 +220,6 @@ def test_what_never_ends_is_not_read(tmp_path: Path, model_folder: Path, kind: s
 
 def test_a_name_that_no_file_system_takes_is_one_sentence(tmp_path: Path) -> None:
     for name in ("x" * 252 + ".mp4", "é" * 126 + ".mp4"):
-        with pytest.raises(SweettokError, match=r"longer than 255 bytes; give a shorter one with -o"):
+        with pytest.raises(SweettokError, match=r"longer than 255 bytes; give a shorter one"):
             check_target(tmp_path / name, force=True)
     check_target(tmp_path / ("x" * 251 + ".mp4"), force=False)

@@ -25,11 +25,13 @@ from sweettok_cli.cli.encode import encode
 from sweettok_cli.cli.evaluate import evaluate
 from sweettok_cli.cli.help import App, show_help
 from sweettok_cli.cli.info import info
+from sweettok_cli.cli.interruption import tell_of_end
 from sweettok_cli.cli.models import models_app
 from sweettok_cli.cli.output import BY_SIGNAL, FAILED, INTERRUPTED, debugging, explain, shown, tell
 from sweettok_cli.cli.roundtrip import roundtrip
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
+from sweettok_cli.errors import on_command_line
 from sweettok_cli.holding import sweep
 from sweettok_cli.runtime import __version__, let_waiting_threads_sleep
 
@@ -100,7 +102,8 @@ def main() -> None:
             signal.signal(number, _end)
     try:
         try:
-            app(prog_name="sweettok")
+            with on_command_line():
+                app(prog_name="sweettok")
         finally:
             # Here and not at the interpreter's exit, where a closed pipe could no longer be handled.
             sys.stdout.flush()
@@ -108,15 +111,14 @@ def main() -> None:
         # Whoever read our output has seen enough; what is left has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(FAILED) from None
-    except SystemExit as end:
-        if isinstance(end.code, int) and end.code > BY_SIGNAL:
-            sweep()
-        raise
-    except KeyboardInterrupt:
-        sweep()
+    except (KeyboardInterrupt, SystemExit) as error:
         # One that passed through an exec, as modules have them, would make Python end itself by the signal.
         exec("")
-        raise SystemExit(INTERRUPTED) from None
+        end = error if isinstance(error, SystemExit) else SystemExit(INTERRUPTED)
+        if isinstance(end.code, int) and end.code > BY_SIGNAL:
+            sweep()
+            tell_of_end(end)
+        raise end from None
     except Exception as error:
         if debugging():
             raise

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from sweettok_cli.cli.interruption import command, ended_by
 from sweettok_cli.cli.output import FAILED, Output, debugging, explain, printed
 from sweettok_cli.cli.progress import Overall
 from sweettok_cli.errors import SweettokError
@@ -41,12 +40,9 @@ def show_results(
         SweettokError: the only job failed.
     """
     summary: dict[str, list[dict[str, Any]]] = {done: [], "skipped": [], "failed": []}
-    try:
+    with ended_by(out.say, lambda why: _ended(why, summary, progress, batch)):
         for result in results:
             _show(result, out, summary, done, batch, describe)
-    except (KeyboardInterrupt, SystemExit):
-        out.say(_interrupted(summary, progress, batch))
-        raise
     if batch or summary["skipped"]:
         out.say(_counts(summary))
     out.result(summary, None)
@@ -93,12 +89,11 @@ def _counts(summary: dict[str, list[dict[str, Any]]]) -> str:
     return ", ".join(f"{len(records)} {name}" for name, records in summary.items())
 
 
-def _interrupted(summary: dict[str, list[dict[str, Any]]], progress: Overall, batch: bool) -> str:
+def _ended(why: str, summary: dict[str, list[dict[str, Any]]], progress: Overall, batch: bool) -> str:
     """What is done, and how to go on."""
-    command = ["sweettok", *sys.argv[1:]]
     if not batch:
-        return f"Interrupted; nothing was written. To start again: {shlex.join(command)}"
-    if "--skip-existing" not in command:
-        command.append("--skip-existing")
+        if wrote := next(iter(summary.values())):
+            return f"{why}; {wrote[0]['output']} is written."
+        return f"{why}; nothing was written. To start again: {command()}"
     left = f", {progress.jobs - progress.place} left" if progress.jobs else ""
-    return f"Interrupted: {_counts(summary)}{left}. To go on: {shlex.join(command)}"
+    return f"{why}: {_counts(summary)}{left}. To go on: {command('--skip-existing')}"

@@ -105,8 +105,10 @@ def decode(
         from sweettok_cli.models.registry import family_of_tokens
         from sweettok_cli.zoo.load import model_of_tokens
 
-        family_of_tokens(meta, tokens_file)  # said before a model of that name is looked for
-        return tokenizer(model or model_of_tokens(meta, Path(tokens_file)))
+        if model is None:
+            return tokenizer(model_of_tokens(meta, Path(tokens_file)))
+        family_of_tokens(meta, tokens_file)  # said before the model is loaded
+        return tokenizer(model)
 
     progress = out.overall()
     results = decode_folder(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import typer
 
+from sweettok_cli.cli.columns import lined_up
 from sweettok_cli.cli.options import JsonOption, QuietOption
 from sweettok_cli.cli.output import FAILED, Output
 from sweettok_cli.runtime import __version__
@@ -55,8 +56,7 @@ def doctor(as_json: JsonOption = False, quiet: QuietOption = False) -> None:
         _wordnet(),
     ]
     broken = [finding.name for finding in findings if finding.state == "broken"]
-    width = max(len(finding.name) for finding in findings) + 2
-    text = "\n".join(f"{found.state:<9}{found.name:<{width}}{found.detail}" for found in findings)
+    text = lined_up([found.state, found.name, found.detail] for found in findings)
     data: dict[str, Any] = {"healthy": not broken, "findings": [found._asdict() for found in findings]}
     out = Output(json=as_json, quiet=quiet)
     out.result(data, text)

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from typer import Argument, BadParameter, Option
+from typer import Argument, Option
 
 from sweettok_cli.cli import options
 from sweettok_cli.cli.batch import show_results
@@ -57,12 +57,8 @@ def encode(
     batch_clips: options.BatchClipsOption = None,
     overlap: options.OverlapOption = 0,
     sample: options.SampleOption = None,
-    keep_going: Annotated[
-        bool, Option("--keep-going", help="Encode what is left of files that are cut short.")
-    ] = False,
-    strict: Annotated[
-        bool, Option("--strict", help="Refuse files of which packets, frames or their end are missing.")
-    ] = False,
+    keep_going: options.KeepGoingOption = False,
+    strict: options.StrictOption = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
@@ -83,8 +79,7 @@ def encode(
 
         sweettok encode --frames-of shots --fps 24
     """
-    if keep_going and strict:
-        raise BadParameter("--strict refuses what --keep-going takes; give one of them.")
+    options.check_damage(keep_going, strict)
     use_one_heap()
     from sweettok_cli.pipeline.folder import encode_folder, other_files
     from sweettok_cli.pipeline.plan import is_batch

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +9,7 @@ import typer
 from typer import Argument, Option
 
 from sweettok_cli.cli import options
+from sweettok_cli.cli.interruption import command, ended_by
 from sweettok_cli.cli.output import FAILED, Output, debugging, explain
 from sweettok_cli.cli.scores import scores_text
 from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
@@ -85,6 +84,8 @@ def evaluate(
     batch_clips: options.BatchClipsOption = None,
     device: options.DeviceOption = options.Device.auto,
     dtype: options.DtypeOption = options.Dtype.auto,
+    keep_going: options.KeepGoingOption = False,
+    strict: options.StrictOption = False,
     force: options.ForceOption = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
@@ -106,6 +107,7 @@ def evaluate(
 
         sweettok eval clips --compare sweettok-small,runs/mine/model --markdown table.md
     """
+    options.check_damage(keep_going, strict)
     use_one_heap()
     use_one_blas_thread()
     from sweettok_cli.files import check_target
@@ -137,6 +139,8 @@ def evaluate(
         limit=limit,
         features=features,
         overlap=overlap,
+        keep_going=keep_going,
+        strict=strict,
         sample=sample,
         batch_clips=batch_clips,
         device=device.value,
@@ -151,30 +155,31 @@ def evaluate(
                 f"{known} of {len(plan.items)} clips were measured before ({kept.folder}); "
                 "--fresh starts over."
             )
-        try:
-            measured = run(plan, kept, watch=output.overall().watch, explain=_explain)
-        except (KeyboardInterrupt, SystemExit):
-            done = sum(kept.get(item_key(item)) is not None for item in plan.items)
-            output.say(_how_to_go_on(done, len(plan.items), kept.folder if kept.lasting else None))
-            raise
-        record = make_record(plan, measured, kept, "sweettok " + shlex.join(sys.argv[1:]))
-        for _, error in measured.failed:
-            output.error(error)
-        for method in record.methods:
-            for warning in method.warnings:
-                output.warn(warning)
-        for note in record.data.notes:
-            output.say(note)
-        if table:
-            write_csv(table, record, force)
-        if markdown:
-            write_markdown(markdown, record, force)
-        if report:
-            from sweettok_cli.evaluation.report.page import write_report
 
-            write_report(record, Media(plan, measured), report, force)
-        if journal is None and not measured.failed:
-            kept.discard()
+        def words(why: str) -> str:
+            done = sum(kept.get(item_key(item)) is not None for item in plan.items)
+            return _how_to_go_on(why, done, len(plan.items), kept.folder if kept.lasting else None)
+
+        with ended_by(output.say, words):
+            measured = run(plan, kept, watch=output.overall().watch, explain=_explain)
+            record = make_record(plan, measured, kept, command())
+            for _, error in measured.failed:
+                output.error(error)
+            for method in record.methods:
+                for warning in method.warnings:
+                    output.warn(warning)
+            for note in record.data.notes:
+                output.say(note)
+            if table:
+                write_csv(table, record, force)
+            if markdown:
+                write_markdown(markdown, record, force)
+            if report:
+                from sweettok_cli.evaluation.report.page import write_report
+
+                write_report(record, Media(plan, measured), report, force)
+            if journal is None and not measured.failed:
+                kept.discard()
     output.result(record.to_json(), None if as_json else scores_text(record))
     if measured.failed:
         raise typer.Exit(FAILED)
@@ -184,14 +189,13 @@ def _names(given: str | None) -> list[str]:
     return list(dict.fromkeys(name.strip() for name in (given or "").split(",") if name.strip()))
 
 
-def _how_to_go_on(done: int, items: int, journal: Path | None) -> str:
+def _how_to_go_on(why: str, done: int, items: int, journal: Path | None) -> str:
     """What an interrupted run leaves, and the command that goes on; ``--fresh`` would forget it again."""
-    said = f"Interrupted; {done} of {items} clips are measured"
+    said = f"{why}; {done} of {items} clips are measured"
     if journal is None:
         return f"{said}, and lost: no journal could be written."
-    command = shlex.join(["sweettok", *(each for each in sys.argv[1:] if each != "--fresh")])
     kept = f" and kept in {journal}" if done else ""
-    return f"{said}{kept}. To go on: {command}"
+    return f"{said}{kept}. To go on: {command(without='--fresh')}"
 
 
 def _explain(error: Exception) -> str:

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from typer import Argument
 
+from sweettok_cli.cli.columns import lined_up
 from sweettok_cli.cli.options import JsonOption, QuietOption
-from sweettok_cli.cli.output import Output, picked, shown
+from sweettok_cli.cli.output import Output, count, picked
 
 
 def info(
@@ -128,8 +129,7 @@ def _text(data: dict[str, Any]) -> str:
             rows |= _stored_rows(data)
         if data["kind"] == "video":
             rows["sound"] = "yes" if data["sound"] else "no"
-    width = max(map(len, rows)) + 2
-    return "\n".join(f"{name:<{width}}{shown(value)}" for name, value in rows.items())
+    return lined_up(rows.items())
 
 
 def _picture(data: dict[str, Any]) -> str:
@@ -139,11 +139,11 @@ def _picture(data: dict[str, Any]) -> str:
     size = f"{data['width']}x{data['height']}"
     if data["kind"] == "image" or data.get("image"):
         return f"{size}, one image"
-    frames = "unknown number of" if data["frames"] is None else data["frames"]
+    frames = "unknown number of frames" if data["frames"] is None else count(data["frames"], "frame")
     rate = f"{float(Fraction(data['rate'])):.5g} fps"
     varies = ", varying" if data["variable_rate"] else ""
     lasts = "" if data["seconds"] is None else f", {data['seconds']:.2f} s"
-    return f"{size}, {frames} frames, {rate}{varies}{lasts}"
+    return f"{size}, {frames}, {rate}{varies}{lasts}"
 
 
 def _stored_rows(data: dict[str, Any]) -> dict[str, str]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
+from sweettok_cli.cli.columns import fitted, lined_up
 from sweettok_cli.cli.help import App
 from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
-from sweettok_cli.cli.output import FAILED, Output, as_text, count, picked, printed, shown
+from sweettok_cli.cli.output import FAILED, Output, count, picked, printed, shown
 
 if TYPE_CHECKING:
     from sweettok_cli.storage.model_folder import ModelHeader
@@ -218,12 +219,11 @@ def push(
     if not dry_run:
         out.say(f"Sending {plan.header.name} to {plan.url} ({total})")
         commit = push_model(plan, private=private, bars=out.watched())
-    width = max(map(len, sizes)) + 2
-    listed = [f"{name:<{width}}{size:,} bytes{' (made)' * (name in made)}" for name, size in sizes.items()]
+    listed = lined_up([name, f"{size:,} bytes{' (made)' * (name in made)}"] for name, size in sizes.items())
     ends = f"would be sent to {plan.url}, branch {plan.revision}: {total}" if dry_run else plan.url
     data = {**picked(plan, "repository", "revision", "url"), "model": plan.header.name, "files": sizes}
     data |= {"made": made, "dry_run": dry_run, "commit": commit}
-    out.result(data, "\n".join(map(shown, [*listed, ends])))
+    out.result(data, f"{listed}\n{shown(ends)}")
 
 
 @models_app.command(short_help="Check models of this machine byte by byte.")
@@ -264,14 +264,9 @@ def verify(
             detail = f"{checked.tensors} tensors, SHA-256 {checked.header.weights_sha256[:16]}..."
             row |= {"state": "ok", "detail": detail, "bytes": checked.bytes}
         found.append(row)
-    names_shown = [shown(row["name"]) for row in found]
-    width = max(map(len, names_shown), default=0) + 2
-    lines = [
-        f"{row['state']:<9}{name:<{width}}{shown(row['detail'])}"
-        for row, name in zip(found, names_shown, strict=True)
-    ]
     damaged = [row["name"] for row in found if row["state"] == "damaged"]
-    out.result({"whole": not damaged, "models": found}, "\n".join(lines))
+    text = lined_up([row["state"], row["name"], row["detail"]] for row in found)
+    out.result({"whole": not damaged, "models": found}, text)
     if damaged:
         out.error(f"Damaged: {', '.join(damaged)}.")
         raise typer.Exit(FAILED)
@@ -321,14 +316,14 @@ def _rows() -> list[dict[str, Any]]:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    from rich.table import Table
-
     from sweettok_cli.zoo.pull import megabytes
 
-    table = Table(box=None, pad_edge=False)
-    for title in ("name", "family", "licence", "size", "state", ""):
-        table.add_column(title, no_wrap=title in ("name", ""), justify="right" if title == "size" else "left")
-    for row in rows:
-        cells = (row["name"], row["family"], row["weights_license"], megabytes(row["bytes"]), row["state"])
-        table.add_row(*(shown(str(cell)) for cell in (*cells, row.get("note", ""))))
-    return as_text(table)
+    columns = {
+        "name": [row["name"] for row in rows],
+        "family": [str(row["family"]) for row in rows],
+        "licence": [str(row["weights_license"]) for row in rows],
+        "size": [megabytes(row["bytes"]) for row in rows],
+        "state": [row["state"] for row in rows],
+        "note": [str(row.get("note", "")) for row in rows],
+    }
+    return fitted(columns, ("note", "family", "licence", "size"), {"note": 32}, right=("size",))

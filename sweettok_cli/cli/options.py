@@ -7,7 +7,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Annotated
 
-from typer import Option
+from typer import BadParameter, Option
 
 from sweettok_cli.errors import SweettokError
 
@@ -49,9 +49,21 @@ FpsOption = Annotated[
         show_default="25",
     ),
 ]
+KeepGoingOption = Annotated[
+    bool, Option("--keep-going", help="Take what is left of files that are cut short.")
+]
+StrictOption = Annotated[
+    bool, Option("--strict", help="Refuse files of which packets, frames or their end are missing.")
+]
 ForceOption = Annotated[bool, Option("--force", "-f", help="Replace outputs that exist.")]
 JsonOption = Annotated[bool, Option("--json", help="Print one JSON object on stdout.")]
 QuietOption = Annotated[bool, Option("--quiet", "-q", help="No talk and no progress on stderr.")]
+
+
+def check_damage(keep_going: bool, strict: bool) -> None:
+    """Refuse ``--keep-going`` and ``--strict`` together."""
+    if keep_going and strict:
+        raise BadParameter("--strict refuses what --keep-going takes; give one of them.")
 
 
 def names_folder(output: str | None) -> bool:

@@ -27,12 +27,20 @@ INTERRUPTED = BY_SIGNAL + 2
 
 
 def shown(text: str) -> str:
-    """A line as it may be shown: what moves the cursor, begins a line or turns the writing is spelt out."""
-    return _UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    """A line for people: what moves the cursor, begins a line, turns writing or is no text is spelt out."""
+    return _UNSHOWN.sub(_spelt, text)
 
 
-#: Control characters, ends of lines, and marks that turn the direction of what follows.
-_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+#: Control characters, ends of lines, marks that turn the direction of what follows, and halves of pairs, as
+#: which Python keeps the bytes of names that are no text.
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _spelt(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return (
+        f"\\x{code - 0xDC00:02x}" if 0xDC80 <= code <= 0xDCFF else found[0].encode("unicode_escape").decode()
+    )
 
 
 def printed(path: Path) -> str:
@@ -105,10 +113,8 @@ class Output:
         if self.json:
             # Not-a-number and infinity are not JSON; a program that reads this must not choke on them.
             text = json.dumps(data, ensure_ascii=False, allow_nan=False)
-            # What may not be shown stands inside strings; halves of pairs come from names that are no text.
-            print(
-                re.sub(f"{_UNSHOWN.pattern}|[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
-            )
+            # What may not be shown stands inside strings.
+            print(_UNSHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
         elif text is not None:
             print(text)
 

@@ -67,6 +67,7 @@ class Overall:
         else:
             yield update
         self._before += current
+        self.place = place + 1  # and not where a job was given up
 
     def text(self, name: str, done: float, total: int | None, share: float) -> str:
         """Files, units, units a second, time left; ``share`` of all the work is done."""
@@ -74,7 +75,7 @@ class Overall:
         of = "" if total is None else f"/{total}"
         parts = [f"{files}{name}: {f'{done:.1f}'.removesuffix('.0')}{of} {self._unit}"]
         elapsed = time.monotonic() - self._start
-        if elapsed > 0 and self._before + done > 0:
+        if elapsed > 0 and self._before + done > 0 and self._unit != "s":  # of a clock
             parts.append(f"{(self._before + done) / elapsed:.1f} {self._unit}/s")
         if share > 0:
             minutes, seconds = divmod(round(elapsed * (1 - share) / share), 60)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from sweettok_cli.cli import options
-from sweettok_cli.cli.output import Output, count, picked, shown
+from sweettok_cli.cli.columns import lined_up
+from sweettok_cli.cli.output import Output, as_text, count, picked
 from sweettok_cli.runtime import use_one_blas_thread, use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
@@ -40,6 +41,8 @@ def roundtrip(
     batch_clips: options.BatchClipsOption = None,
     device: options.DeviceOption = options.Device.auto,
     dtype: options.DtypeOption = options.Dtype.auto,
+    keep_going: options.KeepGoingOption = False,
+    strict: options.StrictOption = False,
     force: options.ForceOption = False,
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
@@ -58,6 +61,7 @@ def roundtrip(
 
         sweettok roundtrip photo.jpg -o comparison.png --force
     """
+    options.check_damage(keep_going, strict)
     use_one_heap()
     use_one_blas_thread()
     from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
@@ -82,6 +86,8 @@ def roundtrip(
                 gain=gain,
                 batch_clips=batch_clips,
                 overlap=overlap,
+                keep_going=keep_going,
+                strict=strict,
                 force=force,
                 on_progress=on_progress,
             )
@@ -120,5 +126,5 @@ def _text(record: dict[str, Any]) -> str:
     ]
     if seams is not None:
         lines.append(f"seams between clips {seams:.2f} (1: they do not show)")
-    lines += [f"{name.replace('_', ' '):<13} {shown(path)}" for name, path in record["files"].items()]
-    return "\n".join(lines)
+    files = lined_up([name.replace("_", " "), path] for name, path in record["files"].items())
+    return f"{as_text(*lines)}\n{files}"

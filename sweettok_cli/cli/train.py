@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from typer import Option
 
+from sweettok_cli.cli.columns import fitted
+from sweettok_cli.cli.interruption import Told, command, ended_by
 from sweettok_cli.cli.options import JsonOption, QuietOption
-from sweettok_cli.cli.output import INTERRUPTED, Output, as_text
+from sweettok_cli.cli.output import INTERRUPTED, Output, count, shown
+
+if TYPE_CHECKING:
+    from sweettok_cli.training.recipe import Recipe
 
 
 def train(
@@ -61,7 +67,11 @@ def train(
         bool, Option("--resume", help="Continue the run in --out where its checkpoint ends.")
     ] = False,
     max_minutes: Annotated[
-        float | None, Option(min=0, help="End by then at the latest; the learning rate follows the clock.")
+        float | None,
+        Option(
+            min=0,
+            help="End by then at the latest, counted over all parts of the run; the learning rate follows.",
+        ),
     ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -140,27 +150,55 @@ def train(
     now = RunRecord.of(data, val, None, None)
     record = replace(record, data=now.data, val=now.val)
     task = task_of(recipe, start, words)
-    summary = run(RunOptions(task, recipe, record, folder, resume, begun), output)
+    with ended_by(output.say, lambda why: f"{why}; {_left(folder)}"):
+        summary = run(RunOptions(task, recipe, record, folder, resume, begun), output)
     if summary is None:
         return
-    output.result(summary, f"{summary['model']}: {summary['step']} steps in {summary['minutes']} minutes")
+    done = f"{summary['model']}: {count(summary['step'], 'step')} in {summary['minutes']} minutes"
+    output.result(summary, None if summary["interrupted"] else shown(done))
     if summary["interrupted"]:
-        output.say(f"Interrupted after step {summary['step']}; go on: sweettok train --out {folder} --resume")
-        raise typer.Exit(INTERRUPTED)
+        output.say(f"Interrupted; {_left(folder)}")
+        raise Told(INTERRUPTED)
+    if summary["step"] == summary["begun"]:
+        output.say(_how_to_train_on(recipe, summary, folder))
+
+
+def _left(folder: Path) -> str:
+    """What there is of a run that has been interrupted, and how to go on."""
+    from sweettok_cli.training.checkpoint import CheckpointStore
+
+    saved = CheckpointStore(folder / "checkpoints", keep=1).steps()
+    if not saved:
+        return f"no step was saved. To start again: {command()}"
+    return f"the run is saved up to step {saved[-1]}. To go on: {_resumed(folder)}"
+
+
+def _how_to_train_on(recipe: Recipe, summary: dict[str, Any], folder: Path) -> str:
+    """What to say of a run that had nothing left to do when it began."""
+    if summary["step"] >= recipe.steps:
+        more = f"--set steps={2 * recipe.steps}"
+        return f"No step was left: all {recipe.steps} are done. To train on: {_resumed(folder)} {more}"
+    more = f"--max-minutes {math.ceil(summary['minutes'] + max(1.0, recipe.minutes))}"
+    return (
+        f"No time was left for a step: of {recipe.minutes:g} minutes, {summary['minutes']} are over; a run's "
+        f"start and all its parts count. To train on: {_resumed(folder)} {more}"
+    )
+
+
+def _resumed(folder: Path) -> str:
+    return shlex.join(["sweettok", "train", "--out", str(folder), "--resume"])
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
     """The keys of a recipe; a default is shown where the recipe has another value."""
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for title in ("key", "type", "value", "default", "meaning"):
-        table.add_column(title, no_wrap=title in ("key", "type"), max_width=28 if title == "value" else None)
-    for row in rows:
-        bounds = f" ({row['range']})" if row["range"] else ""
-        usual = "" if row["value"] == row["default"] else _written(row["default"])
-        table.add_row(row["key"], row["type"], _written(row["value"]), usual, row["meaning"] + bounds)
-    return as_text(table)
+    columns = {
+        "key": [row["key"] for row in rows],
+        "type": [row["type"] for row in rows],
+        "value": [_written(row["value"]) for row in rows],
+        "default": ["" if row["value"] == row["default"] else _written(row["default"]) for row in rows],
+        "meaning": [row["meaning"] + (f" ({row['range']})" if row["range"] else "") for row in rows],
+    }
+    return fitted(columns, ("default", "type"), {"value": 14, "default": 14, "meaning": 40})
 
 
 def _written(value: Any) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Argument, Option
 
-from sweettok_cli.cli.options import ForceOption, JsonOption, QuietOption
+from sweettok_cli.cli import options
+from sweettok_cli.cli.columns import lined_up
 from sweettok_cli.cli.output import FAILED, Output, as_text, debugging, explain, shown
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
@@ -53,9 +54,11 @@ def words(
             show_default=f"the one in the file; {DEFAULT_MODEL} for videos",
         ),
     ] = None,
-    force: ForceOption = False,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    keep_going: options.KeepGoingOption = False,
+    strict: options.StrictOption = False,
+    force: options.ForceOption = False,
+    as_json: options.JsonOption = False,
+    quiet: options.QuietOption = False,
 ) -> None:
     """Show the words that the tokens of a clip name, most frequent first, by part of speech.
 
@@ -78,6 +81,7 @@ def words(
 
         sweettok words clip.mp4 --video clip.words.mp4
     """
+    options.check_damage(keep_going, strict)
     from sweettok_cli.files import check_target
     from sweettok_cli.words.reader import WordReader
 
@@ -89,7 +93,7 @@ def words(
         if several:
             raise typer.BadParameter("it takes one file", param_hint="--video")
         check_target(video, force)
-    reader = WordReader(model, output.progress)
+    reader = WordReader(model, output.progress, keep_going, strict)
     if several:
         _contrast(files, reader, top or TELLING, output)
         return
@@ -151,15 +155,12 @@ def _plain(words: Mapping[str, Sequence[Any]]) -> dict[str, list[dict[str, Any]]
 
 
 def _contrast_table(telling: list[tuple[Path, dict[str, list[TellingWord]]]]) -> str:
-    from rich import box
-    from rich.table import Column, Table
-
     parts = [part for part in telling[0][1] if any(each[part] for _, each in telling)] or list(telling[0][1])
-    table = Table(Column("file", overflow="fold"), *parts, box=box.SIMPLE_HEAD, pad_edge=False)
+    blocks = []
     for file, each in telling:
-        cells = [", ".join(f"{word.word} x{word.lift:.1f}" for word in each[part]) for part in parts]
-        table.add_row(shown(file.name), *(shown(cell) or "-" for cell in cells))
-    return as_text(table, "x: how many times the word's share in all files together")
+        words = {part: ", ".join(f"{word.word} x{word.lift:.1f}" for word in each[part]) for part in parts}
+        blocks.append(f"{shown(file.name)}\n{lined_up([f'  {part}', words[part] or '-'] for part in parts)}")
+    return "\n\n".join([*blocks, "x: how many times the word's share in all files together"])
 
 
 def _table(ranking: dict[str, list[RankedWord]], uses: dict[str, ListUse]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import is_file, open_regular
-from sweettok_cli.video.source import MEDIA, PICTURES, find_files, reason
+from sweettok_cli.video.source import MEDIA, PICTURES, find_files, reason, source_name
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,12 @@ class Entry:
         if len(data) < self.size:
             raise SweettokError(f"{self.path} ends inside {self.name}; copy the shard again.")
         return BytesIO(data)
+
+    def why(self, error: Exception) -> str:
+        """What is wrong with it, in a few words to stand beside its name, which they leave out."""
+        subject = str(self.path) if self.offset < 0 else source_name(BytesIO())
+        words = " ".join((str(error) or type(error).__name__).rstrip(".").split())
+        return words.removeprefix(subject).lstrip(": ")
 
 
 def find_entries(paths: Sequence[Path], what: str = "training data") -> list[Entry]:

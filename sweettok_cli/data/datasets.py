@@ -24,6 +24,8 @@ class Item:
     path: Path  # a file; or a folder or pattern of numbered pictures that are the frames of one video
     label: str | None = None  # its class, where the data set has classes
     rate: Fraction | None = None  # frames a second, where the files do not say it
+    keep_going: bool = False  # take what is left of a file that is cut short
+    strict: bool = False  # refuse a file of which anything is missing
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from sweettok_cli.video.decoding import Progress, decode, set_threads
 from sweettok_cli.video.images import count_pictures, is_picture
 from sweettok_cli.video.info import VideoInfo, probe
 from sweettok_cli.video.reader import VideoReader, read_clip
-from sweettok_cli.video.sequence import FrameSequence, is_pattern
+from sweettok_cli.video.sequence import FrameSequence, is_pattern, open_video
 from sweettok_cli.video.source import open_container, video_stream
 
 
@@ -45,10 +45,10 @@ def open_source(item: Item) -> FrameSource:
         SweettokError: it cannot be read, or is nothing that holds frames.
     """
     if item.path.is_dir() or (is_pattern(item.path) and not item.path.exists()):
-        return NumberedPictures(item.path, item.rate)
+        return NumberedPictures(item.path, item.rate, item.strict)
     if item.path.suffix.lower() == ".yuv":
         return BarePlanes(item.path)
-    return VideoFile(item.path)
+    return VideoFile(item.path, item.keep_going, item.strict)
 
 
 def files_of(item: Item) -> list[Path]:
@@ -61,27 +61,33 @@ def files_of(item: Item) -> list[Path]:
 
 
 class VideoFile(FrameSource):
-    """A video or picture file."""
+    """A video or picture file; ``keep_going`` and ``strict`` are those of :class:`VideoReader`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keep_going: bool = False, strict: bool = False) -> None:
         self.info = probe(path)
-        self._path = path
+        self._path, self._keep_going, self._strict = path, keep_going, strict
 
     def count(self) -> int:
         """Counted by decoding: what a container declares is not always there."""
         if is_picture(self._path):
             return count_pictures(self._path)
+        if self._strict:  # of which some frames are read: all are looked at
+            with self._reader() as reader:
+                return sum(1 for _ in reader)
         with open_container(self._path) as container:
             stream = video_stream(container, str(self._path))
             set_threads(stream, 1)
-            return sum(1 for _ in decode(container, stream, Progress(str(self._path))))
+            return sum(1 for _ in decode(container, stream, Progress(str(self._path)), self._keep_going))
+
+    def _reader(self) -> VideoReader:
+        return VideoReader(self._path, keep_going=self._keep_going, strict=self._strict)
 
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:
         """As :meth:`FrameSource.frames`."""
         if count is not None:
             yield from read_clip(self._path, start, count, threads=0)
             return
-        with VideoReader(self._path) as reader:
+        with self._reader() as reader:
             for frame in itertools.islice(reader, start, None):
                 yield frame.rgb
 
@@ -89,8 +95,9 @@ class VideoFile(FrameSource):
 class NumberedPictures(FrameSource):
     """Pictures that are the frames of one video: a folder of them, or a pattern."""
 
-    def __init__(self, folder: Path, rate: Fraction | None) -> None:
+    def __init__(self, folder: Path, rate: Fraction | None, strict: bool = False) -> None:
         self._sequence = FrameSequence.of(folder, rate)
+        open_video(self._sequence, strict=strict)
         self.info = self._sequence.info
 
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:

@@ -123,9 +123,10 @@ class Sampler:
             yield place
 
     def describe(self) -> str:
-        """How much there is."""
+        """How much there is, without what is known to be unreadable."""
         drawn = f" and {self.settings.synthetic:.0%} synthetic samples" if self.settings.synthetic else ""
-        return f"{len(self.entries)} clips{drawn}"
+        count = len(self.entries) - len(self.unreadable)
+        return f"{count} clip{'s' * (count != 1)}{drawn}"
 
     def _clips(self, samples: int) -> int:
         return -(-samples // self.settings.crops_per_clip)
@@ -191,7 +192,7 @@ class Sampler:
             except MemoryError:
                 raise
             except Exception as error:  # whatever a decoder makes of one damaged clip, a run goes on
-                self._reject(self.entries[chosen].name, error)
+                self._reject(self.entries[chosen], error)
             place += 1
 
     def _entry(self, place: int) -> int:
@@ -216,9 +217,9 @@ class Sampler:
         missing = wanted - len(frames)
         return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing > 0 else frames
 
-    def _reject(self, name: str, error: Exception) -> None:
+    def _reject(self, entry: Entry, error: Exception) -> None:
         with self._lock:
-            self.unreadable.setdefault(name, _why(error))
+            self.unreadable.setdefault(entry.name, entry.why(error))
         self._limit()
 
     def _limit(self) -> None:
@@ -252,7 +253,7 @@ def _failure(entry: Entry) -> str | None:
     except MemoryError:
         raise
     except Exception as error:
-        return _why(error)
+        return entry.why(error)
     return None
 
 
@@ -268,11 +269,6 @@ def _opens_as_picture(entry: Entry) -> bool:
         if is_picture(source):
             raise
         return False
-
-
-def _why(error: Exception) -> str:
-    """An error in a few words, to stand beside the clip's name."""
-    return " ".join((str(error) or type(error).__name__).rstrip(".").split())
 
 
 def declared_frames(entry: Entry) -> int:

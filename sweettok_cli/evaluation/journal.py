@@ -194,11 +194,12 @@ def _digest(facts: Mapping[str, Any]) -> str:
 
 
 def item_key(item: Item) -> str:
-    """Changes with the item's name and with its file: length and time of the last change."""
+    """Changes with the item's name, how it is read, and its file: length and time of the last change."""
     states = []
     for path in files_of(item):
         with suppress(OSError):  # what cannot be read fails when it is measured, and says why
             state = path.stat()
             states.append([path.name, state.st_size, state.st_mtime_ns])
-    rate = {} if item.rate is None else {"rate": str(item.rate)}
-    return _digest({"name": item.name, "label": item.label, "files": states, **rate})[:32]
+    chosen = {"rate": item.rate, "keep_going": item.keep_going, "strict": item.strict}
+    given = {key: str(value) for key, value in chosen.items() if value}
+    return _digest({"name": item.name, "label": item.label, "files": states, **given})[:32]

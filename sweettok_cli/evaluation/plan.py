@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -50,6 +50,8 @@ def make_plan(
     limit: int | None = None,
     features: Path | None = None,
     overlap: int = 0,
+    keep_going: bool = False,
+    strict: bool = False,
     sample: int | None = None,
     batch_clips: int | None = None,
     device: str = "auto",
@@ -95,5 +97,6 @@ def make_plan(
         device=getattr(loaded[0].tokenizer, "device", "cpu"),
         rule=rules.frechet,
     )
-    items = [found.items[place] for place in rules.drawn([item.name for item in found.items])][:limit]
+    drawn = [found.items[place] for place in rules.drawn([item.name for item in found.items])][:limit]
+    items = [replace(item, keep_going=keep_going, strict=strict) for item in drawn]
     return Plan(found, items, rules, loaded, baselines, chosen, curves)

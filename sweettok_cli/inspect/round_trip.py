@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output, check_target
+from sweettok_cli.holding import claimed
 from sweettok_cli.inspect.plot import draw_scores
 from sweettok_cli.inspect.side_by_side import SideBySide
 from sweettok_cli.metrics.comparison import Comparison
@@ -70,13 +72,13 @@ class RoundtripFiles:
     def prepared(self, force: bool) -> Iterator[None]:
         """Make the folder where it is missing, and refuse files that exist unless ``force``.
 
-        A folder made here goes again when the block fails before anything is written.
+        When the block fails, the files that were not there before go again, and folders made for them.
 
         Raises:
-            SweettokError: a file exists or the folder cannot be made.
+            SweettokError: a file exists or is being made by another program, or the folder cannot be made.
         """
         folder = self.tokens.parent
-        made = not folder.exists()
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -85,10 +87,22 @@ class RoundtripFiles:
         try:
             for path in self.paths().values():
                 check_target(path, force)
-            yield
+            with claimed(self.tokens) as mine:
+                if not mine:
+                    raise SweettokError(
+                        f"{self.tokens} is being made by another program; wait for it, or write elsewhere."
+                    )
+                new = [path for path in self.paths().values() if not os.path.lexists(path)]
+                try:
+                    yield
+                except BaseException:
+                    for path in new:
+                        path.unlink(missing_ok=True)
+                    raise
         except BaseException:
-            if made and not any(folder.iterdir()):
-                folder.rmdir()
+            with suppress(OSError):  # others may have put something there
+                for each in made:
+                    each.rmdir()
             raise
 
 
@@ -110,6 +124,8 @@ def make_roundtrip(
     gain: float = 4.0,
     batch_clips: int | None = None,
     overlap: int = 0,
+    keep_going: bool = False,
+    strict: bool = False,
     force: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Roundtrip:
@@ -118,7 +134,8 @@ def make_roundtrip(
     Args:
         source: a video, a picture or numbered pictures.
         gain: factor by which the difference is shown larger.
-        batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``.
+        batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``,
+            ``keep_going`` and ``strict``.
         on_progress: called with the frames encoded plus those decoded, and twice the frames in all where that
             is known.
 
@@ -131,7 +148,15 @@ def make_roundtrip(
             on_progress(done, None if total is None else 2 * total)
 
     start = time.perf_counter()
-    tokens = encode_video(source, tokenizer, batch_clips=batch_clips, overlap=overlap, on_progress=on_encode)
+    tokens = encode_video(
+        source,
+        tokenizer,
+        batch_clips=batch_clips,
+        overlap=overlap,
+        keep_going=keep_going,
+        strict=strict,
+        on_progress=on_encode,
+    )
     write_tokens(files.tokens, tokens, force)
     encoded = time.perf_counter()
 
@@ -139,7 +164,7 @@ def make_roundtrip(
     comparison = Comparison()
     drawer = SideBySide(meta.width, meta.height, gain)
     with (
-        open_video(source) as reader,
+        open_video(source, keep_going=keep_going) as reader,
         frame_writer(files.decoded, meta, force=force) as write_decoded,
         frame_writer(files.side_by_side, meta, (drawer.width, drawer.height), force=force) as write_drawn,
     ):

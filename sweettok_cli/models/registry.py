@@ -47,7 +47,8 @@ def family_of_tokens(meta: TokenMeta, name: str) -> Family:
     family = FAMILIES.get(meta.family)
     if family is None:
         raise SweettokError(
-            f"{name} holds tokens of an unknown family {brief(meta.family)}; update sweettok."
+            f"{name} holds tokens of an unknown family {brief(meta.family)}, which is none of "
+            f"{', '.join(FAMILIES)}; update sweettok."
         )
     if meta.shapes.keys() != family.names[meta.family]:
         raise SweettokError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.files import TargetExists, check_target
 from sweettok_cli.holding import claimed
 from sweettok_cli.pipeline.plan import Job
@@ -111,7 +111,8 @@ def settle(
         return None
     error: SweettokError = TargetExists(made)
     if skip_existing:
-        error = SweettokError(f"{stale}; pass --force too to {again} it again, or -o to write elsewhere.")
+        how = f"pass {option('force')} too to {again} it again, or write elsewhere"
+        error = SweettokError(f"{stale}; {how}.")
     return Result(job.source, job.output, "failed" if begun else "refused", error)
 
 

@@ -18,6 +18,7 @@ from sweettok_cli.pipeline.plan import (
     Outputs,
     find_sources,
     is_batch,
+    without_ending,
 )
 from sweettok_cli.runtime import OnProgress, Watcher
 from sweettok_cli.video.images import WRITTEN
@@ -46,7 +47,7 @@ def decoded_name(tokens_file: Path, image: bool, kind: str | None = None) -> str
 
     A video is written as a folder of numbered pictures where that is the kind of a picture.
     """
-    stem = f"{tokens_file.name.removesuffix(SUFFIX)}.decoded"
+    stem = f"{without_ending(tokens_file.name, SUFFIX)}.decoded"
     if image:
         return stem + (kind if kind in PICTURE_KINDS else ".png")
     return f"{stem}/{FRAMES}{kind}" if kind in WRITTEN else stem + (kind or ".mp4")

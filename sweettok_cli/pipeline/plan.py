@@ -47,16 +47,21 @@ class Refusal:
 
 
 def token_stem(source: Path | FrameSequence) -> str:
-    """What the outputs of a source are called, but for their endings: its name, without .mp4.
+    """What the outputs of a source are called, but for their endings: its name, without .mp4 or .MP4.
 
-    Any other ending stays (``a.avi``), so that no two sources of one folder meet, and stays where another
+    Any other ending stays (``a.avi``), so that sources of one folder hardly meet, and stays where another
     comes before .mp4 (``a.avi.mp4``). A folder of frames is ``a.frames``.
     """
     name = source.name
     if isinstance(source, FrameSequence) and not is_pattern(source.path):
         return f"{source.path.resolve().name}.frames"
-    stem = name.removesuffix(".mp4")
+    stem = without_ending(name, ".mp4")
     return name if Path(stem).suffix.lower() in MEDIA else stem
+
+
+def without_ending(name: str, ending: str) -> str:
+    """A file's name without an ending, however that is spelt: cameras write ``.MP4``."""
+    return name[: -len(ending)] if name.lower().endswith(ending) else name
 
 
 @dataclass(frozen=True)

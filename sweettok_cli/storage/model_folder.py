@@ -121,7 +121,7 @@ class ModelFolder:
     def _read_header(self) -> ModelHeader:
         path, table = self.path / CONFIG_FILE, self.json(CONFIG_FILE)
         if table.get("format") != FORMAT:
-            raise SweettokError(f"{path} does not describe a sweettok model; give --model another folder.")
+            raise SweettokError(f"{path} does not describe a sweettok model; name another folder.")
         if table.get("version") != VERSION:
             version = brief(table.get("version"))
             raise SweettokError(f"{path} has version {version}, this sweettok reads {VERSION}; upgrade it.")

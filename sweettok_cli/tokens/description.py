@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.runtime import __version__
 from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.tokens.meta import TokenMeta
@@ -64,7 +64,7 @@ def check_match(meta: TokenMeta, spec: TokenizerSpec, name: str) -> None:
         raise SweettokError(
             f"{name} was encoded by {meta.model} with weights {meta.weights_sha256[:12]}, "
             f"but {spec.name} has weights {spec.weights_sha256[:12]}; "
-            "pass the model that encoded it with --model, or encode the source again."
+            "decode it with the model that encoded it, or encode the source again."
         )
     if spec.stream_frames is not None and meta.overlap:
         raise SweettokError(
@@ -94,15 +94,15 @@ def fit_source(info: VideoInfo, spec: TokenizerSpec, overlap: int) -> Fit:
     """
     name = video_name(info)
     if info.is_image and not spec.images:
-        raise SweettokError(f"{name} is an image, which {spec.name} cannot encode; choose another --model.")
+        raise SweettokError(f"{name} is an image, which {spec.name} cannot encode; choose another model.")
     if overlap and spec.stream_frames is not None:
         raise SweettokError(
-            f"{spec.name} reads {name} as one stream, in which no clips overlap; leave out --overlap."
+            f"{spec.name} reads {name} as one stream, in which no clips overlap; leave the overlap out."
         )
     if overlap >= spec.clip_frames:
         raise SweettokError(
             f"{name} cannot be cut into clips of {spec.clip_frames} frames that overlap by {overlap}; "
-            f"pass --overlap {spec.clip_frames - 1} or less."
+            f"pass {option('overlap', spec.clip_frames - 1)} or less."
         )
     return Fit.to_multiple(info.width, info.height, spec.multiple)
 

@@ -364,21 +364,21 @@ def _text(name: str, value: object, least: int = 0) -> str:
 
 def _whole(name: str, value: object, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise TokenFault(f"has an impossible {name} {repr(value)[:40]}")
+        raise TokenFault(f"has an impossible value for {name}: {repr(value)[:40]}")
     return value
 
 
 def _ratio(name: str, value: object, least: Fraction | int = 0, most: int = 1 << 31) -> Fraction:
     digits = isinstance(value, Fraction) and max(value.numerator, value.denominator) < 1 << 31
     if not isinstance(value, Fraction) or not digits or not value > 0 or not least <= value <= most:
-        raise TokenFault(f"has an impossible {name} {str(value)[:40]}")
+        raise TokenFault(f"has an impossible value for {name}: {str(value)[:40]}")
     return value
 
 
 def _parse_ratio(name: str, value: object) -> Fraction:
     match = re.fullmatch(r"([0-9]{1,19})/([0-9]{1,19})", value, re.ASCII) if isinstance(value, str) else None
     if match is None or int(match[2]) == 0:
-        raise TokenFault(f"has an impossible {name} {str(value)[:40]!r}")
+        raise TokenFault(f"has an impossible value for {name}: {str(value)[:40]!r}")
     return Fraction(int(match[1]), int(match[2]))
 
 

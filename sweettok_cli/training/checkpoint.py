@@ -110,6 +110,10 @@ class CheckpointStore:
         names = (p.name for p in self.folder.iterdir()) if self.folder.is_dir() else ()
         return sorted(int(name) for name in names if re.fullmatch(r"\d{8}", name))
 
+    def processes(self) -> int:
+        """How many wrote the newest one."""
+        return len([*self.path(self.steps()[-1]).glob(_RNG.format(rank="*"))])
+
     def path(self, step: int) -> Path:
         """Folder of the checkpoint after ``step`` steps."""
         return self.folder / f"{step:08d}"
@@ -146,11 +150,11 @@ class CheckpointStore:
         steps = self.steps()
         if not steps:
             raise SweettokError(f"{self.folder} holds no checkpoint to resume from; start without --resume.")
-        folder = self.path(steps[-1])
-        ranks = len(list(folder.glob(_RNG.format(rank="*"))))
+        folder, ranks = self.path(steps[-1]), self.processes()
         if 0 < ranks <= rank:
             raise SweettokError(
-                f"The checkpoint {folder} was written by {ranks} processes; resume with as many, or fewer."
+                f"The checkpoint {folder} was written by {ranks} process{'es' * (ranks != 1)}; resume with "
+                "as many, or fewer."
             )
         try:
             state = load_torch(folder / _STATE, device=device)

@@ -45,6 +45,13 @@ class ClipTask(Task):
         """Clips, uint8 RGB [b, t, h, w, 3], through the network and back."""
 
     @property
+    def validation_steps(self) -> float:
+        """As :attr:`Task.validation_steps`: by pixels, forwards only, and clips to be read first."""
+        learned = max(side * side * samples for side, samples, _ in self.recipe.crops)
+        looked_at = VALIDATION_SIDE**2 * len(self._held_out) if self._validates else 0
+        return looked_at / (2 * learned * self.recipe.accumulate)
+
+    @property
     def unreadable(self) -> Mapping[str, str]:
         """As :attr:`Task.unreadable`."""
         return {**self._not_shown, **self.sampler.unreadable}
@@ -107,4 +114,4 @@ class ClipTask(Task):
             try:
                 yield entry.name, centre_clip(entry, self.recipe.frames, side)
             except SweettokError as error:
-                self._not_shown.setdefault(entry.name, str(error).rstrip("."))
+                self._not_shown.setdefault(entry.name, entry.why(error))

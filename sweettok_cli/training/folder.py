@@ -26,8 +26,10 @@ class RunFolder:
         self._lock = FileLock(path / ".lock")
         self._made: list[Path] = []  # folders that were not there before, the innermost first
 
-    def check(self, recipe: Recipe) -> list[str]:
+    def check(self, recipe: Recipe, processes: int) -> list[str]:
         """Find out before anything slow whether the run may write here; returns what --resume changes.
+
+        ``processes`` train together.
 
         Raises:
             SweettokError: it may not, there is nothing to resume or something to replace, another training
@@ -47,7 +49,11 @@ class RunFolder:
             raise SweettokError(f"Cannot write into {there} (Permission denied); choose another --out.")
         if out.is_dir():
             self._hold()
-        return resumed_with(out, recipe) if self.resume else []
+        if not self.resume:
+            return []
+        before = self.checkpoints.processes()
+        changed = f"processes: {before} -> {processes}, and with them the samples of a step and their order"
+        return [*([changed] if before not in (0, processes) else []), *resumed_with(out, recipe)]
 
     def open(self, recipe: Recipe, record: RunRecord) -> None:
         """Make the folder, once all that the run goes on from has been read; remove what killed runs left.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from sweettok_cli.data.sampler import prefetched
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import WriteError
 from sweettok_cli.training.checkpoint import State, random_state, set_random_state
 from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.folder import RunFolder
@@ -59,7 +61,7 @@ class Run:
         self.voice = voice if self.main else Mute()
         self.journal = Journal(folder.log, self.voice)
         if self.main:
-            for change in folder.check(self.recipe):
+            for change in folder.check(self.recipe, self.accelerator.num_processes):
                 self.voice.say(change)
         ranks = self.accelerator.process_index, self.accelerator.num_processes
         record = options.record
@@ -142,11 +144,12 @@ class Run:
             # All processes meet what is not finite, and only there they can save together.
             together = processes == 1 or isinstance(error, NotFiniteError)
             if together and begun < state.step not in self.folder.checkpoints.steps():
-                with suppress(SweettokError):
+                with suppress(SweettokError, OSError):
                     self._save()
             raise
         leading = next(iter(figures or {"psnr": None}))
         return {
+            "begun": begun,
             "step": state.step,
             "minutes": round(self._seconds() / 60, 2),
             "interrupted": stop,
@@ -160,20 +163,20 @@ class Run:
         state, recipe = self.state, self.recipe
         stepping = waited = 0.0
         saved = state.step if self.options.resume else -1
-        first = state.step * recipe.accumulate
-        ahead = prefetched(self.batches.batch, first, recipe.workers, recipe.prefetch)
+        begun, clock = state.step, self._seconds()
+        ahead = prefetched(self.batches.batch, begun * recipe.accumulate, recipe.workers, recipe.prefetch)
         unit = "s" if recipe.minutes else "steps"
         with ahead as batches, self.voice.progress("training", unit) as on_progress:
             while True:
                 state.seconds = self._seconds()
-                progress = run_progress(recipe, state.step, state.seconds, sum(self.costs.values()))
+                progress = run_progress(recipe, state.step, state.seconds, self._reserve())
                 stop, progress = self._agree(asked.is_set(), progress)
                 if stop or progress >= 1:
                     return stop, saved
-                if recipe.minutes:
-                    on_progress(round(state.seconds), round(60 * recipe.minutes))
+                if recipe.minutes:  # of those that were left before this process' first step, as of steps
+                    on_progress(round(state.seconds - clock), round(60 * recipe.minutes - clock))
                 else:
-                    on_progress(state.step, recipe.steps)
+                    on_progress(state.step - begun, recipe.steps - begun)
                 lr = learning_rate(recipe, state.step, progress)
                 started = time.perf_counter()
                 with self._timed("step"):
@@ -194,11 +197,23 @@ class Run:
     def _look(self) -> dict[str, Any] | None:
         """The last sample sheet and the last figures, as far as a run by the clock has time for them."""
         self._draw()
-        over = self.recipe.minutes and self.state.step < self.recipe.steps
-        if over and self.recipe.validate_every and "validate" not in self.costs:
-            self.voice.say("no time was left to validate; sweettok eval measures the model")
-            return None
+        recipe = self.recipe
+        if recipe.minutes and recipe.validate_every and "validate" not in self.costs:
+            left, needed = 60 * recipe.minutes - self._seconds(), self._unseen()
+            if self.state.step < recipe.steps and ("step" not in self.costs or left < needed / 2):
+                what = shlex.join(["sweettok", "eval", self.options.record.val or "DIR"])
+                model = shlex.quote(str(self.folder.model))
+                self.voice.say(f"no time was left to validate; measure with: {what} --model {model}")
+                return None
         return self._validate()
+
+    def _reserve(self) -> float:
+        """Seconds that one more step and all that follows the last one take."""
+        return sum(self.costs.values()) + (0.0 if "validate" in self.costs else self._unseen())
+
+    def _unseen(self) -> float:
+        """Seconds that a validation takes, as far as the steps before the first one tell."""
+        return self.task.validation_steps * self.costs.get("step", 0.0)
 
     def _seconds(self) -> float:
         """Of the run so far, with what was slow before its first step."""
@@ -327,11 +342,8 @@ class Run:
                 if self.main:
                     folder.checkpoints.save(state.step, state.state_dict(), generators)
                 self.accelerator.wait_for_everyone()
-        except (OSError, RuntimeError, SafetensorError) as error:  # torch's own writer raises the second
-            why = error.strerror if isinstance(error, OSError) and error.strerror else error
-            raise SweettokError(
-                f"Cannot save step {state.step} in {folder.path} ({why}); free some space, then --resume."
-            ) from error
+        except (RuntimeError, SafetensorError) as error:  # of writers that raise no OSError
+            raise WriteError(folder.path, OSError(str(error))) from error
 
 
 def train(options: RunOptions, voice: Voice) -> dict[str, Any] | None:
@@ -348,11 +360,12 @@ def train(options: RunOptions, voice: Voice) -> dict[str, Any] | None:
     except BaseException as error:
         if run is None or not run.state.step:
             folder.discard()
-        if isinstance(error, OSError):  # of the log, for example
+        if isinstance(error, OSError | WriteError):  # whatever of the run could not be written
+            why = error.reason if isinstance(error, WriteError) else error.strerror or error
             saved = folder.checkpoints.steps()
-            how = "then go on with --resume" if saved else "then start again"
+            how = f"go on from step {saved[-1]} with --resume" if saved else "start again"
             raise SweettokError(
-                f"Cannot write into {options.out} ({error.strerror or error}); free some space, {how}."
+                f"Cannot write into {options.out} ({why}); free some space, then {how}."
             ) from error
         raise
     finally:

@@ -63,6 +63,11 @@ class Task(ABC):
     unused_parameters: bool = False  # whether parameters that learn may get no gradient in some steps
 
     @property
+    def validation_steps(self) -> float:
+        """How many steps take about as long as :meth:`validate`."""
+        return 0.0
+
+    @property
     def unreadable(self) -> Mapping[str, str]:
         """Of the data that could not be read so far: why, by name."""
         return {}

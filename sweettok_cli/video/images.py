@@ -188,12 +188,10 @@ def _opened(source: Source) -> Iterator[Image.Image]:
         raise SweettokError(
             f"{path} is too large a picture to be read safely; scale it down first."
         ) from error
-    except UnidentifiedImageError as error:
-        raise SweettokError(f"{path} is a damaged picture; save or fetch it again.") from error
     except _DAMAGE as error:
-        raise SweettokError(
-            f"{path} is a damaged picture ({reason(error)}); save or fetch it again."
-        ) from error
+        # Pillow would name the file once more.
+        why = "of no known kind" if isinstance(error, UnidentifiedImageError) else reason(error)
+        raise SweettokError(f"{path} is a damaged picture ({why}); save or fetch it again.") from error
 
 
 def _register(source: Source) -> None:
@@ -242,7 +240,8 @@ def write_image(path: Path | str, rgb: np.ndarray, *, force: bool = False) -> No
     """
     path = Path(path)
     if path.suffix.lower() not in WRITTEN:
-        raise SweettokError(f"{path} has no known picture ending; name it .png, .jpg or .webp.")
+        endings = ", ".join(sorted(WRITTEN))
+        raise SweettokError(f"{path} has no ending that pictures are written to; name it so: {endings}.")
     with atomic_output(path, force) as temporary:
         save_picture(temporary, rgb)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
@@ -41,6 +42,35 @@ def as_frames(video: np.ndarray | Tensor) -> np.ndarray:
     for number, frame in enumerate(array):
         found[number] = _as_bytes(frame, f"Frame {number} of the video")
     return found
+
+
+def as_clips(clips: np.ndarray | Tensor, lengths: Sequence[int], multiple: int) -> np.ndarray:
+    """A batch of clips as networks take them, uint8 RGB ``[b, t, h, w, 3]``: nothing is converted or padded.
+
+    Args:
+        clips: an array or a tensor.
+        lengths: what ``t`` may be; any, where there are none.
+        multiple: of which ``h`` and ``w`` are, in pixels.
+
+    Raises:
+        TypeError: no array.
+        ValueError: another type or shape.
+    """
+    array = _as_array(clips)
+    shape = list(array.shape)
+    fits = array.dtype == np.uint8 and array.ndim == 5 and array.size > 0 and shape[-1] == 3
+    if fits and (not lengths or shape[1] in lengths) and not any(side % multiple for side in shape[2:4]):
+        return array
+    hint = "convert, cut and pad them so"
+    if array.ndim == 4:
+        hint = "clip[None] makes a batch of one clip"
+    elif shape[-1:] == [4]:
+        hint = "clips[..., :3] leaves out what is transparent"
+    length = " or ".join(map(str, lengths)) or "t"
+    raise ValueError(
+        f"A batch of clips is uint8 [b, {length}, h, w, 3], h and w multiples of {multiple}, not "
+        f"{array.dtype} {shape}; {hint}."
+    )
 
 
 def as_rate(rate: Fraction | float) -> Fraction:
@@ -111,10 +141,8 @@ def _as_array(video: Any) -> np.ndarray:
     if hasattr(video, "__array__") or hasattr(video, "__array_interface__"):
         return np.asarray(video)
     if isinstance(video, list | tuple):
-        raise TypeError("A video is one array, not a list of frames; join them with numpy.stack.")
-    raise TypeError(
-        f"A video is the path of a file, a NumPy array or a Torch tensor, not {type(video).__name__}."
-    )
+        raise TypeError("Pixels are one array, not a list of frames; join them with numpy.stack.")
+    raise TypeError(f"Pixels are a NumPy array or a Torch tensor, not {type(video).__name__}.")
 
 
 def _channels_last(array: np.ndarray) -> np.ndarray:

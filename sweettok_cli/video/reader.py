@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import Image
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.video.decoding import (
     Clock,
     DamagedPacket,
@@ -256,9 +256,8 @@ class VideoReader:
             of = f" of {declared}" if declared else ""
             found = f"{missing} bytes are missing and only {progress.frames}{of} frames can be read"
             if not self._keep_going:
-                raise SweettokError(
-                    f"{self._path} is cut short: {found}; fetch it again, or encode it with --keep-going."
-                )
+                how = f"fetch it again, or take that with {option('keep_going')}"
+                raise SweettokError(f"{self._path} is cut short: {found}; {how}.")
             words.append(found)
             over = end
         gaps = distances.gaps(self._path, progress.signs)
@@ -279,7 +278,9 @@ class VideoReader:
         said = ", ".join(words)
         self.loss = Loss(progress.damaged, lost, gaps, over, said)
         if self._strict:
-            raise SweettokError(f"{self._path} is not whole: {said}; fetch it again, or leave out --strict.")
+            raise SweettokError(
+                f"{self._path} is not whole: {said}; fetch it again, or leave out {option('strict')}."
+            )
         _log.warning("%s: %s; the file is damaged or trimmed", self._path, said)
 
     def _ends_early(self, progress: Progress, end: Fraction) -> str | None:

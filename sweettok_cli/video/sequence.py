@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.files import check_target, move_to
 from sweettok_cli.holding import let_go, temporary_folder
 from sweettok_cli.video.images import read_pictures, save_picture
@@ -140,7 +140,9 @@ def open_video(
     if not isinstance(source, FrameSequence):
         return VideoReader(source, keep_going=keep_going, strict=strict)
     if strict and source.loss:
-        raise SweettokError(f"{source}: {source.loss.words}; leave out --strict to take the others.")
+        raise SweettokError(
+            f"{source}: {source.loss.words}; leave out {option('strict')} to take the others."
+        )
     return source
 
 
@@ -158,7 +160,7 @@ def check_sequence(pattern: Path, frames: int, force: bool) -> None:
         elif number is not None:
             raise SweettokError(
                 f"{path} is none of the {frames} frames and would look like one; move it away or name "
-                "another pattern with -o."
+                "another pattern."
             )
     if pattern.parent.exists():
         check_target(numbered(pattern, frames), force)

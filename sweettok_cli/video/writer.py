@@ -117,7 +117,8 @@ class VideoWriter:
         self._first_dts = 0
         kind = _KINDS.get(self._path.suffix.lower())
         if kind is None:
-            raise SweettokError(f"{path} has no ending that video is written to; name it .mp4 or .webm.")
+            endings = ", ".join(VIDEO_ENDINGS)
+            raise SweettokError(f"{path} has no ending that video is written to; name it so: {endings}.")
         self._kind = kind
         check_clock(self._path, self._rate, times)
         self._ticks: list[int] | None = None

@@ -194,7 +194,7 @@ def write_overlay(
     """
     meta = words.meta
     overlay = WordOverlay(words)
-    with VideoReader(source) as reader:
+    with VideoReader(source, keep_going=True) as reader:  # as far as the tokens go, which is checked
         info = reader.info
         if (info.width, info.height, info.is_image) != (meta.width, meta.height, meta.image):
             raise _other_source(source)

@@ -61,11 +61,18 @@ class WordReader:
         model: name or folder of the model whose words to use; by default the one in a token file, and the
             default model for videos and pictures.
         watch: opened around the encoding of a file, given its name.
+        keep_going: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``strict``.
     """
 
-    def __init__(self, model: str | None, watch: Callable[[str], AbstractContextManager[OnProgress]]) -> None:
+    def __init__(
+        self,
+        model: str | None,
+        watch: Callable[[str], AbstractContextManager[OnProgress]],
+        keep_going: bool = False,
+        strict: bool = False,
+    ) -> None:
         self._model, self._watch = model, watch
-        self._encoded = False
+        self._keep_going, self._strict = keep_going, strict
 
     def read(self, file: Path) -> FileWords:
         """The words of a token file, a video or a picture.
@@ -81,7 +88,7 @@ class WordReader:
             raise SweettokError(f"{file} holds tokens of {meta.model}, whose codebook has no words.")
         from sweettok_cli.zoo.load import model_of_tokens
 
-        model = self._model or (DEFAULT_MODEL if self._encoded else model_of_tokens(meta, file))
+        model = self._model or (model_of_tokens(meta, file) if stored else DEFAULT_MODEL)
         counts = WordCounts(meta.codebooks, read_word_lists(model, meta.weights_sha256))
         counts.add(tokens.arrays)
         source = Path(meta.source).name  # of which the file's folder is ours to look into, and no other
@@ -91,9 +98,15 @@ class WordReader:
     def _encode(self, file: Path) -> Tokens:
         from sweettok_cli.pipeline.encode import encode_video
 
-        tokenizer, self._encoded = self._tokenizer, True
+        tokenizer = self._tokenizer
         with self._watch(file.name) as on_progress:
-            return encode_video(file, tokenizer, on_progress=on_progress)
+            return encode_video(
+                file,
+                tokenizer,
+                keep_going=self._keep_going,
+                strict=self._strict,
+                on_progress=on_progress,
+            )
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.errors import SweettokError, brief
-from sweettok_cli.models.registry import family_of, read_spec
+from sweettok_cli.models.registry import family_of, family_of_tokens, read_spec
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.tokens.meta import TokenMeta
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL, named_model
@@ -51,7 +51,7 @@ def model_of_tokens(meta: TokenMeta, file: Path) -> str:
     names them.
 
     Raises:
-        SweettokError: it is none of these, or of another family than the tokens.
+        SweettokError: it is none of these, or of another family than the tokens; or theirs is not known here.
     """
     found, published = find_named(meta.model), named_model(meta.model)
     family = published.family if published is not None else meta.family
@@ -59,9 +59,10 @@ def model_of_tokens(meta: TokenMeta, file: Path) -> str:
         family = ModelFolder(found).header.family
     if family != meta.family:
         raise SweettokError(
-            f"{file} holds tokens of the family {meta.family}, but names the model {meta.model}, which is of "
-            f"the family {family}; pass the model that encoded it with --model."
+            f"{file} holds tokens of the family {brief(meta.family)}, but names the model {meta.model}, "
+            f"which is of the family {brief(family)}; pass the model that encoded it with --model."
         )
+    family_of_tokens(meta, str(file))
     if found is None and published is None:
         raise SweettokError(
             f"{file} was encoded by {brief(meta.model)}, which is no shipped or pulled model; pass that "
@@ -101,7 +102,7 @@ def load(
         if sample is not None and spec.codebooks:
             raise SweettokError(
                 f"{spec.name} has discrete codes, of which none is drawn; "
-                "leave out --sample, or use a VidTok KL model."
+                "leave out the seed to draw with, or use a VidTok KL model."
             )
         # Torch takes seconds to import; an unknown name should be told at once.
         from sweettok_cli.runtime import pick_device, pick_dtype

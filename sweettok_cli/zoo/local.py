@@ -213,9 +213,7 @@ def find_model(name_or_path: str) -> Path:
     if (found := find_local(name_or_path)) is not None:
         return found
     if os.path.isdir(folder):  # noqa: PTH112 - False for names that no folder can have
-        raise SweettokError(
-            f"{folder} holds no model: {CONFIG_FILE} is missing; give --model another folder."
-        )
+        raise SweettokError(f"{folder} holds no model: {CONFIG_FILE} is missing; name another folder.")
     raise unknown_model(name_or_path)
 
 
@@ -237,7 +235,7 @@ def unknown_model(name: str) -> SweettokError:
         )
     known = ", ".join(shipped_models()) or "none is installed"
     return SweettokError(
-        f"There is no model {name!r}; give --model a model's folder, a name that `sweettok models list` "
+        f"There is no model {name!r}; give a model's folder, a name that `sweettok models list` "
         f"shows, or one of the shipped names: {known}."
     )
 

@@ -61,7 +61,7 @@ def plan_push(
     named = split_repository(repository)
     if named is None or named[1] is not None:
         raise SweettokError(
-            f"{repository!r} is no name of a repository; give OWNER/REPO, and a branch with --revision."
+            f"{repository!r} is no name of a repository; give OWNER/REPO, and a branch as its revision."
         )
     try:
         check_folder(folder)

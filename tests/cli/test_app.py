@@ -95,7 +95,7 @@ def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "Interrupted; nothing was written."),
         (MemoryError(), 1, "--batch-clips 1"),
         (ZeroDivisionError("over\nzero"), 1, "ZeroDivisionError: over)"),
         (BrokenPipeError(32, "Broken pipe"), 1, ""),

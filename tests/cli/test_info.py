@@ -13,6 +13,7 @@ import pytest
 from block_tokenizer import LEVELS, BlockTokenizer
 from PIL import Image
 from small_network import small_network, word_prior
+from small_run import write_clip
 from video import torture
 
 from sweettok_cli.models.sweettok.folder import save_model_folder
@@ -60,6 +61,8 @@ def test_a_video_and_an_image(cli: Cli, examples: Path, tmp_path: Path) -> None:
     data = json.loads(cli("info", examples / CLIP, "--json").out)
     assert (data["kind"], data["width"], data["frames"], data["sound"]) == ("video", 454, 60, False)
     assert "454x256, 60 frames" in cli("info", examples / CLIP).out
+    write_clip(tmp_path / "short.mp4", 1, frames=1)
+    assert "96x80, 1 frame, 25 fps" in cli("info", tmp_path / "short.mp4").out
     write_image(tmp_path / "a.png", np.zeros((9, 7, 3), np.uint8))
     assert json.loads(cli("info", tmp_path / "a.png", "--json").out)["kind"] == "image"
     assert "7x9, one image" in cli("info", tmp_path / "a.png").out

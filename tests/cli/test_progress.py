@@ -59,6 +59,14 @@ def test_a_single_job_is_not_numbered(clock: Clock) -> None:
     assert lines == ["words: 30/90 words, 0.5 words/s, 0:02:00 left"]
 
 
+def test_seconds_of_a_clock_have_no_rate(clock: Clock) -> None:
+    lines: list[str] = []
+    with Overall(lines.append, drawn=False, unit="s").watch(0, 1, "training") as update:
+        clock.now += 60
+        update(60, 240)
+    assert lines == ["training: 60/240 s, 0:03:00 left"]
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

@@ -162,7 +162,12 @@ def test_a_name_that_is_no_text(cli: Cli, model: Path, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},  # what most locales come down to
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == name.replace(b".mp4", b".npz") + b"\n"
+    assert done.stdout == name.replace(b".mp4", b".npz") + b"\n", "paths, for programs"
+    for command in ("info", "words", "eval", "roundtrip"):  # and what is for people
+        given = [name, "--quiet", *["--model", model] * (command != "info")]
+        done = subprocess.run([sys.executable, "-m", "sweettok_cli", command, *given], capture_output=True)
+        assert done.returncode == 0, done.stderr
+        assert b"\xe9" not in done.stdout and (command == "words") == (b"caf\\xe9" not in done.stdout)
 
 
 # --- What cannot be read ends in one sentence.
@@ -295,6 +300,24 @@ def test_a_full_disk_leaves_nothing_of_any_kind(
     assert ran.code == 1
     assert "free some space" in only_sentence(ran.err)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing_of_a_round_trip(
+    cli: Cli, model: Path, sources: Path, tmp_path: Path
+) -> None:
+    """Though its tokens are written before."""
+    ran = cli("roundtrip", sources / "long.mp4", "-o", tmp_path / "whole", "--model", model)
+    assert ran.code == 0
+    largest = max(path.stat().st_size for path in (tmp_path / "whole").iterdir())
+    assert (tmp_path / "whole" / "long.npz").stat().st_size < largest // 2
+    with disk_of(largest // 2):
+        ran = cli(
+            "roundtrip", sources / "long.mp4", "-o", tmp_path / "new/below", "--model", model, "--quiet"
+        )
+    assert ran.code == 1
+    assert "free some space" in only_sentence(ran.err)
+    assert names(tmp_path) == [name for name in names(tmp_path) if name.startswith("whole")]
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("option", ["--csv", "--markdown", "--report"])

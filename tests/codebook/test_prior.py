@@ -167,7 +167,7 @@ def test_rubbish_in_place_of_json_is_refused(folder, content):
 def test_a_prior_is_replaced_only_by_force(prior, folder):
     before = (folder / TENSOR_FILE).read_bytes()
     other = dataclasses.replace(prior, spatial=graph(dim=7))
-    with pytest.raises(SweettokError, match="--force"):
+    with pytest.raises(SweettokError, match="pass force=True"):
         save_prior(other, folder)
     assert (folder / TENSOR_FILE).read_bytes() == before
     save_prior(other, folder, force=True)

@@ -94,7 +94,7 @@ def test_existing_files_are_refused_before_any_work_and_replaced_by_force(tmp_pa
     source = picture(tmp_path / "photo.png")
     files = RoundtripFiles.named(source, tmp_path)
     files.scores.write_text("mine")
-    refused = pytest.raises(SweettokError, match=r"photo\.png\.scores\.csv exists; pass --force")
+    refused = pytest.raises(SweettokError, match=r"photo\.png\.scores\.csv exists; pass force=True")
     with refused, files.prepared(force=False):
         raise AssertionError
     with files.prepared(force=True):
@@ -110,14 +110,24 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_folder_made_for_nothing_goes_again(tmp_path: Path) -> None:
-    files = RoundtripFiles.named(picture(tmp_path / "photo.png"), tmp_path / "new")
-    with pytest.raises(KeyboardInterrupt), files.prepared(force=False):
-        raise KeyboardInterrupt
-    assert not (tmp_path / "new").exists()
-    with pytest.raises(KeyboardInterrupt), files.prepared(force=False):
+    files = RoundtripFiles.named(picture(tmp_path / "photo.png"), tmp_path / "new" / "below")
+    for written in ([], [files.tokens], [files.tokens, files.plot]):
+        with pytest.raises(KeyboardInterrupt), files.prepared(force=False):
+            for path in written:
+                path.write_text("whole")
+            raise KeyboardInterrupt
+        assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
+    with files.prepared(force=False):
+        files.tokens.write_text("of one program")
+        with pytest.raises(SweettokError, match="is being made by another"), files.prepared(force=True):
+            raise AssertionError
+    files.tokens.unlink()
+    files.scores.write_text("mine")
+    (files.tokens.parent / "other").touch()
+    with pytest.raises(KeyboardInterrupt), files.prepared(force=True):
         files.tokens.write_text("whole")
         raise KeyboardInterrupt
-    assert files.tokens.exists()
+    assert {path.name for path in files.tokens.parent.iterdir()} == {files.scores.name, "other"}
 
 
 def test_a_failure_half_way_leaves_no_half_written_video(tmp_path: Path, examples: Path) -> None:

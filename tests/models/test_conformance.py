@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -179,9 +180,27 @@ def test_another_device_gives_the_same(tokenizer: Tokenizer, folder: Path) -> No
 
 def test_shapes_that_do_not_fit_are_refused(tokenizer: Tokenizer) -> None:
     good = clips(tokenizer, 1)
-    with pytest.raises(ValueError, match=r"60|28|multiple"):
-        tokenizer.encode_clips(good[:, :, :-4, :])
-    arrays = tokenizer.encode_clips(good)
+    transparent = np.concatenate([good, good[..., :1]], -1)
+    for given, hint in (
+        (good[:, :, :-4], "cut and pad"),
+        (good[0], r"clip\[None\]"),
+        (transparent, r"clips\[\.\.\., :3\]"),
+        (transparent[0], r"clip\[None\]"),
+        (good / np.float32(255), "convert"),
+        (np.moveaxis(good, -1, 2), "convert"),
+        (good[:0], "convert"),
+        (good[0, 0, 0, 0, 0], "convert"),
+    ):
+        given = np.asarray(given)
+        shown = re.escape(f"not {given.dtype} {list(given.shape)}; ")
+        with pytest.raises(ValueError, match=rf"^A batch of clips is uint8 .*{shown}.*{hint}"):
+            tokenizer.encode_clips(given)
+    with pytest.raises(TypeError, match="not str"):
+        tokenizer.encode_clips("clip.mp4")  # type: ignore[arg-type]
+    arrays = tokenizer.encode_clips(torch.from_numpy(good))
+    for wrong in ({}, {name: array[0] for name, array in arrays.items()}, {**arrays, "more": good}):
+        with pytest.raises(ValueError, match=r"^The arrays of clips of .* are \w+ \[b, .*, not "):
+            tokenizer.decode_clips(wrong, *clip_size(tokenizer))
     with pytest.raises(ValueError, match=r"\d"):
         tokenizer.decode_clips(arrays, 128, 128)
     for wrong in (good[0, 0].astype(float), good, good[0, ..., :2], good[0, :0]):
@@ -266,7 +285,7 @@ def test_drawn_latents_follow_their_seed(families: dict[str, Path]) -> None:
     )
     assert np.array_equal(one, again) and not np.array_equal(one, other)
     assert 0.05 < np.abs(one - mean).mean() < 5
-    with pytest.raises(SweettokError, match="has discrete codes, of which none is drawn; leave out --sample"):
+    with pytest.raises(SweettokError, match="has discrete codes, of which none is drawn; leave out the seed"):
         load(str(families["omnitokenizer"]), sample=1)
 
 

@@ -48,6 +48,7 @@ def names(folder: Path) -> list[str]:
     ("tokens", "image", "kind", "expected"),
     [
         ("clip.npz", False, None, "clip.decoded.mp4"),
+        ("CLIP.NPZ", False, None, "CLIP.decoded.mp4"),
         ("clip.avi.npz", False, ".webm", "clip.avi.decoded.webm"),
         ("clip.npz", False, ".png", "clip.decoded/%06d.png"),
         ("photo.png.npz", True, None, "photo.png.decoded.png"),
@@ -93,7 +94,7 @@ def test_what_is_there_is_refused_skipped_or_replaced(shelf: Path) -> None:
         decoded(shelf, kind=kind)
         again = decoded(shelf, kind=kind)
         assert [result.status for result in again] == ["refused"] * 2
-        assert all("--force" in str(result.error) for result in again)
+        assert all("force=True" in str(result.error) for result in again)
         assert [r.status for r in decoded(shelf, kind=kind, skip_existing=True)] == ["skipped"] * 2
         os.utime(shelf / "clip.npz", (4e9, 4e9))
         old, _ = decoded(shelf, kind=kind, skip_existing=True)

@@ -119,7 +119,7 @@ def test_only_what_this_model_made_of_this_source_is_skipped(pictures: Path) -> 
     assert [result.status for result in encoded_by(pictures, skip_existing=True)] == ["skipped"] * 2
     other = encoded_by(pictures, "ab" * 32, skip_existing=True)
     assert [result.status for result in other] == ["refused"] * 2
-    assert "other weights" in str(other[0].error) and "--force" in str(other[0].error)
+    assert "other weights" in str(other[0].error) and "force=True" in str(other[0].error)
     assert [r.status for r in encoded_by(pictures, "ab" * 32, skip_existing=True, force=True)] == ["done"] * 2
 
     first, second = (result.output for result in encoded_by(pictures, "ab" * 32, skip_existing=True))
@@ -155,7 +155,7 @@ def test_what_another_program_wrote_meanwhile_is_kept(pictures: Path, options: d
         ("c.png", "skipped"),
     ]
     assert set(written.values()) == {"done"} and len(written) == 3
-    assert "--force" in str(results[1].error)
+    assert "force=True" in str(results[1].error)
     assert (pictures / "b.png.npz").read_bytes() == b"of the other"
     assert not [path for path in pictures.iterdir() if path.name.startswith(".")]
 

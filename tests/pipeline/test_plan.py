@@ -44,7 +44,9 @@ def outputs(plan: tuple[list[Job], list[Refusal]], root: Path) -> dict[str, str]
         ("clip.png", "clip.png"),
         ("clip.avi.mp4", "clip.avi.mp4"),
         ("clip.mp4.mp4", "clip.mp4.mp4"),
-        ("clip.MP4", "clip.MP4"),
+        ("clip.MP4", "clip"),
+        ("clip.AVI.MP4", "clip.AVI.MP4"),
+        ("clip.MOV", "clip.MOV"),
         ("clip", "clip"),
     ],
 )
@@ -54,7 +56,7 @@ def test_a_name_is_a_function_of_the_source_alone(name: str, stem: str) -> None:
 
 def test_no_name_changes_when_another_source_comes(tree: Path) -> None:
     alone = outputs(plan_jobs([tree / "in/a.mp4"], None), tree)
-    for name in ("a.avi", "a.png", "a.avi.mp4", "a.mp4.mp4", "a.MP4", "a.gif"):
+    for name in ("a.avi", "a.png", "a.avi.mp4", "a.mp4.mp4", "a.MOV", "a.gif"):
         (tree / "in" / name).touch()
         together = outputs(plan_jobs([tree / "in"], None), tree)
         assert alone.items() <= together.items()
@@ -63,6 +65,15 @@ def test_no_name_changes_when_another_source_comes(tree: Path) -> None:
     for source, target in alone.items():  # nor by how it is named
         assert outputs(plan_jobs([tree / source], None), tree) == {source: target}
         assert outputs(plan_jobs([tree / source, tree / "x.mkv"], None), tree)[source] == target
+
+
+def test_two_spellings_of_one_name_do_not_share_an_output(tree: Path) -> None:
+    if (tree / "in/a.MP4").exists():
+        pytest.skip("this file system holds one of them")
+    (tree / "in/a.MP4").touch()
+    jobs, refused = plan_jobs([tree / "in/a.mp4", tree / "in/a.MP4"], None)
+    assert [job.source.name for job in jobs] == ["a.mp4"]
+    assert "a.MP4 would become" in str(refused[0].error)
 
 
 def test_one_file_to_a_name_or_a_folder(tree: Path) -> None:

@@ -100,7 +100,7 @@ def test_two_streams_at_once_do_not_meet() -> None:
 
 
 def test_streams_do_not_overlap() -> None:
-    with pytest.raises(SweettokError, match=r"reads The video as one stream, .*; leave out --overlap"):
+    with pytest.raises(SweettokError, match=r"reads The video as one stream, .*; leave the overlap out"):
         RunningTokenizer().encode(grey_video(40), overlap=2)
 
 

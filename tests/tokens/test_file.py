@@ -102,7 +102,7 @@ def test_arrays_saved_in_column_order_are_read(tmp_path: Path, make_tokens: Any)
 
 def test_no_silent_overwrite(good: Path, make_tokens: Any) -> None:
     before = good.read_bytes()
-    with pytest.raises(SweettokError, match="--force"):
+    with pytest.raises(SweettokError, match="force=True"):
         write_tokens(good, make_tokens(1))
     assert good.read_bytes() == before
     write_tokens(good, make_tokens(1), force=True)

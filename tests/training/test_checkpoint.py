@@ -46,7 +46,7 @@ def test_absent_and_damaged_are_named(tmp_path: Path) -> None:
     with pytest.raises(SweettokError, match="no checkpoint to resume from"):
         store.load(CPU, 0)
     save(store, 5)
-    with pytest.raises(SweettokError, match="00000005 was written by 1 processes; resume with as many"):
+    with pytest.raises(SweettokError, match="00000005 was written by 1 process; resume with as many"):
         store.load(CPU, 1)
     state = store.path(5) / "state.pt"
     state.write_bytes(state.read_bytes()[:200])

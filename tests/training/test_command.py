@@ -23,7 +23,10 @@ from sweettok_cli.training.recipe import Recipe, recipe_keys
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM cannot be caught there")
-def test_command_saves_on_sigterm_and_resumes(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "json_option"), [(signal.SIGTERM, ["--json"]), (signal.SIGINT, [])])
+def test_command_saves_on_a_signal_and_resumes(
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path, number: int, json_option: list[str]
+) -> None:
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(dataclasses.replace(tiny, steps=100_000, log_every=1).as_toml())
     command = [
@@ -37,28 +40,72 @@ def test_command_saves_on_sigterm_and_resumes(tiny: Recipe, clips: Path, prior: 
         str(tmp_path / "run"),
     ]
     with subprocess.Popen(
-        [*command, "--config", str(recipe), "--prior", str(prior), "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [*command, "--config", str(recipe), "--prior", str(prior), *json_option],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeding_ctrl_c,
     ) as process:  # fmt: skip
         assert process.stderr is not None and process.stdout is not None
         for line in process.stderr:
             if line.startswith("step 2 "):
-                process.send_signal(signal.SIGTERM)
+                process.send_signal(number)
                 break
         rest = process.stderr.read()
-        summary = json.loads(process.stdout.read())
-    assert process.returncode == 130 and summary["interrupted"] and summary["step"] >= 2
+        printed = process.stdout.read()
+    step = int(max((tmp_path / "run" / "checkpoints").iterdir()).name)
+    assert process.returncode == 130 and step >= 2
+    if json_option:
+        assert json.loads(printed)["interrupted"] and json.loads(printed)["step"] == step
+    else:
+        assert printed == "", "the line of a run that is done"
     assert "Stopping after this step" in rest
-    assert f"go on: sweettok train --out {tmp_path / 'run'} --resume" in rest
-    done = subprocess.run(
-        [*command[:4], *command[6:], "--resume", "--quiet", "--set", f"steps={summary['step'] + 1}"],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip().startswith(f"{tmp_path / 'run' / 'model'}: {summary['step'] + 1} steps")
+    go_on = f"sweettok train --out {tmp_path / 'run'} --resume"
+    assert rest.endswith(f"Interrupted; the run is saved up to step {step}. To go on: {go_on}\n")
+    resume = [*command[:4], *command[6:], "--resume", "--set", f"steps={step + 1}"]
+    for quiet in (["--quiet"], []):
+        done = subprocess.run([*resume, *quiet], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip().startswith(f"{tmp_path / 'run' / 'model'}: {step + 1} steps")
+    how = f"To train on: {go_on} --set steps={2 * step + 2}"
+    assert done.stderr.endswith(f"No step was left: all {step + 1} are done. {how}\n")
     newest = max((tmp_path / "run" / "checkpoints").iterdir())
-    assert newest.name == f"{summary['step'] + 1:08d}"
+    assert newest.name == f"{step + 1:08d}"
+
+
+def heeding_ctrl_c() -> None:
+    """What runs in the background ignores it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_minutes_that_are_over_are_said_with_what_to_type(
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tiny.toml").write_text(tiny.as_toml())
+    for given in (
+        {"data": [clips], "prior": str(prior), "config": str(tmp_path / "tiny.toml"), "max_minutes": 1e-4},
+        {"resume": True},
+    ):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        train(out=tmp_path / "run", **given)
+        last = capsys.readouterr().err.splitlines()[-1]
+        assert re.match(r"No time was left for a step: of 0\.0001 minutes, [0-9.]+ are over; ", last)
+        assert last.endswith(f"To train on: sweettok train --out {tmp_path / 'run'} --resume --max-minutes 2")
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def test_a_signal_before_the_first_step_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sweettok_cli.training.loop.train", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(sys, "argv", ["sweettok", "train", "--data", "a b"])
+    for saved, said in (
+        (None, "no step was saved. To start again: sweettok train --data 'a b'"),
+        (7, f"the run is saved up to step 7. To go on: sweettok train --out {tmp_path / 'run'} --resume"),
+    ):
+        if saved is not None:
+            (tmp_path / "run" / "checkpoints" / f"{saved:08d}").mkdir(parents=True)
+        with pytest.raises(SystemExit) as end:
+            train(data=[tmp_path], init="sweettok-small", out=tmp_path / "run")
+        assert end.value.code == 130
+        assert capsys.readouterr().err.splitlines()[-1] == f"Interrupted; {said}"
 
 
 STAGES = """

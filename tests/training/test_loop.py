@@ -92,7 +92,9 @@ def test_interrupted_and_resumed_run_equals_a_straight_one(
     halted = run(tiny, clips, tmp_path / "halves", prior, task=Signalled(tiny, None, prior))
     assert halted["interrupted"] and halted["step"] == 3
     torch.manual_seed(99)
-    resumed = run(tiny, clips, tmp_path / "halves", None, resume=True)
+    heard = Heard()
+    resumed = run(tiny, clips, tmp_path / "halves", None, resume=True, voice=heard)
+    assert heard.done["training"] == [0, 1, 2], "how far a run is, and not how far those before it came"
     assert (straight["step"], resumed["step"], resumed["interrupted"]) == (6, 6, False)
     one, two = final_state(tmp_path / "straight"), final_state(tmp_path / "halves")
     del one["seconds"], two["seconds"]
@@ -241,6 +243,33 @@ def test_minutes_end_a_run(
     assert again["step"] <= summary["step"] + 3, "time spent before counts"
 
 
+def test_a_run_of_minutes_keeps_time_to_validate(
+    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it ends before the first validation that is due."""
+    clock = SimpleNamespace(perf_counter=partial(next, itertools.count(1.0)))
+    monkeypatch.setattr("sweettok_cli.training.loop.time", clock)
+    recipe = dataclasses.replace(tiny, steps=100_000, minutes=1.5, validate_every=1000, validate_clips=1)
+    kept = {}
+    for number, steps in enumerate((20.0, 50.0)):
+        task = SweetTokTask(recipe, None, prior)
+        monkeypatch.setattr(SweetTokTask, "validation_steps", steps)
+        out, val = tmp_path / str(number), clips / "inner"
+        summary = run(recipe, clips, out, prior, task=task, val=val, begun=0.0)
+        assert summary["validation_psnr"] > 0
+        kept[steps] = 60 * summary["minutes"]
+        clock.perf_counter = partial(next, itertools.count(1.0))
+    assert kept[50.0] < kept[20.0] - 10, "what is kept is what it takes"
+
+
+def test_what_a_validation_takes_is_told_by_its_pixels(tiny: Recipe, clips: Path, prior: Path) -> None:
+    recipe = dataclasses.replace(tiny, crop=[[64, 8, 1.0]], validate_every=5, accumulate=2)
+    for val, steps in ((None, 0.0), (clips / "inner", 3 * 256**2 / (2 * 2 * 8 * 64**2))):
+        task = SweetTokTask(recipe, None, prior)
+        task.batches([clips], val, 0, 1, Heard())
+        assert task.validation_steps == steps
+
+
 def test_second_run_into_the_same_folder_is_refused(
     tiny: Recipe, clips: Path, prior: Path, tmp_path: Path
 ) -> None:
@@ -292,7 +321,9 @@ def test_disk_that_fills_up_is_said_and_the_last_checkpoint_stays(
 
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", full)
-        with pytest.raises(SweettokError, match=r"Cannot save step 4 in .*No space left"):
+        with pytest.raises(
+            SweettokError, match=r"No space left on device\).* go on from step 2 with --resume"
+        ):
             run(dataclasses.replace(tiny, checkpoint_every=2), clips, tmp_path / "run", prior)
     assert run(tiny, clips, tmp_path / "run", None, resume=True)["step"] == 6
 
@@ -317,6 +348,16 @@ def test_what_a_resumed_run_changes_is_said(tiny: Recipe, clips: Path, prior: Pa
     run(longer, clips, tmp_path / "run", prior, resume=True, voice=heard)
     assert heard.said[:2] == ["steps: 2 -> 3", "lr: 0.001 -> 0.0005"]
     assert load_recipe(None, str(tmp_path / "run" / "recipe.toml")).steps == 3
+
+
+def test_another_number_of_processes_is_said(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:
+    run(dataclasses.replace(tiny, steps=2), clips, tmp_path / "run", prior)
+    for longer, said in ((3, []), (4, ["processes: 2 -> 1, and with them the samples"])):
+        heard = Heard()
+        run(dataclasses.replace(tiny, steps=longer), clips, tmp_path / "run", prior, resume=True, voice=heard)
+        assert [line.partition(" of a")[0] for line in heard.said if line.startswith("processes")] == said
+        newest = max((tmp_path / "run" / "checkpoints").iterdir())
+        (newest / "rng-1.pt").write_bytes((newest / "rng-0.pt").read_bytes())
 
 
 def test_a_run_that_cannot_begin_leaves_no_folder(

@@ -38,7 +38,7 @@ def test_too_many_are_refused(tmp_path: Path) -> None:
 def test_what_exists_stays(tmp_path: Path) -> None:
     (tmp_path / "a.npy").write_text("mine")
     with (
-        pytest.raises(SweettokError, match="exists; pass --force"),
+        pytest.raises(SweettokError, match="exists; pass force=True"),
         array_writer(tmp_path / "a.npy", (4, 6, 3)),
     ):
         pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from PIL import Image
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader
+from sweettok_cli.video.images import WRITTEN
 from sweettok_cli.video.pixels import as_frames, as_path, as_rate, write_video
+from sweettok_cli.video.writer import VIDEO_ENDINGS
 
 VIDEO = np.random.default_rng(4).integers(0, 256, (5, 8, 10, 3), dtype=np.uint8)
 
@@ -92,5 +95,9 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         assert np.abs(np.stack([frame.rgb for frame in reader]).astype(int) - smooth).max() <= 3
     with pytest.raises(SweettokError, match="exists"):
         write_video(tmp_path / "a.mp4", smooth)
+    for pixels, endings in ((VIDEO, VIDEO_ENDINGS), (VIDEO[0], WRITTEN)):
+        with pytest.raises(SweettokError, match=r"a\.txt has no ending") as refused:
+            write_video(tmp_path / "a.txt", pixels)
+        assert set(endings) == set(re.findall(r"\.\w+(?=[,.])", str(refused.value).split("; ")[1]))
     write_video(tmp_path / "a.png", VIDEO[0])
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), VIDEO[0])

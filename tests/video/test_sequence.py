@@ -78,7 +78,7 @@ def test_missing_numbers_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.WARNING):
         assert greys(FrameSequence.of(folder)) == [1, 2, 3]
     assert "1 numbers are missing, the first after a2.png" in caplog.text
-    with pytest.raises(SweettokError, match="leave out --strict"):
+    with pytest.raises(SweettokError, match="leave out strict=True"):
         open_video(FrameSequence.of(folder), strict=True)
     caplog.clear()
     FrameSequence.of(shots(tmp_path / "every second", "a1.png", "a3.png", "a5.png"))

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.registry import FAMILIES
 from sweettok_cli.runtime import pick_device, pick_dtype
 from sweettok_cli.zoo import local
 from sweettok_cli.zoo.load import load, model_of_tokens
@@ -29,9 +30,9 @@ def test_shipped_name_is_loaded(model_folder: Path, monkeypatch: pytest.MonkeyPa
 
 def test_what_is_not_there_is_said(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SweettokError, match="no cuda device that torch can use; pass --device cpu"):
+    with pytest.raises(SweettokError, match="no cuda device that torch can use; pass device='cpu'"):
         load(str(model_folder), device="cuda:1")
-    with pytest.raises(SweettokError, match="no device 'gpu'; --device takes auto, cpu, cuda or mps"):
+    with pytest.raises(SweettokError, match="no device 'gpu'; choose from auto, cpu, cuda and mps"):
         load(str(model_folder), device="gpu")
     with pytest.raises(SweettokError, match=r"no number format 'int8'.*float16"):
         load(str(model_folder), device="cpu", dtype="int8")
@@ -58,7 +59,8 @@ def test_auto_is_narrow_only_where_that_is_native(native: bool, monkeypatch: pyt
 
 
 def tokens_of(model: str, family: str = "sweettok") -> Any:
-    return SimpleNamespace(model=model, family=family)
+    arrays = FAMILIES[family].names[family] if family in FAMILIES else {"indices"}
+    return SimpleNamespace(model=model, family=family, shapes=dict.fromkeys(arrays, ()))
 
 
 def test_tokens_choose_among_models_that_go_by_name(
@@ -75,13 +77,18 @@ def test_tokens_choose_among_models_that_go_by_name(
         assert len(str(caught.value)) < 300
     shutil.copytree(model_folder, tmp_path / "store" / "small")
     assert Path(model_of_tokens(tokens_of("small"), file)) == tmp_path / "store" / "small"
-    with pytest.raises(SweettokError, match="of the family vidtok-fsq, but names the model small"):
+    with pytest.raises(SweettokError, match="of the family 'vidtok-fsq', but names the model small"):
         model_of_tokens(tokens_of("small", "vidtok-fsq"), file)
 
 
-@pytest.mark.parametrize("family", ["sweettok", "omnitokenizer", "vidtok-kl"])
+@pytest.mark.parametrize("family", ["sweettok", "omnitokenizer", "vidtok-kl", "vidtok"])
 def test_families_are_compared_before_anything_is_fetched(family: str) -> None:
     published = "vidtok-fsq-causal-488-32768"
-    with pytest.raises(SweettokError, match=f"of the family {family}, but names the model {published}"):
+    with pytest.raises(SweettokError, match=f"of the family '{family}', but names the model {published}"):
         model_of_tokens(tokens_of(published, family), Path("clip.npz"))
     assert model_of_tokens(tokens_of(published, "vidtok-fsq"), Path("clip.npz")) == published
+
+
+def test_an_unknown_family_is_said_before_an_unknown_model() -> None:
+    with pytest.raises(SweettokError, match=r"unknown family 'magvit', which is none of sweettok, .*update"):
+        model_of_tokens(tokens_of("magvit-3", "magvit"), Path("clip.npz"))

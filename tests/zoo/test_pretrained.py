@@ -55,7 +55,7 @@ def test_a_revision_comes_from_the_hub_into_the_cache_that_is_named(
     assert found.origin is not None and found.origin.path == cache / "models--me--model" / "snapshots" / old
     assert isinstance(VidTokTokenizer.from_pretrained("me/model", cache_dir=cache, device="cpu"), Tokenizer)
     assert isinstance(Tokenizer.from_pretrained(f"me/model@{old}", cache_dir=cache), SweetTokTokenizer)
-    with pytest.raises(SweettokError, match=r"me/model is no SweetTokTokenizer, but a VidTokTokenizer; use"):
+    with pytest.raises(SweettokError, match=r"me/model is not SweetTokTokenizer, but VidTokTokenizer; use"):
         SweetTokTokenizer.from_pretrained("me/model", cache_dir=cache)
     assert not (tmp_path / "usual").exists() and not (tmp_path / "store").exists()
 

@@ -114,7 +114,7 @@ def test_a_damaged_folder_is_refused(hub: HubServer, folder: Path) -> None:
         (
             "trial",
             TOKEN,
-            "'trial' is no name of a repository; give OWNER/REPO, and a branch with --revision.",
+            "'trial' is no name of a repository; give OWNER/REPO, and a branch as its revision.",
         ),
         ("me/trial@next", TOKEN, "is no name of a repository"),
     ],

@@ -66,7 +66,7 @@ class HubTokenizer(ModelHubMixin, library_name="sweettok", pipeline_tag="video-t
         found = open_pretrained(name, revision, access, device=device, dtype=dtype, sample=sample)
         if not isinstance(found, cls):
             kind = type(found).__name__
-            raise SweettokError(f"{name} is no {cls.__name__}, but a {kind}; use Tokenizer.from_pretrained.")
+            raise SweettokError(f"{name} is not {cls.__name__}, but {kind}; use Tokenizer.from_pretrained.")
         return found
 
     def save_pretrained(

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.models.common.hub import HubTokenizer
 from sweettok_cli.models.common.streams import (
     ClipDecoder,
@@ -30,7 +30,7 @@ from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, TokenFault, Tokens, clip_count
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.info import VideoInfo
-from sweettok_cli.video.pixels import as_frames, as_path, as_rate
+from sweettok_cli.video.pixels import as_clips, as_frames, as_path, as_rate
 from sweettok_cli.video.reader import VideoReader
 
 CPU = torch.device("cpu")
@@ -77,6 +77,8 @@ class Tokenizer(HubTokenizer, ABC):
         *,
         rate: Fraction | float | None = None,
         overlap: int = 0,
+        keep_going: bool = False,
+        strict: bool = False,
     ) -> Tokens:
         """Tokens of a video or an image, of any length and size, as ``sweettok encode`` makes them.
 
@@ -86,6 +88,8 @@ class Tokenizer(HubTokenizer, ABC):
                 or ``[3, h, w]`` (:func:`~sweettok_cli.video.pixels.as_frames`).
             rate: of pixels in memory, frames a second, kept with the tokens; 24 by default. A file has one.
             overlap: frames that each clip repeats of the one before; decoding cross-fades them.
+            keep_going: take what is left of a file that is cut short.
+            strict: refuse a file of which anything is missing.
 
         Raises:
             TypeError, ValueError: pixels of another shape, type or range, or a rate that is none.
@@ -94,7 +98,7 @@ class Tokenizer(HubTokenizer, ABC):
         if isinstance(video, str | PathLike):
             if rate is not None:
                 raise ValueError("A file states its own rate; give a rate with pixels in memory only.")
-            with VideoReader(as_path(video)) as reader:
+            with VideoReader(as_path(video), keep_going=keep_going, strict=strict) as reader:
                 encoder = VideoEncoder(reader.info, self, overlap)
                 for read in reader:
                     encoder.push(read.rgb, read.time)
@@ -191,20 +195,23 @@ class Tokenizer(HubTokenizer, ABC):
     def redraw(self) -> None:
         """Draw from the seed again, where latents are drawn: forget what was encoded before."""
 
-    def encode_clips(self, clips: np.ndarray) -> dict[str, np.ndarray]:
+    def encode_clips(self, clips: np.ndarray | Tensor) -> dict[str, np.ndarray]:
         """Arrays of a batch of clips.
 
         Args:
             clips: uint8 RGB ``[b, t, h, w, 3]``, ``h`` and ``w`` multiples of ``spec.multiple``; ``t`` is
-                ``spec.clip_frames``, or 1 for images.
+                ``spec.clip_frames``, or 1 for images; of streams any that the network takes.
 
         Returns:
             One array a name, ``[b, *spec.clip_shapes(h, w)[name]]``, of the types that :meth:`stored` says.
 
         Raises:
-            ValueError: a shape that the network does not take.
+            TypeError, ValueError: no array, or a shape or type that the network does not take.
         """
-        return self.stored(self.encode_batch(torch.from_numpy(np.ascontiguousarray(clips)).to(self.device)))
+        spec = self.spec
+        lengths = [*([1] if spec.images else []), spec.clip_frames] if spec.stream_frames is None else []
+        batch = np.ascontiguousarray(as_clips(clips, lengths, spec.multiple))
+        return self.stored(self.encode_batch(torch.from_numpy(batch).to(self.device)))
 
     def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
         """Clips from arrays: the inverse of :meth:`encode_clips`.
@@ -220,6 +227,11 @@ class Tokenizer(HubTokenizer, ABC):
         Raises:
             ValueError: arrays that do not fit the size.
         """
+        shapes = self.spec.clip_shapes(height, width)
+        if arrays.keys() != shapes.keys() or any(arrays[n].ndim != 1 + len(s) for n, s in shapes.items()):
+            wanted = ", ".join(f"{name} {['b', *shape]}".replace("'", "") for name, shape in shapes.items())
+            given = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+            raise ValueError(f"The arrays of clips of {width}x{height} are {wanted}, not {given or 'none'}.")
         return self.decode_batch(self.on_device(arrays), height, width).cpu().numpy()
 
     def encode_waiting(self, clips: WaitingClips) -> dict[str, Tensor]:
@@ -311,7 +323,7 @@ class VideoEncoder:
         if not spec.codebooks and not all(np.isfinite(array).all() for array in stored.values()):
             raise SweettokError(
                 f"{spec.name} turns {video_name(self._info)} into values that are not finite numbers; "
-                "pass --dtype float32, or pull or convert the model again."
+                f"pass {option('dtype', 'float32')}, or pull or convert the model again."
             )
         self._buffer.add(stored)
         if self._buffer.nbytes > MAX_ARRAY_BYTES:

@@ -92,9 +92,9 @@ def test_words_are_those_of_the_ids(tokenizer: SweetTokTokenizer) -> None:
 
 
 def test_wrong_clips_are_refused(tokenizer: SweetTokTokenizer) -> None:
-    with pytest.raises(ValueError, match="multiple of 64"):
+    with pytest.raises(ValueError, match="multiples of 64"):
         tokenizer.encode_clips(clips(1, 17, 64, 80))
-    with pytest.raises(ValueError, match="neither 1 nor 17"):
+    with pytest.raises(ValueError, match=r"uint8 \[b, 1 or 17, h, w, 3\].*not uint8 \[1, 9, 64, 64, 3\]"):
         tokenizer.encode_clips(clips(1, 9))
     with pytest.raises(ValueError, match="do not fit"):
         tokenizer.decode_clips(tokenizer.encode_clips(clips(1)), 64, 128)
