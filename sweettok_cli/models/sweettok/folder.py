@@ -106,8 +106,9 @@ def read_prior(model: ModelFolder, state: Mapping[str, Tensor]) -> WordPrior:
     for half in HALVES:
         lists = words[half]
         vectors, edges = state.get(f"quantize_{half}.vectors"), state.get(f"quantize_{half}.edges")
-        if vectors is None or edges is None or vectors.is_complex() or edges.is_floating_point():
+        if vectors is None or edges is None or vectors.is_complex():
             raise SweettokError(f"The words of {model.path} do not fit its weights; {WRITE_AGAIN}.")
+        edges = edges.float() if edges.is_floating_point() else edges  # NumPy lacks the narrow formats
         arrays = vectors.float().cpu().numpy(), edges.cpu().numpy()
         try:
             check_tensors(*arrays, rows=len(lists["modifiers"]) + len(lists["heads"]))
