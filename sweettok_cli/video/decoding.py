@@ -7,6 +7,7 @@ import math
 import struct
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -45,11 +47,12 @@ class Orientation:
         The matrix is nine int32, row by row; a point goes to (a x + c y, b x + d y), y pointing down
         (ISO/IEC 14496-12, 6.2.2).
         """
+        held = SideDataContainer.__new__(SideDataContainer)
+        with suppress(ValueError):  # at a kind that PyAV has no name for; it holds what lies before
+            SideDataContainer.__init__(held, frame)  # type: ignore[call-arg]
         try:
-            data = next(
-                (bytes(d) for d in frame.side_data if getattr(d.type, "name", "") == "DISPLAYMATRIX"), None
-            )
-        except ValueError:  # beside it lies a kind that PyAV has no name for; the angle can still be had
+            data = next((bytes(d) for d in held if d.type.name == "DISPLAYMATRIX"), None)
+        except ValueError:  # none before; the angle can still be had
             angle = -math.radians(getattr(frame, "rotation", 0))
             a, b, c, d = math.cos(angle), math.sin(angle), -math.sin(angle), math.cos(angle)
         else:

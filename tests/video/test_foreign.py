@@ -110,6 +110,20 @@ def test_side_data_without_a_name_is_passed_over(tmp_path: Path) -> None:
     assert [torture.number(rgb) for rgb in read(path)[0]] == list(range(6))
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_frames_with_a_cameras_orientation_are_turned_as_photographs_are(
+    tmp_path: Path, orientation: int
+) -> None:
+    """The display matrix lies beside EXIF, which PyAV has no name for; half of them mirror."""
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "maker", orientation
+    video = joined(tmp_path / "a.mjpeg", "JPEG", exif=exif, quality=95, subsampling=0)
+    Image.fromarray(torture.picture(0)).save(tmp_path / "a.png", exif=exif)
+    (expected,), _ = read(tmp_path / "a.png")
+    found = read(video)[0][0]
+    assert found.shape == expected.shape and np.abs(found.astype(int) - expected).mean() < 8
+
+
 def test_the_hidden_picture_of_an_animation_is_no_frame(tmp_path: Path) -> None:
     still, *moving = [Image.fromarray(torture.picture(index)) for index in range(4)]
     still.save(tmp_path / "a.png", save_all=True, append_images=moving, default_image=True, duration=40)
