@@ -17,6 +17,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.sidedata.sidedata import SideDataContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -111,6 +112,7 @@ def decode(
             ``progress``.
     """
     alone = stream.codec_context.thread_count == 1
+    transparent = _transparent_decoder(stream)
     for packet in _packets(container, stream, progress):
         if progress.broken and not alone:
             raise DamagedPacket
@@ -120,7 +122,7 @@ def decode(
             progress.positions.append(packet.pos)
         progress.cut = marked or (progress.cut and not packet.size)
         try:
-            frames = packet.decode()
+            frames = packet.decode() if transparent is None else transparent.decode(packet)
         except EOFError:
             break
         except FFmpegError as error:
@@ -166,6 +168,17 @@ def _packets(container: InputContainer, stream: VideoStream, progress: Progress)
         if packet is None:
             return
         yield packet
+
+
+def _transparent_decoder(stream: VideoStream) -> VideoCodecContext | None:
+    """The decoder of a WebM that states transparency, to which libav's own ones are blind."""
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.codec.canonical_name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    decoder = VideoCodecContext.create(name, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.thread_count = stream.codec_context.thread_count
+    return decoder
 
 
 def set_threads(stream: VideoStream, threads: int) -> None:

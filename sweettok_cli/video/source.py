@@ -79,6 +79,8 @@ def open_container(source: Source) -> InputContainer:
     refused = _REFUSED & set(container.format.name.split(","))
     if refused:
         container.close()
+        if "image2" in refused:
+            raise SweettokError(f"{name} is a picture of a kind that is not read here; save it as PNG.")
         raise SweettokError(
             f"{name} is not a video but a file of kind {sorted(refused)[0]!r}; give a video file."
         )
@@ -140,9 +142,15 @@ def check_pixels(width: int, height: int, name: str) -> None:
 def check_decoder(stream: VideoStream | AudioStream, name: str) -> None:
     """Raise :class:`SweettokError` unless the media library can decode the stream."""
     if stream.codec_context is None:
+        kind, pipe, _ = stream.container.format.name.partition("_pipe")
+        if pipe:
+            raise SweettokError(
+                f"{name} is a picture of kind {kind.upper()}, for which there is no decoder here; "
+                "save it as PNG."
+            )
         raise SweettokError(
-            f"{name} holds {stream.type} in a codec for which there is no decoder here{_tag_of(stream)}; "
-            "convert it to H.264, for example with ffmpeg."
+            f"{name} holds {stream.type} in a codec for which there is no decoder here; "
+            f"convert it to {'H.264' if stream.type == 'video' else 'AAC'}, for example with ffmpeg."
         )
 
 
@@ -150,11 +158,6 @@ def codec_name(stream: VideoStream | AudioStream) -> str:
     """Of what is decoded, not of the decoder (libdav1d, mp3float)."""
     context = stream.codec_context
     return str(getattr(context.codec, "canonical_name", context.name))
-
-
-def _tag_of(stream: VideoStream | AudioStream) -> str:
-    tag = getattr(stream, "codec_tag", None) or getattr(stream, "codec_fourcc", None)
-    return f" ({str(tag).strip(chr(0))})" if tag else ""
 
 
 def _is_cover(stream: VideoStream, container: InputContainer) -> bool:
