@@ -28,6 +28,8 @@ from sweettok_cli.video.source import packets_of, reason
 
 _MAY_JUMP = 0x200  # AVFMT_TS_DISCONT
 LONGEST_GAP = 10  # seconds; ffmpeg's -dts_delta_threshold
+REORDERED = 16  # frames: further back no coding reaches
+_BEGINNING = 1  # second of a clock
 LONGEST = Fraction(1 << 29)  # seconds, some 17 years; what seems longer is a clock that was set anew
 _KEPT = 40  # packets: what a decoder may hold back
 _MOST_SIGNS = 100_000
@@ -239,7 +241,8 @@ class Clock:
     """Times of frames counted from the first one; always growing, also where the file states none.
 
     Where a clock jumps back, or forth by more than ten seconds, in a container in which that means a cut and
-    no pause, what follows is joined to what went before, as players do.
+    no pause, what follows is joined to what went before, as players do. So are files of any kind that were
+    put one behind the other, whose clock begins anew.
 
     Attributes:
         joins: how often that happened.
@@ -253,19 +256,23 @@ class Clock:
         self._hurries = container.format.name == "gif"
         self._before = Fraction(0)
         self.joins = 0
-        self._start = Fraction(0)
+        self._origin = self._start = Fraction(0)
         self._last: Fraction | None = None
 
     def time(self, frame: VideoFrame) -> Fraction:
         """The time of the next frame, in seconds."""
         stated = stated_time(frame, self._by_decoding)
         if self._last is None:
-            self._start = self._before = stated or Fraction(0)
+            self._origin = self._start = self._before = stated or Fraction(0)
             time = Fraction(0)
         else:
             time = self._last + self._step if stated is None else stated - self._start
-            back = stated is not None and stated < self._before  # frames come in order of display
-            jumped = (self._jumps and (back or abs(time - self._last) > LONGEST_GAP)) or abs(time) > LONGEST
+            # Frames come in order of display.
+            back = Fraction(0) if stated is None else self._before - stated
+            # Behind damage decoders may give one frame late, but none from the beginning.
+            anew = back > REORDERED * self._step and stated is not None and stated - self._origin < _BEGINNING
+            jumped = anew or abs(time) > LONGEST
+            jumped |= self._jumps and (back > 0 or abs(time - self._last) > LONGEST_GAP)
             if stated is not None and jumped:
                 self._start = stated - self._last - self._step
                 time = self._last + self._step

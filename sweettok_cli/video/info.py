@@ -18,6 +18,7 @@ from sweettok_cli.video.cropping import Cropping, container_cropping
 from sweettok_cli.video.decoding import (
     LONGEST,
     LONGEST_GAP,
+    REORDERED,
     Orientation,
     Progress,
     decode,
@@ -61,8 +62,6 @@ def variable_times(times: Sequence[Fraction], rate: Fraction, time_base: Fractio
 
 
 _PEEKED_PACKETS = 64
-# Frames arrive out of order; the last of the peeked ones may still lack an earlier neighbour.
-_REORDERED = 16
 _MOST_PACKETS = 4096
 # Bare streams of pictures; only the codec may say how fast they are shown.
 _NO_CLOCK = {"h264", "hevc", "vvc", "mpegvideo", "m4v", "obu", "cavsvideo", "dirac", "vc1"}
@@ -218,17 +217,28 @@ def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction
             packets += 1
             # What an edit list trims away is not shown.
             if packet.pts is not None and not getattr(packet, "is_discard", False):
+                time = packet.pts * base
                 back = packet.dts is not None and packet.dts < last
-                if may_jump and times and (back or abs(packet.pts * base - times[-1]) > LONGEST_GAP):
+                if may_jump and times and (back or abs(time - times[-1]) > LONGEST_GAP):
+                    break
+                if times and (_anew(times, time) or time - times[-1] > LONGEST):
                     break
                 last = last if packet.dts is None else packet.dts
-                times.append(packet.pts * base)
+                if time not in times:  # told twice it tells nothing
+                    times.append(time)
             if len(times) == _PEEKED_PACKETS or packets == _MOST_PACKETS:
                 break
     except (FFmpegError, EOFError):
         # Decoding meets the same damage and reports it.
         return _shown(container, times), packets, False
-    return _shown(container, times)[: _PEEKED_PACKETS - _REORDERED], packets, False
+    # Frames arrive out of order; the last of the peeked ones may still lack an earlier neighbour.
+    return _shown(container, times)[: _PEEKED_PACKETS - REORDERED], packets, False
+
+
+def _anew(times: Sequence[Fraction], time: Fraction) -> bool:
+    """Whether the clock begins anew: ``time`` lies further back of ``times`` than frames are reordered."""
+    latest = max(times)
+    return (latest - time) * (len(times) - 1) > REORDERED * (latest - min(times))
 
 
 def _shown(container: InputContainer, times: list[Fraction]) -> list[Fraction]:

@@ -33,7 +33,7 @@ from sweettok_cli.video.images import is_picture, read_pictures
 from sweettok_cli.video.info import ROUNDING, probe, source_cropping
 from sweettok_cli.video.loss import Distances, Loss, in_words, sound_end
 from sweettok_cli.video.source import Source, open_container, reason, source_name, video_stream
-from sweettok_cli.video.structure import check_structure, missing_bytes
+from sweettok_cli.video.structure import begins_again, check_structure, missing_bytes
 
 _log = logging.getLogger(__name__)
 
@@ -281,11 +281,13 @@ class VideoReader:
             raise SweettokError(
                 f"{self._path} is not whole: {said}; fetch it again, or leave out {option('strict')}."
             )
-        _log.warning("%s: %s; the file is damaged or trimmed", self._path, said)
+        _log.warning("%s: %s; the file is damaged, trimmed or joined", self._path, said)
 
     def _ends_early(self, progress: Progress, end: Fraction) -> str | None:
         """What shows that the file should go on after ``end`` seconds."""
         structure = check_structure(self._path)
+        if (place := begins_again(self._path, max(progress.positions, default=0))) is not None:
+            return f"another video begins at byte {place}, which is not read"
         if progress.broken:
             return f"nothing could be read after {float(end):.2f} s ({progress.broken})"
         if structure.cut or progress.cut:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -16,6 +17,7 @@ _TOP_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _MOST_DAMAGE = 1000  # places that are told apart
 _CHUNK = 1 << 20
 _LONGEST_HEAD = 12  # bytes of an element's id and size
+_NOT_READ_ON = (b"FLV\1", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\x1a\x45\xdf\xa3")
 # Bytes that begin a kind of file, and those that end it.
 _ENDS = ((b"GIF8", b";"), (b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG", b"IEND\xaeB`\x82"))
 
@@ -74,6 +76,20 @@ def check_structure(path: Path, thorough: bool = False) -> Structure:
                 stream.seek(max(0, length - 64))
                 return Structure(cut=not stream.read().rstrip(b"\0\r\n").endswith(ends))
     return Structure()
+
+
+def begins_again(path: Path, after: int) -> int | None:
+    """Where behind byte ``after`` another file of the same kind begins, as ``cat a.mp4 b.mp4`` leaves it.
+
+    Of MP4, FLV, ASF and Matroska, of which libav reads no more than the first or the first two.
+    """
+    with open(path, "rb") as stream:
+        head = stream.read(_LONGEST_HEAD)
+        if not (head[4:8] == b"ftyp" or head.startswith(_NOT_READ_ON)):
+            return None
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            found = data.find(head, max(after, 1))
+    return None if found < 0 else found
 
 
 def _boxes(stream: IO[bytes], length: int) -> tuple[int, int | None]:
