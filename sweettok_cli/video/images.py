@@ -31,6 +31,9 @@ _HEADS = (
     *(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),  # JPEG 2000
 )
 _HEIF, _AVIF, _MOVING_AVIF = (b"heic", b"heix", b"heim", b"heis", b"mif1"), b"avif", b"avis"
+# Heads of Netpbm: width, height and, but for bits, the highest value.
+_BITS = rb"P4\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s"
+_VALUES = rb"P[56]\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+(\d+)\s"
 # TGA has no mark at its beginning.
 _NAMES = {".tga", ".icb", ".vda", ".vst"}
 WRITTEN = frozenset((".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff"))
@@ -63,10 +66,12 @@ def is_picture(source: Source) -> bool:
     data = _bytes(source)
     try:
         head = bytes(data[:32])
+        if isinstance(source, Path) and source.suffix.lower() in (".mjpeg", ".mjpg"):
+            return False  # their pictures may lie apart
         if head.startswith(_HEADS) or (head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()):
             return not _is_joined(data, head)
         if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-            return True
+            return not _is_joined(data, head)
         if head[4:8] == b"ftyp":
             # libav is blind to the transparency of moving ones, and knows their rate better than Pillow.
             moving = head[8:12] == _MOVING_AVIF and data.find(b"auxv") >= 0
@@ -99,14 +104,21 @@ def _is_joined(data: mmap.mmap | bytes, head: bytes) -> bool:
     if head.startswith(b"\xff\xd8"):
         pixels = _scan(data)  # thumbnails lie before
         return data.find(b"\xff\xd9\xff\xd8\xff", pixels) >= 0 and data.find(b"MPF\0", 0, pixels) < 0
-    if head.startswith(b"BM"):
+    if head.startswith(b"qoif"):
+        return data.find(b"\0\0\0\0\0\0\0\1qoif") >= 0
+    if head[:2] in (b"P1", b"P2", b"P3"):  # as text
+        return re.search(rb"\s" + head[:2] + rb"\s", data) is not None
+    if head.startswith(b"RIFF"):
+        end = 8 + int.from_bytes(head[4:8], "little") // 2 * 2
+    elif head.startswith(b"BM"):
         end = int.from_bytes(head[2:6], "little")
-        return data[end : end + 2] == b"BM"
-    if match := re.match(rb"P([56])\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+(\d+)\s", data[:256]):
-        kind, width, height, most = (int(value) for value in match.groups())
-        end = match.end() + width * height * (3 if kind == 6 else 1) * (2 if most > 255 else 1)
-        return data[end : end + 2] == head[:2]
-    return False
+    elif match := re.match(_BITS if head[:2] == b"P4" else _VALUES, data[:256]):
+        width, height, most = (int(value) for value in (*match.groups(), 1)[:3])
+        wide = -(-width // 8) if head[:2] == b"P4" else width * (3 if head[:2] == b"P6" else 1)
+        end = match.end() + wide * height * (2 if most > 255 else 1)
+    else:
+        return False
+    return data[end : end + 2] == head[:2]
 
 
 def _scan(data: mmap.mmap | bytes) -> int:

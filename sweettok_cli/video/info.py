@@ -253,8 +253,8 @@ def _shown(container: InputContainer, times: list[Fraction]) -> list[Fraction]:
 def _rate(container: InputContainer, stream: VideoStream, times: list[Fraction]) -> tuple[Fraction, bool]:
     """The rate that the first frames keep to, or their mean; and whether they keep to it."""
     stated = [stream.average_rate, stream.guessed_rate, stream.base_rate]
-    if container.format.name in _NO_CLOCK:  # its average is what libav assumes
-        stated[:2] = stated[1::-1]
+    if container.format.name in _NO_CLOCK:  # its average is what libav assumes, and high rates it halves
+        stated = [stream.codec_context.framerate, *stated[1::-1], stated[2]]
     rates = [Fraction(rate) for rate in stated if rate]
     mean = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
     if mean is not None:

@@ -69,8 +69,14 @@ def open_container(source: Source) -> InputContainer:
         target: Any = f"file:{source}"
     else:
         target = source
+    options = {"protocol_whitelist": "file"}
     try:
-        container = av.open(target, options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        container = av.open(target, options=options, metadata_errors="replace")
+        if container.format.name == "image2" and isinstance(source, Path):
+            # One picture, by its name; there may be more, which only shows without one.
+            container.close()
+            nameless = os.fdopen(os.open(source, os.O_RDONLY), "rb")
+            container = av.open(nameless, options=options, metadata_errors="replace")
     except (FFmpegError, EOFError) as error:
         raise SweettokError(
             f"{name} cannot be read as a video ({reason(error)}); it is damaged, cut short or of another "
@@ -79,8 +85,6 @@ def open_container(source: Source) -> InputContainer:
     refused = _REFUSED & set(container.format.name.split(","))
     if refused:
         container.close()
-        if "image2" in refused:
-            raise SweettokError(f"{name} is a picture of a kind that is not read here; save it as PNG.")
         raise SweettokError(
             f"{name} is not a video but a file of kind {sorted(refused)[0]!r}; give a video file."
         )
