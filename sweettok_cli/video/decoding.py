@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.color import ToRgb
 from sweettok_cli.video.cropping import NOTHING, Cropping
-from sweettok_cli.video.source import packets_of, reason
+from sweettok_cli.video.source import codec_name, packets_of, reason
 
 _MAY_JUMP = 0x200  # AVFMT_TS_DISCONT
 LONGEST_GAP = 10  # seconds; ffmpeg's -dts_delta_threshold
@@ -33,6 +33,8 @@ _BEGINNING = 1  # second of a clock
 LONGEST = Fraction(1 << 29)  # seconds, some 17 years; what seems longer is a clock that was set anew
 _KEPT = 40  # packets: what a decoder may hold back
 _MOST_SIGNS = 100_000
+# Where damage is no error, and what is made up for it depends on frames that other threads decode.
+_OTHER_THREADS = {"vp8": "NONE", "png": "NONE", "apng": "NONE", "ffv1": "SLICE"}
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ def set_threads(stream: VideoStream, threads: int) -> None:
     Each takes a frame of its own: what is made up for damaged parts of one that several share depends on
     their number.
     """
-    stream.thread_type = "NONE" if threads == 1 else "FRAME"
+    stream.thread_type = "NONE" if threads == 1 else _OTHER_THREADS.get(codec_name(stream), "FRAME")
     stream.codec_context.thread_count = threads
 
 

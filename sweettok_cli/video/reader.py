@@ -212,9 +212,9 @@ class VideoReader:
         return frames
 
     def _frames(self) -> Iterator[Frame]:
-        given = 0
+        given, last = 0, Fraction(0)
         for threads in (self._threads, 1):
-            progress, last = Progress(str(self._path)), Fraction(0)
+            progress = Progress(str(self._path))
             rate, tick = self.info.rate, max(self.info.time_base, ROUNDING)
             distances = Distances(rate, min(tick, 1 / (4 * rate)))
             try:
@@ -266,7 +266,13 @@ class VideoReader:
         # What an edit list trims away, and what AVI holds by null frames, is declared and not lost.
         reached = self.info.duration is not None and end + 1 / self.info.rate >= self.info.duration
         lost = distances.missing(gaps)
-        if declared is not None and progress.frames < declared and (progress.damaged or not reached):
+        # The decoder passes over pictures that refer to lost ones without a word.
+        swallowed = self.info.stored.codec == "hevc" and progress.packets > progress.frames
+        if (
+            declared is not None
+            and progress.frames < declared
+            and (progress.damaged or swallowed or not reached)
+        ):
             lost = declared - progress.frames
             if over is None:
                 words.append(f"only {progress.frames} of {declared} frames could be read")
