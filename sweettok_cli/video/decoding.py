@@ -281,8 +281,11 @@ class Clock:
                 self.joins += 1
             if self._hurries and stated is not None:
                 time = self._last + shown_delay(stated - self._before)
+            # Frames of one stamp are made up to follow each other, nearer than stamps can be to none.
+            tick = Fraction(0) if stated is None else Fraction(frame.time_base or 0)
             if time <= self._last:
-                time = self._last + self._step
+                time = self._last + max(self._step, tick)
+            time = max(time, self._last + tick)
         self._last, self._before = time, self._before if stated is None else stated
         return time
 

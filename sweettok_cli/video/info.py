@@ -69,6 +69,7 @@ USUAL_RATES = (
     *(Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(48)),
     *(Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(100), Fraction(120), Fraction(240)),
 )
+_STATE_THE_END = ("matroska,webm", "flv")
 _HIGHEST_RATE = 1000  # frames a second that are believed of a single one
 _INEXACT = Fraction(1, 10_000)
 _MOST_RATE = 1_000_000  # and of many
@@ -145,7 +146,7 @@ def probe(path: Path | str) -> VideoInfo:
         if duration is None and container.duration and not still:
             duration = Fraction(container.duration, 1_000_000)
         start = stated_time(first) or Fraction(0)
-        if duration is not None and "matroska" in container.format.name and 0 < start < duration:
+        if duration is not None and container.format.name in _STATE_THE_END and 0 < start < duration:
             duration -= start  # what is written there is mostly the time of the end
         if duration is not None and jumps(container) and path.stat().st_size * 8 / duration < _LEAST_BITS:
             duration = None  # the clock jumped
@@ -252,9 +253,10 @@ def _shown(container: InputContainer, times: list[Fraction]) -> list[Fraction]:
 
 def _rate(container: InputContainer, stream: VideoStream, times: list[Fraction]) -> tuple[Fraction, bool]:
     """The rate that the first frames keep to, or their mean; and whether they keep to it."""
-    stated = [stream.average_rate, stream.guessed_rate, stream.base_rate]
+    coded = stream.codec_context.framerate
+    stated = [stream.average_rate or coded, stream.guessed_rate, stream.base_rate]
     if container.format.name in _NO_CLOCK:  # its average is what libav assumes, and high rates it halves
-        stated = [stream.codec_context.framerate, *stated[1::-1], stated[2]]
+        stated = [coded, stream.guessed_rate, stream.average_rate, stream.base_rate]
     rates = [Fraction(rate) for rate in stated if rate]
     mean = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
     if mean is not None:

@@ -42,6 +42,7 @@ _NEAR = 32
 # Containers seek by decoding time, which runs ahead of display by the depth of reordering.
 _MARGIN = 8
 _MOST_OF_IT = Fraction(9, 10)
+_LEAST = Fraction(1, 10)  # of a second, that is missed
 
 
 def read_clip(
@@ -302,7 +303,7 @@ class VideoReader:
             return f"nothing could be read after {float(end):.2f} s (damage at byte {structure.stop})"
         # By time and with some slack: where frames vary in length, their number says nothing.
         duration = None if self.info.frames is not None or progress.joins else self.info.duration
-        if duration is None or end >= duration * _MOST_OF_IT:
+        if duration is None or end >= min(duration * _MOST_OF_IT, duration - _LEAST):
             return None
         if not self.info.has_audio or sound_end(self._path) < duration * _MOST_OF_IT:
             return f"only {float(end):.1f} of {float(duration):.1f} seconds could be read"

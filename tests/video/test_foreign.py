@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import struct
 import zlib
@@ -499,6 +500,28 @@ def test_a_rate_that_the_frames_do_not_keep_is_not_believed(tmp_path: Path) -> N
     uneven = [0, 100, 110, 400, 410, 420, 900, 1000]
     path = torture.make(tmp_path / "b.mkv", rate=1000, pts=uneven, clock=Fraction(1, 1000))
     assert abs(float(probe(path).rate) - 7) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.ts", "libx264"), ("a.mpg", "mpeg2video"), ("a.mkv", "libx264")]
+)
+def test_a_single_frame_is_not_taken_for_a_field(tmp_path: Path, name: str, codec: str) -> None:
+    assert probe(torture.make(tmp_path / name, codec, frames=1)).rate == 25
+
+
+def test_frames_of_one_stamp_lie_no_nearer_than_stamps_can(tmp_path: Path) -> None:
+    source = torture.make(tmp_path / "a.mp4", "mpeg4", frames=40, options={"g": "1"})
+    stamps = [17 * turn + tick for turn in range(5) for tick in (0, 4, 7, 8, 8, 10, 14, 14)]
+    with av.open(str(source)) as given, av.open(str(tmp_path / "a.mkv"), "w") as out:
+        stream = out.add_stream_from_template(given.streams.video[0])
+        packets = (packet for packet in given.demux(video=0) if packet.size)
+        for packet, stamp in zip(packets, stamps, strict=True):
+            packet.stream, packet.time_base = stream, Fraction(1, 1000)
+            packet.pts = packet.dts = stamp
+            out.mux(packet)
+    assert probe(tmp_path / "a.mkv").rate <= 1000
+    times = read(tmp_path / "a.mkv")[1]
+    assert len(times) == 40 and min(b - a for a, b in itertools.pairwise(times)) >= Fraction(1, 1000)
 
 
 def test_what_an_edit_list_trims_is_not_called_damaged(

@@ -188,3 +188,16 @@ def test_a_clock_that_begins_late_is_no_loss(tmp_path: Path, ending: str, late: 
         assert [frame.time for frame in reader] == [Fraction(index, 25) for index in range(20)]
     duration = probe(path).duration
     assert duration is not None and duration <= Fraction(81, 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("a.mkv", {"pts": [0, 1], "clock": Fraction(1, 1000)}),
+        ("a.wmv", {"codec": "wmv2", "frames": 1}),
+        ("a.flv", {}),  # its clock begins two frames late, and its length is the time of its end
+        ("a.flv", {"rate": 5}),
+    ],
+)
+def test_short_files_miss_nothing(tmp_path: Path, name: str, changes: dict[str, Any]) -> None:
+    assert read(torture.make(tmp_path / name, **changes), strict=True)[0]
