@@ -23,8 +23,8 @@ from sweettok_cli.video.decoding import LONGEST_GAP, jumps
 from sweettok_cli.video.images import is_picture
 from sweettok_cli.video.info import probe
 from sweettok_cli.video.source import (
-    check_decoder,
     check_readable,
+    decodable,
     open_container,
     packets_of,
     reason,
@@ -77,9 +77,7 @@ class SoundTrack:
     def __init__(
         self, source: Path, container: InputContainer, output: OutputContainer, clock: Fraction
     ) -> None:
-        # None is the best where damage has left libav too little to judge by.
-        stream = container.streams.best("audio") or container.streams.audio[0]
-        assert isinstance(stream, AudioStream)
+        stream = decodable(container.streams.audio, container.streams.best("audio"), str(source))
         self._source = source
         self._output = output
         self._input = container
@@ -121,8 +119,6 @@ class SoundTrack:
         container = closing.enter_context(open_container(source))
         if not container.streams.audio:
             return None
-        for stream in container.streams.audio:
-            check_decoder(stream, str(source))
         try:
             return cls(source, container, output, clock)
         except (FFmpegError, EOFError, ValueError) as error:

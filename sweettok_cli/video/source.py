@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import av
 from av.audio.stream import AudioStream
@@ -23,6 +23,7 @@ _ATTACHED_PICTURE = 0x400
 _COVER_CODECS = {"png", "mjpeg", "bmp", "gif", "webp", "tiff"}
 
 Source = Path | IO[bytes]
+Kind = TypeVar("Kind", VideoStream, AudioStream)
 
 #: Pixels of the largest frame that is read: Pillow's own limit.
 MAX_PIXELS = 89_478_485
@@ -105,9 +106,7 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     if not streams:
         what = "holds sound but no pictures" if container.streams.audio else "holds no pictures"
         raise SweettokError(f"{name} {what}; give a file with a video stream.")
-    best = container.streams.best("video")
-    stream = best if best in streams else streams[0]
-    check_decoder(stream, name)
+    stream = decodable(streams, container.streams.best("video"), name)
     check_pixels(stream.codec_context.width, stream.codec_context.height, name)
     return stream
 
@@ -143,19 +142,24 @@ def check_pixels(width: int, height: int, name: str) -> None:
         )
 
 
-def check_decoder(stream: VideoStream | AudioStream, name: str) -> None:
-    """Raise :class:`SweettokError` unless the media library can decode the stream."""
-    if stream.codec_context is None:
-        kind, pipe, _ = stream.container.format.name.partition("_pipe")
-        if pipe:
-            raise SweettokError(
-                f"{name} is a picture of kind {kind.upper()}, for which there is no decoder here; "
-                "save it as PNG."
-            )
+def decodable(streams: Sequence[Kind], best: Stream | None, name: str) -> Kind:
+    """``best``, or the first of ``streams`` that the media library can decode.
+
+    Raises:
+        SweettokError: it can decode none of them.
+    """
+    found = [stream for stream in streams if stream.codec_context is not None]
+    if found:
+        return next((stream for stream in found if stream is best), found[0])
+    kind, pipe, _ = streams[0].container.format.name.partition("_pipe")
+    if pipe:
         raise SweettokError(
-            f"{name} holds {stream.type} in a codec for which there is no decoder here; "
-            f"convert it to {'H.264' if stream.type == 'video' else 'AAC'}, for example with ffmpeg."
+            f"{name} is a picture of kind {kind.upper()}, for which there is no decoder here; save it as PNG."
         )
+    raise SweettokError(
+        f"{name} holds {streams[0].type} in a codec for which there is no decoder here; "
+        f"convert it to {'H.264' if streams[0].type == 'video' else 'AAC'}, for example with ffmpeg."
+    )
 
 
 def codec_name(stream: VideoStream | AudioStream) -> str:

@@ -202,3 +202,17 @@ def test_sound_without_its_head_is_one_sentence(tmp_path: Path, codec: str, head
     with pytest.raises(SweettokError, match=r"The sound of .*a\.mkv cannot be copied \(.*AAC\.$"):
         copy_sound(source, tmp_path / "out.mp4")
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_of_several_sounds_one_that_can_be_decoded_is_taken(tmp_path: Path) -> None:
+    """Beside the usual one, phones record a spatial one that libav does not know."""
+    with av.open(str(tmp_path / "a.mkv"), "w") as out:
+        voices = [out.add_stream(codec, rate=48000, layout="mono") for codec in ("ac3", "aac")]
+        for voice in voices:
+            torture.tone(out, voice, Fraction(0), 1.0)
+    data = (tmp_path / "a.mkv").read_bytes()
+    (tmp_path / "a.mkv").write_bytes(data.replace(b"A_AC3", b"A_ZZ3"))
+    target = copy_sound(tmp_path / "a.mkv", tmp_path / "out.mp4")
+    with av.open(str(target)) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+    assert len(sound(target)[0]) > 47_000

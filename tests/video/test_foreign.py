@@ -547,6 +547,28 @@ def test_no_decoder_for_a_codec_is_one_sentence(tmp_path: Path) -> None:
             attempt()
 
 
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_of_several_videos_one_that_can_be_decoded_is_read(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    with av.open(str(path), "w") as out:
+        streams = [out.add_stream(codec, rate=25) for codec in ("libx264", "mpeg4")]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(6):
+            frame = av.VideoFrame.from_ndarray(torture.picture(number), format="rgb24").reformat(
+                format="yuv420p"
+            )
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            for stream in streams:
+                out.mux(stream.encode(frame))
+        for stream in streams:
+            out.mux(stream.encode(None))
+    known, unknown = {"mp4": (b"avc1", b"zzzz"), "mkv": (b"V_MPEG4/ISO/AVC", b"V_ZZZZ4/ISO/AVC")}[ending]
+    path.write_bytes(path.read_bytes().replace(known, unknown))
+    assert probe(path).stored.codec == "mpeg4"
+    assert [torture.number(rgb) for rgb in read(path)[0]] == list(range(6))
+
+
 def test_pictures_that_cannot_be_read_are_called_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>')
     with pytest.raises(SweettokError, match=r"a\.png is a picture of kind SVG, .*save it as PNG\."):
