@@ -69,7 +69,8 @@ USUAL_RATES = (
     *(Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(48)),
     *(Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(100), Fraction(120), Fraction(240)),
 )
-_STATE_THE_END = ("matroska,webm", "flv")
+# What is written there as the duration is mostly the time of the end.
+_STATE_THE_END = ("matroska,webm", "flv", "asf")
 _HIGHEST_RATE = 1000  # frames a second that are believed of a single one
 _INEXACT = Fraction(1, 10_000)
 _MOST_RATE = 1_000_000  # and of many
@@ -142,12 +143,10 @@ def probe(path: Path | str) -> VideoInfo:
         orientation = Orientation.of(first)
         base = _time_base(stream)
         still = container.format.name.endswith("_pipe") and packets == 1
-        duration = stream.duration * base if stream.duration else None
-        if duration is None and container.duration and not still:
-            duration = Fraction(container.duration, 1_000_000)
         start = stated_time(first) or Fraction(0)
-        if duration is not None and container.format.name in _STATE_THE_END and 0 < start < duration:
-            duration -= start  # what is written there is mostly the time of the end
+        duration = None if still else _duration(container, stream, start)
+        if duration is not None and container.format.name == "gif":
+            duration = max(duration, stream.frames / rate)  # short delays are shown as longer ones
         if duration is not None and jumps(container) and path.stat().st_size * 8 / duration < _LEAST_BITS:
             duration = None  # the clock jumped
         return VideoInfo(
@@ -165,6 +164,21 @@ def probe(path: Path | str) -> VideoInfo:
             sample_aspect_ratio=_sample_aspect_ratio(stream, orientation.transpose),
             stored=stored_frame(first, codec_name(stream), *astuple(orientation)),
         )
+
+
+def _duration(container: InputContainer, stream: VideoStream, start: Fraction) -> Fraction | None:
+    """Seconds from ``start``, when the first picture is shown, to the end, as the header has it."""
+    if not (stream.duration or container.duration):
+        return None
+    begins = Fraction(0)
+    if stream.duration:
+        duration = stream.duration * _time_base(stream)
+    else:
+        duration = Fraction(container.duration or 0, 1_000_000)
+    if container.format.name not in _STATE_THE_END:
+        begins = start if stream.duration else Fraction(container.start_time or 0, 1_000_000)
+    late = start - begins  # after other streams, or on a clock that was running
+    return duration - late if 0 < late < duration else duration
 
 
 def _probe_pictures(path: Path) -> VideoInfo:

@@ -31,7 +31,7 @@ from sweettok_cli.video.decoding import (
 )
 from sweettok_cli.video.images import is_picture, read_pictures
 from sweettok_cli.video.info import ROUNDING, probe, source_cropping
-from sweettok_cli.video.loss import Distances, Loss, in_words, sound_end
+from sweettok_cli.video.loss import Distances, Loss, in_words, others_end
 from sweettok_cli.video.source import Source, open_container, reason, source_name, video_stream
 from sweettok_cli.video.structure import begins_again, check_structure, missing_bytes
 
@@ -305,6 +305,6 @@ class VideoReader:
         duration = None if self.info.frames is not None or progress.joins else self.info.duration
         if duration is None or end >= min(duration * _MOST_OF_IT, duration - _LEAST):
             return None
-        if not self.info.has_audio or sound_end(self._path) < duration * _MOST_OF_IT:
+        if others_end(self._path) < duration * _MOST_OF_IT:
             return f"only {float(end):.1f} of {float(duration):.1f} seconds could be read"
         return None

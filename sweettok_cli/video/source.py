@@ -111,11 +111,11 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     return stream
 
 
-def packets_of(container: InputContainer, stream: Stream) -> Iterator[Packet]:
-    """The packets of one stream, then an empty one; those of streams that begin later are passed over."""
+def packets_of(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
+    """The packets of streams, then an empty one of each; streams that begin later are passed over."""
     while True:
         try:
-            yield from container.demux(stream)
+            yield from container.demux(*streams)
             return
         except IndexError:  # PyAV knows the streams that there were when the file was opened
             continue

@@ -584,6 +584,7 @@ def test_frame_delays_of_a_gif_are_those_of_browsers(tmp_path: Path) -> None:
             path.write_bytes(path.read_bytes().replace(b"!\xf9\x04\x08\x01\x00", b"!\xf9\x04\x08\x00\x00"))
         times = read(path)[1]
         assert times[1] == Fraction(shown, 1000), delay
+        assert probe(path).duration == Fraction(5 * shown, 1000), delay
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.gif", "a.bmp"])
