@@ -265,7 +265,8 @@ class VideoReader:
         if gaps:
             words.append(in_words(gaps))
         # What an edit list trims away, and what AVI holds by null frames, is declared and not lost.
-        reached = self.info.duration is not None and end + 1 / self.info.rate >= self.info.duration
+        shown = self.info.start + end + 1 / self.info.rate
+        reached = self.info.duration is not None and shown >= self.info.duration
         lost = distances.missing(gaps)
         # The decoder passes over pictures that refer to lost ones without a word.
         swallowed = self.info.stored.codec == "hevc" and progress.packets > progress.frames
