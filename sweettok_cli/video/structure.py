@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -87,9 +86,9 @@ def begins_again(path: Path, after: int) -> int | None:
         head = stream.read(_LONGEST_HEAD)
         if not (head[4:8] == b"ftyp" or head.startswith(_NOT_READ_ON)):
             return None
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            found = data.find(head, max(after, 1))
-    return None if found < 0 else found
+        length = path.stat().st_size
+        found = _find(stream, head, max(after, 1), length)
+    return None if found == length else found
 
 
 def _boxes(stream: IO[bytes], length: int) -> tuple[int, int | None]:
@@ -173,16 +172,17 @@ def _matroska(stream: IO[bytes], position: int, length: int) -> Structure:
             position = start + size
             continue
         damage.append(position)
-        position, cluster = _next_cluster(stream, position + 1, length), 0
+        position, cluster = _find(stream, _CLUSTER_MARK, position + 1, length), 0
     return Structure(tuple(damage))
 
 
-def _next_cluster(stream: IO[bytes], position: int, length: int) -> int:
+def _find(stream: IO[bytes], mark: bytes, position: int, length: int) -> int:
+    """Where ``mark`` lies behind ``position``; the file's ``length`` where it does not."""
     while position < length:
-        found = _bytes(stream, position, position + _CHUNK).find(_CLUSTER_MARK)
+        found = _bytes(stream, position, position + _CHUNK).find(mark)
         if found >= 0:
             return position + found
-        position += _CHUNK - len(_CLUSTER_MARK) + 1
+        position += _CHUNK - len(mark) + 1
     return length
 
 
