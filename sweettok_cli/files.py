@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.holding import (
@@ -86,7 +86,7 @@ def atomic_output(path: Path, force: bool = False) -> Iterator[Path]:
     try:
         yield temporary
         with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())
+            settle(stream)
         _allow(temporary, 0o666)
         move_to(temporary, path, force)
     except TargetExists:
@@ -210,6 +210,16 @@ def move_to(temporary: Path, path: Path, force: bool) -> None:
     except OSError:  # this file system knows no second names
         check_target(path, force=False)
         temporary.replace(path)
+
+
+def settle(stream: IO[bytes]) -> None:
+    """Have what was written on the disk, where the file system knows of such a thing."""
+    stream.flush()
+    try:
+        os.fsync(stream.fileno())
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
 
 
 def _allow(path: Path, most: int) -> None:

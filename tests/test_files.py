@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -180,15 +181,18 @@ def test_folders_of_long_names_are_written(tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_a_file_system_without_permissions_keeps_the_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("call", "code"), [("chmod", errno.EPERM), ("fsync", errno.EINVAL), ("link", errno.EPERM)]
+)
+def test_a_file_system_that_knows_less_keeps_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, code: int
 ) -> None:
     """As mounted buckets and Windows shares do."""
 
     def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, "chmod", refuse)
+    monkeypatch.setattr(os, call, refuse)
     with atomic_output(tmp_path / "a.npz") as temporary:
         temporary.write_bytes(b"all")
     with atomic_folder(tmp_path / "model", MODEL) as folder:

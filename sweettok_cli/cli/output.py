@@ -56,6 +56,17 @@ def debugging() -> bool:
 #: What a disk says that is full, or a file that may not grow.
 _FULL = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, name)}
 
+#: What file systems say of names that they do not take, and of places that may not be entered.
+_NAMES = {
+    errno.ENAMETOOLONG,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ELOOP,
+    errno.EILSEQ,
+    errno.ENOTDIR,
+    errno.EROFS,
+}
+
 
 def explain(error: Exception) -> str:
     """One line for any error: our own sentences as they are, others with what a user can do about them."""
@@ -68,6 +79,8 @@ def explain(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno in _FULL:
         what = error.filename or "what is to be printed"
         return f"Cannot write {what} ({error.strerror}); free some space, or write elsewhere."
+    if isinstance(error, OSError) and error.errno in _NAMES and error.filename:
+        return _cut(f"{error.filename} cannot be used ({error.strerror}); check its name and permissions.")
     first = (str(error).strip().splitlines() or [""])[0]
     what = f"{type(error).__name__}: {first}".rstrip(": ")
     return f"Something went wrong inside sweettok ({what}); run again with SWEETTOK_DEBUG=1 to see where."

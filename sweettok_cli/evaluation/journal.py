@@ -20,7 +20,7 @@ from sweettok_cli.data.frames import files_of
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.plan import Plan
 from sweettok_cli.evaluation.results import ClipResult
-from sweettok_cli.files import atomic_output
+from sweettok_cli.files import atomic_output, settle
 from sweettok_cli.runtime import __version__, versions
 
 _LINES = "items.jsonl"
@@ -123,8 +123,7 @@ class Journal:
         try:
             with (self.folder / _LINES).open("ab") as stream:
                 stream.write(line.encode("utf-8", "surrogateescape") + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
+                settle(stream)
         except OSError as error:
             raise SweettokError(
                 f"The journal {self.folder} cannot be written ({error.strerror}); free some space and start "

@@ -145,6 +145,8 @@ def why_stale(job: Job, spec: TokenizerSpec) -> str | None:
         return f"{job.output} was encoded by {meta.model} with other weights than those of {spec.name}"
     if meta.source != source.name:
         return f"{job.output} was encoded from {meta.source}, not from {source.name}"
+    if isinstance(source, FrameSequence):
+        changed = changed or (meta.frames, meta.rate) != (len(source.files), source.rate)
     return f"{source} has changed since {job.output} was encoded" if changed else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import random
 import re
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import settle
 from sweettok_cli.storage.torch_file import load_torch
 from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.task import Step, Task
@@ -169,5 +169,4 @@ class CheckpointStore:
 def _save(value: dict[str, Any], path: Path) -> None:
     with open(path, "wb") as stream:
         torch.save(value, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
+        settle(stream)

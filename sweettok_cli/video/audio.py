@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,9 +19,17 @@ from av.error import FFmpegError
 from av.packet import Packet
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.video.decoding import LONGEST_GAP, jumps
 from sweettok_cli.video.images import is_picture
 from sweettok_cli.video.info import probe
-from sweettok_cli.video.source import check_decoder, check_readable, open_container, packets_of, reason
+from sweettok_cli.video.source import (
+    check_readable,
+    decodable,
+    open_container,
+    packets_of,
+    reason,
+    video_stream,
+)
 
 # What players of each kind of file expect to find; anything else is encoded again.
 _COPIED = {
@@ -69,9 +77,7 @@ class SoundTrack:
     def __init__(
         self, source: Path, container: InputContainer, output: OutputContainer, clock: Fraction
     ) -> None:
-        # None is the best where damage has left libav too little to judge by.
-        stream = container.streams.best("audio") or container.streams.audio[0]
-        assert isinstance(stream, AudioStream)
+        stream = decodable(container.streams.audio, container.streams.best("audio"), str(source))
         self._source = source
         self._output = output
         self._input = container
@@ -83,6 +89,7 @@ class SoundTrack:
         lead = pictures - sound
         self.lead_ticks = math.ceil(lead / clock) if lead > _LONGEST_PRIMING else 0
         self._shift = self.lead_ticks * clock - pictures
+        self._cuts = _cuts(source)
         # Streams are added now: the output's header, written with its first packet, lists them.
         if _codec(stream) in _COPIED.get(output.format.name, ()):
             self._packets = self._copies(output.add_stream_from_template(stream))
@@ -112,8 +119,6 @@ class SoundTrack:
         container = closing.enter_context(open_container(source))
         if not container.streams.audio:
             return None
-        for stream in container.streams.audio:
-            check_decoder(stream, str(source))
         try:
             return cls(source, container, output, clock)
         except (FFmpegError, EOFError, ValueError) as error:
@@ -150,22 +155,10 @@ class SoundTrack:
             ) from error
 
     def _copies(self, target: AudioStream) -> Iterator[Packet]:
-        following, last = 0, None
-        for packet in packets_of(self._input, self._stream):
-            if not packet.size:
-                continue
-            dts = packet.dts if packet.dts is not None else packet.pts
-            if dts is None:
-                dts = following
-            if last is not None and dts <= last:  # repeated, or back: sound goes on where it was
-                dts = max(following, last + 1)
-                packet.pts = dts
-            last, following = dts, dts + (packet.duration or 0)
-            shift = round(self._shift / _base(packet))
-            packet.pts = max(packet.pts if packet.pts is not None else dts, dts) + shift
-            packet.dts = dts + shift
-            packet.stream = target
-            yield packet
+        for packet in self._in_step():
+            if packet.size:
+                packet.stream = target
+                yield packet
 
     def _encoded(self, target: AudioStream, encoder: _Encoder, layout: str, rate: int) -> Iterator[Packet]:
         packets = AudioResampler(encoder.samples, layout, rate, frame_size=encoder.length)
@@ -192,16 +185,57 @@ class SoundTrack:
                     yield piece
 
     def _decoded(self) -> Iterator[AudioFrame]:
-        for packet in packets_of(self._input, self._stream):
+        for packet in self._in_step():
             try:
                 frames = packet.decode()
             except FFmpegError:
                 continue
             for frame in frames:
                 if isinstance(frame, AudioFrame):
-                    if frame.pts is not None and frame.time_base is not None:
-                        frame.pts += round(self._shift / Fraction(frame.time_base))
                     yield frame
+
+    def _in_step(self) -> Iterator[Packet]:
+        """The packets, and an empty one, on the output's clock; where the source's jumps, sound goes on."""
+        following, last, stated, moved = 0, None, None, 0
+        for packet in packets_of(self._input, self._stream):
+            if packet.size:
+                dts = packet.dts if packet.dts is not None else packet.pts
+                if dts is not None:
+                    if stated is not None and self._is_cut(stated * _base(packet), dts * _base(packet)):
+                        moved = following - dts
+                    stated, dts = dts, dts + moved
+                else:
+                    dts = following
+                pts = dts if packet.pts is None else packet.pts + moved
+                if last is not None and dts <= last:  # repeated, or back
+                    pts = dts = max(following, last + 1)
+                last, following = dts, dts + (packet.duration or 0)
+                shift = round(self._shift / _base(packet))
+                packet.pts, packet.dts = max(pts, dts) + shift, dts + shift
+            yield packet
+
+    def _is_cut(self, before: Fraction, after: Fraction) -> bool:
+        """Whether the pictures are joined where the sound goes from one time to another, far from it."""
+        return abs(after - before) > LONGEST_GAP and any(
+            abs(left - before) < LONGEST_GAP and abs(entered - after) < LONGEST_GAP
+            for left, entered in self._cuts
+        )
+
+
+def _cuts(source: Path) -> list[tuple[Fraction, Fraction]]:
+    """Where the clock of the pictures jumps: from and to, in seconds."""
+    found, last = [], None
+    with open_container(source) as container:
+        if not jumps(container) or not container.streams.video:
+            return []
+        with suppress(FFmpegError, EOFError):  # damaged from here on
+            for packet in packets_of(container, video_stream(container, str(source))):
+                if packet.dts is not None:
+                    time = packet.dts * _base(packet)
+                    if last is not None and not 0 <= time - last <= LONGEST_GAP:
+                        found.append((last, time))
+                    last = time
+    return found
 
 
 def _form(frame: AudioFrame) -> tuple[str, str, int]:

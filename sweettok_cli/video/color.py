@@ -7,6 +7,7 @@ picture in both, within one or two levels of the exact formula (tests/video/test
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.video.source import reason
 
 # Matrix coefficients, ITU-T H.273 table 4 -> libswscale's table. Constant-luminance BT.2020 is read as the
 # common non-constant kind: the difference shows only in saturated edges.
@@ -27,6 +29,10 @@ _LIMITED, _FULL = 1, 2
 # (255 comes back as 253) and chroma is repeated instead of interpolated.
 _PRECISE = 0x4 | 0x40000 | 0x2000 | 0x4000
 HD_LINES = 720
+# libswscale takes these for limited range, and ends the program over some of them.
+_GREY_FLOATS = re.compile("(gray|ya)f(16|32)(le|be)")
+# To packed RGB it swaps the bytes of these; to planar RGB it leaves their lowest bits empty.
+_TAKEN_FOR_SWAPPED = {"rgb555be", "rgb565be", "bgr555be", "bgr565be"}
 
 
 class ToRgb:
@@ -45,9 +51,13 @@ class ToRgb:
         """Convert, and scale to ``size`` (width, height) where one is given.
 
         Raises:
-            SweettokError: a colour matrix that cannot be converted (YCgCo, ICtCp and the like).
+            SweettokError: a colour matrix that cannot be converted (YCgCo, ICtCp and the like), or a way to
+                store pixels.
         """
         width, height = size or (frame.width, frame.height)
+        name = frame.format.name
+        if _GREY_FLOATS.match(name):
+            return on_white(_of_floats(frame).resize((width, height), Image.Resampling.BICUBIC))
         matrix = _source_matrix(frame)
         transparent = any(component.is_alpha for component in frame.format.components)
         try:
@@ -55,7 +65,7 @@ class ToRgb:
                 frame,
                 width=width,
                 height=height,
-                format="rgba" if transparent else "rgb24",
+                format="rgba" if transparent else "gbrp" if name in _TAKEN_FOR_SWAPPED else "rgb24",
                 src_colorspace=matrix,
                 # RGB has no matrix; but where both are equal old versions skip setting the source's.
                 dst_colorspace=_BT601 if matrix == _BT709 else _BT709,
@@ -63,19 +73,37 @@ class ToRgb:
                 dst_color_range=_FULL,
                 interpolation=_PRECISE,
             )
-        except FFmpegError:
+        except FFmpegError as error:
             if (width, height) == (frame.width, frame.height):
-                raise
+                raise SweettokError(
+                    f"pixels stored as {name} cannot be converted ({reason(error)}); convert the video to "
+                    "yuv420p first."
+                ) from error
             # libswscale does not scale what is a thousand times as wide as high to a square.
             picture = Image.fromarray(self(frame))
             return np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
-        rgb = converted.to_ndarray()
+        rgb: np.ndarray = converted.to_ndarray()
+        if name in _TAKEN_FOR_SWAPPED:
+            return rgb | rgb >> 5
         if transparent:
             return on_white(Image.fromarray(rgb, "RGBA"))
         # libswscale takes every grey for full range.
-        if frame.format.name.startswith("gray") and _source_range(frame) == _LIMITED:
+        if name.startswith("gray") and _source_range(frame) == _LIMITED:
             return _FULL_OF_LIMITED[rgb]
         return rgb
+
+
+def _of_floats(frame: VideoFrame) -> Image.Image:
+    """Grey from 0 to 1, with or without alpha."""
+    match = _GREY_FLOATS.match(frame.format.name)
+    assert match is not None
+    alpha, width, order = match[1] == "ya", int(match[2]) // 8, "<" if match[3] == "le" else ">"
+    plane = frame.planes[0]
+    rows = np.frombuffer(bytes(plane), f"{order}f{width}").reshape(-1, plane.line_size // width)
+    values = rows[: frame.height, : frame.width * (1 + alpha)].astype(np.float32)
+    levels = np.rint(np.nan_to_num(values) * 255).clip(0, 255).astype(np.uint8)
+    picture = Image.fromarray(levels.reshape(frame.height, frame.width, 2) if alpha else levels)
+    return picture.convert("RGBA")
 
 
 def on_white(picture: Image.Image) -> np.ndarray:

@@ -7,6 +7,7 @@ import math
 import struct
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -15,19 +16,25 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.sidedata.sidedata import SideDataContainer
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.color import ToRgb
 from sweettok_cli.video.cropping import NOTHING, Cropping
-from sweettok_cli.video.source import packets_of, reason
+from sweettok_cli.video.source import codec_name, packets_of, reason
 
 _MAY_JUMP = 0x200  # AVFMT_TS_DISCONT
 LONGEST_GAP = 10  # seconds; ffmpeg's -dts_delta_threshold
+REORDERED = 16  # frames: further back no coding reaches
+_BEGINNING = 1  # second of a clock
 LONGEST = Fraction(1 << 29)  # seconds, some 17 years; what seems longer is a clock that was set anew
 _KEPT = 40  # packets: what a decoder may hold back
 _MOST_SIGNS = 100_000
+# Where damage is no error, and what is made up for it depends on frames that other threads decode.
+_OTHER_THREADS = {"vp8": "NONE", "png": "NONE", "apng": "NONE", "ffv1": "SLICE"}
 
 
 @dataclass(frozen=True)
@@ -45,11 +52,12 @@ class Orientation:
         The matrix is nine int32, row by row; a point goes to (a x + c y, b x + d y), y pointing down
         (ISO/IEC 14496-12, 6.2.2).
         """
+        held = SideDataContainer.__new__(SideDataContainer)
+        with suppress(ValueError):  # at a kind that PyAV has no name for; it holds what lies before
+            SideDataContainer.__init__(held, frame)  # type: ignore[call-arg]
         try:
-            data = next(
-                (bytes(d) for d in frame.side_data if getattr(d.type, "name", "") == "DISPLAYMATRIX"), None
-            )
-        except ValueError:  # beside it lies a kind that PyAV has no name for; the angle can still be had
+            data = next((bytes(d) for d in held if d.type.name == "DISPLAYMATRIX"), None)
+        except ValueError:  # none before; the angle can still be had
             angle = -math.radians(getattr(frame, "rotation", 0))
             a, b, c, d = math.cos(angle), math.sin(angle), -math.sin(angle), math.cos(angle)
         else:
@@ -108,6 +116,7 @@ def decode(
             ``progress``.
     """
     alone = stream.codec_context.thread_count == 1
+    transparent = _transparent_decoder(stream)
     for packet in _packets(container, stream, progress):
         if progress.broken and not alone:
             raise DamagedPacket
@@ -117,7 +126,7 @@ def decode(
             progress.positions.append(packet.pos)
         progress.cut = marked or (progress.cut and not packet.size)
         try:
-            frames = packet.decode()
+            frames = packet.decode() if transparent is None else transparent.decode(packet)
         except EOFError:
             break
         except FFmpegError as error:
@@ -165,13 +174,24 @@ def _packets(container: InputContainer, stream: VideoStream, progress: Progress)
         yield packet
 
 
+def _transparent_decoder(stream: VideoStream) -> VideoCodecContext | None:
+    """The decoder of a WebM that states transparency, to which libav's own ones are blind."""
+    name = {"vp8": "libvpx", "vp9": "libvpx-vp9"}.get(stream.codec_context.codec.canonical_name)
+    if name is None or stream.metadata.get("alpha_mode") != "1":
+        return None
+    decoder = VideoCodecContext.create(name, "r")
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.thread_count = stream.codec_context.thread_count
+    return decoder
+
+
 def set_threads(stream: VideoStream, threads: int) -> None:
     """Let the decoder use this many threads; 0 leaves it the choice.
 
     Each takes a frame of its own: what is made up for damaged parts of one that several share depends on
     their number.
     """
-    stream.thread_type = "NONE" if threads == 1 else "FRAME"
+    stream.thread_type = "NONE" if threads == 1 else _OTHER_THREADS.get(codec_name(stream), "FRAME")
     stream.codec_context.thread_count = threads
 
 
@@ -223,7 +243,8 @@ class Clock:
     """Times of frames counted from the first one; always growing, also where the file states none.
 
     Where a clock jumps back, or forth by more than ten seconds, in a container in which that means a cut and
-    no pause, what follows is joined to what went before, as players do.
+    no pause, what follows is joined to what went before, as players do. So are files of any kind that were
+    put one behind the other, whose clock begins anew.
 
     Attributes:
         joins: how often that happened.
@@ -237,27 +258,34 @@ class Clock:
         self._hurries = container.format.name == "gif"
         self._before = Fraction(0)
         self.joins = 0
-        self._start = Fraction(0)
+        self._origin = self._start = Fraction(0)
         self._last: Fraction | None = None
 
     def time(self, frame: VideoFrame) -> Fraction:
         """The time of the next frame, in seconds."""
         stated = stated_time(frame, self._by_decoding)
         if self._last is None:
-            self._start = self._before = stated or Fraction(0)
+            self._origin = self._start = self._before = stated or Fraction(0)
             time = Fraction(0)
         else:
             time = self._last + self._step if stated is None else stated - self._start
-            back = stated is not None and stated < self._before  # frames come in order of display
-            jumped = (self._jumps and (back or abs(time - self._last) > LONGEST_GAP)) or abs(time) > LONGEST
+            # Frames come in order of display.
+            back = Fraction(0) if stated is None else self._before - stated
+            # Behind damage decoders may give one frame late, but none from the beginning.
+            anew = back > REORDERED * self._step and stated is not None and stated - self._origin < _BEGINNING
+            jumped = anew or abs(time) > LONGEST
+            jumped |= self._jumps and (back > 0 or abs(time - self._last) > LONGEST_GAP)
             if stated is not None and jumped:
                 self._start = stated - self._last - self._step
                 time = self._last + self._step
                 self.joins += 1
             if self._hurries and stated is not None:
                 time = self._last + shown_delay(stated - self._before)
+            # Frames of one stamp are made up to follow each other, nearer than stamps can be to none.
+            tick = Fraction(0) if stated is None else Fraction(frame.time_base or 0)
             if time <= self._last:
-                time = self._last + self._step
+                time = self._last + max(self._step, tick)
+            time = max(time, self._last + tick)
         self._last, self._before = time, self._before if stated is None else stated
         return time
 

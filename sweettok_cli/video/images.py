@@ -30,7 +30,10 @@ _HEADS = (
     *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),  # TIFF and BigTIFF
     *(b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),  # JPEG 2000
 )
-_HEIF, _AVIF = (b"heic", b"heix", b"heim", b"heis", b"mif1"), (b"avif",)
+_HEIF, _AVIF, _MOVING_AVIF = (b"heic", b"heix", b"heim", b"heis", b"mif1"), b"avif", b"avis"
+# Heads of Netpbm: width, height and, but for bits, the highest value.
+_BITS = rb"P4\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s"
+_VALUES = rb"P[56]\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+(\d+)\s"
 # TGA has no mark at its beginning.
 _NAMES = {".tga", ".icb", ".vda", ".vst"}
 WRITTEN = frozenset((".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".tif", ".tiff"))
@@ -63,12 +66,16 @@ def is_picture(source: Source) -> bool:
     data = _bytes(source)
     try:
         head = bytes(data[:32])
+        if isinstance(source, Path) and source.suffix.lower() in (".mjpeg", ".mjpg"):
+            return False  # their pictures may lie apart
         if head.startswith(_HEADS) or (head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()):
             return not _is_joined(data, head)
         if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-            return True
+            return not _is_joined(data, head)
         if head[4:8] == b"ftyp":
-            return head[8:12] in (*_HEIF, *_AVIF)
+            # libav is blind to the transparency of moving ones, and knows their rate better than Pillow.
+            moving = head[8:12] == _MOVING_AVIF and data.find(b"auxv") >= 0
+            return moving or head[8:12] in (*_HEIF, _AVIF)
         return isinstance(source, Path) and source.suffix.lower() in _NAMES
     finally:
         if isinstance(data, mmap.mmap):
@@ -97,14 +104,21 @@ def _is_joined(data: mmap.mmap | bytes, head: bytes) -> bool:
     if head.startswith(b"\xff\xd8"):
         pixels = _scan(data)  # thumbnails lie before
         return data.find(b"\xff\xd9\xff\xd8\xff", pixels) >= 0 and data.find(b"MPF\0", 0, pixels) < 0
-    if head.startswith(b"BM"):
+    if head.startswith(b"qoif"):
+        return data.find(b"\0\0\0\0\0\0\0\1qoif") >= 0
+    if head[:2] in (b"P1", b"P2", b"P3"):  # as text
+        return re.search(rb"\s" + head[:2] + rb"\s", data) is not None
+    if head.startswith(b"RIFF"):
+        end = 8 + int.from_bytes(head[4:8], "little") // 2 * 2
+    elif head.startswith(b"BM"):
         end = int.from_bytes(head[2:6], "little")
-        return data[end : end + 2] == b"BM"
-    if match := re.match(rb"P([56])\s+(?:#[^\n]*\n\s*)*(\d+)\s+(\d+)\s+(\d+)\s", data[:256]):
-        kind, width, height, most = (int(value) for value in match.groups())
-        end = match.end() + width * height * (3 if kind == 6 else 1) * (2 if most > 255 else 1)
-        return data[end : end + 2] == head[:2]
-    return False
+    elif match := re.match(_BITS if head[:2] == b"P4" else _VALUES, data[:256]):
+        width, height, most = (int(value) for value in (*match.groups(), 1)[:3])
+        wide = -(-width // 8) if head[:2] == b"P4" else width * (3 if head[:2] == b"P6" else 1)
+        end = match.end() + wide * height * (2 if most > 255 else 1)
+    else:
+        return False
+    return data[end : end + 2] == head[:2]
 
 
 def _scan(data: mmap.mmap | bytes) -> int:
@@ -151,14 +165,19 @@ def stored_picture(path: Path) -> Stored:
     """
     with _opened(path) as image:
         rotation, mirrored = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1), (0, False))
-        alpha = "A" in image.getbands() or "transparency" in image.info
+        alpha = image.has_transparency_data and (len(_shown(image)) > 1 or _see_through(image))
         return Stored(image.format, image.mode, rotation=rotation, mirrored=mirrored, alpha=alpha)
+
+
+def _see_through(image: Image.Image) -> bool:
+    """Whether any pixel of a picture that has a way to say so is transparent."""
+    return image.mode.startswith("I") or bool((np.asarray(image.convert("RGBA"))[..., 3] < 255).any())
 
 
 def _shown(image: Image.Image) -> range:
     """The numbers of the frames that are shown."""
     # The pages of a TIFF and the second picture of a phone's JPEG are no animation.
-    count = getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP") else 1
+    count = getattr(image, "n_frames", 1) if image.format in ("PNG", "WEBP", "AVIF") else 1
     hidden = count > 1 and bool(image.info.get("default_image"))  # for programs that know no animation
     return range(int(hidden), count)
 
@@ -220,9 +239,11 @@ def _rgb(image: Image.Image) -> np.ndarray:
         values = np.asarray(upright)
         return np.repeat(_eight_bits(values * 255 if values.max() <= 1 else values), 3, axis=2)
     if upright.mode.startswith("I"):
-        deep = np.asarray(upright).astype(np.float32) / 257
-        return np.repeat(_eight_bits(deep), 3, axis=2)
-    if "A" in upright.getbands() or "transparency" in upright.info:
+        deep = np.asarray(upright)
+        grey = _eight_bits(deep.astype(np.float32) / 257)
+        grey[deep == upright.info.get("transparency", -1)] = 255
+        return np.repeat(grey, 3, axis=2)
+    if upright.has_transparency_data:
         return on_white(upright.convert("RGBA"))
     return np.array(upright.convert("RGB"))
 

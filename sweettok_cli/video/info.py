@@ -18,6 +18,7 @@ from sweettok_cli.video.cropping import Cropping, container_cropping
 from sweettok_cli.video.decoding import (
     LONGEST,
     LONGEST_GAP,
+    REORDERED,
     Orientation,
     Progress,
     decode,
@@ -61,8 +62,6 @@ def variable_times(times: Sequence[Fraction], rate: Fraction, time_base: Fractio
 
 
 _PEEKED_PACKETS = 64
-# Frames arrive out of order; the last of the peeked ones may still lack an earlier neighbour.
-_REORDERED = 16
 _MOST_PACKETS = 4096
 # Bare streams of pictures; only the codec may say how fast they are shown.
 _NO_CLOCK = {"h264", "hevc", "vvc", "mpegvideo", "m4v", "obu", "cavsvideo", "dirac", "vc1"}
@@ -70,6 +69,8 @@ USUAL_RATES = (
     *(Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(48)),
     *(Fraction(50), Fraction(60000, 1001), Fraction(60), Fraction(100), Fraction(120), Fraction(240)),
 )
+# What is written there as the duration is mostly the time of the end.
+_STATE_THE_END = ("matroska,webm", "flv", "asf")
 _HIGHEST_RATE = 1000  # frames a second that are believed of a single one
 _INEXACT = Fraction(1, 10_000)
 _MOST_RATE = 1_000_000  # and of many
@@ -142,12 +143,10 @@ def probe(path: Path | str) -> VideoInfo:
         orientation = Orientation.of(first)
         base = _time_base(stream)
         still = container.format.name.endswith("_pipe") and packets == 1
-        duration = stream.duration * base if stream.duration else None
-        if duration is None and container.duration and not still:
-            duration = Fraction(container.duration, 1_000_000)
         start = stated_time(first) or Fraction(0)
-        if duration is not None and "matroska" in container.format.name and 0 < start < duration:
-            duration -= start  # what is written there is mostly the time of the end
+        duration = None if still else _duration(container, stream, start)
+        if duration is not None and container.format.name == "gif":
+            duration = max(duration, stream.frames / rate)  # short delays are shown as longer ones
         if duration is not None and jumps(container) and path.stat().st_size * 8 / duration < _LEAST_BITS:
             duration = None  # the clock jumped
         return VideoInfo(
@@ -165,6 +164,21 @@ def probe(path: Path | str) -> VideoInfo:
             sample_aspect_ratio=_sample_aspect_ratio(stream, orientation.transpose),
             stored=stored_frame(first, codec_name(stream), *astuple(orientation)),
         )
+
+
+def _duration(container: InputContainer, stream: VideoStream, start: Fraction) -> Fraction | None:
+    """Seconds from ``start``, when the first picture is shown, to the end, as the header has it."""
+    if not (stream.duration or container.duration):
+        return None
+    begins = Fraction(0)
+    if stream.duration:
+        duration = stream.duration * _time_base(stream)
+    else:
+        duration = Fraction(container.duration or 0, 1_000_000)
+    if container.format.name not in _STATE_THE_END:
+        begins = start if stream.duration else Fraction(container.start_time or 0, 1_000_000)
+    late = start - begins  # after other streams, or on a clock that was running
+    return duration - late if 0 < late < duration else duration
 
 
 def _probe_pictures(path: Path) -> VideoInfo:
@@ -218,17 +232,28 @@ def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction
             packets += 1
             # What an edit list trims away is not shown.
             if packet.pts is not None and not getattr(packet, "is_discard", False):
+                time = packet.pts * base
                 back = packet.dts is not None and packet.dts < last
-                if may_jump and times and (back or abs(packet.pts * base - times[-1]) > LONGEST_GAP):
+                if may_jump and times and (back or abs(time - times[-1]) > LONGEST_GAP):
+                    break
+                if times and (_anew(times, time) or time - times[-1] > LONGEST):
                     break
                 last = last if packet.dts is None else packet.dts
-                times.append(packet.pts * base)
+                if time not in times:  # told twice it tells nothing
+                    times.append(time)
             if len(times) == _PEEKED_PACKETS or packets == _MOST_PACKETS:
                 break
     except (FFmpegError, EOFError):
         # Decoding meets the same damage and reports it.
         return _shown(container, times), packets, False
-    return _shown(container, times)[: _PEEKED_PACKETS - _REORDERED], packets, False
+    # Frames arrive out of order; the last of the peeked ones may still lack an earlier neighbour.
+    return _shown(container, times)[: _PEEKED_PACKETS - REORDERED], packets, False
+
+
+def _anew(times: Sequence[Fraction], time: Fraction) -> bool:
+    """Whether the clock begins anew: ``time`` lies further back of ``times`` than frames are reordered."""
+    latest = max(times)
+    return (latest - time) * (len(times) - 1) > REORDERED * (latest - min(times))
 
 
 def _shown(container: InputContainer, times: list[Fraction]) -> list[Fraction]:
@@ -242,9 +267,10 @@ def _shown(container: InputContainer, times: list[Fraction]) -> list[Fraction]:
 
 def _rate(container: InputContainer, stream: VideoStream, times: list[Fraction]) -> tuple[Fraction, bool]:
     """The rate that the first frames keep to, or their mean; and whether they keep to it."""
-    stated = [stream.average_rate, stream.guessed_rate, stream.base_rate]
-    if container.format.name in _NO_CLOCK:  # its average is what libav assumes
-        stated[:2] = stated[1::-1]
+    coded = stream.codec_context.framerate
+    stated = [stream.average_rate or coded, stream.guessed_rate, stream.base_rate]
+    if container.format.name in _NO_CLOCK:  # its average is what libav assumes, and high rates it halves
+        stated = [coded, stream.guessed_rate, stream.average_rate, stream.base_rate]
     rates = [Fraction(rate) for rate in stated if rate]
     mean = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else None
     if mean is not None:

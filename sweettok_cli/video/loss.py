@@ -18,7 +18,7 @@ from av.error import FFmpegError
 
 from sweettok_cli.video.decoding import Progress
 from sweettok_cli.video.info import USUAL_RATES
-from sweettok_cli.video.source import open_container, packets_of
+from sweettok_cli.video.source import open_container, packets_of, video_stream
 from sweettok_cli.video.structure import check_structure
 
 # Frames between a sign of damage and the frames around it, which are reordered, and come later from threads.
@@ -158,16 +158,18 @@ def without_sound(path: Path, distances: Iterable[_Distance]) -> list[_Distance]
     return left
 
 
-def sound_end(path: Path) -> Fraction:
-    """When the last sound begins, in seconds after the first picture or sound."""
+def others_end(path: Path) -> Fraction:
+    """When the last of the other streams' packets is over, in seconds after the first of any begins."""
     last = Fraction(0)
     with open_container(path) as container:
         start = Fraction(container.start_time or 0, 1_000_000)
-        stream = container.streams.best("audio")
+        pictures = video_stream(container, str(path))
+        others = [stream for stream in container.streams if stream is not pictures]
         with suppress(FFmpegError, EOFError):
-            for packet in packets_of(container, stream) if stream is not None else ():
+            for packet in packets_of(container, *others) if others else ():
                 if packet.pts is not None and packet.time_base is not None:
-                    last = max(last, packet.pts * Fraction(packet.time_base) - start)
+                    end = (packet.pts + (packet.duration or 0)) * Fraction(packet.time_base)
+                    last = max(last, end - start)
     return last
 
 

@@ -31,9 +31,9 @@ from sweettok_cli.video.decoding import (
 )
 from sweettok_cli.video.images import is_picture, read_pictures
 from sweettok_cli.video.info import ROUNDING, probe, source_cropping
-from sweettok_cli.video.loss import Distances, Loss, in_words, sound_end
+from sweettok_cli.video.loss import Distances, Loss, in_words, others_end
 from sweettok_cli.video.source import Source, open_container, reason, source_name, video_stream
-from sweettok_cli.video.structure import check_structure, missing_bytes
+from sweettok_cli.video.structure import begins_again, check_structure, missing_bytes
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ _NEAR = 32
 # Containers seek by decoding time, which runs ahead of display by the depth of reordering.
 _MARGIN = 8
 _MOST_OF_IT = Fraction(9, 10)
+_LEAST = Fraction(1, 10)  # of a second, that is missed
 
 
 def read_clip(
@@ -212,9 +213,9 @@ class VideoReader:
         return frames
 
     def _frames(self) -> Iterator[Frame]:
-        given = 0
+        given, last = 0, Fraction(0)
         for threads in (self._threads, 1):
-            progress, last = Progress(str(self._path)), Fraction(0)
+            progress = Progress(str(self._path))
             rate, tick = self.info.rate, max(self.info.time_base, ROUNDING)
             distances = Distances(rate, min(tick, 1 / (4 * rate)))
             try:
@@ -264,9 +265,16 @@ class VideoReader:
         if gaps:
             words.append(in_words(gaps))
         # What an edit list trims away, and what AVI holds by null frames, is declared and not lost.
-        reached = self.info.duration is not None and end + 1 / self.info.rate >= self.info.duration
+        shown = self.info.start + end + 1 / self.info.rate
+        reached = self.info.duration is not None and shown >= self.info.duration
         lost = distances.missing(gaps)
-        if declared is not None and progress.frames < declared and (progress.damaged or not reached):
+        # The decoder passes over pictures that refer to lost ones without a word.
+        swallowed = self.info.stored.codec == "hevc" and progress.packets > progress.frames
+        if (
+            declared is not None
+            and progress.frames < declared
+            and (progress.damaged or swallowed or not reached)
+        ):
             lost = declared - progress.frames
             if over is None:
                 words.append(f"only {progress.frames} of {declared} frames could be read")
@@ -281,11 +289,13 @@ class VideoReader:
             raise SweettokError(
                 f"{self._path} is not whole: {said}; fetch it again, or leave out {option('strict')}."
             )
-        _log.warning("%s: %s; the file is damaged or trimmed", self._path, said)
+        _log.warning("%s: %s; the file is damaged, trimmed or joined", self._path, said)
 
     def _ends_early(self, progress: Progress, end: Fraction) -> str | None:
         """What shows that the file should go on after ``end`` seconds."""
         structure = check_structure(self._path)
+        if (place := begins_again(self._path, max(progress.positions, default=0))) is not None:
+            return f"another video begins at byte {place}, which is not read"
         if progress.broken:
             return f"nothing could be read after {float(end):.2f} s ({progress.broken})"
         if structure.cut or progress.cut:
@@ -294,8 +304,8 @@ class VideoReader:
             return f"nothing could be read after {float(end):.2f} s (damage at byte {structure.stop})"
         # By time and with some slack: where frames vary in length, their number says nothing.
         duration = None if self.info.frames is not None or progress.joins else self.info.duration
-        if duration is None or end >= duration * _MOST_OF_IT:
+        if duration is None or end >= min(duration * _MOST_OF_IT, duration - _LEAST):
             return None
-        if not self.info.has_audio or sound_end(self._path) < duration * _MOST_OF_IT:
+        if others_end(self._path) < duration * _MOST_OF_IT:
             return f"only {float(end):.1f} of {float(duration):.1f} seconds could be read"
         return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import av
 from av.audio.stream import AudioStream
@@ -23,6 +23,7 @@ _ATTACHED_PICTURE = 0x400
 _COVER_CODECS = {"png", "mjpeg", "bmp", "gif", "webp", "tiff"}
 
 Source = Path | IO[bytes]
+Kind = TypeVar("Kind", VideoStream, AudioStream)
 
 #: Pixels of the largest frame that is read: Pillow's own limit.
 MAX_PIXELS = 89_478_485
@@ -69,8 +70,14 @@ def open_container(source: Source) -> InputContainer:
         target: Any = f"file:{source}"
     else:
         target = source
+    options = {"protocol_whitelist": "file"}
     try:
-        container = av.open(target, options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        container = av.open(target, options=options, metadata_errors="replace")
+        if container.format.name == "image2" and isinstance(source, Path):
+            # One picture, by its name; there may be more, which only shows without one.
+            container.close()
+            nameless = os.fdopen(os.open(source, os.O_RDONLY), "rb")
+            container = av.open(nameless, options=options, metadata_errors="replace")
     except (FFmpegError, EOFError) as error:
         raise SweettokError(
             f"{name} cannot be read as a video ({reason(error)}); it is damaged, cut short or of another "
@@ -99,18 +106,16 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
     if not streams:
         what = "holds sound but no pictures" if container.streams.audio else "holds no pictures"
         raise SweettokError(f"{name} {what}; give a file with a video stream.")
-    best = container.streams.best("video")
-    stream = best if best in streams else streams[0]
-    check_decoder(stream, name)
+    stream = decodable(streams, container.streams.best("video"), name)
     check_pixels(stream.codec_context.width, stream.codec_context.height, name)
     return stream
 
 
-def packets_of(container: InputContainer, stream: Stream) -> Iterator[Packet]:
-    """The packets of one stream, then an empty one; those of streams that begin later are passed over."""
+def packets_of(container: InputContainer, *streams: Stream) -> Iterator[Packet]:
+    """The packets of streams, then an empty one of each; streams that begin later are passed over."""
     while True:
         try:
-            yield from container.demux(stream)
+            yield from container.demux(*streams)
             return
         except IndexError:  # PyAV knows the streams that there were when the file was opened
             continue
@@ -137,24 +142,30 @@ def check_pixels(width: int, height: int, name: str) -> None:
         )
 
 
-def check_decoder(stream: VideoStream | AudioStream, name: str) -> None:
-    """Raise :class:`SweettokError` unless the media library can decode the stream."""
-    if stream.codec_context is None:
+def decodable(streams: Sequence[Kind], best: Stream | None, name: str) -> Kind:
+    """``best``, or the first of ``streams`` that the media library can decode.
+
+    Raises:
+        SweettokError: it can decode none of them.
+    """
+    found = [stream for stream in streams if stream.codec_context is not None]
+    if found:
+        return next((stream for stream in found if stream is best), found[0])
+    kind, pipe, _ = streams[0].container.format.name.partition("_pipe")
+    if pipe:
         raise SweettokError(
-            f"{name} holds {stream.type} in a codec for which there is no decoder here{_tag_of(stream)}; "
-            "convert it to H.264, for example with ffmpeg."
+            f"{name} is a picture of kind {kind.upper()}, for which there is no decoder here; save it as PNG."
         )
+    raise SweettokError(
+        f"{name} holds {streams[0].type} in a codec for which there is no decoder here; "
+        f"convert it to {'H.264' if streams[0].type == 'video' else 'AAC'}, for example with ffmpeg."
+    )
 
 
 def codec_name(stream: VideoStream | AudioStream) -> str:
     """Of what is decoded, not of the decoder (libdav1d, mp3float)."""
     context = stream.codec_context
     return str(getattr(context.codec, "canonical_name", context.name))
-
-
-def _tag_of(stream: VideoStream | AudioStream) -> str:
-    tag = getattr(stream, "codec_tag", None) or getattr(stream, "codec_fourcc", None)
-    return f" ({str(tag).strip(chr(0))})" if tag else ""
 
 
 def _is_cover(stream: VideoStream, container: InputContainer) -> bool:

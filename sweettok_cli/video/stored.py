@@ -40,7 +40,7 @@ class Stored:
         matrix: to RGB, like ``transfer`` and ``primaries`` by its name in ITU-T H.273.
         rotation: degrees clockwise by which the pictures are turned to be shown, after being mirrored.
         mirrored: left to right.
-        alpha: whether there is transparency.
+        alpha: whether there is transparency; of a still picture and of a GIF's first one, whether any shows.
     """
 
     codec: str | None = None
@@ -76,8 +76,14 @@ def stored_frame(frame: Any, codec: str, transpose: bool, mirror_x: bool, mirror
         primaries=_PRIMARIES.get(int(getattr(frame, "color_primaries", 2))),
         rotation=rotation,
         mirrored=mirrored,
-        alpha=any(component.is_alpha for component in frame.format.components),
+        alpha=any(component.is_alpha for component in frame.format.components)
+        and not _opaque_gif(frame, codec),
     )
+
+
+def _opaque_gif(frame: Any, codec: str) -> bool:
+    """Whether this is a GIF's picture without holes; the decoder gives alpha for all of them."""
+    return codec == "gif" and bool((frame.to_ndarray()[..., 3] == 255).all())
 
 
 def turn(transpose: bool, mirror_x: bool, mirror_y: bool) -> tuple[int, bool]:

@@ -16,6 +16,7 @@ _TOP_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _MOST_DAMAGE = 1000  # places that are told apart
 _CHUNK = 1 << 20
 _LONGEST_HEAD = 12  # bytes of an element's id and size
+_NOT_READ_ON = (b"FLV\1", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\x1a\x45\xdf\xa3")
 # Bytes that begin a kind of file, and those that end it.
 _ENDS = ((b"GIF8", b";"), (b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG", b"IEND\xaeB`\x82"))
 
@@ -74,6 +75,20 @@ def check_structure(path: Path, thorough: bool = False) -> Structure:
                 stream.seek(max(0, length - 64))
                 return Structure(cut=not stream.read().rstrip(b"\0\r\n").endswith(ends))
     return Structure()
+
+
+def begins_again(path: Path, after: int) -> int | None:
+    """Where behind byte ``after`` another file of the same kind begins, as ``cat a.mp4 b.mp4`` leaves it.
+
+    Of MP4, FLV, ASF and Matroska, of which libav reads no more than the first or the first two.
+    """
+    with open(path, "rb") as stream:
+        head = stream.read(_LONGEST_HEAD)
+        if not (head[4:8] == b"ftyp" or head.startswith(_NOT_READ_ON)):
+            return None
+        length = path.stat().st_size
+        found = _find(stream, head, max(after, 1), length)
+    return None if found == length else found
 
 
 def _boxes(stream: IO[bytes], length: int) -> tuple[int, int | None]:
@@ -157,16 +172,17 @@ def _matroska(stream: IO[bytes], position: int, length: int) -> Structure:
             position = start + size
             continue
         damage.append(position)
-        position, cluster = _next_cluster(stream, position + 1, length), 0
+        position, cluster = _find(stream, _CLUSTER_MARK, position + 1, length), 0
     return Structure(tuple(damage))
 
 
-def _next_cluster(stream: IO[bytes], position: int, length: int) -> int:
+def _find(stream: IO[bytes], mark: bytes, position: int, length: int) -> int:
+    """Where ``mark`` lies behind ``position``; the file's ``length`` where it does not."""
     while position < length:
-        found = _bytes(stream, position, position + _CHUNK).find(_CLUSTER_MARK)
+        found = _bytes(stream, position, position + _CHUNK).find(mark)
         if found >= 0:
             return position + found
-        position += _CHUNK - len(_CLUSTER_MARK) + 1
+        position += _CHUNK - len(mark) + 1
     return length
 
 

@@ -115,6 +115,18 @@ def test_what_was_not_foreseen_ends_in_a_sentence(
     assert len(ran.err.splitlines()) == bool(said)
 
 
+@pytest.mark.parametrize("letter", ["a", "\u5b57"])
+@pytest.mark.parametrize(
+    "command", [("info",), ("encode",), ("eval",), ("words",), ("encode", "--frames-of")]
+)
+def test_names_that_no_file_system_takes_are_one_sentence(
+    cli: Cli, command: tuple[str, ...], letter: str
+) -> None:
+    ran = cli(*command, letter * 300)
+    assert (ran.code, ran.out) == (1, "")
+    assert "cannot be used (File name too long); check its name" in ran.err
+
+
 def test_a_closed_pipe_is_no_drama(examples: Path) -> None:
     source = min(examples.glob("*.mp4"))
     reader, writer = os.pipe()

@@ -7,6 +7,7 @@ import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,21 @@ def test_only_what_this_model_made_of_this_source_is_skipped(pictures: Path) -> 
     assert "is empty" in str(empty.error) and "has changed since" in str(changed.error)
     done = encoded_by(pictures, "ab" * 32, skip_existing=True, force=True)
     assert [result.status for result in done] == ["done"] * 2
+
+
+def test_pictures_of_another_rate_or_number_are_another_video(tmp_path: Path) -> None:
+    (tmp_path / "shots").mkdir()
+    for number in range(4):
+        write_image(tmp_path / "shots" / f"{number}.png", np.full((40, 70, 3), number, np.uint8))
+
+    def status(rate: int) -> str:
+        how = {"frames": True, "skip_existing": True, "force": True}
+        found = encode_folder([tmp_path / "shots"], None, BlockTokenizer, rate=Fraction(rate), **how)
+        return next(iter(found)).status
+
+    assert [status(rate) for rate in (24, 24, 30, 30)] == ["done", "skipped", "done", "skipped"]
+    (tmp_path / "shots" / "3.png").unlink()
+    assert [status(30), status(30)] == ["done", "skipped"]
 
 
 @pytest.mark.parametrize("options", [{}, {"skip_existing": True}])

@@ -161,6 +161,28 @@ def test_sound_that_changes_its_form_goes_on(tmp_path: Path, ending: str) -> Non
     assert 1.8 < len(samples) / 48000 < 2.1 and min(seconds) > 0.3
 
 
+@pytest.mark.parametrize("ending", [".mp4", ".webm"])
+@pytest.mark.parametrize("starts", [(0, 0), (10_000, 13_600), (10_000, 9_000), (10_000, 10_002)])
+def test_sound_is_joined_where_the_pictures_are(tmp_path: Path, starts: tuple[int, int], ending: str) -> None:
+    """A broadcast whose clock jumps: the pictures of 4 seconds, and not the sound of an hour."""
+    parts = []
+    for number, start in enumerate(starts):
+        options = {"output_ts_offset": str(start)}
+        part = torture.make(
+            tmp_path / f"{number}.ts", frames=50, container=options, sound=("mp2", Fraction(0))
+        )
+        parts.append(part.read_bytes())
+    (tmp_path / "joined.ts").write_bytes(b"".join(parts))
+    target = copy_sound(tmp_path / "joined.ts", tmp_path / f"out{ending}", total=100)
+    with av.open(str(target)) as container:
+        base = container.streams.audio[0].time_base
+        times = [float(packet.dts * base) for packet in container.demux(audio=0) if packet.size]
+    assert times == sorted(set(times)) and times[-1] == pytest.approx(4, abs=0.1)
+    assert np.diff(times).max() < 0.1
+    samples, _ = sound(target)
+    assert len(samples) / 48000 == pytest.approx(4, abs=0.1)
+
+
 def test_sound_without_a_decoder_is_one_sentence(tmp_path: Path) -> None:
     source = torture.make(tmp_path / "a.mov", sound=("pcm_s16le", Fraction(0)))
     source.write_bytes(source.read_bytes().replace(b"sowt", b"zzzz"))
@@ -180,3 +202,17 @@ def test_sound_without_its_head_is_one_sentence(tmp_path: Path, codec: str, head
     with pytest.raises(SweettokError, match=r"The sound of .*a\.mkv cannot be copied \(.*AAC\.$"):
         copy_sound(source, tmp_path / "out.mp4")
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_of_several_sounds_one_that_can_be_decoded_is_taken(tmp_path: Path) -> None:
+    """Beside the usual one, phones record a spatial one that libav does not know."""
+    with av.open(str(tmp_path / "a.mkv"), "w") as out:
+        voices = [out.add_stream(codec, rate=48000, layout="mono") for codec in ("ac3", "aac")]
+        for voice in voices:
+            torture.tone(out, voice, Fraction(0), 1.0)
+    data = (tmp_path / "a.mkv").read_bytes()
+    (tmp_path / "a.mkv").write_bytes(data.replace(b"A_AC3", b"A_ZZ3"))
+    target = copy_sound(tmp_path / "a.mkv", tmp_path / "out.mp4")
+    with av.open(str(target)) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+    assert len(sound(target)[0]) > 47_000

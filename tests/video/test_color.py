@@ -143,3 +143,50 @@ def test_every_size_is_scaled_to_every_other(size: tuple[int, int], to: tuple[in
     frame = av.VideoFrame.from_ndarray(np.full((*size[::-1], 3), 70, np.uint8), format="rgb24")
     rgb = ToRgb()(frame, to)
     assert rgb.shape == (*to[::-1], 3) and np.abs(rgb.astype(int) - 70).max() <= 2
+
+
+def packed(pixels: np.ndarray, pixel_format: str) -> av.VideoFrame:
+    """A frame of one plane, of which ``pixels`` [h, w, ...] are the bytes."""
+    frame = av.VideoFrame(pixels.shape[1], pixels.shape[0], pixel_format)
+    (plane,) = frame.planes
+    rows = np.zeros((plane.buffer_size // plane.line_size, plane.line_size), np.uint8)
+    given = np.frombuffer(pixels.tobytes(), np.uint8).reshape(len(pixels), -1)
+    rows[: len(pixels), : given.shape[1]] = given
+    plane.update(rows.tobytes())
+    return frame
+
+
+@pytest.mark.parametrize("pixel_format", ["rgb555be", "rgb565be", "bgr555be", "bgr565be", "rgb555le"])
+def test_packed_pixels_of_sixteen_bits_in_either_order_of_bytes(pixel_format: str) -> None:
+    five = stripes(COLORS).astype(np.uint16) >> 3
+    green = 5 + ("565" in pixel_format)
+    red, blue = (5 + green, 0) if pixel_format.startswith("rgb") else (0, 5 + green)
+    values = five[..., 0] << red | five[..., 1] << green | five[..., 2] << blue
+    order = ">u2" if pixel_format.endswith("be") else "<u2"
+    found = ToRgb()(packed(values.astype(order), pixel_format)).astype(int)
+    assert np.abs(found - (five << 3 | five >> 2)).max() <= 4
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("width", [2, 4])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_grey_floats_are_of_full_range(order: str, width: int, alpha: bool) -> None:
+    """As OpenEXR has them. libswscale ends the program over those with alpha."""
+    name = f"{'ya' if alpha else 'gray'}f{8 * width}{'le' if order == '<' else 'be'}"
+    try:
+        av.VideoFormat(name)
+    except ValueError:
+        pytest.skip("this libav does not know it")
+    values = np.tile(np.array([0, 0.2, 0.5, 1, 2, np.nan]), (8, 1))
+    shown = [0, 51, 128, 255, 255, 0]
+    if alpha:
+        values = np.dstack([values, np.tile([1, 1, 1, 1, 1, 0], (8, 1))])
+        shown[-1] = 255
+    frame = packed(values.astype(f"{order}f{width}"), name)
+    assert ToRgb()(frame)[3].tolist() == [[grey] * 3 for grey in shown]
+    assert ToRgb()(frame, (12, 16)).shape == (16, 12, 3)
+
+
+def test_pixels_that_libav_cannot_convert_are_one_sentence() -> None:
+    with pytest.raises(SweettokError, match=r"stored as bgr4 cannot be converted .*convert the video"):
+        ToRgb()(av.VideoFrame(16, 16, "bgr4"))

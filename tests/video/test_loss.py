@@ -188,3 +188,43 @@ def test_a_clock_that_begins_late_is_no_loss(tmp_path: Path, ending: str, late: 
         assert [frame.time for frame in reader] == [Fraction(index, 25) for index in range(20)]
     duration = probe(path).duration
     assert duration is not None and duration <= Fraction(81, 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("a.mkv", {"pts": [0, 1], "clock": Fraction(1, 1000)}),
+        ("a.wmv", {"codec": "wmv2", "frames": 1}),
+        ("a.flv", {}),  # its clock begins two frames late, and its length is the time of its end
+        ("a.flv", {"rate": 5}),
+    ],
+)
+def test_short_files_miss_nothing(tmp_path: Path, name: str, changes: dict[str, Any]) -> None:
+    assert read(torture.make(tmp_path / name, **changes), strict=True)[0]
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec"), [("wmv", "wmv2"), ("nut", "mpeg4"), ("mkv", "libx264"), ("flv", "flv1")]
+)
+def test_pictures_that_begin_after_the_sound_miss_nothing(tmp_path: Path, ending: str, codec: str) -> None:
+    voice = ("libmp3lame", Fraction(0))
+    path = torture.make(tmp_path / f"a.{ending}", codec, pts=range(100, 125), sound=voice)
+    assert len(read(path, strict=True)[0]) == 25
+    duration = probe(path).duration
+    assert duration is not None and abs(duration - 1) < Fraction(1, 10)
+
+
+def test_what_another_stream_lasts_longer_is_not_missed(tmp_path: Path) -> None:
+    shown = {Fraction(25): 25, Fraction(1, 4): 2}  # frames, by their rate
+    with av.open(str(tmp_path / "a.mkv"), "w") as out:
+        streams = [out.add_stream("mpeg4", rate=rate) for rate in shown]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for stream, (rate, frames) in zip(streams, shown.items(), strict=True):
+            for index in range(frames):
+                frame = av.VideoFrame(64, 48, "yuv420p")
+                frame.pts, frame.time_base = index, 1 / rate
+                out.mux(stream.encode(frame))
+            out.mux(stream.encode(None))
+    with VideoReader(tmp_path / "a.mkv", strict=True) as reader:
+        assert len(list(reader)) == 25 and reader.info.duration == 8

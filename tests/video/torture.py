@@ -11,11 +11,14 @@ import struct
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 from PIL import Image
+
+from sweettok_cli.video import VideoReader
 
 BARS = ((191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191))
 FRAMES = 12
@@ -205,3 +208,21 @@ READABLE: dict[str, Callable[[Path], Path]] = {
 
 def build(folder: Path, name: str) -> Path:
     return READABLE[name](folder / name)
+
+
+def read(path: Path, threads: int = 0) -> tuple[list[np.ndarray], list[Fraction]]:
+    """The frames of a file, and their times."""
+    with VideoReader(path, threads=threads) as reader:
+        frames = list(reader)
+    return [frame.rgb for frame in frames], [frame.time for frame in frames]
+
+
+def joined(path: Path, kind: str, count: int = 6, **options: Any) -> Path:
+    """Pictures, of a kind that Pillow writes, one behind the other."""
+    parts = []
+    for index in range(count):
+        packed = io.BytesIO()
+        Image.fromarray(picture(index)).save(packed, kind, **options)
+        parts.append(packed.getvalue())
+    path.write_bytes(b"".join(parts))
+    return path
