@@ -19,6 +19,8 @@ from sweettok_cli.files import open_regular
 
 RECIPE_FILE = "recipe.toml"
 PRECISIONS = ("auto", "bf16", "fp32")
+PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
+WITHOUT_FEATURES = ("stop", "train")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
 _MANY, _HUGE = 1_000_000_000, 1 << 64
 _WEIGHT = (0, 1e6)
@@ -123,6 +125,15 @@ class Recipe:
     ssim: float = _key(0.0, "weight of 1 - SSIM", _WEIGHT)
     frequency: float = _key(0.0, "weight of the mean absolute error of the two-dimensional spectrum", _WEIGHT)
     quantizer: float = _key(1.0, "factor on the quantizers' own losses", _WEIGHT)
+    perceptual: float = _key(0.0, "weight of a perceptual distance, of one random frame a sample", _WEIGHT)
+    perceptual_network: str = _key("convnext-small", "what feels it: convnext-small, lpips-vgg, lpips-alex")
+    features: str = _key("", "folder with that network's files, beside where they are usually kept")
+    without_features: str = _key("stop", "where those files cannot be had: stop, or train without the term")
+    adversarial: float = _key(0.0, "weight of what a discriminator thinks of clips; 0 trains none", _WEIGHT)
+    feature_matching: float = _key(0.0, "weight of how far its features are from a real clip's", _WEIGHT)
+    discriminator: float = _key(1.0, "weight of its own hinge loss", _WEIGHT)
+    lecam: float = _key(0.0, "weight of its LeCam regularisation", _WEIGHT)
+    discriminator_start: int = _key(0, "step from which on there is a discriminator", (0, _MANY))
 
     window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))
     log_every: int = _key(10, "steps between two lines of the log", (1, _MANY))
@@ -343,6 +354,10 @@ def _check(recipe: Recipe, origin: str) -> None:
         "lr must be above 0": recipe.lr > 0,
         "lr_factors must be above 0": all(factor > 0 for factor in recipe.lr_factors.values()),
         f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
+        f"perceptual_network must be one of {', '.join(PERCEPTUAL_NETWORKS)}": recipe.perceptual_network
+        in PERCEPTUAL_NETWORKS,
+        f"without_features must be one of {', '.join(WITHOUT_FEATURES)}": recipe.without_features
+        in WITHOUT_FEATURES,
         "one of l1, l2, ssim and frequency must be above 0": terms > 0,
     }
     for rule, holds in rules.items():

@@ -73,7 +73,11 @@ def check_tokens(model: VidTok, case: Case, tag: str, latents: Tensor) -> None:
     tokens = model.regularize(latents)
     if isinstance(tokens, GaussianLatents):
         assert case.error(f"{tag}:z", tokens.mean) < CLOSE
+        if not tag.startswith("tile"):  # published: the mean over chunks
+            published = case.manifest["scalars"][f"{tag}:kl_loss"]
+            assert tokens.divergence.item() == pytest.approx(published, rel=1e-4)
         return
+    check_entropy_loss(model, case, tag, latents)
     published = case.data[f"{tag}:indices"].long()
     if stored(case, f"{tag}:gap"):
         clear = case.data[f"{tag}:gap"] > CLEAR
@@ -82,6 +86,15 @@ def check_tokens(model: VidTok, case: Case, tag: str, latents: Tensor) -> None:
     else:
         assert tokens.equal(published)
     assert case.error(f"{tag}:z", model.to_latents(published)) == 0
+
+
+def check_entropy_loss(model: VidTok, case: Case, tag: str, latents: Tensor) -> None:
+    scalars = case.manifest["scalars"]
+    names = {f"{tag}:aux_loss": 0, **{f"{tag}:aux_loss@n_steps={step}": step for step in (500, 2000)}}
+    for name, step in names.items():
+        if name in scalars and not tag.startswith("tile"):
+            found = model.quantizer.loss(latents.movedim(1, -1), step).item()
+            assert found == pytest.approx(scalars[name], rel=1e-3), name
 
 
 def check_frames(case: Case, tag: str, frames: Tensor, length: int) -> None:

@@ -36,7 +36,7 @@ from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.training.clips import ClipTask
 from sweettok_cli.training.log import Voice
-from sweettok_cli.training.losses import mean_squared_error, reconstruction_losses
+from sweettok_cli.training.losses.reconstruction import mean_squared_error, reconstruction_losses
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Step
 
