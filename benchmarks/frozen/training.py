@@ -51,7 +51,7 @@ def train_stage(bench: Bench, stage: int) -> None:
     start = ["--prior", bench.models / "prior"]
     if stage == 3:
         start = ["--init", bench.models / "sweettok-differences"]
-    train(bench, f"stage {stage}", ["--config", f"compact-stage{stage}", *start, *settings])
+    train(bench, f"stage {stage}", ["--config", f"compact-ucf101-stage{stage}", *start, *settings])
 
 
 def train_small(bench: Bench) -> None:
