@@ -67,8 +67,8 @@ class State:
         """
         if state.get("optimizers", {}).keys() != self.optimizers.keys():
             raise SweettokError(
-                "The checkpoint was written by another version of sweettok, or by a recipe with other networks "
-                "that learn; start a new run with --init and the run's model folder."
+                "The checkpoint was written by another version of sweettok, or by a recipe with other "
+                "optimizers; start a new run with --init and the run's model folder."
             )
         self.task.model.load_state_dict(state["model"])
         for name, optimizer in self.optimizers.items():

@@ -29,6 +29,14 @@ def mean(tensor: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def take_from_first(module: nn.Module) -> None:
+    """Make every process' module that of the first one."""
+    if processes() > 1:
+        for tensor in module.state_dict().values():
+            dist.broadcast(tensor, 0)
+
+
+@torch.no_grad()
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Give every process the mean of all gradients; they have them for the same parameters."""
     if processes() == 1:

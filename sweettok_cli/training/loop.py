@@ -19,7 +19,7 @@ from torch import Tensor
 from sweettok_cli.data.sampler import prefetched
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.checkpoint import State, random_state, set_random_state
-from sweettok_cli.training.collective import average_gradients
+from sweettok_cli.training.collective import average_gradients, take_from_first
 from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.folder import RunFolder
 from sweettok_cli.training.log import Journal, Mute, Voice
@@ -116,6 +116,8 @@ class Run:
         if recipe.compile:
             task.model.compile()
         trained, *prepared = accelerator.prepare(task.model, *optimizers.values())
+        for critic in task.critics.values():
+            take_from_first(critic)
         parameters = {name: [p for _, p in learned] for name, learned in groups.items()}
         state = State(task, trained, dict(zip(optimizers, prepared, strict=True)), parameters, averaged)
         set_seed(recipe.seed, device_specific=True)  # dropout differs between ranks

@@ -133,6 +133,7 @@ class Recipe:
     feature_matching: float = _key(0.0, "weight of how far its features are from a real clip's", _WEIGHT)
     discriminator: float = _key(1.0, "weight of its own hinge loss", _WEIGHT)
     lecam: float = _key(0.0, "weight of its LeCam regularisation", _WEIGHT)
+    discriminator_width: int = _key(64, "channels of its first stage, an eighth of its widest", (1, 512))
     discriminator_start: int = _key(0, "step from which on there is a discriminator", (0, _MANY))
 
     window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))

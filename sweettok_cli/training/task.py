@@ -61,8 +61,8 @@ class Task(ABC):
     title: str  # for the log, e.g. "stage 2, both halves on clips"
     recipe: Recipe  # with the network as it is, once :meth:`build` or :meth:`resume` is over
     model: nn.Module  # what a checkpoint keeps and several processes share; made by :meth:`build`
-    #: Networks that learn beside :attr:`model` and are neither averaged nor exported, by name. Their gradients
-    #: are averaged over processes; made by :meth:`build` and :meth:`resume`.
+    #: Networks that learn beside :attr:`model` and are neither averaged nor exported, by name; made by
+    #: :meth:`build` and :meth:`resume`. Of several processes, the loop averages their gradients.
     critics: Mapping[str, nn.Module] = MappingProxyType({})
     unused_parameters: bool = False  # whether parameters that learn may get no gradient in some steps
 

@@ -84,8 +84,9 @@ def test_two_processes_train_every_stage_on_clips_and_pictures(
     """Steps on pictures leave parameters without a gradient, which every process must know."""
     for stage, pictures in ((1, 0.0), (2, 0.5), (3, 0.5)):
         recipe = dataclasses.replace(
-            tiny, stage=stage, steps=4, pictures=pictures, frames=1 if stage == 1 else 17, synthetic=0.3
-        )
+            tiny, stage=stage, steps=4, pictures=pictures, frames=1 if stage == 1 else 17, synthetic=0.3,
+            adversarial=0.1 if stage == 3 else 0.0, discriminator_width=4, discriminator_start=1,
+        )  # fmt: skip
         lengths = {Sampler(find_entries([clips]), recipe.sampling).batch(n).frames.shape[1] for n in range(4)}
         assert lengths == ({1} if stage == 1 else {1, 17})
         (tmp_path / f"{stage}.toml").write_text(recipe.as_toml())

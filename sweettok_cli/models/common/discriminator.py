@@ -47,7 +47,7 @@ class DiscriminatorConfig:
     strides: tuple[int | tuple[int, int, int], ...]
     kernel: int
     padding: int
-    width: int = 64  # of the first stage; each one doubles it, up to 512
+    width: int = 64  # of the first stage; each one doubles it, up to eight times it
     bias: bool = True  # of convolutions whose output is normalised
     normal_logits: bool = False  # the last stage has a batch norm and a leaky ReLU, too
     noise: bool = False  # noise of learned strength is laid over what is seen
@@ -133,7 +133,7 @@ class PatchDiscriminator(nn.Module):
         self.stages = nn.ModuleList()
         width, last = 3, len(config.strides) - 1
         for index, stride in enumerate(config.strides):
-            into = 1 if index == last else min(config.width << index, 512)
+            into = 1 if index == last else config.width << min(index, 3)
             normal = 0 < index < last or (index == last and config.normal_logits)
             conv = convolution(
                 width, into, config.kernel, stride, config.padding, bias=config.bias or not normal

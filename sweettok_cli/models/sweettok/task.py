@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.data.sampler import Batch
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.discriminator import CLIPS, PatchDiscriminator
 from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.sweettok.codebook_window import CodebookWindow
 from sweettok_cli.models.sweettok.config import SweetTokConfig, describe_config, make_config
@@ -36,10 +37,13 @@ from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.training.clips import ClipTask
 from sweettok_cli.training.log import Voice
+from sweettok_cli.training.losses.adversarial import Adversary
+from sweettok_cli.training.losses.perceptual import perceptual_distance, perceptual_loss
 from sweettok_cli.training.losses.reconstruction import mean_squared_error, reconstruction_losses
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Step
 
+_DISCRIMINATOR = "discriminator"  # what its optimizer is called
 _STAGES = "stages"  # what an exported model calls those that it has been through
 STAGES = {1: "spatial half on pictures", 2: "both halves on clips", 3: "decoder on pixels"}
 
@@ -57,10 +61,12 @@ class SweetTokTask(ClipTask):
     model: SweetTok
     words: WordPrior
     use: CodebookWindow
+    perceptual: nn.Module | None  # what feels how far frames are apart
 
     def __init__(self, recipe: Recipe, init: Path | None = None, prior: Path | None = None) -> None:
         super().__init__(recipe)
         self._init, self._prior = init, prior
+        self._missing: list[str] = []  # what the recipe asks for and cannot be had
         self._trained: set[int] | None = set()  # stages that the network has been through; None: unknown
         self.title = f"stage {recipe.stage}, {STAGES[recipe.stage]}"
         # Motion sees nothing of a step on pictures.
@@ -85,7 +91,7 @@ class SweetTokTask(ClipTask):
             self.recipe = replace(self.recipe, model=described)
             self._trained = _stages(ModelFolder(self._init))
             self._check(stored.config)
-            self._take(stored.network, stored.words, device)
+            self._take(stored.network, stored.words, device, voice)
             return
         if self._prior is None:
             raise SweettokError(
@@ -104,7 +110,7 @@ class SweetTokTask(ClipTask):
                 start_linear(network, video, on_progress=on_progress, until=until)
             if time.perf_counter() > until:
                 voice.say("its start was cut short: half of the minutes are over")
-        self._take(network, words, device)
+        self._take(network, words, device, voice)
 
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
         """As :meth:`Task.resume`; only the network's description comes from the exported model.
@@ -135,7 +141,7 @@ class SweetTokTask(ClipTask):
         """As :meth:`Task.cautions`: stages in an order in which they teach little, and data that do."""
         stage, before = self.recipe.stage, self._trained
         moving = self.recipe.frames > 1 and self.recipe.pictures < 1
-        found = []
+        found = list(self._missing)
         if stage == 3 and before == set():
             found.append(
                 "stage 3 freezes an encoder and words that no stage has trained; train stage 2 first, and "
@@ -168,7 +174,9 @@ class SweetTokTask(ClipTask):
             )
         return found
 
-    def _take(self, network: SweetTok, words: WordPrior, device: torch.device) -> None:
+    def _take(
+        self, network: SweetTok, words: WordPrior, device: torch.device, voice: Voice | None = None
+    ) -> None:
         if not network.config.pixels:
             raise SweettokError(
                 "A network with model.pixels = false ends in codes of the proxy tokenizer, not in the pixels "
@@ -178,6 +186,14 @@ class SweetTokTask(ClipTask):
         self.freeze(network)
         sizes = {"spatial": network.quantize_spatial.sizes, "temporal": network.quantize_temporal.sizes}
         self.use = CodebookWindow(sizes, self.recipe.window, device)
+        self.perceptual = None
+        if self.recipe.perceptual:
+            say = None if voice is None else voice.say
+            self.perceptual = perceptual_distance(self.recipe, device, say, self._missing.append)
+        if self.recipe.adversarial:
+            clips = replace(CLIPS, width=self.recipe.discriminator_width)
+            discriminator = PatchDiscriminator(clips).to(device)
+            self.critics = {_DISCRIMINATOR: Adversary(discriminator, self.recipe)}
 
     def freeze(self, network: SweetTok) -> None:
         """Keep what this stage does not train as it is: no gradient, no dropout."""
@@ -188,8 +204,14 @@ class SweetTokTask(ClipTask):
                 part.eval()
 
     def parameter_groups(self) -> Mapping[str, Iterable[tuple[str, nn.Parameter]]]:
-        """As :meth:`Task.parameter_groups`: one optimizer for all that learns."""
-        return {"model": [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]}
+        """As :meth:`Task.parameter_groups`: one optimizer for all that learns, and the discriminator's."""
+        learned = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+        critics = {name: critic.named_parameters() for name, critic in self.critics.items()}
+        return {"model": learned, **critics}
+
+    def begin(self, optimizer: str) -> int:
+        """As :meth:`Task.begin`."""
+        return self.recipe.discriminator_start if optimizer == _DISCRIMINATOR else 0
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> Step:
         """As :meth:`Task.losses`: distances of pixels and, while tokens learn, the quantizers' terms."""
@@ -200,7 +222,14 @@ class SweetTokTask(ClipTask):
         if self.recipe.stage != 3:
             terms |= {name: self.recipe.quantizer * term.float() for name, term in _quantizer(output).items()}
         self.use.add({"spatial": output.spatial.ids, "temporal": output.temporal.ids})
-        return Step({"model": terms}, {"mse": mean_squared_error(output.reconstruction, video)})
+        if self.perceptual is not None:
+            felt = perceptual_loss(self.perceptual, output.reconstruction, video)
+            terms["perceptual"] = self.recipe.perceptual * felt
+        losses = {"model": terms}
+        if self.critics and step >= self.recipe.discriminator_start:
+            of_decoder, losses[_DISCRIMINATOR] = self.critics[_DISCRIMINATOR](output.reconstruction, video)
+            terms |= of_decoder
+        return Step(losses, {"mse": mean_squared_error(output.reconstruction, video)})
 
     def figures(self, means: dict[str, float]) -> dict[str, Any]:
         """As :meth:`Task.figures`: PSNR, and how much of each codebook is in use."""

@@ -31,9 +31,14 @@ class LpipsDistance(nn.Module):
 
 
 def perceptual_distance(
-    recipe: Recipe, device: torch.device, announce: Callable[[str], None]
+    recipe: Recipe,
+    device: torch.device,
+    announce: Callable[[str], None] | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> nn.Module | None:
     """What the recipe compares frames with; None if its files cannot be had and it says to train without.
+
+    ``announce`` is told what is fetched, ``warn`` what is left out.
 
     Raises:
         SweettokError: they cannot be had and it says to stop, or samples are too small for the network.
@@ -43,7 +48,7 @@ def perceptual_distance(
         distance = _load(recipe, search)
     except NotMeasured as error:
         if recipe.without_features == "train":
-            announce(f"Training without the perceptual term: {error}")
+            warn(f"training without the perceptual term: {str(error).rstrip('.')}")
             return None
         raise SweettokError(
             f"{str(error).replace('--features', '--set features=')} Or train without the perceptual term: "

@@ -83,11 +83,11 @@ def nothing_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_where_there_is_no_network_the_recipe_decides() -> None:
     said: list[str] = []
     with pytest.raises(SweettokError, match=r"--set features=.*--set without_features=train") as error:
-        perceptual_distance(RECIPE, torch.device("cpu"), said.append)
+        perceptual_distance(RECIPE, torch.device("cpu"), warn=said.append)
     assert "--features" not in str(error.value) and said == []
     without = dataclasses.replace(RECIPE, without_features="train")
-    assert perceptual_distance(without, torch.device("cpu"), said.append) is None
-    assert len(said) == 1 and said[0].startswith("Training without the perceptual term: convnext_small")
+    assert perceptual_distance(without, torch.device("cpu"), warn=said.append) is None
+    assert len(said) == 1 and said[0].startswith("training without the perceptual term: convnext_small")
 
 
 def test_files_are_found_by_folder_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
