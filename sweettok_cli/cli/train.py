@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -48,13 +49,21 @@ def train(
         ),
     ] = None,
     init: Annotated[
-        str | None, Option(help="Model to start from: a name or a folder.", metavar="MODEL")
+        str | None, Option(help="Model to start from: a name, a folder, or a run.", metavar="MODEL|RUN")
     ] = None,
     prior: Annotated[
         str | None,
         Option(
             help="Words of a new network: a word prior (sweettok codebook build), or a model that has words.",
             metavar="PRIOR|MODEL",
+        ),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        Option(
+            help="Tokenizer whose codes the network compact learns first: an OmniTokenizer's name or folder.",
+            metavar="MODEL",
+            show_default="the recipe's",
         ),
     ] = None,
     resume: Annotated[
@@ -92,6 +101,9 @@ def train(
     changes = list(settings or ())
     if max_minutes is not None:
         changes.append(f"minutes={float(max_minutes)}")
+    if teacher is not None:
+        folder_of = Path(teacher).absolute() if Path(teacher).exists() else teacher
+        changes.append(f"teacher={json.dumps(str(folder_of), ensure_ascii=False)}")
     if init is not None and prior is not None:
         raise SweettokError("A model that is trained on brings its words; give --init or --prior, not both.")
     if init is not None and (key := next((c for c in changes if c.startswith("model.")), None)):
@@ -139,7 +151,8 @@ def train(
     record = kept or RunRecord.of(data, val, start, words)
     now = RunRecord.of(data, val, None, None)
     record = replace(record, data=now.data, val=now.val)
-    task = task_of(recipe, start, words)
+    taught_by = resolve_model(recipe.teacher, output.say) if recipe.teacher else None
+    task = task_of(recipe, start, words, taught_by)
     summary = run(RunOptions(task, recipe, record, folder, resume, begun), output)
     if summary is None:
         return

@@ -35,7 +35,8 @@ class State:
     averaged: EMA
     step: int = 0
     seconds: float = 0.0
-    sums: dict[str, Tensor] = field(default_factory=dict)  # of losses and measures since the last log line
+    sums: dict[str, Tensor] = field(default_factory=dict)  # of losses and measures since the last line, and
+    # of how many; by name
     counted: int = 0
 
     @torch.no_grad()
@@ -45,8 +46,10 @@ class State:
         for optimizer, losses in found.losses.items():
             prefix = f"{optimizer}/" if len(self.optimizers) > 1 else ""
             terms |= {f"{prefix}{name}": value for name, value in losses.items()}
+        one = torch.ones_like(loss)
         for name, value in {**terms, "loss": loss, **found.measures}.items():
-            self.sums[name] = self.sums.get(name, torch.zeros_like(loss)) + value.detach()
+            counted = torch.stack([value.detach().to(loss.dtype), one])
+            self.sums[name] = self.sums.get(name, torch.zeros_like(counted)) + counted
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""

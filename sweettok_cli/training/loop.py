@@ -277,11 +277,10 @@ class Run:
 
     def _log(self, lr: float, norm: Tensor, seconds: float, waited: float) -> None:
         """Write the means since the last line; losses and figures are those of the first process."""
-        state, recipe = self.state, self.recipe
+        state = self.state
         if self.main:
             self._name_skipped()
-            batches = state.counted * recipe.accumulate
-            means = {name: value.item() / batches for name, value in state.sums.items()}
+            means = {name: (total / count).item() for name, (total, count) in state.sums.items()}
             loss, figures = means.pop("loss"), self.task.figures(means)
             tables = {name: value for name, value in figures.items() if isinstance(value, dict)}
             self.journal.write(

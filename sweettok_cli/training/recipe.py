@@ -120,6 +120,10 @@ class Recipe:
         1024, "for a new network's data-dependent start before step 0; 0 skips it", (0, 100_000)
     )
 
+    teacher: str = _key("", "proxy tokenizer: an OmniTokenizer's name or folder, as --teacher")
+    proxy: float = _key(
+        0.0, "share of the steps, the first, that learn the teacher's codes, and not pixels", (0, 1)
+    )
     l1: float = _key(0.0, "weight of the mean absolute error of pixels", _WEIGHT)
     l2: float = _key(1.0, "weight of the mean squared error of pixels", _WEIGHT)
     ssim: float = _key(0.0, "weight of 1 - SSIM", _WEIGHT)
