@@ -82,6 +82,8 @@ class State:
         self.task.load_state_dict(state["task"])
         for name in _PLAIN:
             setattr(self, name, state[name])
+        # Older checkpoints did not say of how many a sum is.
+        self.sums = {name: value for name, value in self.sums.items() if value.ndim}
 
 
 _STATE, _RNG = "state.pt", "rng-{rank}.pt"

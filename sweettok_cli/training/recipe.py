@@ -201,25 +201,16 @@ def recipe_keys() -> dict[str, Key]:
     return {f.name: f.metadata["key"] for f in dataclasses.fields(Recipe)}
 
 
-def describe_keys(recipe: Recipe) -> list[dict[str, Any]]:
-    """A row a key: ``key``, ``type``, ``range``, ``default``, its ``value`` in ``recipe``, ``meaning``."""
-    hints, usual = get_type_hints(Recipe), Recipe()
-    return [
-        {
-            "key": name,
-            "type": hints[name].__name__,
-            "range": about.range,
-            "default": getattr(usual, name),
-            "value": getattr(recipe, name),
-            "meaning": about.meaning,
-        }
-        for name, about in recipe_keys().items()
-    ]
-
-
 def recipe_names() -> list[str]:
     """Names of the shipped recipes."""
     return sorted(e.name.removesuffix(".toml") for e in _SHIPPED.iterdir() if e.name.endswith(".toml"))
+
+
+def recipe_words(name: str) -> str:
+    """What a shipped recipe says of itself in the comment that it begins with."""
+    lines = _read(name)[0].splitlines()
+    head = lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
+    return " ".join(line.removeprefix("#").strip() for line in head)
 
 
 def load_recipe(stage: int | None, config: str | None, settings: Sequence[str] = ()) -> Recipe:

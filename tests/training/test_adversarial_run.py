@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -165,6 +166,47 @@ def test_the_perceptual_term_is_learned_from(
     )  # of one frame
     run(dataclasses.replace(recipe, steps=1, perceptual=0.5), clips, tmp_path / "run", prior)
     assert 0 < lines(tmp_path / "run")[0]["losses"]["model/perceptual"] < 0.5
+
+
+TOGETHER = """
+import sys
+from pathlib import Path
+import torch
+from small_run import Heard
+from sweettok_cli.models.sweettok.task import SweetTokTask
+from sweettok_cli.training.folder import RunFolder
+from sweettok_cli.training.loop import Run, RunOptions
+from sweettok_cli.training.recipe import load_recipe
+from sweettok_cli.training.record import RunRecord
+
+clips, prior, out = map(Path, sys.argv[1:])
+recipe = load_recipe(None, str(out / "recipe.toml"))
+record = RunRecord.of([clips], None, None, prior)
+run = Run(RunOptions(SweetTokTask(recipe, None, prior), recipe, record, out / "run"),
+          RunFolder(out / "run", False, 1), Heard())
+run.train()
+kept = {**run.task.model.state_dict(), **run.task.critics["discriminator"].state_dict()}
+torch.save(kept, out / f"{run.accelerator.process_index}.pt")
+"""
+
+
+def test_two_processes_keep_one_decoder_and_one_discriminator(
+    recipe: Recipe, clips: Path, prior: Path, tmp_path: Path
+) -> None:
+    together = dataclasses.replace(recipe, steps=4, discriminator_start=1, checkpoint_every=0)
+    (tmp_path / "recipe.toml").write_text(together.as_toml())
+    (tmp_path / "together.py").write_text(TOGETHER)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    path = f"{Path(__file__).parent.parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    done = subprocess.run(
+        [*command, str(tmp_path / "together.py"), str(clips), str(prior), str(tmp_path)],
+        capture_output=True, text=True, timeout=300,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    one, two = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
+    assert same(one, two)
+    assert one["lecam.real"] != 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")

@@ -175,7 +175,11 @@ def test_a_decoder_that_has_learned_is_not_replaced(
     ("network", "changes", "words"),
     [
         ({**NETWORK, "proxy_codes": 32}, {}, r"needs model\.proxy_codes = 64; change the recipe"),
-        ({**NETWORK, "pixel_temporal": "tt", "dim": 64}, {}, r"needs model\.pixel_temporal = t, model\.dim = 32;"),
+        (
+            {**NETWORK, "pixel_temporal": "tt", "dim": 64},
+            {},
+            r"needs model\.pixel_temporal = t, model\.dim = 32;",
+        ),
         (TINY_NETWORK, {}, "has no proxy codes to learn"),
         (WITHOUT_PIXELS, {}, "set proxy=1 and name that tokenizer"),
         ({**NETWORK, "tile": 4}, {"crop": [[32.0, 2.0, 1.0]]}, r"cannot take samples of crop = 32"),
