@@ -14,10 +14,15 @@ import torch.nn.functional as F
 from accelerate.state import AcceleratorState
 from small_run import TINY_NETWORK, Heard
 
+from sweettok_cli.codebook.prior import load_prior
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.frames import to_video
+from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.omnitokenizer.folder import read_network
+from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.folder import read_model
+from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.task import SweetTokTask
 from sweettok_cli.models.sweettok.teacher import Teacher
 from sweettok_cli.storage.model_folder import ModelFolder
@@ -210,3 +215,18 @@ def test_the_teacher_stays_out_of_what_is_kept(recipe: Recipe, prior: Path, omni
     assert not any(p.requires_grad for p in task.teacher.network.parameters())
     ours = sum(p.numel() for p in task.model.parameters())
     assert ours == sum(p.numel() for _, p in task.parameter_groups()["model"])
+
+
+def test_the_published_tokenizer_fits_the_published_network(prior: Path) -> None:
+    """Without storage: every size and every tensor that is handed over."""
+    teacher = Teacher.__new__(Teacher)
+    teacher.folder = Path("published")
+    teacher.network = lay_out(lambda: OmniTokenizer(OmniConfig()))
+    network = lay_out(lambda: SweetTok(SweetTokConfig(), load_prior(prior)))
+    teacher.check(network.config, [256])
+    proxy = network.proxy_pixels
+    assert proxy is not None
+    for given, taken in ((teacher.network.decoder, proxy.decoder), (teacher.network.post_vq, proxy.project)):
+        shapes = [{n: t.shape for n, t in half.state_dict().items()} for half in (given, taken)]
+        assert shapes[0] == shapes[1]
+    assert proxy.embeddings.shape == teacher.network.codebook.embeddings.shape
