@@ -41,7 +41,7 @@ RUN = {
     **{"steps": 6, "lr": 1e-3, "warmup": 2, "precision": "fp32", "crop": [[64, 2, 1.0], [64, 4, 0.5]]},
     **{"hold_out": 1, "prefetch": 2, "log_every": 2, "checkpoint_every": 3, "keep_checkpoints": 9},
     **{"sample_every": 3, "validate_every": 3, "ssim": 0.1},
-    **{"perceptual": 0, "adversarial": 0, "teacher": "", "proxy": 0},
+    **{"perceptual": 0, "adversarial": 0, "teacher": "", "proxy": 0, "pictures": 0},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -97,6 +98,24 @@ def test_vidtoks_start_is_small() -> None:
     model = PatchDiscriminator(VIDTOK_FRAMES).start_small()
     assert model.stages[3].conv.weight.std().item() == pytest.approx(0.02, rel=0.05)
     assert model.stages[3].norm.weight.std().item() == pytest.approx(0.02, rel=0.2)
+
+
+@pytest.mark.parametrize(("config", "last"), [(PICTURES, "model4.0.weight"), (CLIPS, "model4.1.weight")])
+def test_omnitokenizers_tensors_are_found_among_others(config: DiscriminatorConfig, last: str) -> None:
+    """With the noise and the blur of its scripts; the blur has no weights but takes a number."""
+    config, prefix = dataclasses.replace(config, noise=True), "some_discriminator."
+    state = {"encoder.weight": torch.zeros(1), f"{prefix}noise.weight": torch.full((3,), 2.0)}
+    for stage, inner in enumerate(PatchDiscriminator(config).stages):
+        first = 1 if stage in (1, 2) else 0
+        for number, layer in enumerate(part for part in (inner.conv, inner.norm) if part is not None):
+            named = {f"{prefix}model{stage}.{first + number}.{n}": t for n, t in layer.state_dict().items()}
+            state |= {name: torch.full_like(tensor, stage) for name, tensor in named.items()}
+    assert prefix + last in state
+    model = PatchDiscriminator(config)
+    load_published_discriminator(model, state, prefix)
+    assert model.noise is not None and model.noise.weight[0] == 2
+    for stage, inner in enumerate(model.stages):
+        assert all((tensor == stage).all() for tensor in inner.state_dict().values())
 
 
 def test_what_is_no_such_discriminator_is_refused() -> None:
