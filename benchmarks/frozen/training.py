@@ -25,6 +25,7 @@ NETWORK = {
     "temporal_every": 1,
     "code_dim": 16,
     "proxy_codes": 0,
+    "pixels": True,
     "scrambled": False,
 }
 SMALL_NETWORK = {
@@ -40,6 +41,7 @@ RUN = {
     **{"steps": 6, "lr": 1e-3, "warmup": 2, "precision": "fp32", "crop": [[64, 2, 1.0], [64, 4, 0.5]]},
     **{"hold_out": 1, "prefetch": 2, "log_every": 2, "checkpoint_every": 3, "keep_checkpoints": 9},
     **{"sample_every": 3, "validate_every": 3, "ssim": 0.1},
+    **{"perceptual": 0, "adversarial": 0, "teacher": "", "proxy": 0, "pictures": 0},
 }
 
 
@@ -51,7 +53,7 @@ def train_stage(bench: Bench, stage: int) -> None:
     start = ["--prior", bench.models / "prior"]
     if stage == 3:
         start = ["--init", bench.models / "sweettok-differences"]
-    train(bench, f"stage {stage}", ["--config", f"compact-stage{stage}", *start, *settings])
+    train(bench, f"stage {stage}", ["--config", f"compact-ucf101-stage{stage}", *start, *settings])
 
 
 def train_small(bench: Bench) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 import time
@@ -34,7 +35,10 @@ def train(
     ] = None,
     config: Annotated[
         str | None,
-        Option(help="Recipe: a TOML file or a shipped one by name.", show_default="sweettok-small-stage<n>"),
+        Option(
+            help="Recipe: a TOML file or a shipped one by name.",
+            show_default="sweettok-small-stage<n>, or as the run in --init",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -42,6 +46,9 @@ def train(
     ] = None,
     keys: Annotated[
         bool, Option("--keys", help="List the keys of the recipe, with what they mean, and train nothing.")
+    ] = False,
+    list_recipes: Annotated[
+        bool, Option("--list-recipes", help="List the shipped recipes, and train nothing.")
     ] = False,
     out: Annotated[
         Path | None, Option("--out", "-o", help="The run's folder.", show_default="runs/<recipe>")
@@ -54,13 +61,21 @@ def train(
         ),
     ] = None,
     init: Annotated[
-        str | None, Option(help="Model to start from: a name or a folder.", metavar="MODEL")
+        str | None, Option(help="Model to start from: a name, a folder, or a run.", metavar="MODEL|RUN")
     ] = None,
     prior: Annotated[
         str | None,
         Option(
             help="Words of a new network: a word prior (sweettok codebook build), or a model that has words.",
             metavar="PRIOR|MODEL",
+        ),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        Option(
+            help="Tokenizer whose codes the network compact learns first: an OmniTokenizer's name or folder.",
+            metavar="MODEL",
+            show_default="the recipe's",
         ),
     ] = None,
     resume: Annotated[
@@ -91,17 +106,25 @@ def train(
 
         sweettok train --stage 2 --data clips --init sweettok-small --out runs/mine
 
+        sweettok train --stage 3 --data clips --init runs/mine --out runs/last
+
+        sweettok train --list-recipes
+
         sweettok train --keys --stage 3
 
         torchrun --nproc_per_node 2 -m sweettok_cli train --stage 3 --data clips --init runs/first/model
     """
     begun = time.perf_counter()  # the minutes are those of whoever waits
     from sweettok_cli.errors import SweettokError
-    from sweettok_cli.training.recipe import describe_keys, load_recipe
+    from sweettok_cli.training.recipe import load_recipe, recipe_names
+    from sweettok_cli.training.recipe_table import describe_keys, describe_recipes
 
     changes = list(settings or ())
     if max_minutes is not None:
         changes.append(f"minutes={float(max_minutes)}")
+    if teacher is not None:
+        folder_of = Path(teacher).absolute() if Path(teacher).exists() else teacher
+        changes.append(f"teacher={json.dumps(str(folder_of), ensure_ascii=False)}")
     if init is not None and prior is not None:
         raise SweettokError("A model that is trained on brings its words; give --init or --prior, not both.")
     if init is not None and (key := next((c for c in changes if c.startswith("model.")), None)):
@@ -113,13 +136,19 @@ def train(
             raise SweettokError("--resume goes on from the run's checkpoint; leave out --init and --prior.")
         if config is None:
             config = str(out / "recipe.toml")
-    recipe = load_recipe(stage, config, changes)
     output = Output(json=as_json, quiet=quiet)
+    if list_recipes:
+        shipped = describe_recipes()
+        output.result({"recipes": shipped}, None if as_json else _listing(shipped))
+        return
+    if config is None:
+        config = _next_recipe(init, stage or 2)
+    recipe = load_recipe(stage, config, changes)
     if keys:
         rows = describe_keys(recipe)
         output.result({"keys": rows}, None if as_json else _table(rows))
         return
-    folder = out or Path("runs") / Path(config or f"sweettok-small-stage{recipe.stage}").stem
+    folder = out or Path("runs") / Path(config).stem
     try:
         from sweettok_cli.models.registry import task_of
         from sweettok_cli.training.loop import RunOptions
@@ -146,10 +175,12 @@ def train(
     words = None if prior is None else Path(prior)
     if words is not None and not words.exists():
         words = resolve_model(prior or "", output.say)
-    record = kept or RunRecord.of(data, val, start, words)
+    started = config if config in recipe_names() else None
+    record = kept or replace(RunRecord.of(data, val, start, words), recipe=started)
     now = RunRecord.of(data, val, None, None)
     record = replace(record, data=now.data, val=now.val)
-    task = task_of(recipe, start, words)
+    taught_by = resolve_model(recipe.teacher, output.say) if recipe.teacher else None
+    task = task_of(recipe, start, words, taught_by)
     with ended_by(output.say, lambda why: f"{why}; {_left(folder)}"):
         summary = run(RunOptions(task, recipe, record, folder, resume, begun), output)
     if summary is None:
@@ -187,6 +218,30 @@ def _how_to_train_on(recipe: Recipe, summary: dict[str, Any], folder: Path) -> s
 
 def _resumed(folder: Path) -> str:
     return shlex.join(["sweettok", "train", "--out", str(folder), "--resume"])
+
+
+def _next_recipe(init: str | None, stage: int) -> str:
+    """The recipe of a stage where none is named: that of the run which it goes on from, if one is shipped."""
+    from sweettok_cli.training.recipe import recipe_names
+    from sweettok_cli.training.record import read_record
+
+    folders = [] if init is None else [Path(init), Path(init).parent]  # of the run, or of the model in it
+    records = [found for folder in folders if (found := read_record(folder)) is not None]
+    before = records[0].recipe if records else None
+    name = f"{(before or '').rpartition('-stage')[0]}-stage{stage}"
+    return name if name in recipe_names() else f"sweettok-small-stage{stage}"
+
+
+def _listing(recipes: list[dict[str, Any]]) -> str:
+    """The shipped recipes, a line each."""
+    columns: dict[str, list[str]] = {"recipe": [], "steps": [], "samples a device": [], "what": []}
+    for row in recipes:
+        samples = ", ".join(f"{count} of {frames}x{side}x{side}" for count, frames, side in row["samples"])
+        taught = f"; teacher {row['teacher']}" if row["teacher"] else ""
+        cells = row["recipe"], f"{row['steps']:,}", samples, f"{row['what']}{taught}"
+        for column, cell in zip(columns.values(), cells, strict=True):
+            column.append(cell)
+    return fitted(columns, ("samples a device",), {"what": 30}, right=("steps",))
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

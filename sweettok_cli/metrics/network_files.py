@@ -114,10 +114,17 @@ ALEXNET = Published(
     license="BSD-3-Clause (torchvision); trained on ImageNet",
     address="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
 )
+CONVNEXT_SMALL = Published(
+    names=("convnext_small-0c510722.pth",),
+    sha256="0c510722adfd92966a2bd72b92f785ca05966bbac03cafe2f7a90b1f54bfab9a",
+    bytes=201_000_000,
+    license="BSD-3-Clause (torchvision); trained on ImageNet",
+    address="https://download.pytorch.org/models/convnext_small-0c510722.pth",
+)
 LPIPS_VGG = _lpips_heads("vgg", "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868", 7289)
 LPIPS_ALEX = _lpips_heads("alex", "df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0", 6009)
 
-PUBLISHED = (I3D_TORCHSCRIPT, I3D_PORT, INCEPTION_2015, VGG16, ALEXNET, LPIPS_VGG, LPIPS_ALEX)
+PUBLISHED = (I3D_TORCHSCRIPT, I3D_PORT, INCEPTION_2015, VGG16, ALEXNET, CONVNEXT_SMALL, LPIPS_VGG, LPIPS_ALEX)
 
 
 _TIMEOUT = 30  # seconds without an answer

@@ -73,16 +73,17 @@ def read_spec(model: ModelFolder) -> TokenizerSpec:
         ) from error
 
 
-def task_of(recipe: Recipe, init: Path | None, prior: Path | None) -> Task:
+def task_of(recipe: Recipe, init: Path | None, prior: Path | None, teacher: Path | None = None) -> Task:
     """What a recipe trains: a network of the family that has its preset.
 
     Args:
         recipe: of the run.
         init: a model folder to start from.
         prior: folder of a word prior, for a new network whose codes are words.
+        teacher: folder of the model that the recipe's ``teacher`` is.
     """
     trainable = [row for row in ROWS if row.task is not None]
     preset = recipe.model.get("preset")
     row = next((row for row in trainable if preset in row.presets), trainable[0])
     assert row.task is not None
-    return row.task(recipe, init, prior)
+    return row.task(recipe, init, prior, teacher)

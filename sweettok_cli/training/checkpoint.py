@@ -35,7 +35,8 @@ class State:
     averaged: EMA
     step: int = 0
     seconds: float = 0.0
-    sums: dict[str, Tensor] = field(default_factory=dict)  # of losses and measures since the last log line
+    sums: dict[str, Tensor] = field(default_factory=dict)  # of losses and measures since the last line, and
+    # of how many; by name
     counted: int = 0
 
     @torch.no_grad()
@@ -43,10 +44,12 @@ class State:
         """Add up what the log will average, without waiting for the device."""
         terms: dict[str, Tensor] = {}
         for optimizer, losses in found.losses.items():
-            prefix = f"{optimizer}/" if len(found.losses) > 1 else ""
+            prefix = f"{optimizer}/" if len(self.optimizers) > 1 else ""
             terms |= {f"{prefix}{name}": value for name, value in losses.items()}
+        one = torch.ones_like(loss)
         for name, value in {**terms, "loss": loss, **found.measures}.items():
-            self.sums[name] = self.sums.get(name, torch.zeros_like(loss)) + value.detach()
+            counted = torch.stack([value.detach().to(loss.dtype), one])
+            self.sums[name] = self.sums.get(name, torch.zeros_like(counted)) + counted
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -54,6 +57,7 @@ class State:
             "model": self.task.model.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "averaged": self.averaged.state_dict(),
+            "critics": {name: critic.state_dict() for name, critic in self.task.critics.items()},
             "task": self.task.state_dict(),
             **{name: getattr(self, name) for name in _PLAIN},
         }
@@ -66,16 +70,20 @@ class State:
         """
         if state.get("optimizers", {}).keys() != self.optimizers.keys():
             raise SweettokError(
-                "The checkpoint was written by another version of sweettok; start a new run with --init and "
-                "the run's model folder."
+                "The checkpoint was written by another version of sweettok, or by a recipe with other "
+                "optimizers; start a new run with --init and the run's model folder."
             )
         self.task.model.load_state_dict(state["model"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.averaged.load_state_dict(state["averaged"])
+        for name, critic in self.task.critics.items():
+            critic.load_state_dict(state["critics"][name])
         self.task.load_state_dict(state["task"])
         for name in _PLAIN:
             setattr(self, name, state[name])
+        # Older checkpoints did not say of how many a sum is.
+        self.sums = {name: value for name, value in self.sums.items() if value.ndim}
 
 
 _STATE, _RNG = "state.pt", "rng-{rank}.pt"

@@ -21,10 +21,11 @@ from sweettok_cli.data.sampler import prefetched
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import WriteError
 from sweettok_cli.training.checkpoint import State, random_state, set_random_state
+from sweettok_cli.training.collective import average_gradients, take_from_first
 from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.folder import RunFolder
 from sweettok_cli.training.log import Journal, Mute, Voice
-from sweettok_cli.training.optimizer import learning_rate, make_optimizer, run_progress
+from sweettok_cli.training.optimizer import check_factors, learning_rate, make_optimizer, run_progress
 from sweettok_cli.training.processes import asked_to_stop, join
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.record import RunRecord
@@ -110,11 +111,15 @@ class Run:
             until = options.begun + 30 * recipe.minutes if recipe.minutes else math.inf
             task.build(accelerator.device, self.voice, until)
         groups = {name: list(learned) for name, learned in task.parameter_groups().items()}
-        optimizers = {name: make_optimizer(learned, recipe, task.model) for name, learned in groups.items()}
+        named = [*task.model.named_parameters(), *(pair for learned in groups.values() for pair in learned)]
+        check_factors(recipe, [name for name, _ in named])
+        optimizers = {name: make_optimizer(learned, recipe) for name, learned in groups.items()}
         averaged = EMA(task.model, recipe.ema)
         if recipe.compile:
             task.model.compile()
         trained, *prepared = accelerator.prepare(task.model, *optimizers.values())
+        for critic in task.critics.values():
+            take_from_first(critic)
         parameters = {name: [p for _, p in learned] for name, learned in groups.items()}
         state = State(task, trained, dict(zip(optimizers, prepared, strict=True)), parameters, averaged)
         set_seed(recipe.seed, device_specific=True)  # dropout differs between ranks
@@ -177,13 +182,13 @@ class Run:
                     on_progress(round(state.seconds - clock), round(60 * recipe.minutes - clock))
                 else:
                     on_progress(state.step - begun, recipe.steps - begun)
-                lr = learning_rate(recipe, state.step, progress)
+                rates = self._set_rates(progress)
                 started = time.perf_counter()
                 with self._timed("step"):
-                    norm, wait = self._step(batches, lr)
+                    norm, wait = self._step(batches)
                 stepping, waited = stepping + time.perf_counter() - started, waited + wait
                 if _due(state.step, recipe.log_every):
-                    self._log(lr, norm, stepping / state.counted, waited / state.counted)
+                    self._log(rates[0], norm, stepping / state.counted, waited / state.counted)
                     stepping = waited = 0.0
                 if _due(state.step, recipe.sample_every) or (state.step == 1 and recipe.sample_every):
                     self._draw()
@@ -226,12 +231,18 @@ class Run:
         # What a part took once and never again, as a first step does, is forgotten by and by.
         self.costs[part] = max(0.9 * self.costs.get(part, 0.0), time.perf_counter() - started)
 
-    def _step(self, batches: Iterator[tuple[Any, float]], lr: float) -> tuple[Tensor, float]:
+    def _set_rates(self, progress: float) -> list[float]:
+        """Give every optimizer the learning rate of this step; returns them."""
+        step, rates = self.state.step, []
+        for name, optimizer in self.state.optimizers.items():
+            rates.append(learning_rate(self.recipe, step, progress, self.task.begin(name)))
+            for group in optimizer.param_groups:
+                group["lr"] = rates[-1] * group["factor"]
+        return rates
+
+    def _step(self, batches: Iterator[tuple[Any, float]]) -> tuple[Tensor, float]:
         """One step of every optimizer; returns the gradient's norm and the seconds waited for data."""
         state, recipe, accelerator = self.state, self.recipe, self.accelerator
-        for optimizer in state.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = lr * group["factor"]
         taken: list[str] = []
         total, waited = torch.zeros((), device=accelerator.device), 0.0
         for left in reversed(range(recipe.accumulate)):
@@ -245,6 +256,8 @@ class Run:
             loss = torch.stack(list(sums.values())).sum().detach()
             total = total + loss
             state.count(found, loss)
+        for critic in self.task.critics.values():
+            average_gradients(critic.parameters())
         norms = [
             cast(Tensor, accelerator.clip_grad_norm_(learned, recipe.clip_norm or math.inf))
             for learned in state.parameters.values()
@@ -270,7 +283,7 @@ class Run:
 
     def _backward(self, sums: dict[str, Tensor]) -> None:
         """Let the gradient of each sum reach its own optimizer's parameters."""
-        if len(sums) == 1:
+        if len(self.state.parameters) == 1:
             self.accelerator.backward(*sums.values())
             return
         for left, (name, loss) in zip(reversed(range(len(sums))), sums.items(), strict=True):
@@ -279,11 +292,10 @@ class Run:
 
     def _log(self, lr: float, norm: Tensor, seconds: float, waited: float) -> None:
         """Write the means since the last line; losses and figures are those of the first process."""
-        state, recipe = self.state, self.recipe
+        state = self.state
         if self.main:
             self._name_skipped()
-            batches = state.counted * recipe.accumulate
-            means = {name: value.item() / batches for name, value in state.sums.items()}
+            means = {name: (total / count).item() for name, (total, count) in state.sums.items()}
             loss, figures = means.pop("loss"), self.task.figures(means)
             tables = {name: value for name, value in figures.items() if isinstance(value, dict)}
             self.journal.write(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import torch
 from torch import nn
@@ -12,21 +12,8 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.recipe import Recipe
 
 
-def make_optimizer(
-    learned: Iterable[tuple[str, nn.Parameter]], recipe: Recipe, model: nn.Module
-) -> torch.optim.AdamW:
-    """AdamW over named parameters of ``model``; weight decay on matrices only, as published.
-
-    Raises:
-        SweettokError: a key of ``lr_factors`` begins no parameter's name.
-    """
-    names = [name for name, _ in model.named_parameters()]
-    for start in recipe.lr_factors:
-        if not any(name.startswith(start) for name in names):
-            tops = ", ".join(sorted({name.partition(".")[0] for name in names}))
-            raise SweettokError(
-                f"lr_factors: no parameter's name begins with {start!r}; they begin with {tops}."
-            )
+def make_optimizer(learned: Iterable[tuple[str, nn.Parameter]], recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW over named parameters; weight decay on matrices only, as published."""
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in learned:
         # Queries, positions and bias tables have names of their own: shrinking them has no meaning.
@@ -41,20 +28,35 @@ def make_optimizer(
     return torch.optim.AdamW(options, lr=recipe.lr, betas=betas, eps=recipe.eps, fused=fused)
 
 
+def check_factors(recipe: Recipe, names: Collection[str]) -> None:
+    """Check that ``lr_factors`` speak of parameters that there are, of these names.
+
+    Raises:
+        SweettokError: a key begins no parameter's name.
+    """
+    for start in recipe.lr_factors:
+        if not any(name.startswith(start) for name in names):
+            tops = ", ".join(sorted({name.partition(".")[0] for name in names}))
+            raise SweettokError(
+                f"lr_factors: no parameter's name begins with {start!r}; they begin with {tops}."
+            )
+
+
 def rate_factor(name: str, recipe: Recipe) -> float:
     """Factor on the learning rate of a parameter: that of the longest matching start of its dotted name."""
     starts = [start for start in recipe.lr_factors if name.startswith(start)]
     return recipe.lr_factors[max(starts, key=len)] if starts else 1.0
 
 
-def learning_rate(recipe: Recipe, step: int, progress: float) -> float:
+def learning_rate(recipe: Recipe, step: int, progress: float, begin: int = 0) -> float:
     """Rate of step number ``step`` (0, 1, ...): linear warm-up, then half a cosine down to the run's end.
 
     By steps, the cosine begins where the warm-up ends, as published. By the clock, nobody knows where in the
-    run that is: the lower of both counts.
+    run that is: the lower of both counts. Who learns from step ``begin`` on warms up from there.
     """
-    if not recipe.minutes and recipe.steps > recipe.warmup:
-        progress = max(0.0, (step - recipe.warmup) / (recipe.steps - recipe.warmup))
+    step, steps = max(0, step - begin), recipe.steps - begin
+    if not recipe.minutes and steps > recipe.warmup:
+        progress = max(0.0, (step - recipe.warmup) / (steps - recipe.warmup))
     falling = 1 + math.cos(math.pi * min(1.0, progress))  # 2 to 0
     cosine = recipe.final_lr + (recipe.lr - recipe.final_lr) * 0.5 * falling
     return min(cosine, recipe.lr * (step + 1) / recipe.warmup) if recipe.warmup else cosine

@@ -19,6 +19,8 @@ from sweettok_cli.files import open_regular
 
 RECIPE_FILE = "recipe.toml"
 PRECISIONS = ("auto", "bf16", "fp32")
+PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
+WITHOUT_FEATURES = ("stop", "train")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
 _MANY, _HUGE = 1_000_000_000, 1 << 64
 _WEIGHT = (0, 1e6)
@@ -118,11 +120,25 @@ class Recipe:
         1024, "for a new network's data-dependent start before step 0; 0 skips it", (0, 100_000)
     )
 
+    teacher: str = _key("", "proxy tokenizer: an OmniTokenizer's name or folder, as --teacher")
+    proxy: float = _key(
+        0.0, "share of the steps, the first, that learn the teacher's codes, and not pixels", (0, 1)
+    )
     l1: float = _key(0.0, "weight of the mean absolute error of pixels", _WEIGHT)
     l2: float = _key(1.0, "weight of the mean squared error of pixels", _WEIGHT)
     ssim: float = _key(0.0, "weight of 1 - SSIM", _WEIGHT)
     frequency: float = _key(0.0, "weight of the mean absolute error of the two-dimensional spectrum", _WEIGHT)
     quantizer: float = _key(1.0, "factor on the quantizers' own losses", _WEIGHT)
+    perceptual: float = _key(0.0, "weight of a perceptual distance, of one random frame a sample", _WEIGHT)
+    perceptual_network: str = _key("convnext-small", "what feels it: convnext-small, lpips-vgg, lpips-alex")
+    features: str = _key("", "folder with that network's files, beside where they are usually kept")
+    without_features: str = _key("stop", "where those files cannot be had: stop, or train without the term")
+    adversarial: float = _key(0.0, "weight of what a discriminator thinks of clips; 0 trains none", _WEIGHT)
+    feature_matching: float = _key(0.0, "weight of how far its features are from a real clip's", _WEIGHT)
+    discriminator: float = _key(1.0, "weight of its own hinge loss", _WEIGHT)
+    lecam: float = _key(0.0, "weight of its LeCam regularisation", _WEIGHT)
+    discriminator_width: int = _key(64, "channels of its first stage, an eighth of its widest", (1, 512))
+    discriminator_start: int = _key(0, "step from which on there is a discriminator", (0, _MANY))
 
     window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))
     log_every: int = _key(10, "steps between two lines of the log", (1, _MANY))
@@ -185,25 +201,16 @@ def recipe_keys() -> dict[str, Key]:
     return {f.name: f.metadata["key"] for f in dataclasses.fields(Recipe)}
 
 
-def describe_keys(recipe: Recipe) -> list[dict[str, Any]]:
-    """A row a key: ``key``, ``type``, ``range``, ``default``, its ``value`` in ``recipe``, ``meaning``."""
-    hints, usual = get_type_hints(Recipe), Recipe()
-    return [
-        {
-            "key": name,
-            "type": hints[name].__name__,
-            "range": about.range,
-            "default": getattr(usual, name),
-            "value": getattr(recipe, name),
-            "meaning": about.meaning,
-        }
-        for name, about in recipe_keys().items()
-    ]
-
-
 def recipe_names() -> list[str]:
     """Names of the shipped recipes."""
     return sorted(e.name.removesuffix(".toml") for e in _SHIPPED.iterdir() if e.name.endswith(".toml"))
+
+
+def recipe_words(name: str) -> str:
+    """What a shipped recipe says of itself in the comment that it begins with."""
+    lines = _read(name)[0].splitlines()
+    head = lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))]
+    return " ".join(line.removeprefix("#").strip() for line in head)
 
 
 def load_recipe(stage: int | None, config: str | None, settings: Sequence[str] = ()) -> Recipe:
@@ -343,6 +350,10 @@ def _check(recipe: Recipe, origin: str) -> None:
         "lr must be above 0": recipe.lr > 0,
         "lr_factors must be above 0": all(factor > 0 for factor in recipe.lr_factors.values()),
         f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
+        f"perceptual_network must be one of {', '.join(PERCEPTUAL_NETWORKS)}": recipe.perceptual_network
+        in PERCEPTUAL_NETWORKS,
+        f"without_features must be one of {', '.join(WITHOUT_FEATURES)}": recipe.without_features
+        in WITHOUT_FEATURES,
         "one of l1, l2, ssim and frequency must be above 0": terms > 0,
     }
     for rule, holds in rules.items():

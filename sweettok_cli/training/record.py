@@ -1,4 +1,4 @@
-"""What a run was started with, beside its recipe: where its data lie and what it began from."""
+"""What a run was started with, beside its recipe's numbers: where its data lie and what it began from."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ class RunRecord:
     val: str | None = None
     init: str | None = None
     prior: str | None = None
+    recipe: str | None = None  # the shipped one that it was started with
 
     @classmethod
     def of(cls, data: list[Path], val: Path | None, init: Path | None, prior: Path | None) -> RunRecord:
-        """The record of a run that is started with these."""
+        """The record of a run that is started with these, by a recipe that is not shipped."""
         one = [None if path is None else str(path.absolute()) for path in (val, init, prior)]
         return cls(tuple(str(path.absolute()) for path in data), *one)
 
@@ -46,9 +47,9 @@ def read_record(folder: Path) -> RunRecord | None:
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         data = tuple(map(str, document["data"]))
-        rest = [document.get(name) for name in ("val", "init", "prior")]
+        rest = [document.get(name) for name in ("val", "init", "prior", "recipe")]
         if not all(value is None or isinstance(value, str) for value in rest):
-            raise ValueError("a path is no text")
+            raise ValueError("a path or a name is no text")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -41,7 +42,7 @@ class Step:
     """What one pass of a task gives the loop: what is minimised, and what else is logged.
 
     With several optimizers the gradient of each sum reaches that optimizer's parameters only, whatever else
-    the terms depend on.
+    the terms depend on; one without a sum rests in this step.
     """
 
     losses: Losses
@@ -54,12 +55,15 @@ class Task(ABC):
     The loop calls :meth:`batches`, :meth:`build`, :meth:`parameter_groups`, then :meth:`losses` for every
     batch, and now and then :meth:`figures`, :meth:`samples`, :meth:`validate` and :meth:`export`. The wrapped
     model computes under autocast where the recipe says so, and answers in float32. Everything of a task that
-    changes while it trains is in :attr:`model` or in :meth:`state_dict`.
+    changes while it trains is in :attr:`model`, in :attr:`critics` or in :meth:`state_dict`.
     """
 
     title: str  # for the log, e.g. "stage 2, both halves on clips"
     recipe: Recipe  # with the network as it is, once :meth:`build` or :meth:`resume` is over
     model: nn.Module  # what a checkpoint keeps and several processes share; made by :meth:`build`
+    #: Networks that learn beside :attr:`model` and are neither averaged nor exported, by name; made by
+    #: :meth:`build` and :meth:`resume`. Of several processes, the loop averages their gradients.
+    critics: Mapping[str, nn.Module] = MappingProxyType({})
     unused_parameters: bool = False  # whether parameters that learn may get no gradient in some steps
 
     @property
@@ -103,6 +107,10 @@ class Task(ABC):
     @abstractmethod
     def parameter_groups(self) -> Mapping[str, Iterable[tuple[str, nn.Parameter]]]:
         """What each optimizer learns: its name, and dotted names with parameters, in a fixed order."""
+
+    def begin(self, optimizer: str) -> int:
+        """The step from which on an optimizer learns, with a warm-up and a cosine of its own."""
+        return 0
 
     @abstractmethod
     def losses(self, model: nn.Module, batch: Any, step: int) -> Step:

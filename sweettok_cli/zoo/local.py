@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).resolve().parent.parent
 _PARTS = ".parts"
 _LOCKS = ".locks"
+_RUN_MODEL = "model"  # where a training run keeps its model
 _OLD = ".old."  # begins the name of a model that is being replaced; no key begins with a dot
 
 #: A repository on the Hub, perhaps with a revision: ``OWNER/REPO`` or ``OWNER/REPO@REVISION``.
@@ -192,9 +193,12 @@ def local_models() -> dict[str, Path]:
 
 
 def find_local(name_or_path: str) -> Path | None:
-    """The folder of a model of this machine: shipped, a folder of the user's, or pulled; else None."""
+    """The folder of a model of this machine: shipped, a folder of the user's, or pulled; else None.
+
+    The folder of a training run stands for the model in it.
+    """
     folder = Path(name_or_path)
-    own = folder if is_model_folder(folder) else None
+    own = next((path for path in (folder, folder / _RUN_MODEL) if is_model_folder(path)), None)
     return _find_shipped(name_or_path) or own or find_stored(name_or_path)
 
 

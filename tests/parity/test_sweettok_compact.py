@@ -16,9 +16,11 @@ from sweettok_cli.models.common.tiles import frame_differences
 from sweettok_cli.models.sweettok.network import TokenPair
 from sweettok_cli.models.sweettok.published import NAMES
 from sweettok_cli.models.sweettok.quantizer import Quantized
+from sweettok_cli.training.optimizer import make_optimizer
+from sweettok_cli.training.recipe import Recipe
 
 from .compact import build, made_up_prior, tapped
-from .rule import Case, case_folder, integers, weight
+from .rule import Case, case_folder, generator, integers, weight
 
 CLOSE = 1e-3
 NEAR_TIE = 1e-6
@@ -187,7 +189,9 @@ def test_gradients_of_the_first_stage() -> None:
         compared.add(name)
         grad = ours[name].grad
         assert grad is not None
-        assert grad.double().norm().item() == pytest.approx(norm, rel=1e-3), published
+        # Scales of unit vectors get a small remainder of large terms: float32 leaves it this far off.
+        tolerance = 5e-3 if published.endswith("_scale") else 1e-3
+        assert grad.double().norm().item() == pytest.approx(norm, rel=tolerance), published
     assert compared == set(ours)
     for output_name, spec in case.manifest["outputs"].items():
         name = NAMES.our_name(output_name.removeprefix("grad:"))
@@ -196,3 +200,30 @@ def test_gradients_of_the_first_stage() -> None:
         assert grad is not None
         largest = case.data[output_name].abs().max().item()
         assert case.error(output_name, grad.reshape(spec["shape"])) < CLOSE * largest, output_name
+    check_step(case, ours)
+
+
+def check_step(case: Case, ours: dict[str, torch.nn.Parameter]) -> None:
+    """One step of our optimizer moves parameters as AdamW's definition has it, given the golden gradients."""
+    recipe = Recipe(lr=5e-5, betas=[0.9, 0.99], weight_decay=1e-4, clip_norm=1.0)
+    before = {name: parameter.detach().clone() for name, parameter in ours.items()}
+    norm = torch.nn.utils.clip_grad_norm_(list(ours.values()), recipe.clip_norm)
+    norms = torch.tensor([n for n in case.manifest["grad_norms"].values() if n is not None])
+    total = torch.linalg.vector_norm(norms).item()
+    assert norm.item() == pytest.approx(total, rel=1e-3) and total > recipe.clip_norm
+    make_optimizer(ours.items(), recipe).step()
+    for output_name, spec in case.manifest["outputs"].items():
+        published = output_name.removeprefix("grad:")
+        name = NAMES.our_name(published)
+        assert name is not None
+        moved, start = (p.detach().flatten() for p in (ours[name], before[name]))
+        if spec["stored"] == "sample":
+            places = generator(case.salt, "pos:" + output_name).integers(0, moved.numel(), spec["sample_n"])
+            moved, start = moved[torch.from_numpy(places)], start[torch.from_numpy(places)]
+        gradient = case.data[output_name].flatten() / total
+        decay = recipe.weight_decay if published.endswith("weight") else 0.0
+        wanted = start * (1 - recipe.lr * decay) - recipe.lr * gradient / (gradient.abs() + recipe.eps)
+        # The first step is one of signs: where there is hardly a gradient, rounding may choose another.
+        clear = gradient.abs() > 1e-3 * gradient.abs().max()
+        assert clear.float().mean() > 0.5
+        assert (moved - wanted)[clear].abs().max() < 0.05 * recipe.lr, output_name

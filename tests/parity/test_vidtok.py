@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.models.vidtok.network import EncoderState, VidTok
-from sweettok_cli.models.vidtok.regularizers import GaussianLatents
+from sweettok_cli.models.vidtok.regularizers import FiniteScalarQuantizer, GaussianLatents
 
 from .rule import Case, case_folder
 from .vidtok import CLEAR, CLOSE, config_of, empty, loaded, stored, tags, tapped
@@ -64,6 +64,29 @@ def test_configuration_follows_the_published_settings(name: str) -> None:
     assert set(config.temporal_down) == set(encoder.get("tempo_ds", [levels - 2, levels - 3]))
     assert set(config.temporal_up) == set(decoder.get("tempo_us", [1, 2]))
     assert config.fsq_levels == tuple(settings["regularizer_config"]["params"].get("levels", ()))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_losses_of_the_regulariser(name: str) -> None:
+    """From the stored latents; of tiles the mean over chunks was published, and some were not measured."""
+    case, config = case_of(name), config_of(name)
+    quantizer, checked = FiniteScalarQuantizer(config.fsq_levels), 0
+    for key, published in case.manifest["scalars"].items():
+        tag, _, what = key.partition(":")
+        whole = case.manifest["outputs"].get(f"{tag}:h", {}).get("stored") == "whole"
+        if tag.startswith("tile") or not published or not whole:
+            continue
+        latents = case.data[f"{tag}:h"]
+        if what == "kl_loss":
+            found = GaussianLatents.from_moments(latents).divergence
+        elif what.startswith("aux_loss"):
+            found = quantizer.loss(latents.movedim(1, -1), int(what.partition("=")[2] or 0))
+        else:
+            continue
+        checked += 1
+        assert found.item() == pytest.approx(published, rel=1e-4), key
+    if not checked:
+        pytest.skip("an excerpt without latents")
 
 
 def check_tokens(model: VidTok, case: Case, tag: str, latents: Tensor) -> None:

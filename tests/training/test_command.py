@@ -126,13 +126,17 @@ for stage in "123":
 
 @pytest.mark.slow
 def test_two_processes_train_every_stage_on_clips_and_pictures(
-    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path
+    tiny: Recipe, clips: Path, prior: Path, families: dict[str, Path], tmp_path: Path
 ) -> None:
-    """Steps on pictures leave parameters without a gradient, which every process must know."""
+    """Steps on pictures and on proxy codes leave parameters without a gradient, which all must know."""
+    taught = {"proxy_codes": 64, "proxy_hidden": 16, "scrambled": True, "pixel_temporal": "t"}
+    proxy = {"proxy": 0.5, "teacher": str(families["omnitokenizer"]), "model": {**tiny.model, **taught}}
     for stage, pictures in ((1, 0.0), (2, 0.5), (3, 0.5)):
         recipe = dataclasses.replace(
-            tiny, stage=stage, steps=4, pictures=pictures, frames=1 if stage == 1 else 17, synthetic=0.3
-        )
+            tiny, stage=stage, steps=4, pictures=pictures, frames=1 if stage == 1 else 17, synthetic=0.3,
+            adversarial=0.1 if stage == 3 else 0.0, discriminator_width=4, discriminator_start=1,
+            **(proxy if stage == 2 else {}),
+        )  # fmt: skip
         lengths = {Sampler(find_entries([clips]), recipe.sampling).batch(n).frames.shape[1] for n in range(4)}
         assert lengths == ({1} if stage == 1 else {1, 17})
         (tmp_path / f"{stage}.toml").write_text(recipe.as_toml())

@@ -10,7 +10,7 @@ from torch import nn
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.ema import EMA
-from sweettok_cli.training.optimizer import learning_rate, make_optimizer, run_progress
+from sweettok_cli.training.optimizer import check_factors, learning_rate, make_optimizer, run_progress
 from sweettok_cli.training.recipe import Recipe
 
 
@@ -22,6 +22,13 @@ def test_rate_warms_up_and_falls_to_its_end() -> None:
     assert learning_rate(by_clock, 50, 0.5) == pytest.approx(0.55)
     assert learning_rate(by_clock, 1, 0.9) == learning_rate(by_clock, 80, 0.9) < 0.2
     assert learning_rate(recipe, 100, 1.0) == pytest.approx(0.1)
+
+
+def test_a_late_optimizer_warms_up_from_where_it_begins() -> None:
+    recipe = Recipe(lr=1.0, final_lr=0.1, warmup=4, steps=200)
+    late = [learning_rate(recipe, 100 + step, 0.5, begin=100) for step in (0, 3, 4, 52, 100)]
+    assert late == pytest.approx([0.25, 1.0, 1.0, 0.55, 0.1])
+    assert learning_rate(recipe, 10, 0.05, begin=100) == 0.25
 
 
 def test_progress_is_that_of_steps_or_of_the_clock() -> None:
@@ -56,7 +63,7 @@ def test_only_matrices_decay() -> None:
     net = Net()
     decay = {
         id(p): g["weight_decay"]
-        for g in make_optimizer(learned(net), Recipe(weight_decay=0.5), net).param_groups
+        for g in make_optimizer(learned(net), Recipe(weight_decay=0.5)).param_groups
         for p in g["params"]
     }
     expected = {net.layer.weight: 0.5, net.queries.weight: 0.5, net.layer.bias: 0.0, net.position: 0.0}
@@ -66,12 +73,12 @@ def test_only_matrices_decay() -> None:
 def test_factors_follow_the_longest_start_of_a_name() -> None:
     net = Net()
     recipe = Recipe(lr_factors={"layer": 0.5, "layer.bias": 0.25})
-    groups = make_optimizer(learned(net), recipe, net).param_groups
+    groups = make_optimizer(learned(net), recipe).param_groups
     factors = {id(p): group["factor"] for group in groups for p in group["params"]}
     assert factors[id(net.layer.weight)] == 0.5 and factors[id(net.layer.bias)] == 0.25
     assert factors[id(net.queries.weight)] == 1.0
     with pytest.raises(SweettokError, match="'layers'; they begin with frozen, layer, position, queries"):
-        make_optimizer(learned(net), Recipe(lr_factors={"layers": 0.5}), net)
+        check_factors(Recipe(lr_factors={"layers": 0.5}), [name for name, _ in net.named_parameters()])
 
 
 def test_average_follows_the_published_decay() -> None:

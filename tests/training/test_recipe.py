@@ -21,7 +21,8 @@ def test_shipped_recipe_survives_being_saved(name: str, tmp_path: Path) -> None:
 
 
 def test_every_stage_of_both_networks_is_shipped() -> None:
-    assert recipe_names() == [f"{net}-stage{i}" for net in ("compact", "sweettok-small") for i in (1, 2, 3)]
+    networks = ("compact-k600", "compact-ucf101", "sweettok-small")
+    assert recipe_names() == [f"{net}-stage{i}" for net in networks for i in (1, 2, 3)]
 
 
 def test_settings_are_typed() -> None:
@@ -98,13 +99,13 @@ def test_unknown_and_broken_files_are_named(tmp_path: Path) -> None:
         load_recipe(2, str(broken))
     with pytest.raises(SweettokError, match=r"absent\.toml"):
         load_recipe(2, str(tmp_path / "absent.toml"))
-    with pytest.raises(SweettokError, match="compact-stage1"):
+    with pytest.raises(SweettokError, match="compact-ucf101-stage1"):
         load_recipe(2, "large")
 
 
 def test_stage_must_agree_with_the_file() -> None:
     with pytest.raises(SweettokError, match="stage 1, not 2"):
-        load_recipe(2, "compact-stage1")
+        load_recipe(2, "compact-ucf101-stage1")
 
 
 def test_defaults_are_a_valid_recipe(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from sweettok_cli.storage.model_folder import write_model
 from sweettok_cli.training.clips import ClipTask
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.loop import RunOptions, train
-from sweettok_cli.training.losses import mean_squared_error, reconstruction_losses
+from sweettok_cli.training.losses.reconstruction import mean_squared_error, reconstruction_losses
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.task import Step

@@ -55,6 +55,7 @@ class Family:
     words: Callable[[ModelFolder], dict[str, Any]] | None = None
     extra_files: tuple[str, ...] = ()  # in its folders, beside configuration, weights and card
     average: str | None = None  # how names of a moving average's tensors begin, where it is among the weights
-    # How it trains, where that is written: by a recipe, from a model folder or, new, from a word prior.
-    task: Callable[[Recipe, Path | None, Path | None], Task] | None = None
+    # How it trains, where that is written: by a recipe, from a model folder or, new, from a word prior, and
+    # with the folder of a teacher.
+    task: Callable[[Recipe, Path | None, Path | None, Path | None], Task] | None = None
     presets: tuple[str, ...] = ()  # names of its network configurations, as recipes give them

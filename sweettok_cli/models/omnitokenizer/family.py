@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.models.common.family import Conversion, Family
-from sweettok_cli.models.common.settings import read_settings
-from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder, ModelHeader
+from sweettok_cli.models.omnitokenizer.folder import FAMILY, read_config, read_network
+from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 
 if TYPE_CHECKING:
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 
 def _spec(model: ModelFolder) -> TokenizerSpec:
-    from sweettok_cli.models.omnitokenizer.network import OmniConfig
-
-    header = model.header
-    config = read_settings(OmniConfig, header.config, model.path / CONFIG_FILE)
+    header, config = model.header, read_config(model)
     return TokenizerSpec(
         name=header.name,
         family=header.family,
@@ -36,13 +33,9 @@ def _spec(model: ModelFolder) -> TokenizerSpec:
 def _load(
     model: ModelFolder, spec: TokenizerSpec, device: torch.device, dtype: torch.dtype, sample: int | None
 ) -> OmniTokenizerTokenizer:
-    from sweettok_cli.models.common.network import fill
-    from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
     from sweettok_cli.models.omnitokenizer.tokenizer import OmniTokenizerTokenizer
 
-    config = read_settings(OmniConfig, model.header.config, model.path / CONFIG_FILE)
-    network = fill(lambda: OmniTokenizer(config), model.state(), model.path)
-    return OmniTokenizerTokenizer(spec, network, device, dtype)
+    return OmniTokenizerTokenizer(spec, read_network(model), device, dtype)
 
 
 def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
@@ -51,4 +44,4 @@ def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> Mo
     return convert_omnitokenizer(checkpoint, folder, conversion)
 
 
-OMNITOKENIZER = Family({"omnitokenizer": frozenset({"indices"})}, ("omnitokenizer",), _spec, _load, _convert)
+OMNITOKENIZER = Family({FAMILY: frozenset({"indices"})}, ("omnitokenizer",), _spec, _load, _convert)

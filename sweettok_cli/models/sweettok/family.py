@@ -52,10 +52,10 @@ def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> Mo
     return convert_sweettok(checkpoint, folder, conversion)
 
 
-def _task(recipe: Recipe, init: Path | None, prior: Path | None) -> SweetTokTask:
+def _task(recipe: Recipe, init: Path | None, prior: Path | None, teacher: Path | None) -> SweetTokTask:
     from sweettok_cli.models.sweettok.task import SweetTokTask
 
-    return SweetTokTask(recipe, init, prior)
+    return SweetTokTask(recipe, init, prior, teacher)
 
 
 SWEETTOK = Family(

@@ -275,8 +275,11 @@ class SweetTok(nn.Module):
             start = start + self.temporal_anchor.spread(temporal.to(dtype), grid.height, grid.width)
         return start
 
-    def forward(self, video: Tensor) -> SweetTokOutput:
-        """Video [b, 3, t, h, w] in [-0.5, 0.5] through encoder, codebooks and decoder."""
+    def forward(self, video: Tensor, paint: bool = True) -> SweetTokOutput:
+        """Video [b, 3, t, h, w] in [-0.5, 0.5] through encoder, codebooks and decoder.
+
+        Without ``paint``, proxy logits are the last output, whatever could be made of them.
+        """
         frames, height, width = video.shape[2:]
         spatial, temporal = self.quantize(video)
         features = self.features(spatial.vectors, temporal.vectors, height, width, frames)
@@ -285,6 +288,6 @@ class SweetTok(nn.Module):
             reconstruction = self.to_pixels(features)
         elif self.proxy_head is not None:
             logits = self.proxy_head(features)
-            if self.proxy_pixels is not None:
+            if paint and self.proxy_pixels is not None:
                 reconstruction = self.proxy_pixels(logits, self.config.patch_grid(height, width))
         return SweetTokOutput(reconstruction, logits, spatial, temporal)

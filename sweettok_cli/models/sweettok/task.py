@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.data.sampler import Batch
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.discriminator import CLIPS, PatchDiscriminator
 from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.sweettok.codebook_window import CodebookWindow
 from sweettok_cli.models.sweettok.config import SweetTokConfig, describe_config, make_config
@@ -33,13 +35,19 @@ from sweettok_cli.models.sweettok.folder import (
 )
 from sweettok_cli.models.sweettok.initialise import start_linear
 from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
+from sweettok_cli.models.sweettok.teacher import Teacher, with_pixels
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.training.clips import ClipTask
 from sweettok_cli.training.log import Voice
-from sweettok_cli.training.losses import mean_squared_error, reconstruction_losses
+from sweettok_cli.training.losses.adversarial import Adversary
+from sweettok_cli.training.losses.perceptual import perceptual_distance, perceptual_loss
+from sweettok_cli.training.losses.reconstruction import mean_squared_error, reconstruction_losses
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Step
 
+Terms = dict[str, Tensor]
+
+_DISCRIMINATOR = "discriminator"  # what its optimizer is called
 _STAGES = "stages"  # what an exported model calls those that it has been through
 STAGES = {1: "spatial half on pictures", 2: "both halves on clips", 3: "decoder on pixels"}
 
@@ -52,19 +60,29 @@ class SweetTokTask(ClipTask):
             the weights of the losses.
         init: a model folder whose configuration, words and weights to start from.
         prior: folder of a word prior, for a network that starts from scratch.
+        teacher: model folder of the proxy tokenizer whose codes are learned first.
     """
 
     model: SweetTok
     words: WordPrior
     use: CodebookWindow
+    teacher: Teacher | None = None
+    perceptual: nn.Module | None  # what feels how far frames are apart
 
-    def __init__(self, recipe: Recipe, init: Path | None = None, prior: Path | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        init: Path | None = None,
+        prior: Path | None = None,
+        teacher: Path | None = None,
+    ) -> None:
         super().__init__(recipe)
-        self._init, self._prior = init, prior
+        self._init, self._prior, self._teacher = init, prior, teacher
+        self._missing: list[str] = []  # what the recipe asks for and cannot be had
         self._trained: set[int] | None = set()  # stages that the network has been through; None: unknown
         self.title = f"stage {recipe.stage}, {STAGES[recipe.stage]}"
-        # Motion sees nothing of a step on pictures.
-        self.unused_parameters = recipe.stage == 1 or recipe.pictures > 0
+        # Motion sees nothing of a step on pictures, the pixel decoder nothing of one on proxy codes.
+        self.unused_parameters = recipe.stage == 1 or recipe.pictures > 0 or recipe.proxy > 0
 
     @property
     def multiple(self) -> int:
@@ -79,13 +97,16 @@ class SweetTokTask(ClipTask):
         """
         if self._init is not None:
             stored = read_folder(self._init, read_model)
+            if self._teacher is not None and not stored.config.pixels and self.recipe.proxy < 1:
+                grown = with_pixels(stored.network, stored.words)
+                stored = replace(stored, network=grown, config=grown.config)
             described = describe_config(stored.config)
             if self.recipe.model and make_config(self.recipe.model) != stored.config:
                 voice.say(f"the network is that of {self._init}, not the recipe's")
             self.recipe = replace(self.recipe, model=described)
             self._trained = _stages(ModelFolder(self._init))
             self._check(stored.config)
-            self._take(stored.network, stored.words, device)
+            self._take(stored.network, stored.words, device, voice)
             return
         if self._prior is None:
             raise SweettokError(
@@ -104,7 +125,7 @@ class SweetTokTask(ClipTask):
                 start_linear(network, video, on_progress=on_progress, until=until)
             if time.perf_counter() > until:
                 voice.say("its start was cut short: half of the minutes are over")
-        self._take(network, words, device)
+        self._take(network, words, device, voice)
 
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
         """As :meth:`Task.resume`; only the network's description comes from the exported model.
@@ -135,7 +156,7 @@ class SweetTokTask(ClipTask):
         """As :meth:`Task.cautions`: stages in an order in which they teach little, and data that do."""
         stage, before = self.recipe.stage, self._trained
         moving = self.recipe.frames > 1 and self.recipe.pictures < 1
-        found = []
+        found = list(self._missing)
         if stage == 3 and before == set():
             found.append(
                 "stage 3 freezes an encoder and words that no stage has trained; train stage 2 first, and "
@@ -150,6 +171,11 @@ class SweetTokTask(ClipTask):
             found.append(
                 f"stage 1 changes the spatial half of {self._init}, on which its temporal half was trained; "
                 "let stage 2 follow"
+            )
+        if self._init is None and self.model.proxy_pixels is not None and self.teacher is None:
+            found.append(
+                "the codes behind which the network's pixels lie are drawn at random and do not learn; name "
+                "an OmniTokenizer with --teacher"
             )
         if stage == 1 and moving:
             found.append(
@@ -168,16 +194,46 @@ class SweetTokTask(ClipTask):
             )
         return found
 
-    def _take(self, network: SweetTok, words: WordPrior, device: torch.device) -> None:
-        if not network.config.pixels:
-            raise SweettokError(
-                "A network with model.pixels = false ends in codes of the proxy tokenizer, not in the pixels "
-                "that the losses compare; leave that out of the recipe."
-            )
+    def _take(
+        self, network: SweetTok, words: WordPrior, device: torch.device, voice: Voice | None = None
+    ) -> None:
+        self._instruct(network, device, voice)
         self.model, self.words, self.device = network.to(device).train(), words, device
         self.freeze(network)
         sizes = {"spatial": network.quantize_spatial.sizes, "temporal": network.quantize_temporal.sizes}
         self.use = CodebookWindow(sizes, self.recipe.window, device)
+        self.perceptual = None
+        if self.recipe.perceptual:
+            say = None if voice is None else voice.say
+            self.perceptual = perceptual_distance(self.recipe, device, say, self._missing.append)
+        if self.recipe.adversarial:
+            clips = replace(CLIPS, width=self.recipe.discriminator_width)
+            discriminator = PatchDiscriminator(clips).to(device)
+            self.critics = {_DISCRIMINATOR: Adversary(discriminator, self.recipe)}
+
+    def _instruct(self, network: SweetTok, device: torch.device, voice: Voice | None) -> None:
+        """Let the teacher give the network what it paints with, where there is a teacher.
+
+        Raises:
+            SweettokError: there is none and the recipe needs one, or they do not fit each other.
+        """
+        if self._teacher is None:
+            if self.recipe.proxy:
+                raise SweettokError(
+                    f"proxy = {self.recipe.proxy:g} needs the tokenizer whose codes are to be learned; name "
+                    "an OmniTokenizer with --teacher, or set proxy=0."
+                )
+        else:
+            self.teacher = Teacher(self._teacher, device)
+            self.teacher.check(network.config, sorted({int(side) for side, _, _ in self.recipe.crop}))
+            if network.config.pixels and self.teacher.hand_over(network) and voice is not None:
+                voice.say(f"pixels begin with the codes and the decoder of {self._teacher}")
+        if not network.config.pixels and self.recipe.proxy < 1:
+            raise SweettokError(
+                "A network with model.pixels = false ends in codes of the proxy tokenizer, not in the pixels "
+                "that the losses compare; set proxy=1 and name that tokenizer with --teacher, or leave that "
+                "out of the recipe."
+            )
 
     def freeze(self, network: SweetTok) -> None:
         """Keep what this stage does not train as it is: no gradient, no dropout."""
@@ -188,27 +244,61 @@ class SweetTokTask(ClipTask):
                 part.eval()
 
     def parameter_groups(self) -> Mapping[str, Iterable[tuple[str, nn.Parameter]]]:
-        """As :meth:`Task.parameter_groups`: one optimizer for all that learns."""
-        return {"model": [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]}
+        """As :meth:`Task.parameter_groups`: one optimizer for all that learns, and the discriminator's."""
+        learned = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+        critics = {name: critic.named_parameters() for name, critic in self.critics.items()}
+        return {"model": learned, **critics}
+
+    def begin(self, optimizer: str) -> int:
+        """As :meth:`Task.begin`."""
+        return self.recipe.discriminator_start if optimizer == _DISCRIMINATOR else 0
 
     def losses(self, model: nn.Module, batch: Batch, step: int) -> Step:
-        """As :meth:`Task.losses`: distances of pixels and, while tokens learn, the quantizers' terms."""
+        """As :meth:`Task.losses`: of proxy codes or of pixels and, while tokens learn, the quantizers'."""
         video = to_video(self.on_device(batch.frames))
-        output: SweetTokOutput = model(video)
-        assert output.reconstruction is not None
-        terms = reconstruction_losses(output.reconstruction, video, self.recipe)
+        by_codes = step < self.recipe.proxy * self.recipe.steps
+        output: SweetTokOutput = model(video, paint=not by_codes)
+        terms, measures = (self._by_codes if by_codes else self._by_pixels)(output, video)
         if self.recipe.stage != 3:
             terms |= {name: self.recipe.quantizer * term.float() for name, term in _quantizer(output).items()}
         self.use.add({"spatial": output.spatial.ids, "temporal": output.temporal.ids})
-        return Step({"model": terms}, {"mse": mean_squared_error(output.reconstruction, video)})
+        losses = {"model": terms}
+        if self.critics and step >= self.recipe.discriminator_start and not by_codes:
+            of_decoder, losses[_DISCRIMINATOR] = self.critics[_DISCRIMINATOR](output.reconstruction, video)
+            terms |= of_decoder
+        return Step(losses, measures)
+
+    def _by_codes(self, output: SweetTokOutput, video: Tensor) -> tuple[Terms, Terms]:
+        """Terms and measures of a step on proxy codes: the cross entropy with those of the teacher."""
+        assert self.teacher is not None and output.logits is not None
+        wanted, logits = self.teacher.codes(video).flatten(), output.logits.float().flatten(0, -2)
+        hits = (logits.detach().argmax(-1) == wanted).float().mean()
+        return {"proxy": F.cross_entropy(logits, wanted)}, {"proxy_hits": hits}
+
+    def _by_pixels(self, output: SweetTokOutput, video: Tensor) -> tuple[Terms, Terms]:
+        """Terms and measures of a step on pixels: distances, and what a perceptual network feels."""
+        assert output.reconstruction is not None
+        terms = reconstruction_losses(output.reconstruction, video, self.recipe)
+        if self.perceptual is not None:
+            felt = perceptual_loss(self.perceptual, output.reconstruction, video)
+            terms["perceptual"] = self.recipe.perceptual * felt
+        return terms, {"mse": mean_squared_error(output.reconstruction, video)}
 
     def figures(self, means: dict[str, float]) -> dict[str, Any]:
-        """As :meth:`Task.figures`: PSNR, and how much of each codebook is in use."""
-        return {**super().figures(means), "codebooks": self.use.figures()}
+        """As :meth:`Task.figures`: PSNR or the share of proxy codes that are right, use of each codebook."""
+        found = super().figures(means) if "mse" in means else {}
+        if "proxy_hits" in means:
+            found["proxy_hits"] = round(means.pop("proxy_hits"), 4)
+        return {**found, "codebooks": self.use.figures()}
 
     def reconstruct(self, weights: nn.Module, frames: np.ndarray) -> np.ndarray:
-        """As :meth:`ClipTask.reconstruct`."""
-        return to_frames(weights(to_video(self.on_device(frames))).reconstruction).cpu().numpy()
+        """As :meth:`ClipTask.reconstruct`; proxy codes without pixels are painted by the teacher."""
+        output: SweetTokOutput = weights(to_video(self.on_device(frames)))
+        made = output.reconstruction
+        if made is None:
+            assert self.teacher is not None and output.logits is not None
+            made = self.teacher.decode(output.logits.argmax(-1))
+        return to_frames(made).cpu().numpy()
 
     def export(self, folder: Path, weights: nn.Module, name: str) -> None:
         """As :meth:`Task.export`; an older model stays until the new one is whole.

@@ -8,7 +8,20 @@ from itertools import accumulate
 from operator import mul
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from sweettok_cli.training import collective
+
+# Softmax over all codes at this inverse temperature, of twice the inner product: VidTok's.
+_SHARPNESS = 200.0
+_LEAST_PROBABILITY = 1e-5  # in logarithms
+_COMMITMENT = 0.25
+# The entropy's weight falls from the first to the second in so many steps.
+_ENTROPY_WEIGHTS, _ENTROPY_STEPS = (0.3, 0.1), 2000
+# Probabilities that are held at once: rows times codes.
+_PROBABILITIES = 1 << 24
 
 
 class FiniteScalarQuantizer:
@@ -64,11 +77,54 @@ class FiniteScalarQuantizer:
         digits = indices[..., None].long().div(self._basis(indices), rounding_mode="floor")
         return self.digits_to_codes(digits % torch.tensor(self.levels, device=indices.device))
 
+    def loss(self, latents: Tensor, step: int) -> Tensor:
+        """What training adds for latents [..., c] after ``step`` steps: their entropies and commitment.
+
+        Each token's choice should be clear and all together should use every code: the mean entropy of single
+        choices less that of their mean. Codes are not moved; latents are drawn to theirs.
+        """
+        with torch.autocast(latents.device.type, enabled=False):
+            latents = latents.float()
+            single, together = self.entropies(latents)
+            codes = self.digits_to_codes(self.digits(latents.detach()))
+            commitment = F.mse_loss(latents, codes)
+        return entropy_weight(step) * (single - together) + _COMMITMENT * commitment
+
+    def entropies(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Of latents [..., c]: the mean entropy of a token's soft choice of code, and that of the mean.
+
+        In natural units; the second is of the tokens of all processes.
+        """
+        rows = latents.flatten(0, -2)
+        codes = self.indices_to_codes(torch.arange(math.prod(self.levels), device=rows.device))
+
+        def choose(part: Tensor) -> tuple[Tensor, Tensor]:
+            chances = (_SHARPNESS * part @ codes.T).softmax(dim=-1)
+            return _entropy(chances).sum(), chances.sum(dim=0)
+
+        singles, chances = [], []
+        for part in rows.split(max(1, _PROBABILITIES // len(codes))):
+            single, summed = checkpoint(choose, part, use_reentrant=False)
+            singles.append(single)
+            chances.append(summed)
+        mean = collective.mean(torch.stack(chances).sum(dim=0) / len(rows))
+        return torch.stack(singles).sum() / len(rows), _entropy(mean)
+
     def _middle(self, like: Tensor) -> Tensor:
         return torch.tensor([n // 2 for n in self.levels], device=like.device)
 
     def _basis(self, like: Tensor) -> Tensor:
         return torch.tensor(list(accumulate(self.levels[:-1], mul, initial=1)), device=like.device)
+
+
+def entropy_weight(step: int) -> float:
+    """Weight of the entropies after ``step`` steps."""
+    first, last = _ENTROPY_WEIGHTS
+    return first + (last - first) * min(1.0, step / _ENTROPY_STEPS)
+
+
+def _entropy(chances: Tensor) -> Tensor:
+    return -(chances * chances.clamp(min=_LEAST_PROBABILITY).log()).sum(dim=-1)
 
 
 @dataclass(frozen=True)
@@ -91,6 +147,12 @@ class GaussianLatents:
     def std(self) -> Tensor:
         """Standard deviation."""
         return torch.exp(0.5 * self.logvar)
+
+    @property
+    def divergence(self) -> Tensor:
+        """From the normal distribution, in natural units: the sum over a clip, the mean over clips."""
+        apart = self.mean.square() + self.logvar.exp() - 1 - self.logvar
+        return 0.5 * apart.sum() / len(self.mean)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """One draw, from ``generator`` (on the latents' device) if given."""

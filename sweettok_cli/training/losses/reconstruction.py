@@ -1,4 +1,4 @@
-"""What training minimises: distances between pictures."""
+"""Distances between pictures, pixel by pixel and by their spectra."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sweettok_cli.training.losses import (
+from sweettok_cli.training.losses.reconstruction import (
     mean_squared_error,
     reconstruction_losses,
     spectral_error,

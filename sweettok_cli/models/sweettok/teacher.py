@@ -1,0 +1,105 @@
+"""The proxy tokenizer of the published curriculum: a frozen OmniTokenizer (SweetTok, section 3.4).
+
+Its codes are what the network learns to name first, its decoder is where the network's pixel decoder starts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sweettok_cli.codebook.prior import WordPrior
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.omnitokenizer.folder import read_network
+from sweettok_cli.models.sweettok.config import SweetTokConfig
+from sweettok_cli.models.sweettok.network import SweetTok
+from sweettok_cli.storage.model_folder import read_folder
+
+# Model folders keep weights in half precision; codes that are no further apart are the same.
+_SAME = 2e-3
+
+
+class Teacher:
+    """A frozen OmniTokenizer.
+
+    Raises:
+        SweettokError: the folder holds another model, or is damaged.
+    """
+
+    def __init__(self, folder: Path, device: torch.device) -> None:
+        self.folder = folder
+        self.network = read_folder(folder, read_network).to(device).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def codes(self, video: Tensor) -> Tensor:
+        """Video [b, 3, t, h, w] in [-0.5, 0.5] -> indices [b, t', h', w'] int64, computed in float32."""
+        with torch.autocast(video.device.type, enabled=False):
+            return self.network.encode(video.float())
+
+    @torch.no_grad()
+    def decode(self, indices: Tensor) -> Tensor:
+        """Indices [b, t', h', w'] -> video [b, 3, t, h, w], nominally in [-0.5, 0.5]."""
+        return self.network.decode(indices)
+
+    def check(self, config: SweetTokConfig, crops: list[int]) -> None:
+        """Refuse a network that cannot learn from this tokenizer, or start from its decoder.
+
+        ``crops`` are sides of samples in pixels.
+
+        Raises:
+            SweettokError: what differs is named.
+        """
+        own = self.network.config
+        if not config.proxy_codes:
+            raise SweettokError(
+                "The network has no proxy codes to learn (model.proxy_codes = 0); leave out --teacher, or "
+                "train the network compact."
+            )
+        wanted: dict[str, object] = {"proxy_codes": own.codes}
+        shared = ["patch", "temporal_patch"]
+        if config.pixels:
+            shared += ["dim", "heads", "head_dim"]
+            wanted |= {"proxy_dim": own.code_dim, "scrambled": True, "ff_multiple": 1}
+            wanted |= {"pixel_spatial": own.decoder_spatial, "pixel_temporal": own.decoder_temporal}
+            if "w" in own.decoder_spatial:
+                shared.append("window")
+        wanted |= {name: getattr(own, name) for name in shared}
+        odd = [f"{name} = {v}" for name, v in wanted.items() if getattr(config, name) != v]
+        if odd:
+            raise SweettokError(
+                f"The teacher {self.folder} does not fit the network: it needs model.{', model.'.join(odd)}; "
+                "change the recipe, or give another --teacher."
+            )
+        for side in crops:
+            try:
+                own.patch_grid(side, side)
+            except ValueError as error:
+                raise SweettokError(
+                    f"The teacher {self.folder} cannot take samples of crop = {side} ({error}); change crop."
+                ) from error
+
+    @torch.no_grad()
+    def hand_over(self, network: SweetTok) -> bool:
+        """Give a network that paints this tokenizer's codes and decoder, unless it has these codes already.
+
+        Returns whether it had to.
+        """
+        proxy, own = network.proxy_pixels, self.network
+        assert proxy is not None
+        codes = own.codebook.embeddings
+        if torch.allclose(proxy.embeddings.to(codes.device), codes, atol=_SAME):
+            return False
+        proxy.embeddings.copy_(codes)
+        proxy.project.load_state_dict(own.post_vq.state_dict())
+        proxy.decoder.load_state_dict(own.decoder.state_dict())
+        return True
+
+
+def with_pixels(network: SweetTok, words: WordPrior) -> SweetTok:
+    """A network that ends in proxy codes, with a pixel decoder behind them that :meth:`hand_over` fills."""
+    grown = SweetTok(replace(network.config, pixels=True), words)
+    grown.load_state_dict(network.state_dict(), strict=False)
+    return grown
