@@ -125,7 +125,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "impossible network": (lambda f: change_config(f, config={"motion": "flow"}), "describes no network"),
     "no settings": (lambda f: change_config(f, config=None), "describes no network"),
     "fewer words": (drop_a_word, "The spatial words of .* do not fit its weights"),
-    "edges of fractions": (float_edges, "The words of .* do not fit its weights"),
+    "edges of fractions": (float_edges, "The spatial words of .* do not fit its weights"),
     "a list too few": (drop_a_list, "lacks the temporal words"),
     "no words": (lambda f: (f / "words.json").unlink(), r"Cannot read .*words\.json"),
     "no object": (lambda f: (f / "config.json").write_text("[]"), "holds no JSON object"),
