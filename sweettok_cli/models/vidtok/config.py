@@ -183,8 +183,8 @@ class VidTokConfig:
         raise ValueError(f"a clip of {frames} frames: this network takes {factor} * k{more} frames")
 
 
-SMALL = VidTokConfig("fsq", channels=5, width=32, encoder_blocks=1, decoder_blocks=1)
-"""For tests and CPUs: the shape of ``vidtok-fsq-causal-488-32768``, thinner."""
+SMALL = VidTokConfig("fsq", channels=4, width=16, encoder_blocks=1, decoder_blocks=1)
+"""For tests and CPUs: the shape of ``vidtok-fsq-causal-488-4096``, thinner."""
 
 PRESETS = {"vidtok-small": SMALL}
 
