@@ -31,7 +31,12 @@ def train(
     ] = None,
     stage: Annotated[
         int | None,
-        Option(min=1, max=3, help="1 spatial half on pictures, 2 both halves on clips, 3 decoder."),
+        Option(
+            min=1,
+            max=3,
+            help="SweetTok: 1 spatial half on pictures, 2 both halves on clips, 3 decoder. "
+            "VidTok: 1 the whole network, 2 decoder.",
+        ),
     ] = None,
     config: Annotated[
         str | None,

@@ -42,6 +42,7 @@ class Sampling:
     flip: bool = False  # mirror half of the samples left to right
     reverse: bool = False  # play half of the samples backwards
     frames: int = 17  # frames of a sample
+    fps: float = 0.0  # frames a second of a sample, by time stamps; 0: as they are
     seed: int = 0
 
 
@@ -74,7 +75,7 @@ class Sampler:
         self.settings = settings
         self.rank, self.ranks = rank, ranks
         self.stride = max(self._clips(int(samples)) for _, samples, _ in settings.crop)
-        self.lengths: dict[int, int] = {}
+        self.lengths: dict[int, tuple[int, float]] = {}  # frames, and how many a second
         self.unreadable: dict[str, str] = {}  # why, by name
         self._order: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
@@ -204,16 +205,18 @@ class Sampler:
             return int(self._order[epoch][within])
 
     def _stretch(self, chosen: int, position: float) -> np.ndarray:
-        entry, wanted = self.entries[chosen], self.settings.frames
+        entry, wanted, fps = self.entries[chosen], self.settings.frames, self.settings.fps
         if chosen not in self.lengths:
             self.lengths[chosen] = declared_frames(entry)
-        start = int(position * (max(0, self.lengths[chosen] - wanted) + 1))
+        length, rate = self.lengths[chosen]
+        span = math.ceil((wanted - 1) * rate / fps) + 1 if fps else wanted
+        start = int(position * (max(0, length - span) + 1))
         try:
-            frames = read_clip(entry.source(), start, wanted)
+            frames = read_clip(entry.source(), start, wanted, rate=fps)
         except SweettokError:
             if start == 0:
                 raise
-            frames = read_clip(entry.source(), 0, wanted)  # shorter than it declares
+            frames = read_clip(entry.source(), 0, wanted, rate=fps)  # shorter than it declares
         missing = wanted - len(frames)
         return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing > 0 else frames
 
@@ -271,20 +274,20 @@ def _opens_as_picture(entry: Entry) -> bool:
         return False
 
 
-def declared_frames(entry: Entry) -> int:
-    """Frames that a clip's header declares, or that its duration makes likely; 1 for a picture.
+def declared_frames(entry: Entry) -> tuple[int, float]:
+    """Frames that a clip's header declares, or that its duration makes likely, and how many a second.
+
+    A picture has one.
 
     Raises:
         SweettokError: it cannot be opened as a video.
     """
     if entry.is_image:
-        return 1
+        return 1, 1.0
     with open_container(entry.source()) as container:
         stream = video_stream(container, entry.name)
-        if stream.frames:
-            return stream.frames
         rate = float(stream.average_rate or 0)
-        return max(1, int((container.duration or 0) / 1e6 * rate))
+        return stream.frames or max(1, int((container.duration or 0) / 1e6 * rate)), rate
 
 
 @contextmanager

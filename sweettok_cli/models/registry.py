@@ -76,14 +76,47 @@ def read_spec(model: ModelFolder) -> TokenizerSpec:
 def task_of(recipe: Recipe, init: Path | None, prior: Path | None, teacher: Path | None = None) -> Task:
     """What a recipe trains: a network of the family that has its preset.
 
+    Raises:
+        SweettokError: the model to start from is of another family, or of one that is not trained here.
+
     Args:
         recipe: of the run.
         init: a model folder to start from.
         prior: folder of a word prior, for a new network whose codes are words.
         teacher: folder of the model that the recipe's ``teacher`` is.
     """
-    trainable = [row for row in ROWS if row.task is not None]
-    preset = recipe.model.get("preset")
-    row = next((row for row in trainable if preset in row.presets), trainable[0])
+    row = _family_of_recipe(recipe)
+    if init is not None and (own := family_of(ModelFolder(init))) is not row:
+        if own.task is None or recipe.model:
+            family = ModelFolder(init).header.family
+            raise SweettokError(f"{init} holds a {family}, and the recipe is for another; {_fitting(own)}.")
+        row = own
     assert row.task is not None
     return row.task(recipe, init, prior, teacher)
+
+
+def _fitting(family: Family) -> str:
+    """What to do to train a model of a family."""
+    from sweettok_cli.training.recipe import load_recipe, recipe_names
+
+    names = [name for name in recipe_names() if _family_of_recipe(load_recipe(None, name)) is family]
+    known = family.task is not None and names
+    return f"choose --config {', '.join(names)}" if known else "start from another model"
+
+
+def _family_of_recipe(recipe: Recipe) -> Family:
+    """The first family that is trained here and knows the recipe's preset; the first of all if none does."""
+    trainable = [row for row in ROWS if row.task is not None]
+    preset = recipe.model.get("preset")
+    return next((row for row in trainable if _knows(row, preset)), trainable[0])
+
+
+def _knows(family: Family, preset: object) -> bool:
+    """Whether a preset of a recipe is one of a family's, or a published name that spells its settings out."""
+    if family.settings is None or not isinstance(preset, str) or preset in family.presets:
+        return preset in family.presets
+    try:
+        family.settings(preset)
+    except ValueError:
+        return False
+    return True

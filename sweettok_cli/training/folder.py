@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -107,3 +108,23 @@ class RunFolder:
         for folder in (self.path, self.samples, self.model):
             for part in folder.glob(".*.part.*"):
                 part.unlink()
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """Where to write a model; an older one in ``folder`` stays until the new one is whole.
+
+    The files are written beside ``folder`` and moved into it one after the other, at once.
+    """
+    beside = folder.parent / f".{folder.name}.partial"
+    shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
+    try:
+        made = beside / folder.name
+        yield made
+        if folder.exists():
+            for file in sorted(made.iterdir()):
+                file.replace(folder / file.name)
+        else:
+            made.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

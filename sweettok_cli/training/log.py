@@ -83,7 +83,7 @@ def _sentence(record: dict[str, Any]) -> str:
             f"{step}  loss {record['loss']:.5f}",
             f"psnr {record['psnr']:.2f} dB" if "psnr" in record else "",
             f"lr {record['lr']:.2e}  grad {record['grad_norm']:.2f}",
-            f"words {use} %" if use else "",
+            f"codebooks {use} %" if use else "",
             f"{record['seconds_per_step']:.2f} s a step (data {record['data_wait']:.2f} s)",
         ]
         return "  ".join(part for part in parts if part)

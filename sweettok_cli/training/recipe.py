@@ -21,6 +21,7 @@ RECIPE_FILE = "recipe.toml"
 PRECISIONS = ("auto", "bf16", "fp32")
 PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
 WITHOUT_FEATURES = ("stop", "train")
+SEEN = ("clips", "frames")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
 _MANY, _HUGE = 1_000_000_000, 1 << 64
 _WEIGHT = (0, 1e6)
@@ -53,9 +54,13 @@ def _key(default: Any, meaning: str, bounds: tuple[float, float] | None = None) 
 class Recipe:
     """What a run does. Each key can stand in a recipe file and be changed with ``--set key=value``."""
 
-    stage: int = _key(2, "1 spatial half on pictures, 2 both halves on clips, 3 decoder alone", (1, 3))
+    stage: int = _key(
+        2, "SweetTok: 1 spatial half, 2 both halves, 3 decoder; VidTok: 1 all, 2 decoder", (1, 3)
+    )
     model: dict[str, Any] = _key(  # noqa: RUF009
-        {}, "the network: model.preset names one (sweettok-small, compact), any other key changes it"
+        {},
+        "the network: model.preset names one (sweettok-small, compact, vidtok-small, a published VidTok), "
+        "any other key changes it",
     )
     seed: int = _key(0, "of the weights, of the order of the clips and of every crop", (0, 2 * _MANY))
     steps: int = _key(100_000, "optimizer steps of the whole run", (1, _MANY))
@@ -64,6 +69,9 @@ class Recipe:
     )
 
     frames: int = _key(17, "frames of a sample; a shorter clip repeats its last one", (1, 1025))
+    fps: float = _key(
+        0.0, "frames a second of a sample, taken by time stamps; 0: every frame as it is", (0, 1000)
+    )
     crop: list[list[float]] = _key(  # noqa: RUF009
         [[64.0, 8.0, 1.0]],
         "choices [side in pixels, samples a batch and device, weight]; each step draws one by weight",
@@ -128,8 +136,11 @@ class Recipe:
     l2: float = _key(1.0, "weight of the mean squared error of pixels", _WEIGHT)
     ssim: float = _key(0.0, "weight of 1 - SSIM", _WEIGHT)
     frequency: float = _key(0.0, "weight of the mean absolute error of the two-dimensional spectrum", _WEIGHT)
-    quantizer: float = _key(1.0, "factor on the quantizers' own losses", _WEIGHT)
+    quantizer: float = _key(
+        1.0, "factor on the quantizers' own losses; on the divergence of latents where there is none", _WEIGHT
+    )
     perceptual: float = _key(0.0, "weight of a perceptual distance, of one random frame a sample", _WEIGHT)
+    perceptual_every: bool = _key(False, "of every frame instead")
     perceptual_network: str = _key("convnext-small", "what feels it: convnext-small, lpips-vgg, lpips-alex")
     features: str = _key("", "folder with that network's files, beside where they are usually kept")
     without_features: str = _key("stop", "where those files cannot be had: stop, or train without the term")
@@ -137,6 +148,7 @@ class Recipe:
     feature_matching: float = _key(0.0, "weight of how far its features are from a real clip's", _WEIGHT)
     discriminator: float = _key(1.0, "weight of its own hinge loss", _WEIGHT)
     lecam: float = _key(0.0, "weight of its LeCam regularisation", _WEIGHT)
+    discriminator_sees: str = _key("clips", "what it judges: clips, or single frames")
     discriminator_width: int = _key(64, "channels of its first stage, an eighth of its widest", (1, 512))
     discriminator_start: int = _key(0, "step from which on there is a discriminator", (0, _MANY))
 
@@ -352,6 +364,7 @@ def _check(recipe: Recipe, origin: str) -> None:
         f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
         f"perceptual_network must be one of {', '.join(PERCEPTUAL_NETWORKS)}": recipe.perceptual_network
         in PERCEPTUAL_NETWORKS,
+        f"discriminator_sees must be one of {', '.join(SEEN)}": recipe.discriminator_sees in SEEN,
         f"without_features must be one of {', '.join(WITHOUT_FEATURES)}": recipe.without_features
         in WITHOUT_FEATURES,
         "one of l1, l2, ssim and frequency must be above 0": terms > 0,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import numpy as np
 from av.container import InputContainer
@@ -30,12 +31,13 @@ from sweettok_cli.video.decoding import (
     states_decoding_only,
 )
 from sweettok_cli.video.images import is_picture, read_pictures
-from sweettok_cli.video.info import ROUNDING, probe, source_cropping
+from sweettok_cli.video.info import DEFAULT_RATE, ROUNDING, probe, source_cropping
 from sweettok_cli.video.loss import Distances, Loss, in_words, others_end
 from sweettok_cli.video.source import Source, open_container, reason, source_name, video_stream
 from sweettok_cli.video.structure import begins_again, check_structure, missing_bytes
 
 _log = logging.getLogger(__name__)
+Shown = TypeVar("Shown")
 
 # Nearer frames are reached sooner by decoding than by seeking.
 _NEAR = 32
@@ -46,7 +48,13 @@ _LEAST = Fraction(1, 10)  # of a second, that is missed
 
 
 def read_clip(
-    source: Source | str, start: int, count: int, *, size: tuple[int, int] | None = None, threads: int = 1
+    source: Source | str,
+    start: int,
+    count: int,
+    *,
+    size: tuple[int, int] | None = None,
+    rate: float = 0,
+    threads: int = 1,
 ) -> np.ndarray:
     """Frames ``start`` to ``start + count`` of a video, uint8 RGB [t, h, w, 3]; fewer where it ends before.
 
@@ -58,6 +66,8 @@ def read_clip(
         start: number of the first frame, from 0.
         count: how many frames.
         size: width and height to scale to; the video's own by default.
+        rate: above 0, those that are shown at so many moments a second, by their time stamps, counted from
+            that of frame ``start``.
         threads: of the decoder. One is fastest where many processes load clips.
 
     Raises:
@@ -67,14 +77,13 @@ def read_clip(
         raise ValueError(f"cannot read {count} frames from number {start}")
     source = Path(source) if isinstance(source, str) else source
     if (not isinstance(source, Path) or source.is_file()) and is_picture(source):
-        frames = [
-            _scaled(rgb, size) for rgb, _ in itertools.islice(read_pictures(source), start, start + count)
-        ]
+        pictures = _shown_at(itertools.islice(read_pictures(source), start, None), rate)
+        frames = [_scaled(rgb, size) for rgb in itertools.islice(pictures, count)]
     else:
         try:
-            frames = _read_frames(source, start, count, size, threads)
+            frames = _read_frames(source, start, count, size, rate, threads)
         except DamagedPacket:
-            frames = _read_frames(source, start, count, size, 1)
+            frames = _read_frames(source, start, count, size, rate, 1)
     if not frames:
         raise SweettokError(f"{source_name(source)} has no frame {start}; it is shorter or damaged.")
     return np.stack(frames)
@@ -85,7 +94,7 @@ def _scaled(rgb: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
 
 
 def _read_frames(
-    source: Source, start: int, count: int, size: tuple[int, int] | None, threads: int
+    source: Source, start: int, count: int, size: tuple[int, int] | None, rate: float, threads: int
 ) -> list[np.ndarray]:
     name = source_name(source)
     with open_container(source) as container:
@@ -93,8 +102,30 @@ def _read_frames(
         set_threads(stream, threads)
         cropping = source_cropping(source, stream)
         upright = Upright(name, cropping)
-        found = itertools.islice(_from(container, stream, name, start), count)
+        clock = Clock(Fraction(stream.average_rate or DEFAULT_RATE), container)
+        timed = ((frame, clock.time(frame)) for frame in _from(container, stream, name, start))
+        found = itertools.islice(_shown_at(timed, rate), count)
         return [upright(frame, size := size or shown_size(frame, cropping)) for frame in found]
+
+
+def _shown_at(timed: Iterable[tuple[Shown, Fraction]], rate: float) -> Iterator[Shown]:
+    """Of frames with their times, what is shown at ``rate`` moments a second from the first; 0: each once."""
+    origin: Fraction | None = None
+    shown: Shown | None = None
+    given, last = 0, Fraction(0)
+    for frame, time in timed:
+        origin = time if origin is None else origin
+        if not rate:
+            yield frame
+            continue
+        while shown is not None and given / rate < time - origin - ROUNDING:
+            yield shown
+            given += 1
+        shown, last = frame, time - origin
+    if shown is not None:
+        while given / rate < last + ROUNDING:
+            yield shown
+            given += 1
 
 
 def _from(container: InputContainer, stream: VideoStream, name: str, start: int) -> Iterator[VideoFrame]:

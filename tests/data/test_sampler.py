@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tarfile
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from sweettok_cli.data.sampler import Sampler, Sampling, declared_frames, hold_o
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.runtime import ignore_progress
 from sweettok_cli.video.reader import read_clip
+from sweettok_cli.video.writer import VideoWriter
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_index_finds_files_and_members_in_order(clips: Path, entries: list[Entry
         *(f"inner/loose{i}.mp4" for i in range(3)),
         *(f"packed{i}.mp4" for i in range(3)),
     ]
-    assert [declared_frames(entry) for entry in entries] == [24, 24, 24, 30, 30, 9]
+    assert [declared_frames(entry) for entry in entries] == [(n, 25.0) for n in (24, 24, 24, 30, 30, 9)]
     alone = find_entries([clips / "shard.tar", clips / "inner" / "loose1.mp4"])
     assert [entry.name for entry in alone] == ["packed0.mp4", "packed1.mp4", "packed2.mp4", "loose1.mp4"]
 
@@ -203,10 +205,10 @@ def test_whatever_a_decoder_raises_is_a_clip_that_is_skipped(
 ) -> None:
     read = data.read_clip
 
-    def picky(source: Path, start: int, count: int) -> np.ndarray:
+    def picky(source: Path, start: int, count: int, **options: float) -> np.ndarray:
         if isinstance(source, Path) and source.name == "loose1.mp4":
             raise AttributeError("no codec context")
-        return read(source, start, count)
+        return read(source, start, count, **options)
 
     monkeypatch.setattr(data, "read_clip", picky)
     sampler = Sampler(entries, tiny)
@@ -249,9 +251,30 @@ def test_crops_of_a_synthetic_place_are_different_clips(entries: list[Entry], ti
 def test_clip_shorter_than_declared_starts_at_its_beginning(entries: list[Entry], tiny: Sampling) -> None:
     settings = dataclasses.replace(tiny, crop=[[64.0, 2.0, 1.0]], flip=False)
     sampler = Sampler(entries[:1], settings)
-    sampler.lengths[0] = 100_000
+    sampler.lengths[0] = 100_000, 25.0
     assert sampler.batch(0).frames.shape == (2, 17, 64, 64, 3)
     assert not sampler.unreadable
+
+
+def test_samples_are_taken_at_a_rate(tmp_path: Path, tiny: Sampling) -> None:
+    """From anywhere in the clip where it is long enough; a shorter one repeats its last frame."""
+    with VideoWriter(tmp_path / "clip.mp4", 16, 16, Fraction(20)) as writer:
+        for t in range(60):
+            writer.write(np.full((16, 16, 3), 4 * t, np.uint8))
+    entries = find_entries([tmp_path])
+    settings = dataclasses.replace(tiny, frames=9, crop=[[16.0, 1.0, 1.0]], crops_per_clip=1, fps=5.0)
+
+    def shown(number: int, settings: Sampling) -> np.ndarray:
+        return np.rint(Sampler(entries, settings).batch(number).frames[0].mean((1, 2, 3)) / 4)
+
+    starts = set()
+    for number in range(12):
+        numbers = shown(number, settings)
+        assert np.abs(np.diff(numbers) - 4).max() <= 1
+        starts.add(numbers[0])
+    assert len(starts) > 4 and max(starts) > 20
+    numbers = shown(0, dataclasses.replace(settings, fps=2.0))
+    assert np.abs(np.diff(numbers)[:5] - 10).max() <= 1 and np.ptp(numbers[5:]) == 0
 
 
 def test_held_out_clips_are_not_trained_on(entries: list[Entry]) -> None:

@@ -20,9 +20,9 @@ def test_shipped_recipe_survives_being_saved(name: str, tmp_path: Path) -> None:
     assert load_recipe(recipe.stage, str(saved)) == recipe
 
 
-def test_every_stage_of_both_networks_is_shipped() -> None:
-    networks = ("compact-k600", "compact-ucf101", "sweettok-small")
-    assert recipe_names() == [f"{net}-stage{i}" for net in networks for i in (1, 2, 3)]
+def test_every_stage_of_every_network_is_shipped() -> None:
+    stages = {"compact-k600": 3, "compact-ucf101": 3, "sweettok-small": 3, "vidtok-fsq": 2, "vidtok-kl": 2}
+    assert recipe_names() == [f"{net}-stage{i + 1}" for net, count in stages.items() for i in range(count)]
 
 
 def test_settings_are_typed() -> None:

@@ -83,3 +83,18 @@ def test_still_picture(tmp_path: Path) -> None:
 def test_bytes_that_are_no_video() -> None:
     with pytest.raises(SweettokError, match="the given bytes cannot be read as a video"):
         read_clip(BytesIO(b"nothing" * 100), 0, 1)
+
+
+@pytest.mark.parametrize("rate", [3, 8.5, 80])
+@pytest.mark.parametrize("start", [0, 5, 40])
+def test_frames_at_a_rate_are_those_shown_then(tmp_path: Path, rate: float, start: int) -> None:
+    """By time stamps, whether the clip's own rate is steady or not; none after its last frame."""
+    ticks = np.cumsum(np.random.default_rng(1).integers(1, 4, 100)).tolist()
+    for name, more in (("variable.mp4", {"pts": ticks}), ("steady.mkv", {}), ("steady.mp4", {})):
+        path = torture.make(tmp_path / name, frames=100, options={"g": "10"}, **more)
+        with VideoReader(path) as reader:
+            frames = list(reader)[start:]
+        times = [float(frame.time - frames[0].time) for frame in frames]
+        moments = np.arange(0, times[-1] + 1e-3, 1 / rate)[:17]
+        wanted = [frames[np.searchsorted(times, moment + 1e-3) - 1].rgb for moment in moments]
+        assert np.array_equal(read_clip(path, start, 17, rate=rate), np.stack(wanted))

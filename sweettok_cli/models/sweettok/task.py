@@ -7,7 +7,6 @@ encoder and codebook and fine-tunes decoding on pixels.
 from __future__ import annotations
 
 import math
-import shutil
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -22,9 +21,9 @@ from torch import Tensor, nn
 from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.data.sampler import Batch
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.common.discriminator import CLIPS, PatchDiscriminator
+from sweettok_cli.models.common.codebook_window import CodebookWindow
+from sweettok_cli.models.common.discriminator import CLIPS, PICTURES, PatchDiscriminator
 from sweettok_cli.models.common.frames import to_frames, to_video
-from sweettok_cli.models.sweettok.codebook_window import CodebookWindow
 from sweettok_cli.models.sweettok.config import SweetTokConfig, describe_config, make_config
 from sweettok_cli.models.sweettok.folder import (
     read_config,
@@ -38,6 +37,7 @@ from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
 from sweettok_cli.models.sweettok.teacher import Teacher, with_pixels
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.training.clips import ClipTask
+from sweettok_cli.training.folder import replaced
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.losses.adversarial import Adversary
 from sweettok_cli.training.losses.perceptual import perceptual_distance, perceptual_loss
@@ -200,15 +200,20 @@ class SweetTokTask(ClipTask):
         self._instruct(network, device, voice)
         self.model, self.words, self.device = network.to(device).train(), words, device
         self.freeze(network)
-        sizes = {"spatial": network.quantize_spatial.sizes, "temporal": network.quantize_temporal.sizes}
+        halves = {"spatial": network.quantize_spatial.sizes, "temporal": network.quantize_temporal.sizes}
+        sizes: dict[str, int] = {}
+        for half, (modifiers, _, heads) in halves.items():
+            sizes |= {f"{half}_modifier": modifiers, f"{half}_head": heads}
         self.use = CodebookWindow(sizes, self.recipe.window, device)
         self.perceptual = None
         if self.recipe.perceptual:
             say = None if voice is None else voice.say
             self.perceptual = perceptual_distance(self.recipe, device, say, self._missing.append)
         if self.recipe.adversarial:
-            clips = replace(CLIPS, width=self.recipe.discriminator_width)
-            discriminator = PatchDiscriminator(clips).to(device)
+            kind = {"clips": CLIPS, "frames": PICTURES}[self.recipe.discriminator_sees]
+            discriminator = PatchDiscriminator(replace(kind, width=self.recipe.discriminator_width)).to(
+                device
+            )
             self.critics = {_DISCRIMINATOR: Adversary(discriminator, self.recipe)}
 
     def _instruct(self, network: SweetTok, device: torch.device, voice: Voice | None) -> None:
@@ -261,7 +266,7 @@ class SweetTokTask(ClipTask):
         terms, measures = (self._by_codes if by_codes else self._by_pixels)(output, video)
         if self.recipe.stage != 3:
             terms |= {name: self.recipe.quantizer * term.float() for name, term in _quantizer(output).items()}
-        self.use.add({"spatial": output.spatial.ids, "temporal": output.temporal.ids})
+        self.use.add(_by_kind(output))
         losses = {"model": terms}
         if self.critics and step >= self.recipe.discriminator_start and not by_codes:
             of_decoder, losses[_DISCRIMINATOR] = self.critics[_DISCRIMINATOR](output.reconstruction, video)
@@ -280,7 +285,8 @@ class SweetTokTask(ClipTask):
         assert output.reconstruction is not None
         terms = reconstruction_losses(output.reconstruction, video, self.recipe)
         if self.perceptual is not None:
-            felt = perceptual_loss(self.perceptual, output.reconstruction, video)
+            every = self.recipe.perceptual_every
+            felt = perceptual_loss(self.perceptual, output.reconstruction, video, every)
             terms["perceptual"] = self.recipe.perceptual * felt
         return terms, {"mse": mean_squared_error(output.reconstruction, video)}
 
@@ -301,25 +307,11 @@ class SweetTokTask(ClipTask):
         return to_frames(made).cpu().numpy()
 
     def export(self, folder: Path, weights: nn.Module, name: str) -> None:
-        """As :meth:`Task.export`; an older model stays until the new one is whole.
-
-        The files are written beside ``folder`` and moved into it one after the other, at once.
-        """
-
-        beside = folder.parent / f".{folder.name}.partial"
-        shutil.rmtree(beside, ignore_errors=True)  # of a run that was killed
-        try:
-            made = beside / folder.name
-            stages = None if self._trained is None else sorted(self._trained | {self.recipe.stage})
-            source = None if stages is None else {_STAGES: stages}
+        """As :meth:`Task.export`."""
+        stages = None if self._trained is None else sorted(self._trained | {self.recipe.stage})
+        source = None if stages is None else {_STAGES: stages}
+        with replaced(folder) as made:
             save_model_folder(made, weights, self.words, name, source=source)
-            if not folder.exists():
-                made.rename(folder)
-                return
-            for file in sorted(made.iterdir()):
-                file.replace(folder / file.name)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
 
     def state_dict(self) -> dict[str, Any]:
         """As :meth:`Task.state_dict`: the window over which codebook use is counted."""
@@ -334,6 +326,13 @@ def _stages(folder: ModelFolder) -> set[int] | None:
     """The stages that a model says it has been through; None for models from elsewhere."""
     stages = folder.header.source.get(_STAGES)
     return set(stages) & set(STAGES) if isinstance(stages, list) else None
+
+
+def _by_kind(output: SweetTokOutput) -> dict[str, Tensor]:
+    """Ids of a batch by codebook: tokens are two modifiers and a head each."""
+    halves = {"spatial": output.spatial.ids, "temporal": output.temporal.ids}
+    modifiers = {f"{half}_modifier": ids[..., :2] for half, ids in halves.items()}
+    return modifiers | {f"{half}_head": ids[..., 2] for half, ids in halves.items()}
 
 
 def _quantizer(output: SweetTokOutput) -> dict[str, Tensor]:

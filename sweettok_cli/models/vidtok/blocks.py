@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.memory import FrameMemory
 
+_MIXED = 2.0  # of the fixed part, before the sigmoid: VidTok's start
+
 
 class FrameConv(nn.Conv2d):
     """A 2-D convolution of every frame."""
@@ -147,7 +149,7 @@ class MixedConv(nn.Module):
 
     def __init__(self, config: VidTokConfig, width: int, stride: int = 1) -> None:
         super().__init__()
-        self.mix_factor = nn.Parameter(torch.zeros(1))
+        self.mix_factor = nn.Parameter(torch.full((1,), _MIXED), requires_grad=config.mixing == "learned")
         self.conv = time_conv(config, nn.Conv3d(width, width, 3, (stride, 1, 1)))
 
     def mixed(self, taps: list[float]) -> tuple[Tensor, Tensor]:

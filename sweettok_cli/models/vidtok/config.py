@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
-from sweettok_cli.models.common.settings import OneOf, Several, Truth, Whole, check_settings
+from sweettok_cli.errors import SweettokError, brief
+from sweettok_cli.models.common.settings import OneOf, Several, Truth, Whole, check_known, check_settings
 
 #: The moving average of all weights, kept among them: ``model_ema.`` and the weight's name without its dots.
 AVERAGE = "model_ema."
 
 _NAME = re.compile(
-    r"vidtok-(?P<kind>kl|fsq)-(?P<order>causal|noncausal)-(?P<shape>\d+)-(?P<size>\d+)(?P<chn>chn)?(?P<v>-v1\.1)?"
+    r"vidtok-(?P<kind>kl|fsq|vq)-(?P<order>causal|noncausal)-(?P<shape>\d+)-(?P<size>\d+)(?P<chn>chn)?(?P<v>-v1\.1)?"
 )
 
 # What the published settings add to the default for a compression of time x height x width.
@@ -43,8 +47,9 @@ class VidTokConfig:
     Video Tokenizer", arXiv:2412.13061.
     """
 
-    regularizer: Annotated[str, OneOf(("kl", "fsq"))] = (
-        "kl"  # latents are real numbers; or "fsq": each channel takes one of 8 values
+    regularizer: Annotated[str, OneOf(("kl", "fsq", "vq"))] = (
+        "kl"  # latents are real numbers; or "fsq": each channel takes one of 8 values; or "vq": a latent is
+        # one of as many learned vectors as FSQ of so many channels has codes
     )
     channels: Annotated[int, Whole(1, 1024)] = 4  # of the latents, after the regulariser
     causal: Annotated[bool, Truth()] = True  # no frame sees a later one; else convolutions look both ways
@@ -66,10 +71,12 @@ class VidTokConfig:
     spatial_up: Levels = (1, 2, 3)  # levels at whose end the decoder doubles them
     temporal_down: Levels = (1, 2)  # the same of the number of frames; among ``spatial_down``
     temporal_up: Levels = (1, 2)  # among ``spatial_up``
+    # How much of a convolution goes into halving and doubling time: each place learns it, or it stays fixed.
+    mixing: Annotated[str, OneOf(("learned", "fixed"))] = "learned"
 
     def __post_init__(self) -> None:
         check_settings(self)
-        if self.regularizer == "fsq" and self.channels > 10:  # token files hold 32 bits an index
+        if self.regularizer != "kl" and self.channels > 10:  # token files hold 32 bits an index
             raise ValueError(f"channels = {self.channels} is not 1 to 10, as codes of 8 values each need")
         if self.version == "1.1" and not self.causal:
             raise ValueError("version 1.1 is causal")
@@ -88,13 +95,22 @@ class VidTokConfig:
         if len(self.spatial_down) != len(self.spatial_up) or len(self.temporal_down) != len(self.temporal_up):
             raise ValueError("encoder and decoder must change size equally often")
 
+    @property
+    def name(self) -> str:
+        """The name that :meth:`from_name` reads, for networks with all other settings as published."""
+        order = "causal" if self.causal else "noncausal"
+        shape = f"{self.time_factor}{self.space_factor}{self.space_factor}"
+        size = f"{self.channels}chn" if self.regularizer == "kl" else str(self.codes)
+        version = "-v1.1" if self.version == "1.1" else ""
+        return f"vidtok-{self.regularizer}-{order}-{shape}-{size}{version}"
+
     @classmethod
     def from_name(cls, name: str) -> VidTokConfig:
         """The configuration behind a published name, or one put together in the same way.
 
-        ``vidtok-{kl|fsq}-{causal|noncausal}-{shape}-{size}[-v1.1]``: ``shape`` is the compression of time,
+        ``vidtok-{kl|fsq|vq}-{causal|noncausal}-{shape}-{size}[-v1.1]``: ``shape`` is the compression of time,
         height and width (488, 41616, 444, 288, 888); ``size`` is ``<n>chn`` for KL and the number of codes,
-        a power of 8, for FSQ.
+        a power of 8, for FSQ and VQ.
 
         Raises:
             ValueError: the name is none of these.
@@ -103,7 +119,7 @@ class VidTokConfig:
         if parts is None or parts["shape"] not in _SHAPES or (parts["kind"] == "kl") != bool(parts["chn"]):
             raise ValueError(f"{name!r} does not name a VidTok network")
         channels = int(parts["size"])
-        if parts["kind"] == "fsq":
+        if parts["kind"] != "kl":
             codes, channels = channels, (channels.bit_length() - 1) // 3
             if channels < 1 or 8**channels != codes:
                 raise ValueError(f"{name!r}: {codes} codes are not a power of 8")
@@ -117,12 +133,12 @@ class VidTokConfig:
 
     @property
     def fsq_levels(self) -> tuple[int, ...]:
-        """Values that each channel of a code can take; empty for KL."""
+        """Values that each channel of a code can take; empty for KL and VQ."""
         return (8,) * self.channels if self.regularizer == "fsq" else ()
 
     @property
     def codes(self) -> int:
-        """Size of the codebook of an FSQ network."""
+        """Size of the codebook of an FSQ or VQ network."""
         return 8**self.channels
 
     @property
@@ -165,3 +181,46 @@ class VidTokConfig:
             return -frames % factor
         more = f" or 1 + {factor} * k" if self.causal else ""
         raise ValueError(f"a clip of {frames} frames: this network takes {factor} * k{more} frames")
+
+
+SMALL = VidTokConfig("fsq", channels=4, width=16, encoder_blocks=1, decoder_blocks=1)
+"""For tests and CPUs: the shape of ``vidtok-fsq-causal-488-4096``, thinner."""
+
+PRESETS = {"vidtok-small": SMALL}
+
+
+def make_config(table: Mapping[str, Any]) -> VidTokConfig:
+    """The configuration that ``preset`` names, itself or as published, with the other keys put in its place.
+
+    Raises:
+        SweettokError: unknown preset or key, or values that do not fit together.
+    """
+    overrides = dict(table)
+    preset = overrides.pop("preset", "vidtok-small")
+    try:
+        base = PRESETS[preset] if preset in PRESETS else VidTokConfig.from_name(preset)
+    except (TypeError, ValueError) as error:
+        raise SweettokError(
+            f"There is no network {brief(preset)}; set model.preset to {', '.join(PRESETS)}, or to a name "
+            "like vidtok-fsq-causal-488-262144."
+        ) from error
+    try:
+        check_known(VidTokConfig, overrides)
+        return dataclasses.replace(base, **overrides)
+    except ValueError as error:
+        raise SweettokError(
+            f"The settings below model do not make a network (model.{error}); correct the recipe."
+        ) from error
+
+
+def describe_config(config: VidTokConfig) -> dict[str, Any]:
+    """A table that :func:`make_config` reads back: the nearest preset and what differs from it."""
+    named = dict(PRESETS)
+    with suppress(ValueError):  # of a shape that none has
+        named[config.name] = VidTokConfig.from_name(config.name)
+    found, tables = dataclasses.asdict(config), []
+    for name, preset in named.items():
+        usual = dataclasses.asdict(preset)
+        tables.append({"preset": name, **{key: value for key, value in found.items() if value != usual[key]}})
+    table = min(tables, key=len)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}

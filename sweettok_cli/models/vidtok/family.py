@@ -1,4 +1,4 @@
-"""VidTok's row in the table of families: discrete codes (FSQ) and continuous latents (KL)."""
+"""VidTok's row in the table of families: discrete codes (FSQ, VQ) and continuous latents (KL)."""
 
 from __future__ import annotations
 
@@ -6,35 +6,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.models.common.family import Conversion, Family
-from sweettok_cli.models.common.settings import read_settings
-from sweettok_cli.models.vidtok.config import AVERAGE, VidTokConfig
-from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder, ModelHeader
+from sweettok_cli.models.vidtok.config import AVERAGE, PRESETS, VidTokConfig
+from sweettok_cli.models.vidtok.folder import read_config, read_network
+from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 
 if TYPE_CHECKING:
     import torch
 
+    from sweettok_cli.models.vidtok.task import VidTokTask
     from sweettok_cli.models.vidtok.tokenizer import VidTokTokenizer
     from sweettok_cli.storage.checkpoint_file import Checkpoint
+    from sweettok_cli.training.recipe import Recipe
 
 
 def _spec(model: ModelFolder) -> TokenizerSpec:
-    header = model.header
-    config = read_settings(VidTokConfig, header.config, model.path / CONFIG_FILE)
-    fsq = config.regularizer == "fsq"
-    if header.family != f"vidtok-{config.regularizer}":
-        raise ValueError(f"its regulariser is {config.regularizer}")
+    header, config = model.header, read_config(model)
+    coded = config.regularizer != "kl"
     return TokenizerSpec(
         name=header.name,
         family=header.family,
         # The lengths that the published networks were trained and are measured on.
         clip_frames=17 if config.causal else 16,
         multiple=config.space_factor,
-        codebooks={"indices": [config.codes]} if fsq else {},
+        codebooks={"indices": [config.codes]} if coded else {},
         weights_sha256=header.weights_sha256,
         images=config.causal,
         layout=GridTokens(
-            config.time_factor, config.space_factor, config.causal, None if fsq else config.channels
+            config.time_factor, config.space_factor, config.causal, None if coded else config.channels
         ),
         value_range=(-1.0, 1.0),
         stream_frames=16 if config.version == "1.1" else None,  # published: ``t_chunk_enc``
@@ -44,13 +43,9 @@ def _spec(model: ModelFolder) -> TokenizerSpec:
 def _load(
     model: ModelFolder, spec: TokenizerSpec, device: torch.device, dtype: torch.dtype, sample: int | None
 ) -> VidTokTokenizer:
-    from sweettok_cli.models.common.network import fill
-    from sweettok_cli.models.vidtok.network import VidTok
     from sweettok_cli.models.vidtok.tokenizer import VidTokTokenizer
 
-    config = read_settings(VidTokConfig, model.header.config, model.path / CONFIG_FILE)
-    network = fill(lambda: VidTok(config), model.state(), model.path)
-    return VidTokTokenizer(spec, network, device, dtype, sample)
+    return VidTokTokenizer(spec, read_network(model), device, dtype, sample)
 
 
 def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
@@ -59,12 +54,24 @@ def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> Mo
     return convert_vidtok(checkpoint, folder, conversion)
 
 
+def _task(recipe: Recipe, init: Path | None, prior: Path | None, teacher: Path | None) -> VidTokTask:
+    from sweettok_cli.models.vidtok.task import VidTokTask
+
+    return VidTokTask(recipe, init, prior, teacher)
+
+
 VIDTOK = Family(
-    names={"vidtok-fsq": frozenset({"indices"}), "vidtok-kl": frozenset({"latents"})},
+    names={
+        "vidtok-fsq": frozenset({"indices"}),
+        "vidtok-vq": frozenset({"indices"}),
+        "vidtok-kl": frozenset({"latents"}),
+    },
     kinds=("vidtok", "vidtok-v1.1"),
     spec=_spec,
     load=_load,
     convert=_convert,
     settings=VidTokConfig.from_name,
     average=AVERAGE,
+    task=_task,
+    presets=tuple(PRESETS),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from einops import rearrange
 from torch import Tensor, nn
@@ -9,7 +11,15 @@ from torch import Tensor, nn
 from sweettok_cli.models.vidtok.autoencoder import Decoder, Encoder
 from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.memory import FrameMemory
-from sweettok_cli.models.vidtok.regularizers import FiniteScalarQuantizer, GaussianLatents
+from sweettok_cli.models.vidtok.regularizers import FiniteScalarQuantizer, GaussianLatents, VectorQuantizer
+
+
+class VidTokOutput(NamedTuple):
+    """What a clip becomes, and on the way there."""
+
+    reconstruction: Tensor  # [b, 3, t, h, w], about -1 .. 1
+    indices: Tensor | None  # int64 [b, t', h', w'] of FSQ and VQ
+    loss: Tensor | None  # of the latents, where one was asked for
 
 
 class VidTok(nn.Module):
@@ -30,21 +40,43 @@ class VidTok(nn.Module):
     of the weights, or as autocast has it; the quantiser always in float32.
 
     Source: Tang et al., arXiv:2412.13061, and the networks of microsoft/VidTok, reproduced tensor for tensor;
-    but KL latents are not drawn at random unless asked for, and no training loss is computed.
+    but KL latents are only drawn at random in training, or where that is asked for.
     """
 
     def __init__(self, config: VidTokConfig) -> None:
         super().__init__()
         self.config = config
-        self.quantizer = FiniteScalarQuantizer(config.fsq_levels)
+        self.quantizer: FiniteScalarQuantizer | VectorQuantizer = (
+            VectorQuantizer(config.codes, config.channels)
+            if config.regularizer == "vq"
+            else FiniteScalarQuantizer(config.fsq_levels)
+        )
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
+
+    def forward(self, video: Tensor, step: int | None = None) -> VidTokOutput:
+        """Clips [b, 3, t, h, w] in -1 .. 1 through their tokens and back, so that gradients pass.
+
+        After ``step`` steps of training, with what is added to the loss for the latents.
+        """
+        encoded = self.encode_latent(video)
+        indices = None
+        if self.config.regularizer == "kl":
+            found = GaussianLatents.from_moments(encoded.float())
+            latents = found.sample() if self.training else found.mean
+            loss = None if step is None else found.divergence
+        else:
+            rows = rearrange(encoded, "b c t h w -> b t h w c")
+            codes, indices = self.quantizer.quantize(rows)
+            latents = rearrange(codes, "b t h w c -> b c t h w")
+            loss = None if step is None else self.quantizer.loss(rows, step)
+        return VidTokOutput(self.decode_latent(latents, video.shape[2]), indices, loss)
 
     def encode(self, video: Tensor) -> Tensor | GaussianLatents:
         """Tokens of clips ``video`` [b, 3, t, h, w] in -1 .. 1.
 
         Returns:
-            FSQ: indices, int64 [b, t', h', w'] below ``config.codes``. KL: the latents' distribution.
+            FSQ, VQ: indices, int64 [b, t', h', w'] below ``config.codes``. KL: the latents' distribution.
 
         Raises:
             ValueError: the shape is not one that the network takes.
@@ -59,7 +91,7 @@ class VidTok(nn.Module):
         """Clips [b, 3, t, h, w], about -1 .. 1 but not clamped.
 
         Args:
-            latents: FSQ: integer indices [b, t', h', w']. KL: a mean or a sample [b, c, t', h', w'].
+            latents: FSQ, VQ: integer indices [b, t', h', w']. KL: a mean or a sample [b, c, t', h', w'].
             frames: keep only so many, the last ones: those that were encoded, without the copies of the first
                 frame that had to be put before them.
 
@@ -82,8 +114,7 @@ class VidTok(nn.Module):
         """What :meth:`encode` makes of the encoder's output [b, c, t', h', w']."""
         if self.config.regularizer == "kl":
             return GaussianLatents.from_moments(latents)
-        digits = self.quantizer.digits(rearrange(latents, "b c t h w -> b t h w c"))
-        return self.quantizer.digits_to_indices(digits)
+        return self.quantizer.indices(rearrange(latents, "b c t h w -> b t h w c"))
 
     def to_latents(self, tokens: Tensor) -> Tensor:
         """What :meth:`decode` is given, as latents [b, c, t', h', w']."""
@@ -168,7 +199,7 @@ class DecoderState:
         return self.push_latent(self._model.to_latents(latents))
 
     def push_latent(self, latents: Tensor) -> Tensor:
-        """As :meth:`push`, for latents [b, c, t', h', w'] of both kinds; FSQ: values of codes."""
+        """As :meth:`push`, for latents [b, c, t', h', w'] of all kinds; FSQ, VQ: values of codes."""
         config, shape = self._model.config, list(latents.shape)
         if len(shape) != 5 or shape[1] != config.channels or not all(shape[2:]):
             raise ValueError(f"latents are [b, {config.channels}, t, h, w], not {shape}")

@@ -1,4 +1,4 @@
-"""From the encoder's channels to tokens: finite scalar quantisation, and Gaussian latents."""
+"""From the encoder's channels to tokens: finite scalar or vector quantisation, and Gaussian latents."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from operator import mul
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sweettok_cli.training import collective
@@ -41,6 +41,17 @@ class FiniteScalarQuantizer:
         Always computed in float32: half the range of bfloat16 steps lies beyond where levels change.
         """
         return self.round_bounded(self.bound(latents))
+
+    def indices(self, latents: Tensor) -> Tensor:
+        """Of latents [..., c] of any floating type: int64 [...]."""
+        return self.digits_to_indices(self.digits(latents))
+
+    def quantize(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """The codes [..., c] of latents, with the gradient of what was rounded, and their indices [...]."""
+        bounded = self.bound(latents)
+        digits, soft = self.round_bounded(bounded), bounded / self._middle(bounded)
+        # The forward value is exactly the code: the difference is 0.
+        return self.digits_to_codes(digits) + (soft - soft.detach()), self.digits_to_indices(digits)
 
     def bound(self, latents: Tensor) -> Tensor:
         """Squeezed into the range of the levels, counted from the middle one: float32 [..., c]."""
@@ -125,6 +136,48 @@ def entropy_weight(step: int) -> float:
 
 def _entropy(chances: Tensor) -> Tensor:
     return -(chances * chances.clamp(min=_LEAST_PROBABILITY).log()).sum(dim=-1)
+
+
+class VectorQuantizer(nn.Module):
+    """Latents to the nearest of learned vectors: what VidTok's paper compares FSQ with.
+
+    Source: van den Oord et al., "Neural Discrete Representation Learning", arXiv:1711.00937, equation 3.
+    """
+
+    def __init__(self, codes: int, channels: int) -> None:
+        super().__init__()
+        self.codes = nn.Parameter(torch.randn(codes, channels))
+
+    def indices(self, latents: Tensor) -> Tensor:
+        """Of latents [..., c]: int64 [...]; of equally near vectors the first."""
+        with torch.no_grad(), torch.autocast(latents.device.type, enabled=False):
+            codes, rows = self.codes.float(), latents.float().flatten(0, -2)
+            apart = 0.5 * codes.square().sum(-1)
+            parts = rows.split(max(1, _PROBABILITIES // len(codes)))
+            found = [torch.addmm(apart, part, codes.T, alpha=-1).argmin(-1) for part in parts]
+            return torch.cat(found).view(latents.shape[:-1])
+
+    def quantize(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """The nearest vectors [..., c], whose gradient goes straight to the latents, and indices [...]."""
+        indices, latents = self.indices(latents), latents.float()
+        return F.embedding(indices, self.codes).detach() + (latents - latents.detach()), indices
+
+    def indices_to_codes(self, indices: Tensor) -> Tensor:
+        """Int64 [...] -> float32 [..., c].
+
+        Raises:
+            ValueError: an index is out of range.
+        """
+        size = len(self.codes)
+        if indices.numel() and (int(indices.min()) < 0 or int(indices.max()) >= size):
+            raise ValueError(f"an index is not in 0..{size - 1}")
+        return F.embedding(indices.long(), self.codes).float()
+
+    def loss(self, latents: Tensor, step: int) -> Tensor:
+        """What training adds for latents [..., c]: vectors are drawn to them, and they to theirs."""
+        latents = latents.float()
+        codes = F.embedding(self.indices(latents), self.codes)
+        return F.mse_loss(codes, latents.detach()) + _COMMITMENT * F.mse_loss(latents, codes.detach())
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""VidTok behind the tokenizer interface: discrete codes (FSQ) and continuous latents (KL)."""
+"""VidTok behind the tokenizer interface: discrete codes (FSQ, VQ) and continuous latents (KL)."""
 
 from __future__ import annotations
 

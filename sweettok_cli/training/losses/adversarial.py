@@ -6,7 +6,7 @@ for what it takes to be real.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +39,7 @@ def feature_matching(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
     return torch.stack(apart).sum()
 
 
-def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: nn.Parameter) -> Tensor:
+def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
     """How much larger the first loss' gradient is, at the decoder's last layer, than the second's.
 
     Esser et al., "Taming Transformers", 2021, equation 7; at most 10 000.
@@ -89,27 +89,43 @@ class Adversary(nn.Module):
     """A discriminator that learns beside a decoder, with all it keeps.
 
     Each batch is judged once: who learns from which term is up to the optimizers. (Published code judges it
-    once for either side, with the same numbers.)
+    once for either side, with the same numbers.) As VidTok does: ``teach`` is :func:`non_saturating`, and
+    LeCam compares ``each`` logit.
     """
 
-    def __init__(self, discriminator: nn.Module, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        discriminator: nn.Module,
+        recipe: Recipe,
+        teach: Callable[[Tensor], Tensor] = linear,
+        each: bool = False,
+    ) -> None:
         super().__init__()
         self.discriminator = discriminator
-        self.lecam = LeCam() if recipe.lecam else None
-        self.recipe = recipe
+        self.lecam = LeCam(each=each) if recipe.lecam else None
+        self.recipe, self.teach = recipe, teach
 
-    def forward(self, made: Tensor, wanted: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def forward(
+        self, made: Tensor, wanted: Tensor, balance: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The weighted terms of the decoder, which made the first, and those of the discriminator.
 
-        Computed in float32; the videos are [b, 3, t, h, w].
+        Computed in float32; the videos are [b, 3, t, h, w]. ``balance`` is told what the decoder is taught,
+        and answers with a factor on it.
         """
         recipe = self.recipe
         with torch.autocast(made.device.type, enabled=False):
-            real, fake = self.discriminator(wanted.float()), self.discriminator(made.float())
-            of_decoder = {"adversarial": recipe.adversarial * linear(fake[-1])}
+            real, fake = (self.discriminator(self._seen(video.float())) for video in (wanted, made))
+            taught = self.teach(fake[-1])
+            factor = 1.0 if balance is None else balance(taught)
+            of_decoder = {"adversarial": recipe.adversarial * factor * taught}
             if recipe.feature_matching:
                 of_decoder["features"] = recipe.feature_matching * feature_matching(real, fake)
             own = {"hinge": recipe.discriminator * hinge(real[-1], fake[-1])}
             if self.lecam is not None:
                 own["lecam"] = recipe.lecam * self.lecam(real[-1], fake[-1])
         return of_decoder, own
+
+    def _seen(self, video: Tensor) -> Tensor:
+        """A video as the discriminator takes it: whole, or as single frames [b * t, 3, h, w]."""
+        return video if self.recipe.discriminator_sees == "clips" else video.transpose(1, 2).flatten(0, 1)

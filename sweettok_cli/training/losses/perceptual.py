@@ -1,4 +1,4 @@
-"""Distances as networks that have seen many pictures feel them, of one frame of each sample."""
+"""Distances as networks that have seen many pictures feel them, of one frame of each sample, or of all."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def perceptual_distance(
     try:
         distance = _load(recipe, search)
     except NotMeasured as error:
+        why = str(error).replace("--features", "--set features=")
         if recipe.without_features == "train":
-            warn(f"training without the perceptual term: {str(error).rstrip('.')}")
+            warn(f"training without the perceptual term: {why.rstrip('.')}")
             return None
         raise SweettokError(
-            f"{str(error).replace('--features', '--set features=')} Or train without the perceptual term: "
-            "--set without_features=train."
+            f"{why} Or train without the perceptual term: --set without_features=train."
         ) from error
     return distance.to(device).eval().requires_grad_(False)
 
@@ -71,9 +71,14 @@ def _load(recipe: Recipe, search: SearchPath) -> nn.Module:
     return LpipsDistance(load_lpips(net, backbone, heads))
 
 
-def perceptual_loss(distance: nn.Module, made: Tensor, wanted: Tensor) -> Tensor:
-    """The distance of one random frame of each of two videos [b, 3, t, h, w] in [-0.5, 0.5], in float32."""
+def perceptual_loss(distance: nn.Module, made: Tensor, wanted: Tensor, every: bool = False) -> Tensor:
+    """The distance of one random frame of each of two videos [b, 3, t, h, w] in [-0.5, 0.5], in float32.
+
+    Or the mean distance of ``every`` frame, none of them clamped, as VidTok has it.
+    """
     with torch.autocast(made.device.type, enabled=False):
+        if every:
+            return distance(*(v.float().transpose(1, 2).flatten(0, 1) + 0.5 for v in (made, wanted)))
         frames = torch.randint(made.shape[2], (len(made),)).to(made.device)
         rows = torch.arange(len(made), device=made.device)
         one, two = ((v.float()[rows, :, frames] + 0.5).clamp(0, 1) for v in (made, wanted))

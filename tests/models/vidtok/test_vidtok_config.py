@@ -67,7 +67,7 @@ def test_other_names_are_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"regularizer": "vq"},
+        {"regularizer": "lfq"},
         {"version": "2"},
         {"version": "1.1", "causal": False},
         {"spatial_down": [0, 1, 4]},

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from sweettok_cli.metrics.codebook_use import list_use
 
-# Index columns of a token, in the order of the token file.
-_COLUMNS = ("modifier", "modifier", "head")
-
 
 class CodebookWindow:
-    """Counts of every word of every codebook over the last ``window`` steps, kept on the device."""
+    """Counts of every code of codebooks of these ``sizes`` over the last ``window`` steps, on the device."""
 
-    def __init__(self, sizes: Mapping[str, Sequence[int]], window: int, device: torch.device):
-        self.sizes = {
-            f"{half}_{column}": size
-            for half, columns in sizes.items()
-            for column, size in zip(_COLUMNS, columns, strict=True)
-        }
+    def __init__(self, sizes: Mapping[str, int], window: int, device: torch.device):
+        self.sizes = dict(sizes)
         self.starts: dict[str, int] = {}
         for name in self.sizes:
             self.starts[name] = sum(self.sizes[before] for before in self.starts)
@@ -32,16 +25,12 @@ class CodebookWindow:
 
     @torch.no_grad()
     def add(self, ids: dict[str, Tensor]) -> None:
-        """Count one step: ``spatial`` and ``temporal`` ids, int [b, n, 3] each (n may be 0)."""
-        places = [
-            (columns[..., i] + self.starts[f"{half}_{column}"]).flatten()
-            for half, columns in ids.items()
-            for i, column in enumerate(_COLUMNS)
-        ]
-        words = torch.cat(places).long()
+        """Count one step: integers of any shape, by the name of their codebook."""
+        places = [(found + self.starts[name]).flatten() for name, found in ids.items()]
+        codes = torch.cat(places).long()
         # scatter_add, unlike bincount, does not wait for the device.
         step = torch.zeros_like(self.total, dtype=torch.int32)
-        self._push(step.scatter_add_(0, words, torch.ones_like(words, dtype=torch.int32)))
+        self._push(step.scatter_add_(0, codes, torch.ones_like(codes, dtype=torch.int32)))
 
     def _push(self, step: Tensor) -> None:
         self.steps.append(step)
@@ -50,7 +39,7 @@ class CodebookWindow:
             self.total -= self.steps.popleft()
 
     def figures(self) -> dict[str, dict[str, float]]:
-        """Per codebook ``use`` (share of words that occurred) and ``perplexity`` (exp of the entropy)."""
+        """Per codebook ``use`` (share of codes that occurred) and ``perplexity`` (exp of the entropy)."""
         result: dict[str, dict[str, float]] = {}
         for name, count in zip(self.sizes, self.total.cpu().split(list(self.sizes.values())), strict=True):
             if not count.any():
@@ -60,7 +49,7 @@ class CodebookWindow:
         return result
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The window as one tensor int32 [steps, words]."""
+        """The window as one tensor int32 [steps, codes]."""
         empty = self.total.new_zeros((0, len(self.total)), dtype=torch.int32)
         return {"steps": torch.stack(list(self.steps)) if self.steps else empty}
 

@@ -1,0 +1,52 @@
+"""VidTok's model folders."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweettok_cli.models.common.settings import read_settings
+from sweettok_cli.models.vidtok.config import VidTokConfig
+from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder, ModelHeader, write_model
+
+if TYPE_CHECKING:
+    from sweettok_cli.models.vidtok.network import VidTok
+
+
+def read_config(model: ModelFolder) -> VidTokConfig:
+    """The network's configuration.
+
+    Raises:
+        SweettokError: it is none of a VidTok network.
+        ValueError: the model is of another family.
+    """
+    config = read_settings(VidTokConfig, model.header.config, model.path / CONFIG_FILE)
+    if model.header.family != f"vidtok-{config.regularizer}":
+        raise ValueError(f"its regulariser is {config.regularizer}")
+    return config
+
+
+def read_network(model: ModelFolder) -> VidTok:
+    """The network with its weights, float32, on the CPU and in training mode.
+
+    Raises:
+        SweettokError: as :func:`read_config`; or the weights are damaged or do not fit.
+    """
+    from sweettok_cli.models.common.network import fill
+    from sweettok_cli.models.vidtok.network import VidTok
+
+    config = read_config(model)
+    return fill(lambda: VidTok(config), model.state(), model.path)
+
+
+def save_network(folder: Path, network: VidTok, name: str) -> ModelHeader:
+    """Write a network as a model folder of this name."""
+    config = network.config
+    return write_model(
+        folder,
+        name=name,
+        family=f"vidtok-{config.regularizer}",
+        config=dataclasses.asdict(config),
+        state=network.state_dict(),
+    )
