@@ -157,6 +157,14 @@ def map_large_blocks() -> None:
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 17 << 20)
 
 
+def close_holes() -> None:
+    """Give back what is free inside the one heap; without :func:`use_one_heap` nothing changes."""
+    import ctypes
+
+    if _one_heap:
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def trimming(on_progress: OnProgress, every: int = 8) -> OnProgress:
     """``on_progress``, and every so many whole steps holes in the heap are given back; only with glibc.
 

@@ -74,6 +74,7 @@ def decode_video(
     with writer as write:
         for done, frame in enumerate(frames, 1):
             write(frame)
+            del frame
             tell(done)
 
 

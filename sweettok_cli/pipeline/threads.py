@@ -102,6 +102,7 @@ def write_behind(write: Callable[[T], None], depth: int) -> Iterator[Callable[[T
                 if isinstance(item, _End):
                     return
                 write(item)
+                del item  # frames are large
         except BaseException as error:
             failed.error = error
             worker.stopped.set()

@@ -92,7 +92,15 @@ class ToPixels(nn.Module):
     def by_bands(self, features: Iterable[Tensor]) -> Iterator[Tensor]:
         """As :meth:`forward`, band by band."""
         videos = map(self._pixels, features)
-        return self.filter.by_bands(videos) if isinstance(self.filter, PatchFilter) else videos
+        if not isinstance(self.filter, PatchFilter):
+            return videos
+        # Of what takes more room than features, half at a time: whole patches.
+        halves = (half for video in videos for half in video.split(self._half(video), dim=3))
+        return self.filter.by_bands(halves)
+
+    def _half(self, video: Tensor) -> int:
+        patches = video.shape[3] // self.patch
+        return -(-patches // 2) * self.patch
 
     def _pixels(self, features: Tensor) -> Tensor:
         first = self._spread(self.first_frame(features[:, :1]), 1)

@@ -15,6 +15,7 @@ from sweettok_cli.models.common.streams import WaitingClips
 from sweettok_cli.models.common.tokenizer import NetworkTokenizer
 from sweettok_cli.models.sweettok.banded import choose_bands, decode_bands, encode_bands
 from sweettok_cli.models.sweettok.network import SweetTok
+from sweettok_cli.runtime import close_holes
 from sweettok_cli.tokens.layout import TokenizerSpec
 
 
@@ -95,4 +96,7 @@ class SweetTokTokenizer(NetworkTokenizer):
         if bands is None:
             yield self.network.decode(spatial, temporal, height, width)
         else:
-            yield from decode_bands(self.network, bands, spatial, temporal, frames)
+            for video in decode_bands(self.network, bands, spatial, temporal, frames):
+                yield video
+                del video
+                close_holes()
