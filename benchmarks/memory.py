@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -98,7 +99,12 @@ def measure_sizes(options: argparse.Namespace) -> None:
         for size in options.sizes.split(","):
             width, height, frames = map(int, size.split("x"))
             video, tokens = Path(folder, f"{size}.mp4"), Path(folder, f"{size}.npz")
-            make_video(video, frames, width, height)
+            # Not in this process, whose own peak a command would begin with.
+            maker = multiprocessing.get_context("spawn").Process(
+                target=make_video, args=(video, frames, width, height)
+            )
+            maker.start()
+            maker.join()
             decoded = Path(folder, f"{size}.decoded.mp4")
             for command, source, target in (("encode", video, tokens), ("decode", tokens, decoded)):
                 row = {"command": command, "width": width, "height": height, "frames": frames}
