@@ -141,6 +141,10 @@ def train(
             raise SweettokError("--resume goes on from the run's checkpoint; leave out --init and --prior.")
         if config is None:
             config = str(out / "recipe.toml")
+            if not Path(config).exists():
+                raise SweettokError(
+                    f"There is no run in {out}; check its name, or start one without --resume."
+                )
     output = Output(json=as_json, quiet=quiet)
     if list_recipes:
         shipped = describe_recipes()

@@ -87,6 +87,8 @@ class Outputs:
         """
         if output is None:
             return cls()
+        if str(output) == "-":
+            raise SweettokError("Files are written, not stdout; name one, or a folder, with -o.")
         if to_folder or output.is_dir():
             if output.exists() and not output.is_dir():
                 raise SweettokError(f"{output} is a file; give a folder with -o.")

@@ -59,9 +59,9 @@ _DEFAULT_MILLISECONDS = 100
 
 
 def is_picture(source: Source) -> bool:
-    """Whether Pillow reads this: PNG, JPEG, WebP, AVIF, HEIC, JPEG 2000, TIFF, BMP, PNM, QOI or TGA.
+    """Whether Pillow reads this: PNG, JPEG, WebP, AVIF, HEIC, JPEG 2000, TIFF, BMP, PNM, QOI, TGA, still GIF.
 
-    GIF and sequences of pictures joined in one file (raw MJPEG, ``ffmpeg -f image2pipe``) are read as videos.
+    Moving GIFs, and pictures joined in one file (raw MJPEG, ``ffmpeg -f image2pipe``), are read as videos.
     """
     data = _bytes(source)
     try:
@@ -72,6 +72,8 @@ def is_picture(source: Source) -> bool:
             return not _is_joined(data, head)
         if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
             return not _is_joined(data, head)
+        if head.startswith((b"GIF87a", b"GIF89a")):
+            return _is_still(data)
         if head[4:8] == b"ftyp":
             # libav is blind to the transparency of moving ones, and knows their rate better than Pillow.
             moving = head[8:12] == _MOVING_AVIF and data.find(b"auxv") >= 0
@@ -121,6 +123,27 @@ def _is_joined(data: mmap.mmap | bytes, head: bytes) -> bool:
     return data[end : end + 2] == head[:2]
 
 
+def _is_still(data: mmap.mmap | bytes) -> bool:
+    """Whether a GIF holds one picture and is whole (GIF89a specification, sections 18 to 27)."""
+
+    def blocks_end(place: int) -> int:
+        while data[place : place + 1] not in (b"", b"\0"):
+            place += 1 + data[place]
+        return place + 1
+
+    def table(place: int) -> int:
+        flags = int.from_bytes(data[place : place + 1])
+        return 3 << (1 + (flags & 7)) if flags & 0x80 else 0
+
+    place, pictures = 13 + table(10), 0
+    while (kind := data[place : place + 1]) in (b"!", b","):
+        pictures += kind == b","
+        if pictures > 1:
+            return False
+        place = blocks_end(place + 2 if kind == b"!" else place + 11 + table(place + 9))
+    return kind == b";" and pictures == 1
+
+
 def _scan(data: mmap.mmap | bytes) -> int:
     """Where the pixels of a JPEG begin (ITU-T T.81, B.1.1.4: segments state their length)."""
     place = 2
@@ -166,7 +189,11 @@ def stored_picture(path: Path) -> Stored:
     with _opened(path) as image:
         rotation, mirrored = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1), (0, False))
         alpha = image.has_transparency_data and (len(_shown(image)) > 1 or _see_through(image))
-        return Stored(image.format, image.mode, rotation=rotation, mirrored=mirrored, alpha=alpha)
+        pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
+        unread = f"of its {pages} pages the first is taken" if pages > 1 else None
+        return Stored(
+            image.format, image.mode, rotation=rotation, mirrored=mirrored, alpha=alpha, unread=unread
+        )
 
 
 def _see_through(image: Image.Image) -> bool:

@@ -41,6 +41,7 @@ class Stored:
         rotation: degrees clockwise by which the pictures are turned to be shown, after being mirrored.
         mirrored: left to right.
         alpha: whether there is transparency; of a still picture and of a GIF's first one, whether any shows.
+        unread: what else the file holds, in words.
     """
 
     codec: str | None = None
@@ -52,13 +53,15 @@ class Stored:
     rotation: int = 0
     mirrored: bool = False
     alpha: bool = False
+    unread: str | None = None
 
     @property
     def flattened(self) -> list[str]:
-        """What 8-bit RGB does not hold of it, in words."""
+        """What its tokens do not hold of it, in words."""
         curve = _HIGH_DYNAMIC_RANGE.get(self.transfer or "")
         words = [f"high dynamic range ({curve}) is cut to 8 bits and not tone-mapped"] if curve else []
-        return [*words, "what is transparent is laid over white"] if self.alpha else words
+        words += ["what is transparent is laid over white"] if self.alpha else []
+        return [*words, self.unread] if self.unread else words
 
 
 UNSTATED = Stored()

@@ -105,7 +105,9 @@ def encoded(sources: Path, model: Path, tmp_path_factory: pytest.TempPathFactory
         text=True,
         timeout=900,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    [told] = done.stderr.splitlines()
+    assert "resized.h264" in told and "are scaled to" in told
     summary = json.loads(done.stdout)
     assert names(out) == sorted(Path(record["output"]).name for record in summary["encoded"])
     return {Path(record["source"]).name: Path(record["output"]) for record in summary["encoded"]}

@@ -10,6 +10,7 @@ from PIL import Image, features
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader, probe, write_image
+from sweettok_cli.video.images import is_picture
 
 from . import torture
 
@@ -122,3 +123,25 @@ def test_unknown_ending_and_existing_file(tmp_path: Path) -> None:
         write_image(tmp_path / "a.png", torture.picture(1))
     write_image(tmp_path / "a.png", torture.picture(1), force=True)
     assert np.array_equal(read(tmp_path / "a.png"), torture.picture(1))
+
+
+def test_a_still_gif_is_a_picture_and_a_cut_one_is_not(tmp_path: Path) -> None:
+    still, moving = tmp_path / "still.gif", tmp_path / "moving.gif"
+    pictures = [Image.new("RGB", (20, 10), colour) for colour in ("blue", "red")]
+    pictures[0].save(still, comment=b"," * 600)
+    pictures[0].save(moving, save_all=True, append_images=pictures[1:], duration=100)
+    info = probe(still)
+    assert info.is_image and (info.width, info.height) == (20, 10)
+    assert (read(still) == (0, 0, 255)).all()
+    assert not probe(moving).is_image
+    still.write_bytes(still.read_bytes()[:-1])
+    assert not is_picture(still)
+
+
+def test_further_pages_are_told(tmp_path: Path) -> None:
+    pages = [Image.new("RGB", (20, 10), colour) for colour in ("blue", "red", "lime")]
+    pages[0].save(tmp_path / "one.tif")
+    pages[0].save(tmp_path / "three.tif", save_all=True, append_images=pages[1:])
+    assert probe(tmp_path / "one.tif").stored.flattened == []
+    assert probe(tmp_path / "three.tif").stored.flattened == ["of its 3 pages the first is taken"]
+    assert (read(tmp_path / "three.tif") == (0, 0, 255)).all()

@@ -37,7 +37,7 @@ def test_every_frame_in_order_at_its_time(tmp_path: Path, name: str) -> None:
     assert times[0] == 0 and all(a < b for a, b in pairwise(times))
     varying = variable_times(times, info.rate, info.time_base)
     assert (varying is not None) == name.startswith("variable") == bool(info.variable_rate)
-    assert not info.is_image
+    assert info.is_image == (name == "one.gif")
 
 
 RATES = {"ntsc.mp4": Fraction(30000, 1001), "film.mkv": Fraction(24000, 1001), "plain.mp4": Fraction(25)}
@@ -225,3 +225,10 @@ def test_frames_lost_to_damage_are_reported(tmp_path: Path, caplog: pytest.LogCa
         pictures, _ = read(path)
     assert 0 < len(pictures) < 50
     assert "of 2.4 seconds could be read" in caplog.text
+
+
+def test_a_change_of_size_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        read(torture.build(tmp_path, "resized.h264"))
+    [told] = [record.getMessage() for record in caplog.records if "scaled" in record.getMessage()]
+    assert "resized.h264: from " in told and told.endswith("split it there")
