@@ -196,12 +196,17 @@ def set_threads(stream: VideoStream, threads: int) -> None:
 
 
 class Upright:
-    """Turns the frames of one file into RGB as they are to be shown."""
+    """Turns the frames of one file into RGB as they are to be shown.
+
+    Attributes:
+        other: width and height as shown of the first frame that was scaled, if any was.
+    """
 
     def __init__(self, name: str, cropping: Cropping = NOTHING) -> None:
         self._name = name
         self._cropping = cropping
         self._to_rgb = ToRgb()
+        self.other: tuple[int, int] | None = None
 
     def __call__(self, frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:
         """Uint8 RGB [h, w, 3], scaled to ``size`` (width, height, as shown) where the frame has another."""
@@ -209,6 +214,9 @@ class Upright:
         try:
             width, height = orientation.size(*size)
             top, bottom, left, right = self._cropping
+            own = orientation.size(frame.width - left - right, frame.height - top - bottom)
+            if own != size and self.other is None:
+                self.other = own
             rgb = self._to_rgb(frame, (left + width + right, top + height + bottom))
             return orientation.apply(rgb[top : top + height, left : left + width])
         except SweettokError as error:

@@ -266,19 +266,21 @@ class VideoReader:
             set_threads(stream, threads)
             distances.meant = bool(stream.frames) or container.format.name == "gif"
             clock = Clock(self.info.rate, container)
-            cropping = source_cropping(self._path, stream)
-            upright, changed = Upright(str(self._path), cropping), given > 0
+            upright = Upright(str(self._path), source_cropping(self._path, stream))
+            told = given > 0
             for number, frame in enumerate(decode(container, stream, progress, self._keep_going)):
                 time = clock.time(frame)
                 distances.add(time, stated_time(frame), progress)
                 progress.joins = clock.joins
-                shown = shown_size(frame, cropping)
-                if shown != size and not changed:
-                    changed = True
-                    words = "%s: from %.2f s its frames are %dx%d, which are scaled to %dx%d; split it there"
-                    _log.warning(words, self._path, time, *shown, *size)
                 if number >= given:
-                    yield Frame(upright(frame, size), time)
+                    rgb = upright(frame, size)
+                    if upright.other is not None and not told:
+                        told = True
+                        words = (
+                            "%s: from %.2f s its frames are %dx%d, which are scaled to %dx%d; split it there"
+                        )
+                        _log.warning(words, self._path, time, *upright.other, *size)
+                    yield Frame(rgb, time)
 
     def _report(self, progress: Progress, distances: Distances, end: Fraction) -> None:
         """Say what is missing. ``end``: when the last frame that could be read is over, in seconds.
