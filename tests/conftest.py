@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,3 +125,20 @@ def tiny() -> Recipe:
     from sweettok_cli.training.recipe import recipe_from
 
     return recipe_from(tiny_values(), "test")
+
+
+@pytest.fixture
+def one_run_a_process() -> Iterator[None]:
+    """Accelerate keeps the precision of a process' first run."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def without_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No network of features is found, and none is fetched."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

@@ -8,13 +8,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from small_run import Heard
 from torch import Tensor, nn
 
@@ -26,13 +24,7 @@ from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.record import RunRecord
 
-
-@pytest.fixture(autouse=True)
-def one_run_a_process() -> Iterator[None]:
-    """Accelerate keeps the precision of a process' first run."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+pytestmark = pytest.mark.usefixtures("one_run_a_process")
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import tomllib
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +16,6 @@ from typing import Any
 import pytest
 import tomli_w
 import torch
-from accelerate.state import AcceleratorState
 from filelock import FileLock
 from PIL import Image
 from small_run import Heard
@@ -32,13 +30,7 @@ from sweettok_cli.training.recipe import Recipe, load_recipe
 from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.task import Step
 
-
-@pytest.fixture(autouse=True)
-def one_run_a_process() -> Iterator[None]:
-    """Accelerate keeps the precision of a process' first run."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+pytestmark = pytest.mark.usefixtures("one_run_a_process")
 
 
 def run(

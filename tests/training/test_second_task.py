@@ -7,14 +7,13 @@ import json
 import math
 import os
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from small_models import VIDTOK
 from small_run import Heard
 from torch import Tensor, nn
@@ -86,12 +85,7 @@ class VidTokTask(ClipTask):
         write_model(folder, name=name, family="vidtok-kl", config=config, state=state)
 
 
-@pytest.fixture(autouse=True)
-def one_run_a_process() -> Iterator[None]:
-    """Accelerate keeps the precision of a process' first run."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+pytestmark = pytest.mark.usefixtures("one_run_a_process")
 
 
 @pytest.fixture

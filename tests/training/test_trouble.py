@@ -7,13 +7,12 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from small_run import Heard
 
 from sweettok_cli.data.sampler import Batch, Sampler
@@ -27,13 +26,7 @@ from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.task import Step
 from tests.full_disk import disk_of
 
-
-@pytest.fixture(autouse=True)
-def one_run_a_process() -> Iterator[None]:
-    """Accelerate keeps the precision of a process' first run."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+pytestmark = pytest.mark.usefixtures("one_run_a_process")
 
 
 @pytest.fixture

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
-from accelerate.state import AcceleratorState
 from small_run import TINY_NETWORK, Heard
 
 from sweettok_cli.codebook.prior import load_prior
@@ -37,12 +35,7 @@ NETWORK = {
 WITHOUT_PIXELS = {**NETWORK, "pixels": False}
 
 
-@pytest.fixture(autouse=True)
-def one_run_a_process() -> Iterator[None]:
-    """Accelerate keeps the precision of a process' first run."""
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+pytestmark = pytest.mark.usefixtures("one_run_a_process")
 
 
 @pytest.fixture

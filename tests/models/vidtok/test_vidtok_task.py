@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import signal
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -38,14 +37,7 @@ TINY = {"preset": "vidtok-small", "width": 8, "multipliers": [1, 1, 2, 2], "chan
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def one_run_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Accelerate keeps the precision of a process' first run; nothing is fetched."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
+pytestmark = pytest.mark.usefixtures("one_run_a_process", "without_downloads")
 
 
 @pytest.fixture
