@@ -1,4 +1,4 @@
-"""Training batches: a pure function of (seed, batch number, rank), decoded ahead of the loop."""
+"""Training batches: a pure function of seed, number and rank, decoded ahead of the loop."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -28,6 +28,8 @@ from sweettok_cli.video.source import open_container, video_stream
 _ORDER, _SHAPE, _SAMPLE, _FIRST, _DRAWN = range(5)
 
 _THREADS_THAT_CHECK = 8
+_LEAST = 16  # samples to initialise from, however little time there is
+_NOTHING = np.zeros(0, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Sampling:
     reverse: bool = False  # play half of the samples backwards
     frames: int = 17  # frames of a sample
     fps: float = 0.0  # frames a second of a sample, by time stamps; 0: as they are
+    accumulate: int = 1  # batches of a process that make one step
     seed: int = 0
 
 
@@ -65,16 +68,20 @@ def hold_out(entries: list[Entry], count: int, seed: int) -> tuple[list[Entry], 
 class Sampler:
     """Cuts batches out of a list of clips. Any batch can be asked for at any time: no position needs saving.
 
-    Every epoch walks through the clips in a new order, shared out among the ranks. The number of clips a
-    batch walks over is that of the largest batch there is, whatever size the batch itself draws, so that the
-    place of a batch in the walk is its number times a constant.
+    A step is one row of samples, whoever cuts them: as many processes as there are, and of each as many
+    batches as are added up to a step, take consecutive parts of it. Its size, its kind and each of its
+    samples are drawn by their place in that row, so that two processes see what one sees that is given twice
+    as many. Every epoch walks through the clips in a new order. The number of clips that a step walks over is
+    that of the largest step there is, whatever size it draws itself, so that its place in the walk is its
+    number times a constant.
     """
 
     def __init__(self, entries: Sequence[Entry], settings: Sampling, rank: int = 0, ranks: int = 1):
         self.entries = list(entries)
         self.settings = settings
         self.rank, self.ranks = rank, ranks
-        self.stride = max(self._clips(int(samples)) for _, samples, _ in settings.crop)
+        self.parts = ranks * settings.accumulate
+        self.stride = max(self._clips(self.parts * int(samples)) for _, samples, _ in settings.crop)
         self.lengths: dict[int, tuple[int, float]] = {}  # frames, and how many a second
         self.unreadable: dict[str, str] = {}  # why, by name
         self._order: dict[int, np.ndarray] = {}
@@ -97,11 +104,12 @@ class Sampler:
         """
         settings = self.settings
         weights = np.array([weight for _, _, weight in settings.crop])
-        shape = self._random(_SHAPE, number)
+        step, part = divmod(number, settings.accumulate)
+        shape = self._random(_SHAPE, step)
         choice = shape.choice(len(weights), p=weights / weights.sum())
         side, samples = map(int, settings.crop[choice][:2])
-        start = (number * self.ranks + self.rank) * self.stride
-        batch = self._cut(_SAMPLE, number, [start + i for i in range(self._clips(samples))], side, samples)
+        start = (part * self.ranks + self.rank) * samples
+        batch = self._cut(_SAMPLE, step, range(start, start + samples), side)
         alone = shape.random() < settings.pictures
         return replace(batch, frames=batch.frames[:, :1]) if alone else batch
 
@@ -114,14 +122,7 @@ class Sampler:
         :func:`time.perf_counter`, there was no time for more.
         """
         side = int(min(side for side, _, _ in self.settings.crop))
-        places = self._in_time(range(self._clips(samples)), -(-16 // self.settings.crops_per_clip), until)
-        return self._cut(_FIRST, 0, places, side, samples, on_progress)
-
-    def _in_time(self, places: Sequence[int], least: int, until: float) -> Iterator[int]:
-        for taken, place in enumerate(places):
-            if taken >= least and time.perf_counter() > until:
-                return
-            yield place
+        return self._cut(_FIRST, 0, range(samples), side, on_progress, until)
 
     def describe(self) -> str:
         """How much there is, without what is known to be unreadable."""
@@ -138,28 +139,31 @@ class Sampler:
     def _cut(
         self,
         kind: int,
-        number: int,
-        places: Iterable[int],
+        step: int,
+        wanted: range,
         side: int,
-        samples: int,
         on_progress: OnProgress = ignore_progress,
+        until: float = math.inf,
     ) -> Batch:
-        cuts: list[np.ndarray] = []
-        names: list[str] = []
-        for i, place in enumerate(places):
-            on_progress(len(cuts), samples)
-            own = kind, number, 0 if kind == _FIRST else self.rank, i
+        """The ``wanted`` samples of a step's row; what lies before them in their first clip is drawn, too."""
+        each, cuts, names = self.settings.crops_per_clip, list[np.ndarray](), list[str]()
+        for clip in range(wanted.start // each, self._clips(wanted.stop)):
+            if len(cuts) >= _LEAST and time.perf_counter() > until:
+                break
+            on_progress(len(cuts), len(wanted))
+            own = kind, step, 0, clip
             random, drawn = self._random(*own), self._random(_DRAWN, *own)
-            crops = min(self.settings.crops_per_clip, samples - len(cuts))
-            if drawn.random() < self.settings.synthetic:  # in the place of a clip, each sample another
-                for _ in range(crops):
+            synthetic = drawn.random() < self.settings.synthetic  # each sample another, in a clip's place
+            frames, name = (_NOTHING, "") if synthetic else self._read(step * self.stride + clip, random)
+            if not synthetic:
+                names.append(name)
+            for sample in range(clip * each, min(clip * each + each, wanted.stop)):
+                if synthetic:
                     frames, name = synthetic_clip(drawn, self.settings.frames, side + side // 4)
-                    cuts.append(self._crop(frames, side, random))
-                    names.append(f"synthetic {name}")
-                continue
-            frames, name = self._read(place, random)
-            names.append(name)
-            cuts += [self._crop(frames, side, random) for _ in range(crops)]
+                cut = self._crop(frames, side, random)
+                if sample in wanted:
+                    cuts.append(cut)
+                    names += [f"synthetic {name}"] * synthetic
         return Batch(np.stack(cuts), tuple(names))
 
     def _crop(self, frames: np.ndarray, side: int, random: np.random.Generator) -> np.ndarray:

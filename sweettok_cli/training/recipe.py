@@ -118,7 +118,7 @@ class Recipe:
         1e-4, "on matrices only: never on vectors, embeddings, queries and positions", (0, 10)
     )
     clip_norm: float = _key(1.0, "largest norm of the gradient; 0 leaves it as it is", _WEIGHT)
-    accumulate: int = _key(1, "batches added up to one optimizer step", (1, 65536))
+    accumulate: int = _key(1, "batches of one size added up to one optimizer step", (1, 65536))
     ema: float = _key(
         0.999, "decay of the averaged, exported weights: min(ema, (1 + s) / (10 + s)) at step s", (0, 1)
     )

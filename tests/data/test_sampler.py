@@ -99,6 +99,30 @@ def test_ranks_and_seeds_draw_differently(entries: list[Entry], tiny: Sampling) 
     assert not np.array_equal(other.frames[:2], Sampler(entries, tiny).batch(0).frames[:2])
 
 
+@pytest.mark.parametrize("crops_per_clip", [1, 2])
+def test_a_step_is_the_same_however_it_is_shared_out(
+    entries: list[Entry], tiny: Sampling, crops_per_clip: int
+) -> None:
+    """Among processes, and among batches that are added up: samples are drawn by their place in the step."""
+    settings = dataclasses.replace(
+        tiny, crops_per_clip=crops_per_clip, synthetic=0.3, pictures=0.4, frames=3, reverse=True
+    )
+
+    def steps(ranks: int, parts: int, *samples: float) -> list[np.ndarray]:
+        crop = [[64.0, samples[0], 1.0], [48.0, samples[1], 0.5]]
+        shared = dataclasses.replace(settings, crop=crop, accumulate=parts)
+        samplers = [Sampler(entries, shared, rank, ranks) for rank in range(ranks)]
+        return [
+            np.concatenate([s.batch(n * parts + part).frames for part in range(parts) for s in samplers])
+            for n in range(6)
+        ]
+
+    whole = steps(1, 1, 12, 6)
+    assert {batch.shape[2] for batch in whole} == {64, 48} and {batch.shape[1] for batch in whole} == {1, 3}
+    for shared in (steps(2, 1, 6, 3), steps(1, 2, 6, 3), steps(2, 3, 2, 1)):
+        assert all(np.array_equal(a, b) for a, b in zip(whole, shared, strict=True))
+
+
 def test_an_epoch_shows_every_clip_once(entries: list[Entry], tiny: Sampling) -> None:
     settings = dataclasses.replace(tiny, crop=[[64.0, 2.0, 1.0]], crops_per_clip=1)
     seen = [name for n in range(3) for name in Sampler(entries, settings).batch(n).clips]
