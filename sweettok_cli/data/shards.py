@@ -8,13 +8,13 @@ import math
 import re
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sweettok_cli.data.entry import Entry, Facts
 from sweettok_cli.errors import SweettokError, brief
-from sweettok_cli.files import is_text, open_regular, read_json
+from sweettok_cli.files import atomic_output, is_text, open_regular, read_json
 from sweettok_cli.video.source import MEDIA, reason
 
 SHARD = ".tar"
@@ -43,6 +43,27 @@ class Member:
 def index_of(shard: Path) -> Path:
     """Where the index of a shard lies, if it has one."""
     return shard.with_suffix(_INDEX)
+
+
+def write_shard(shard: Path, files: Sequence[tuple[Path, Member]]) -> None:
+    """Write a shard of these files, and its index; the same files give the same bytes.
+
+    Raises:
+        SweettokError: it cannot be written.
+    """
+    index_of(shard).unlink(missing_ok=True)
+    with atomic_output(shard, force=True) as part:
+        with tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as archive:
+            for file, member in files:
+                header = tarfile.TarInfo(member.name)
+                header.size = member.size
+                with open(file, "rb") as stream:
+                    archive.addfile(header, stream)
+        offsets = {entry.name: entry.offset for entry in _scanned(part)}
+        size = part.stat().st_size
+    members = [replace(member, offset=offsets[member.name]) for _, member in files]
+    with atomic_output(index_of(shard), force=True) as part:
+        part.write_text(as_index(members, size), encoding="utf-8")
 
 
 def as_index(members: Sequence[Member], size: int) -> str:
