@@ -181,6 +181,14 @@ class Recipe:
         scale = self.batch_size / max(samples for _, samples, _ in self.crop)
         return [[side, max(1, round(samples * scale)), weight] for side, samples, weight in self.crop]
 
+    def crops_near(self, multiple: int) -> str:
+        """``crop`` as ``--set`` takes it, each side taken to the nearest multiple of so many pixels."""
+        near = [
+            [max(multiple, multiple * round(side / multiple)), int(samples), weight]
+            for side, samples, weight in self.crop
+        ]
+        return f'--set "crop={near}"'
+
     @property
     def sampling(self) -> Sampling:
         """What the batches of this run are."""

@@ -147,9 +147,11 @@ class SweetTokTask(ClipTask):
             try:
                 config.token_counts(side, side, self.recipe.frames)
             except ValueError as error:
+                uneven = side % config.multiple
+                how = f"for example {self.recipe.crops_near(config.multiple)}" if uneven else "change frames"
                 raise SweettokError(
                     f"The network cannot take samples of crop = {side} and frames = {self.recipe.frames} "
-                    f"({error}); change these keys of the recipe."
+                    f"({error}); {how}."
                 ) from error
 
     def cautions(self) -> list[str]:
