@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweettok_cli.codebook.prior import WordPrior
-from sweettok_cli.data.sampler import Batch
+from sweettok_cli.data.sampler import Batch, Sampler
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.codebook_window import CodebookWindow
 from sweettok_cli.models.common.discriminator import CLIPS, PICTURES, PatchDiscriminator
@@ -34,7 +34,7 @@ from sweettok_cli.models.sweettok.folder import (
 )
 from sweettok_cli.models.sweettok.initialise import start_linear
 from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
-from sweettok_cli.models.sweettok.teacher import Teacher, with_pixels
+from sweettok_cli.models.sweettok.teacher import Teacher, weights_of, with_pixels
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.training.clips import ClipTask
 from sweettok_cli.training.folder import replaced
@@ -88,6 +88,15 @@ class SweetTokTask(ClipTask):
     def multiple(self) -> int:
         """As :attr:`ClipTask.multiple`: whole tiles."""
         return self.model.config.multiple
+
+    def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice) -> Sampler:
+        """As :meth:`Task.batches`; codes of the teacher that are packed beside clips come with them."""
+        sampler = super().batches(data, val, rank, ranks, voice)
+        if self._teacher is not None and self.recipe.proxy:
+            why = sampler.use_codes(weights_of(self._teacher))
+            if why is not None:
+                self._missing.append(f"codes packed beside clips are not used: {why}; others are computed")
+        return sampler
 
     def build(self, device: torch.device, voice: Voice, until: float = math.inf) -> None:
         """As :meth:`Task.build`; a new network starts on what its first clips are like.
@@ -265,7 +274,10 @@ class SweetTokTask(ClipTask):
         video = to_video(self.on_device(batch.frames))
         by_codes = step < self.recipe.proxy * self.recipe.steps
         output: SweetTokOutput = model(video, paint=not by_codes)
-        terms, measures = (self._by_codes if by_codes else self._by_pixels)(output, video)
+        if by_codes:
+            terms, measures = self._by_codes(output, video, batch.codes)
+        else:
+            terms, measures = self._by_pixels(output, video)
         if self.recipe.stage != 3:
             terms |= {name: self.recipe.quantizer * term.float() for name, term in _quantizer(output).items()}
         self.use.add(_by_kind(output))
@@ -275,10 +287,13 @@ class SweetTokTask(ClipTask):
             terms |= of_decoder
         return Step(losses, measures)
 
-    def _by_codes(self, output: SweetTokOutput, video: Tensor) -> tuple[Terms, Terms]:
+    def _by_codes(
+        self, output: SweetTokOutput, video: Tensor, packed: np.ndarray | None
+    ) -> tuple[Terms, Terms]:
         """Terms and measures of a step on proxy codes: the cross entropy with those of the teacher."""
         assert self.teacher is not None and output.logits is not None
-        wanted, logits = self.teacher.codes(video).flatten(), output.logits.float().flatten(0, -2)
+        codes = self.teacher.codes(video) if packed is None else self.teacher.packed(packed, video)
+        wanted, logits = codes.flatten(), output.logits.float().flatten(0, -2)
         hits = (logits.detach().argmax(-1) == wanted).float().mean()
         return {"proxy": F.cross_entropy(logits, wanted)}, {"proxy_hits": hits}
 
