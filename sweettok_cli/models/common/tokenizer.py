@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError, option
+from sweettok_cli.models.common.gaussian import GaussianLatents
 from sweettok_cli.models.common.hub import HubTokenizer
 from sweettok_cli.models.common.streams import (
     ClipDecoder,
@@ -364,12 +365,33 @@ class NetworkTokenizer(Tokenizer):
     """
 
     def __init__(
-        self, spec: TokenizerSpec, network: nn.Module, device: torch.device, dtype: torch.dtype
+        self,
+        spec: TokenizerSpec,
+        network: nn.Module,
+        device: torch.device,
+        dtype: torch.dtype,
+        sample: int | None = None,
     ) -> None:
-        """Move the network to the device and switch it to inference."""
+        """Move the network to the device and switch it to inference; ``sample`` is as for :meth:`drawn`."""
         self.spec, self.device, self.dtype = spec, device, dtype
         self.network = network.to(device).eval()
         self.batch_clips = 8 if device.type == "cuda" else 1
+        self._sample = sample
+        self._generator: torch.Generator | None = None
+        self.redraw()
+
+    def redraw(self) -> None:
+        """As :meth:`Tokenizer.redraw`."""
+        if self._sample is not None:
+            self._generator = torch.Generator(self.device).manual_seed(self._sample)
+
+    def drawn(self, found: GaussianLatents) -> dict[str, Tensor]:
+        """Continuous latents as they are stored: their means or, with a seed, a draw from it.
+
+        What a clip gets then depends on the clips that were encoded before it.
+        """
+        latents = found.mean if self._generator is None else found.sample(self._generator)
+        return {"latents": latents.to(torch.float16)}
 
     def _network(self) -> str:
         count = sum(parameter.numel() for parameter in self.network.parameters())

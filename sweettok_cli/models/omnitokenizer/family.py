@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.models.common.family import Conversion, Family
-from sweettok_cli.models.omnitokenizer.folder import FAMILY, read_config, read_network
+from sweettok_cli.models.omnitokenizer.folder import CODED, CONTINUOUS, read_config, read_network
 from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 def _spec(model: ModelFolder) -> TokenizerSpec:
     header, config = model.header, read_config(model)
+    coded = config.regularizer == "vq"
     return TokenizerSpec(
         name=header.name,
         family=header.family,
         clip_frames=config.frames,
         multiple=config.multiple,
-        codebooks={"indices": [config.codes]},
+        codebooks={"indices": [config.codes]} if coded else {},
         weights_sha256=header.weights_sha256,
-        layout=GridTokens(config.temporal_patch, config.patch),
+        layout=GridTokens(config.temporal_patch, config.patch, channels=None if coded else config.code_dim),
     )
 
 
@@ -35,7 +36,7 @@ def _load(
 ) -> OmniTokenizerTokenizer:
     from sweettok_cli.models.omnitokenizer.tokenizer import OmniTokenizerTokenizer
 
-    return OmniTokenizerTokenizer(spec, read_network(model), device, dtype)
+    return OmniTokenizerTokenizer(spec, read_network(model), device, dtype, sample)
 
 
 def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
@@ -44,4 +45,10 @@ def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> Mo
     return convert_omnitokenizer(checkpoint, folder, conversion)
 
 
-OMNITOKENIZER = Family({FAMILY: frozenset({"indices"})}, ("omnitokenizer",), _spec, _load, _convert)
+OMNITOKENIZER = Family(
+    names={CODED: frozenset({"indices"}), CONTINUOUS: frozenset({"latents"})},
+    kinds=("omnitokenizer",),
+    spec=_spec,
+    load=_load,
+    convert=_convert,
+)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.models.common.attention import rotary_table
-from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+from sweettok_cli.models.omnitokenizer.config import OmniConfig
+from sweettok_cli.models.omnitokenizer.network import OmniTokenizer
 
 TINY: dict[str, Any] = {
     "encoder_spatial": "tw",
