@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.data.clips import Entry, find_entries
+from sweettok_cli.data.joint import JointSampler
 from sweettok_cli.data.sampler import Sampler, find_unreadable, hold_out
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.log import Voice
@@ -21,11 +22,13 @@ from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.samples import VALIDATION_SIDE, SampleSheet, centre_clip, validation_psnr
 from sweettok_cli.training.task import Task
 
+DISCRIMINATOR = "discriminator"  # what its optimizer is called
+
 
 class ClipTask(Task):
     """A task whose network gives clips back; the recipe says how they are cut, and which are looked at."""
 
-    sampler: Sampler  # the batches of this process
+    sampler: Sampler | JointSampler  # the batches of this process
     device: torch.device  # on which the network computes
 
     def __init__(self, recipe: Recipe) -> None:
@@ -56,7 +59,18 @@ class ClipTask(Task):
         """As :attr:`Task.unreadable`."""
         return {**self._not_shown, **self.sampler.unreadable}
 
-    def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice) -> Sampler:
+    def begin(self, optimizer: str) -> int:
+        """As :meth:`Task.begin`."""
+        return self.recipe.discriminator_start if optimizer == DISCRIMINATOR else 0
+
+    def warmup(self, optimizer: str) -> int:
+        """As :meth:`Task.warmup`."""
+        own = self.recipe.discriminator_warmup if optimizer == DISCRIMINATOR else 0
+        return own or self.recipe.warmup
+
+    def batches(
+        self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice
+    ) -> Sampler | JointSampler:
         """As :meth:`Task.batches`: folders of clips and pictures, tar shards. The first rank opens all."""
         entries = find_entries(data)
         self._validates = val is not None and self.recipe.validate_every > 0
@@ -64,7 +78,11 @@ class ClipTask(Task):
             self._held_out = find_entries([val], "validation clips")[: self.recipe.validate_clips]
         else:
             self._held_out, entries = hold_out(entries, self.recipe.hold_out, self.recipe.seed)
-        self.sampler = Sampler(entries, self.recipe.sampling, rank, ranks)
+        sampling, alternate = self.recipe.sampling, self.recipe.alternate
+        if alternate:
+            self.sampler = JointSampler(entries, sampling, alternate, rank, ranks)
+        else:
+            self.sampler = Sampler(entries, sampling, rank, ranks)
         if rank == 0 and self.recipe.skip_unreadable < 1:
             voice.say(f"opening {len(entries)} clips")
             with voice.progress("opening the clips", "clips") as on_progress:

@@ -31,9 +31,15 @@ def mean(tensor: Tensor) -> Tensor:
 @torch.no_grad()
 def take_from_first(module: nn.Module) -> None:
     """Make every process' module that of the first one."""
+    for tensor in module.state_dict().values():
+        from_first(tensor)
+
+
+def from_first(tensor: Tensor) -> Tensor:
+    """A tensor, filled with what it holds in the first process."""
     if processes() > 1:
-        for tensor in module.state_dict().values():
-            dist.broadcast(tensor, 0)
+        dist.broadcast(tensor, 0)
+    return tensor
 
 
 @torch.no_grad()

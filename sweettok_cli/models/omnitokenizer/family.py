@@ -13,8 +13,10 @@ from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 if TYPE_CHECKING:
     import torch
 
+    from sweettok_cli.models.omnitokenizer.task import OmniTokenizerTask
     from sweettok_cli.models.omnitokenizer.tokenizer import OmniTokenizerTokenizer
     from sweettok_cli.storage.checkpoint_file import Checkpoint
+    from sweettok_cli.training.recipe import Recipe
 
 
 def _spec(model: ModelFolder) -> TokenizerSpec:
@@ -45,10 +47,18 @@ def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> Mo
     return convert_omnitokenizer(checkpoint, folder, conversion)
 
 
+def _task(recipe: Recipe, init: Path | None, prior: Path | None, teacher: Path | None) -> OmniTokenizerTask:
+    from sweettok_cli.models.omnitokenizer.task import OmniTokenizerTask
+
+    return OmniTokenizerTask(recipe, init, prior, teacher)
+
+
 OMNITOKENIZER = Family(
     names={CODED: frozenset({"indices"}), CONTINUOUS: frozenset({"latents"})},
     kinds=("omnitokenizer",),
     spec=_spec,
     load=_load,
     convert=_convert,
+    task=_task,
+    presets=("omnitokenizer", "omnitokenizer-small"),
 )

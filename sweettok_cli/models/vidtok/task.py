@@ -26,7 +26,7 @@ from sweettok_cli.models.vidtok.config import VidTokConfig, describe_config, mak
 from sweettok_cli.models.vidtok.folder import read_config, read_network, save_network
 from sweettok_cli.models.vidtok.network import VidTok, VidTokOutput
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
-from sweettok_cli.training.clips import ClipTask
+from sweettok_cli.training.clips import DISCRIMINATOR, ClipTask
 from sweettok_cli.training.folder import replaced
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.losses.adversarial import Adversary, adaptive_weight, non_saturating
@@ -35,7 +35,7 @@ from sweettok_cli.training.losses.reconstruction import mean_squared_error, reco
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Step
 
-_DISCRIMINATOR, _LIKELIHOOD = "discriminator", "likelihood"
+_LIKELIHOOD = "likelihood"
 _INDICES = "indices"  # what the codebook is called, as in token files
 _JUDGED = 24  # pixels of the shortest side of which a discriminator of frames has something left at its end
 STAGES = {1: "the whole network", 2: "decoder alone"}
@@ -134,7 +134,8 @@ class VidTokTask(ClipTask):
                 f"The discriminator of frames needs {_JUDGED} pixels, and crop has {smallest}; set a larger "
                 "crop, or adversarial=0."
             )
-        lengths = {self.recipe.frames, 1} if self.recipe.pictures else {self.recipe.frames}
+        alone = self.recipe.pictures or self.recipe.alternate
+        lengths = {self.recipe.frames, 1} if alone else {self.recipe.frames}
         rest = {"1.0": int(config.causal), "1.1": None}[config.version]
         for frames in sorted(lengths):
             if rest is not None and frames % config.time_factor != rest % config.time_factor:
@@ -160,7 +161,7 @@ class VidTokTask(ClipTask):
         if recipe.adversarial:
             kind = {"clips": VIDTOK_CLIPS, "frames": VIDTOK_FRAMES}[recipe.discriminator_sees]
             judge = PatchDiscriminator(replace(kind, width=recipe.discriminator_width)).start_small()
-            critics[_DISCRIMINATOR] = Adversary(judge.to(device), recipe, non_saturating, each=True)
+            critics[DISCRIMINATOR] = Adversary(judge.to(device), recipe, non_saturating, each=True)
         self.critics = critics
 
     def parameter_groups(self) -> Mapping[str, Iterable[tuple[str, nn.Parameter]]]:
@@ -169,13 +170,9 @@ class VidTokTask(ClipTask):
         groups: dict[str, Iterable[tuple[str, nn.Parameter]]] = {
             "model": [*learned, *self._likelihood.named_parameters()]
         }
-        if _DISCRIMINATOR in self.critics:
-            groups[_DISCRIMINATOR] = self.critics[_DISCRIMINATOR].named_parameters()
+        if DISCRIMINATOR in self.critics:
+            groups[DISCRIMINATOR] = self.critics[DISCRIMINATOR].named_parameters()
         return groups
-
-    def begin(self, optimizer: str) -> int:
-        """As :meth:`Task.begin`."""
-        return self.recipe.discriminator_start if optimizer == _DISCRIMINATOR else 0
 
     def cautions(self) -> list[str]:
         """As :meth:`Task.cautions`."""
@@ -206,10 +203,11 @@ class VidTokTask(ClipTask):
             losses["model"]["latents"] = recipe.quantizer * output.loss.float()
         if output.indices is not None and self.use is not None:
             self.use.add({_INDICES: output.indices})
-        if _DISCRIMINATOR in self.critics and step >= recipe.discriminator_start:
+        if DISCRIMINATOR in self.critics and step >= recipe.discriminator_start:
             balance = partial(adaptive_weight, unlikely, last=self.model.decoder.conv_out.weight)
-            of_decoder, losses[_DISCRIMINATOR] = self.critics[_DISCRIMINATOR](made, video, balance)
+            of_decoder, own = self.critics[DISCRIMINATOR](made, video, balance)
             losses["model"] |= of_decoder
+            losses |= {DISCRIMINATOR: own} if own else {}
         squared = mean_squared_error(made / 2, video / 2)
         return Step(losses, {"mse": squared, "logvar": self._likelihood.logvar, **apart})
 
