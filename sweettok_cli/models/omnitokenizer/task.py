@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +17,9 @@ from torch import Tensor, nn
 
 from sweettok_cli.data.sampler import Batch
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.common.codebook_window import CodebookWindow
 from sweettok_cli.models.common.discriminator import CLIPS, PICTURES, PatchDiscriminator
 from sweettok_cli.models.common.frames import to_frames, to_video
+from sweettok_cli.models.common.grid_task import GridTask
 from sweettok_cli.models.common.stages import stages_of, with_stage
 from sweettok_cli.models.omnitokenizer.averages import CodeAverages
 from sweettok_cli.models.omnitokenizer.config import OmniConfig, describe_config, make_config
@@ -28,35 +27,25 @@ from sweettok_cli.models.omnitokenizer.folder import read_config, read_network, 
 from sweettok_cli.models.omnitokenizer.initialise import as_continuous, spread_over_time, start_small
 from sweettok_cli.models.omnitokenizer.network import OmniOutput, OmniTokenizer
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
-from sweettok_cli.training.clips import DISCRIMINATOR, ClipTask
+from sweettok_cli.training.clips import DISCRIMINATOR
 from sweettok_cli.training.folder import replaced
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.losses.adversarial import Adversary
-from sweettok_cli.training.losses.perceptual import perceptual_distance, perceptual_loss
+from sweettok_cli.training.losses.perceptual import perceptual_loss
 from sweettok_cli.training.losses.reconstruction import mean_squared_error, reconstruction_losses
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Step
 
-_INDICES = "indices"  # what the codebook is called, as in token files
 _CODEBOOK = "codebook"  # what its moving averages are called
 _AT_ONCE = 4  # samples of those that the first codes are drawn from
 STAGES = {1: "pictures", 2: "clips and pictures", 3: "continuous latents"}
 
 
-class OmniTokenizerTask(ClipTask):
-    """One stage of training.
+class OmniTokenizerTask(GridTask):
+    """One stage of training, as :class:`GridTask` has it."""
 
-    Args:
-        recipe: the stage, the network (``model.preset`` and its overrides; with ``init`` the folder says it),
-            the weights of the losses.
-        init: a model folder whose configuration and weights to start from.
-        prior: not for OmniTokenizer, which has no words.
-        teacher: not for OmniTokenizer, either.
-    """
-
+    family, stages = "OmniTokenizer", STAGES
     model: OmniTokenizer
-    use: CodebookWindow | None = None  # of networks that have a codebook
-    perceptual: nn.Module | None = None  # what feels how far frames are apart
     averages: CodeAverages | None = None  # what the codebook follows
 
     def __init__(
@@ -66,15 +55,8 @@ class OmniTokenizerTask(ClipTask):
         prior: Path | None = None,
         teacher: Path | None = None,
     ) -> None:
-        super().__init__(recipe)
-        if prior is not None:
-            raise SweettokError("OmniTokenizer has no words; leave out --prior.")
-        if teacher is not None or recipe.proxy:
-            raise SweettokError("OmniTokenizer learns no proxy codes; leave out --teacher, and set proxy=0.")
-        self._init = init
-        self._missing: list[str] = []  # what the recipe asks for and cannot be had
+        super().__init__(recipe, init, prior, teacher)
         self._trained: set[int] | None = set()  # stages that the network has been through; None: unknown
-        self.title = f"stage {recipe.stage}, {STAGES[recipe.stage]}"
         # Layers of later frames see nothing of a step on pictures.
         self.unused_parameters = recipe.frames == 1 or recipe.pictures + recipe.alternate > 0
 
@@ -147,12 +129,9 @@ class OmniTokenizerTask(ClipTask):
         recipe, config = self.recipe, network.config
         self.model, self.device = network.to(device).train(), device
         critics: dict[str, nn.Module] = {}
+        self._watch(None if config.regularizer == "kl" else config.codes, device, voice)
         if config.regularizer == "vq":
-            self.use = CodebookWindow({_INDICES: config.codes}, recipe.window, device)
             self.averages = critics[_CODEBOOK] = CodeAverages(network.codebook)
-        if recipe.perceptual:
-            say = None if voice is None else voice.say
-            self.perceptual = perceptual_distance(recipe, device, say, self._missing.append)
         if recipe.adversarial:
             kind = {"clips": CLIPS, "frames": PICTURES}[recipe.discriminator_sees]
             judge = PatchDiscriminator(replace(kind, width=recipe.discriminator_width, noise=True))
@@ -176,7 +155,7 @@ class OmniTokenizerTask(ClipTask):
 
     def cautions(self) -> list[str]:
         """As :meth:`Task.cautions`: stages in an order in which they teach little, and data that do."""
-        found, stage, recipe = list(self._missing), self.recipe.stage, self.recipe
+        found, stage, recipe = super().cautions(), self.recipe.stage, self.recipe
         moving = recipe.frames > 1 and recipe.pictures < 1
         if stage != 1 and self._init is None:
             found.append(
@@ -211,8 +190,8 @@ class OmniTokenizerTask(ClipTask):
             felt = perceptual_loss(self.perceptual, made / 2, video / 2, recipe.perceptual_every)
             terms["perceptual"] = recipe.perceptual * felt
         terms["latents"] = recipe.quantizer * output.loss.float()
-        if output.indices is not None and self.use is not None and self.averages is not None:
-            self.use.add({_INDICES: output.indices})
+        self.count(output.indices)
+        if output.indices is not None and self.averages is not None:
             codebook = self.model.codebook
             self.averages.follow(codebook, output.latents.detach(), output.indices, recipe.restart)
         losses = {"model": terms}
@@ -224,11 +203,6 @@ class OmniTokenizerTask(ClipTask):
             losses |= {DISCRIMINATOR: own} if own else {}
         return Step(losses, {"mse": mean_squared_error(made, video)})
 
-    def figures(self, means: dict[str, float]) -> dict[str, Any]:
-        """As :meth:`Task.figures`: PSNR, use of the codebook."""
-        found = super().figures(means)
-        return found if self.use is None else {**found, "codebooks": self.use.figures()}
-
     def reconstruct(self, weights: nn.Module, frames: np.ndarray) -> np.ndarray:
         """As :meth:`ClipTask.reconstruct`."""
         output: OmniOutput = weights(to_video(self.on_device(frames)))
@@ -239,12 +213,3 @@ class OmniTokenizerTask(ClipTask):
         assert isinstance(weights, OmniTokenizer)
         with replaced(folder) as made:
             save_network(made, weights, name, with_stage(self._trained, self.recipe.stage))
-
-    def state_dict(self) -> dict[str, Any]:
-        """As :meth:`Task.state_dict`: the window over which codebook use is counted."""
-        return {} if self.use is None else self.use.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """As :meth:`Task.load_state_dict`."""
-        if self.use is not None:
-            self.use.load_state_dict(state)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.models.common.frames import to_frames, to_video
-from sweettok_cli.models.common.tokenizer import NetworkTokenizer
+from sweettok_cli.models.common.network_tokenizer import NetworkTokenizer
 from sweettok_cli.models.omnitokenizer.network import OmniTokenizer
 
 

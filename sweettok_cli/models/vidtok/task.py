@@ -19,24 +19,22 @@ from torch import Tensor, nn
 
 from sweettok_cli.data.sampler import Batch
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.common.codebook_window import CodebookWindow
 from sweettok_cli.models.common.discriminator import VIDTOK_CLIPS, VIDTOK_FRAMES, PatchDiscriminator
 from sweettok_cli.models.common.frames import to_frames, to_video
+from sweettok_cli.models.common.grid_task import GridTask
 from sweettok_cli.models.vidtok.config import VidTokConfig, describe_config, make_config
 from sweettok_cli.models.vidtok.folder import read_config, read_network, save_network
 from sweettok_cli.models.vidtok.network import VidTok, VidTokOutput
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
-from sweettok_cli.training.clips import DISCRIMINATOR, ClipTask
+from sweettok_cli.training.clips import DISCRIMINATOR
 from sweettok_cli.training.folder import replaced
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.losses.adversarial import Adversary, adaptive_weight, non_saturating
-from sweettok_cli.training.losses.perceptual import perceptual_distance, perceptual_loss
+from sweettok_cli.training.losses.perceptual import perceptual_loss
 from sweettok_cli.training.losses.reconstruction import mean_squared_error, reconstruction_losses
-from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Step
 
 _LIKELIHOOD = "likelihood"
-_INDICES = "indices"  # what the codebook is called, as in token files
 _JUDGED = 24  # pixels of the shortest side of which a discriminator of frames has something left at its end
 STAGES = {1: "the whole network", 2: "decoder alone"}
 
@@ -53,38 +51,11 @@ class Likelihood(nn.Module):
         return distance / self.logvar.exp() + self.logvar
 
 
-class VidTokTask(ClipTask):
-    """One stage of training.
+class VidTokTask(GridTask):
+    """One stage of training, as :class:`GridTask` has it."""
 
-    Args:
-        recipe: the stage, the network (``model.preset`` and its overrides; with ``init`` the folder says it),
-            the weights of the losses.
-        init: a model folder whose configuration and weights to start from.
-        prior: not for VidTok, which has no words.
-        teacher: not for VidTok, either.
-    """
-
+    family, stages = "VidTok", STAGES
     model: VidTok
-    use: CodebookWindow | None = None  # of networks that have a codebook
-    perceptual: nn.Module | None = None  # what feels how far frames are apart
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        init: Path | None = None,
-        prior: Path | None = None,
-        teacher: Path | None = None,
-    ) -> None:
-        super().__init__(recipe)
-        if recipe.stage not in STAGES:
-            raise SweettokError(f"VidTok has no stage {recipe.stage}; train stage 1, then 2.")
-        if prior is not None:
-            raise SweettokError("VidTok has no words; leave out --prior.")
-        if teacher is not None or recipe.proxy:
-            raise SweettokError("VidTok learns no proxy codes; leave out --teacher, and set proxy=0.")
-        self._init = init
-        self._missing: list[str] = []  # what the recipe asks for and cannot be had
-        self.title = f"stage {recipe.stage}, {STAGES[recipe.stage]}"
 
     @property
     def multiple(self) -> int:
@@ -151,11 +122,7 @@ class VidTokTask(ClipTask):
             for part in (network.encoder, network.quantizer):
                 if isinstance(part, nn.Module):
                     part.requires_grad_(False).eval()
-        if config.regularizer != "kl":
-            self.use = CodebookWindow({_INDICES: config.codes}, recipe.window, device)
-        if recipe.perceptual:
-            say = None if voice is None else voice.say
-            self.perceptual = perceptual_distance(recipe, device, say, self._missing.append)
+        self._watch(None if config.regularizer == "kl" else config.codes, device, voice)
         self._likelihood = Likelihood().to(device)
         critics: dict[str, nn.Module] = {_LIKELIHOOD: self._likelihood}
         if recipe.adversarial:
@@ -176,7 +143,7 @@ class VidTokTask(ClipTask):
 
     def cautions(self) -> list[str]:
         """As :meth:`Task.cautions`."""
-        found = list(self._missing)
+        found = super().cautions()
         if self.recipe.stage == 2 and self._init is None:
             found.append(
                 "stage 2 freezes an encoder that nothing has trained; train stage 1 first, and start from "
@@ -201,8 +168,7 @@ class VidTokTask(ClipTask):
         losses = {"model": {_LIKELIHOOD: unlikely}}
         if output.loss is not None:
             losses["model"]["latents"] = recipe.quantizer * output.loss.float()
-        if output.indices is not None and self.use is not None:
-            self.use.add({_INDICES: output.indices})
+        self.count(output.indices)
         if DISCRIMINATOR in self.critics and step >= recipe.discriminator_start:
             balance = partial(adaptive_weight, unlikely, last=self.model.decoder.conv_out.weight)
             of_decoder, own = self.critics[DISCRIMINATOR](made, video, balance)
@@ -213,8 +179,7 @@ class VidTokTask(ClipTask):
 
     def figures(self, means: dict[str, float]) -> dict[str, Any]:
         """As :meth:`Task.figures`: PSNR, the learned variance, use of the codebook."""
-        found = {**super().figures(means), "logvar": round(means.pop("logvar"), 4)}
-        return found if self.use is None else {**found, "codebooks": self.use.figures()}
+        return {"logvar": round(means.pop("logvar"), 4), **super().figures(means)}
 
     def reconstruct(self, weights: nn.Module, frames: np.ndarray) -> np.ndarray:
         """As :meth:`ClipTask.reconstruct`."""
@@ -226,12 +191,3 @@ class VidTokTask(ClipTask):
         assert isinstance(weights, VidTok)
         with replaced(folder) as made:
             save_network(made, weights, name)
-
-    def state_dict(self) -> dict[str, Any]:
-        """As :meth:`Task.state_dict`: the window over which codebook use is counted."""
-        return {} if self.use is None else self.use.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """As :meth:`Task.load_state_dict`."""
-        if self.use is not None:
-            self.use.load_state_dict(state)

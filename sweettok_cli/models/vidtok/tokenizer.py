@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.models.common.frames import to_frames, to_video
+from sweettok_cli.models.common.network_tokenizer import NetworkTokenizer
 from sweettok_cli.models.common.streams import (
     DecoderStream,
     EncoderStream,
@@ -16,7 +17,6 @@ from sweettok_cli.models.common.streams import (
     PieceEncoder,
     WaitingClips,
 )
-from sweettok_cli.models.common.tokenizer import NetworkTokenizer
 from sweettok_cli.models.vidtok.network import DecoderState, EncoderState, VidTok
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 from sweettok_cli.video.fit import Fit

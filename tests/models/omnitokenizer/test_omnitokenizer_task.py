@@ -71,7 +71,7 @@ def batch_of(frames: int) -> Batch:
 @pytest.mark.parametrize(("stage", "frames"), [(1, 1), (2, 5), (2, 1), (3, 5)])
 def test_losses_are_the_published_ones(stage: int, frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """L1, LPIPS of half the range on a random frame, commitment or KL, what is judged of which batch."""
-    monkeypatch.setattr("sweettok_cli.models.omnitokenizer.task.perceptual_distance", lambda *_: Felt())
+    monkeypatch.setattr("sweettok_cli.models.common.grid_task.perceptual_distance", lambda *_: Felt())
     task = OmniTokenizerTask(recipe_of(stage, perceptual=4.0, init_samples=0))
     task.build(CPU, Heard())
     codes = None if stage == 3 else task.model.codebook.embeddings.clone()

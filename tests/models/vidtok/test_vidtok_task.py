@@ -54,7 +54,7 @@ def batch_of(seed: int = 0) -> Batch:
 
 def test_losses_are_the_published_ones(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums over frames, a learned variance, the adaptive weight, LeCam after its averages."""
-    monkeypatch.setattr("sweettok_cli.models.vidtok.task.perceptual_distance", lambda *_: Felt())
+    monkeypatch.setattr("sweettok_cli.models.common.grid_task.perceptual_distance", lambda *_: Felt())
     task = VidTokTask(dataclasses.replace(recipe, perceptual=1.0))
     task.build(CPU, Heard())
     logvar = task.critics["likelihood"].logvar
@@ -227,6 +227,10 @@ def test_stages_are_commanded_in_a_row_from_a_published_network(
         ({"stage": 3}, "VidTok has no stage 3"),
         ({"frames": 4}, r"gives back 1 \+ 4 \* k frames, not 4"),
         ({"model": {**TINY, "causal": False}}, r"gives back 0 \+ 4 \* k frames, not 5"),
+        (
+            {"model": {**TINY, "causal": False}, "frames": 4, "alternate": 1},
+            "not 1; change frames or pictures",
+        ),
         ({"crop": [[36.0, 1.0, 1.0]]}, "multiples of 8 pixels, and crop has 36"),
         ({"crop": [[16.0, 1.0, 1.0]]}, "discriminator of frames needs 24 pixels, and crop has 16"),
         ({"model": {**TINY, "widht": 3}}, "'widht' is no setting; did you mean width"),
