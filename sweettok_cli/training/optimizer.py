@@ -35,12 +35,11 @@ def check_factors(recipe: Recipe, names: Collection[str]) -> None:
         SweettokError: a key begins no parameter's name.
     """
     for start in recipe.lr_factors:
-        if start == "discriminator" and not recipe.adversarial:
-            continue  # that of the recipe, left out
         if not any(name.startswith(start) for name in names):
             tops = ", ".join(sorted({name.partition(".")[0] for name in names}))
             raise SweettokError(
-                f"lr_factors: no parameter's name begins with {start!r}; they begin with {tops}."
+                f"lr_factors: no parameter's name begins with {start!r}; they begin with {tops} (for none: "
+                "--set lr_factors={})."
             )
 
 

@@ -100,4 +100,3 @@ def test_an_optimizer_may_have_a_warm_up_of_its_own() -> None:
     assert slow == pytest.approx([0.02, 0.5, 1.0, 0.55])
     rising = [learning_rate(recipe, step, step / 100, warmup=100) for step in (0, 49, 99)]
     assert rising == pytest.approx([0.01, 0.5, 1.0]), "all along"
-    check_factors(Recipe(lr_factors={"discriminator": 0.1}), ["decoder.weight"])
