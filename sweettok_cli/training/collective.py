@@ -32,10 +32,10 @@ def mean(tensor: Tensor) -> Tensor:
 def take_from_first(module: nn.Module) -> None:
     """Make every process' module that of the first one."""
     for tensor in module.state_dict().values():
-        from_first(tensor)
+        as_in_first(tensor)
 
 
-def from_first(tensor: Tensor) -> Tensor:
+def as_in_first(tensor: Tensor) -> Tensor:
     """A tensor, filled with what it holds in the first process."""
     if processes() > 1:
         dist.broadcast(tensor, 0)

@@ -70,4 +70,6 @@ class CodeAverages(nn.Module):
         if len(rows) < codes:
             rows = rows.repeat(-(-codes // len(rows)), 1)
             rows = rows + _SPREAD / math.sqrt(width) * torch.randn_like(rows)
-        return collective.from_first(rows[torch.randperm(len(rows), device=rows.device)[:codes]].contiguous())
+        return collective.as_in_first(
+            rows[torch.randperm(len(rows), device=rows.device)[:codes]].contiguous()
+        )
