@@ -5,14 +5,35 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
-from sweettok_cli.data.clips import Entry
+from sweettok_cli.data.entry import Entry
 from sweettok_cli.data.sampler import Batch, Sampler, Sampling
+from sweettok_cli.data.survey import Survey
 from sweettok_cli.runtime import OnProgress, ignore_progress
 
+Told = TypeVar("Told")
 
-class JointSampler:
-    """Even batches hold clips, odd ones so many single pictures for each clip: the interface of a sampler.
+
+class _Kind:
+    """The clips, or the pictures, among all entries."""
+
+    def __init__(self, sampler: Sampler, places: Sequence[int]):
+        self.sampler, self.places = sampler, list(places)  # of its entries among all
+        self._own = {place: own for own, place in enumerate(self.places)}
+
+    def told(self, by_place: Mapping[int, Told]) -> dict[int, Told]:
+        """What is told of all entries by place: of its own, by theirs."""
+        return {self._own[place]: value for place, value in by_place.items() if place in self._own}
+
+    def batch(self, number: int) -> Batch:
+        """As :meth:`Sampler.batch`; what was skipped is told by place among all."""
+        batch = self.sampler.batch(number)
+        return replace(batch, skipped={self.places[own]: why for own, why in batch.skipped.items()})
+
+
+class JointSampler(Sampler):
+    """Even batches hold clips, odd ones so many single pictures for each clip.
 
     Pictures are the files that are pictures or, where there are none, frames of the clips; clips are all
     other files or, where there are none, pictures that stand still.
@@ -21,39 +42,47 @@ class JointSampler:
     def __init__(
         self, entries: Sequence[Entry], settings: Sampling, pictures: int, rank: int = 0, ranks: int = 1
     ):
-        self.entries = list(entries)
-        moving, still = ([e for e in entries if e.is_image == image] for image in (False, True))
+        super().__init__(entries, settings, rank, ranks)
+        every = range(len(self.entries))
+        moving, still = ([p for p in every if self.entries[p].is_image == image] for image in (False, True))
+        self.apart = bool(moving and still)  # whether no file serves both
+        # Of the batches that make a step, half are of either kind; alone, they make steps of one kind.
+        each = settings.accumulate // 2 if settings.accumulate % 2 == 0 else 1
         crop = [[side, samples * pictures, weight] for side, samples, weight in settings.crop]
-        alone = replace(settings, crop=crop, frames=1, pictures=0.0, seed=settings.seed + 1)
-        self.clips = Sampler(moving or self.entries, settings, rank, ranks)
-        self.pictures = Sampler(still or self.entries, alone, rank, ranks)
-        self._apart = bool(moving and still)  # whether no file serves both
+        alone = replace(settings, crop=crop, frames=1, pictures=0.0, seed=settings.seed + 1, accumulate=each)
+        self._kinds = [
+            _Kind(Sampler([self.entries[place] for place in places], cut, rank, ranks), places)
+            for places, cut in (
+                (moving or every, replace(settings, accumulate=each)),
+                (still or every, alone),
+            )
+        ]
 
-    @property
-    def unreadable(self) -> Mapping[str, str]:
-        """As :attr:`Sampler.unreadable`."""
-        return {**self.clips.unreadable, **self.pictures.unreadable}
-
-    def check(self, on_progress: OnProgress) -> None:
-        """As :meth:`Sampler.check`; the share that may be unreadable is that of clips and of pictures."""
-        total, before = len(self.entries), len(self.clips.entries)
-        self.clips.check(lambda done, _: on_progress(done, total))
-        if self._apart:
-            self.pictures.check(lambda done, _: on_progress(before + done, total))
-        else:
-            self.pictures.unreadable |= self.clips.unreadable
+    def take(self, found: Survey) -> None:
+        """As :meth:`Sampler.take`; of clips and of pictures, too, only the share may be unreadable."""
+        super().take(found)
+        for kind in self._kinds:
+            kind.sampler.take(Survey(kind.told(found.facts), kind.told(found.unreadable)))
 
     def batch(self, number: int) -> Batch:
         """As :meth:`Sampler.batch`."""
-        return (self.pictures if number % 2 else self.clips).batch(number // 2)
+        batch = self._kinds[number % 2].batch(number // 2)
+        self.note(batch.skipped)
+        return batch
 
     def first(
         self, samples: int, on_progress: OnProgress = ignore_progress, until: float = math.inf
     ) -> Batch:
         """As :meth:`Sampler.first`, of clips."""
-        return self.clips.first(samples, on_progress, until)
+        return self._kinds[0].sampler.first(samples, on_progress, until)
 
     def describe(self) -> str:
         """As :meth:`Sampler.describe`."""
-        pictures = self.pictures.describe().replace("clip", "picture", 1) if self._apart else "their frames"
-        return f"{self.clips.describe()} and, by turns, {pictures}"
+        clips, pictures = (kind.sampler.describe() for kind in self._kinds)
+        alone = pictures.replace("clip", "picture", 1) if self.apart else "their frames"
+        return f"{clips} and, by turns, {alone}"
+
+    def position(self, number: int) -> dict[str, Any]:
+        """As :meth:`Sampler.position`; the epoch is that of clips."""
+        epoch = self._kinds[0].sampler.position(-(-number // 2))["epoch"]
+        return {**super().position(number), "epoch": epoch}

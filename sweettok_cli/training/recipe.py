@@ -22,6 +22,7 @@ PRECISIONS = ("auto", "bf16", "fp32")
 PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
 WITHOUT_FEATURES = ("stop", "train")
 SEEN = ("clips", "frames")
+LOADERS = ("threads", "processes")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
 _MANY, _HUGE = 1_000_000_000, 1 << 64
 _WEIGHT = (0, 1e6)
@@ -88,6 +89,13 @@ class Recipe:
     crops_per_clip: int = _key(
         2, "cut from one decoded stretch: fewer is more varied, more is cheaper to decode", (1, 65536)
     )
+    resize: list[float] = _key(  # noqa: RUF009
+        [],
+        "[least, most]: frames are first scaled down to a short side between so many sides of the sample, "
+        "drawn for each clip; []: samples are cut out of frames as they are",
+        (1, 65536),
+    )
+    centre: bool = _key(False, "cut samples out of the middle of the frames, not anywhere")
     pictures: float = _key(
         0.0, "share of the steps that see only first frames: keeps single images good", (0, 1)
     )
@@ -99,7 +107,8 @@ class Recipe:
     )
     flip: bool = _key(True, "mirror half of the samples left to right")
     reverse: bool = _key(False, "play half of the samples backwards")
-    workers: int = _key(1, "threads that decode ahead of the loop", (1, 256))
+    workers: int = _key(1, "threads or processes that make batches ahead of the loop", (1, 256))
+    loader: str = _key("threads", "what these are: threads or processes; batches are the same")
     prefetch: int = _key(6, "batches kept ready", (1, 1024))
     hold_out: int = _key(
         4, "clips not trained on, shown in the sample sheets, where --val is not given", (0, 1000)
@@ -124,7 +133,7 @@ class Recipe:
         1e-4, "on matrices only: never on vectors, embeddings, queries and positions", (0, 10)
     )
     clip_norm: float = _key(1.0, "largest norm of the gradient; 0 leaves it as it is", _WEIGHT)
-    accumulate: int = _key(1, "batches added up to one optimizer step", (1, 65536))
+    accumulate: int = _key(1, "batches of one size added up to one optimizer step", (1, 65536))
     ema: float = _key(
         0.999, "decay of the averaged, exported weights: min(ema, (1 + s) / (10 + s)) at step s", (0, 1)
     )
@@ -375,6 +384,9 @@ def _check(recipe: Recipe, origin: str) -> None:
         f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
         f"perceptual_network must be one of {', '.join(PERCEPTUAL_NETWORKS)}": recipe.perceptual_network
         in PERCEPTUAL_NETWORKS,
+        f"loader must be one of {', '.join(LOADERS)}": recipe.loader in LOADERS,
+        "resize must be [] or two growing numbers, for example [1.0, 2.0]": len(recipe.resize) in (0, 2)
+        and recipe.resize == sorted(recipe.resize),
         f"discriminator_sees must be one of {', '.join(SEEN)}": recipe.discriminator_sees in SEEN,
         f"without_features must be one of {', '.join(WITHOUT_FEATURES)}": recipe.without_features
         in WITHOUT_FEATURES,

@@ -11,7 +11,7 @@ import pytest
 import torch
 from small_run import Heard
 
-from sweettok_cli.data.clips import Entry
+from sweettok_cli.data.entry import Entry
 from sweettok_cli.data.sampler import Sampler
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.sweettok.config import SweetTokConfig, make_config
