@@ -96,34 +96,39 @@ from sweettok_cli.models.omnitokenizer.averages import CodeAverages
 from sweettok_cli.models.omnitokenizer.quantizer import NearestCode
 
 dist.init_process_group("gloo")
-torch.manual_seed(0)
-codebook, latents = NearestCode(20, 4), torch.randn(60, 4)
-averages = CodeAverages(codebook)
-torch.manual_seed(dist.get_rank())
-own = latents[30 * dist.get_rank() :][:30]
-averages.follow(codebook, own, codebook.nearest(own), restart=float(sys.argv[2]))
-torch.save([codebook.embeddings, averages.counts, averages.sums], f"{sys.argv[1]}/{dist.get_rank()}.pt")
+rank, found = dist.get_rank(), []
+for restart in (0.0, 1.0):
+    torch.manual_seed(0)
+    codebook, latents = NearestCode(20, 4), torch.randn(60, 4)
+    averages = CodeAverages(codebook)
+    torch.manual_seed(rank)
+    own = latents[30 * rank :][:30]
+    averages.follow(codebook, own, codebook.nearest(own), restart)
+    found.append([codebook.embeddings, averages.counts, averages.sums])
+torch.save(found, f"{sys.argv[1]}/{rank}.pt")
+dist.barrier()
 dist.destroy_process_group()
 """
 
 
-@pytest.mark.parametrize("restart", ["0", "1.0"])
-def test_two_processes_follow_as_one_with_twice_the_batch(restart: str, tmp_path: Path) -> None:
+def test_two_processes_follow_as_one_with_twice_the_batch(tmp_path: Path) -> None:
     (tmp_path / "together.py").write_text(TOGETHER)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     done = subprocess.run(
-        [*command, str(tmp_path / "together.py"), str(tmp_path), restart],
+        [*command, str(tmp_path / "together.py"), str(tmp_path)],
         capture_output=True, text=True, timeout=300, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    one, two = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
-    assert all(map(torch.equal, one, two))
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     torch.manual_seed(0)
     codebook, latents = NearestCode(20, 4), torch.randn(60, 4)
     averages = CodeAverages(codebook)
     averages.follow(codebook, latents, codebook.nearest(latents))
-    assert torch.allclose(one[1], averages.counts) and torch.allclose(one[2], averages.sums, atol=1e-6)
-    kept = averages.counts >= float(restart)
-    assert torch.allclose(one[0][kept], codebook.embeddings[kept], atol=1e-6)
-    if restart != "0":
-        assert apart(one[0][~kept], latents[:30]).max() < 1e-6, "the first process' latents"
+    for restart, one, two in zip((0.0, 1.0), first, second, strict=True):
+        assert all(map(torch.equal, one, two))
+        assert torch.allclose(one[1], averages.counts) and torch.allclose(one[2], averages.sums, atol=1e-6)
+        kept = averages.counts >= restart
+        assert torch.allclose(one[0][kept], codebook.embeddings[kept], atol=1e-6)
+        assert kept.all() == (restart == 0)
+        if restart:
+            assert apart(one[0][~kept], latents[:30]).max() < 1e-6, "the first process' latents"
