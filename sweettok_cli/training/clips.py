@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sweettok_cli.data.clips import find_entries
 from sweettok_cli.data.entry import Entry
+from sweettok_cli.data.joint import JointSampler
 from sweettok_cli.data.sampler import Sampler, hold_out
 from sweettok_cli.data.survey import Survey, survey
 from sweettok_cli.errors import SweettokError
@@ -23,6 +24,8 @@ from sweettok_cli.training.log import Voice
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.samples import VALIDATION_SIDE, SampleSheet, centre_clip, validation_psnr
 from sweettok_cli.training.task import Task
+
+DISCRIMINATOR = "discriminator"  # what its optimizer is called
 
 
 class ClipTask(Task):
@@ -59,11 +62,24 @@ class ClipTask(Task):
         """As :attr:`Task.unreadable`."""
         return {**self._not_shown, **self.sampler.unreadable}
 
+    def begin(self, optimizer: str) -> int:
+        """As :meth:`Task.begin`."""
+        return self.recipe.discriminator_start if optimizer == DISCRIMINATOR else 0
+
+    def warmup(self, optimizer: str) -> int:
+        """As :meth:`Task.warmup`."""
+        own = self.recipe.discriminator_warmup if optimizer == DISCRIMINATOR else 0
+        return own or self.recipe.warmup
+
     def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice) -> Sampler:
         """As :meth:`Task.batches`: whatever :func:`find_entries` finds. The first rank searches and opens."""
         self._validates = val is not None and self.recipe.validate_every > 0
         entries, self._held_out = from_first(partial(self._find, data, val))
-        self.sampler = Sampler(entries, self.recipe.sampling, rank, ranks)
+        sampling, alternate = self.recipe.sampling, self.recipe.alternate
+        if alternate:
+            self.sampler = JointSampler(entries, sampling, alternate, rank, ranks)
+        else:
+            self.sampler = Sampler(entries, sampling, rank, ranks)
         if self.recipe.skip_unreadable < 1:
             self.sampler.take(from_first(partial(self._open, entries, val, voice)))
         return self.sampler

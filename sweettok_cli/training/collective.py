@@ -56,9 +56,15 @@ def from_first(make: Callable[[], Made]) -> Made:
 @torch.no_grad()
 def take_from_first(module: nn.Module) -> None:
     """Make every process' module that of the first one."""
+    for tensor in module.state_dict().values():
+        as_in_first(tensor)
+
+
+def as_in_first(tensor: Tensor) -> Tensor:
+    """A tensor, filled with what it holds in the first process."""
     if processes() > 1:
-        for tensor in module.state_dict().values():
-            dist.broadcast(tensor, 0)
+        dist.broadcast(tensor, 0)
+    return tensor
 
 
 @torch.no_grad()

@@ -243,7 +243,8 @@ class Run:
         """Give every optimizer the learning rate of this step; returns them."""
         step, rates = self.state.step, []
         for name, optimizer in self.state.optimizers.items():
-            rates.append(learning_rate(self.recipe, step, progress, self.task.begin(name)))
+            when = self.task.begin(name), self.task.warmup(name)
+            rates.append(learning_rate(self.recipe, step, progress, *when))
             for group in optimizer.param_groups:
                 group["lr"] = rates[-1] * group["factor"]
         return rates

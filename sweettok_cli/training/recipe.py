@@ -56,12 +56,15 @@ class Recipe:
     """What a run does. Each key can stand in a recipe file and be changed with ``--set key=value``."""
 
     stage: int = _key(
-        2, "SweetTok: 1 spatial half, 2 both halves, 3 decoder; VidTok: 1 all, 2 decoder", (1, 3)
+        2,
+        "SweetTok: 1 spatial half, 2 both halves, 3 decoder; VidTok: 1 all, 2 decoder; OmniTokenizer: 1 "
+        "pictures, 2 clips and pictures, 3 continuous latents",
+        (1, 3),
     )
     model: dict[str, Any] = _key(  # noqa: RUF009
         {},
-        "the network: model.preset names one (sweettok-small, compact, vidtok-small, a published VidTok), "
-        "any other key changes it",
+        "the network: model.preset names one (sweettok-small, compact, vidtok-small, a published VidTok, "
+        "omnitokenizer, omnitokenizer-small), any other key changes it",
     )
     seed: int = _key(0, "of the weights, of the order of the clips and of every crop", (0, 2 * _MANY))
     steps: int = _key(100_000, "optimizer steps of the whole run", (1, _MANY))
@@ -95,6 +98,9 @@ class Recipe:
     centre: bool = _key(False, "cut samples out of the middle of the frames, not anywhere")
     pictures: float = _key(
         0.0, "share of the steps that see only first frames: keeps single images good", (0, 1)
+    )
+    alternate: int = _key(
+        0, "above 0: every second batch holds single pictures, so many for each clip of the others", (0, 256)
     )
     synthetic: float = _key(
         0.0, "share of the samples that are drawn, not filmed: flat fields, gradients, text", (0, 1)
@@ -148,6 +154,9 @@ class Recipe:
     quantizer: float = _key(
         1.0, "factor on the quantizers' own losses; on the divergence of latents where there is none", _WEIGHT
     )
+    restart: float = _key(
+        0.0, "OmniTokenizer: codes whose moving count is below this are drawn anew; 0: none", _WEIGHT
+    )
     perceptual: float = _key(0.0, "weight of a perceptual distance, of one random frame a sample", _WEIGHT)
     perceptual_every: bool = _key(False, "of every frame instead")
     perceptual_network: str = _key("convnext-small", "what feels it: convnext-small, lpips-vgg, lpips-alex")
@@ -160,6 +169,8 @@ class Recipe:
     discriminator_sees: str = _key("clips", "what it judges: clips, or single frames")
     discriminator_width: int = _key(64, "channels of its first stage, an eighth of its widest", (1, 512))
     discriminator_start: int = _key(0, "step from which on there is a discriminator", (0, _MANY))
+    discriminator_warmup: int = _key(0, "steps of its own warm-up; 0: as many as warmup says", (0, _MANY))
+    discriminator_rest: float = _key(0.0, "it rests in steps in which its own loss is below this", _WEIGHT)
 
     window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))
     log_every: int = _key(10, "steps between two lines of the log", (1, _MANY))

@@ -116,6 +116,10 @@ class Task(ABC):
         """The step from which on an optimizer learns, with a warm-up and a cosine of its own."""
         return 0
 
+    def warmup(self, optimizer: str) -> int:
+        """Steps over which an optimizer's learning rate rises."""
+        return self.recipe.warmup
+
     @abstractmethod
     def losses(self, model: nn.Module, batch: Any, step: int) -> Step:
         """One pass over a batch of :meth:`batches`, after ``step`` optimizer steps.
