@@ -46,11 +46,6 @@ class Meaning:
         pairs = (codes.modifiers, self.modifiers), (codes.heads, self.heads)
         return torch.stack([_cross_entropy(*pair, rows) for pair in pairs]).mean()
 
-    def kept(self, codes: Codebook) -> dict[str, float]:
-        """Of each list, the share of a word's neighbours by vector that are neighbours by code, in [0, 1]."""
-        pairs = {"modifiers": (codes.modifiers, self.modifiers), "heads": (codes.heads, self.heads)}
-        return {name: _shared(*pair) for name, pair in pairs.items()}
-
 
 def nearest_others(words: Tensor, count: int) -> Tensor:
     """Ids [n, k] of the other rows of ``words`` [n, c] nearest to each by Euclidean distance, nearest first.
@@ -79,8 +74,7 @@ def _cross_entropy(codes: Tensor, neighbours: Tensor, rows: int) -> Tensor:
     return (logits.logsumexp(-1) - logits.gather(1, neighbours[chosen]).mean(-1)).mean()
 
 
-def _shared(codes: Tensor, neighbours: Tensor) -> float:
-    if not neighbours.shape[1]:
-        return 1.0
-    found = nearest_others(codes.detach(), neighbours.shape[1])
+def shared_neighbours(codes: Tensor, neighbours: Tensor) -> float:
+    """Share of ``neighbours`` [n, k] that are among the k nearest others of ``codes`` [n, c], in [0, 1]."""
+    found = nearest_others(codes, neighbours.shape[1])
     return (found.unsqueeze(2) == neighbours.unsqueeze(1)).any(-1).float().mean().item()

@@ -3,7 +3,7 @@
 A token's vector has two parts. The first is quantised to the mean of two modifiers (adjectives for space,
 adverbs for motion), the second to the nearest head word (noun, verb). Published: the two nearest modifiers.
 With ``search``, the pair whose mean is nearest: a pair says almost twice as much when it is chosen as a pair.
-With ``word_offsets``, each word moves freely from where its vector and the graph put it: that alone lies badly
+With ``word_offsets``, each word moves from where its vector and the graph put it: that alone lies badly
 among the latents, and keeps few of a word's neighbours.
 """
 
