@@ -8,7 +8,7 @@ kept            of a word's ten nearest words by vector, the share that are amon
 by chance       what shuffled codes would keep
 vectors alone   the same where codes are the leading directions of the vectors, as many as a code has: what a
                 linear map can keep
-correlation     Spearman's, of the distances by vector (one less cosine) and by code, over random pairs of words
+correlation     Spearman's, of distances by vector (one less cosine) and by code, over random pairs of words
 
 A code is where a word lies after graph, mapping and offset; lists are adjectives and nouns of the spatial
 tokens, adverbs and verbs of the temporal ones. Prints a table, writes ``benchmarks/results/language.json``.
