@@ -142,6 +142,10 @@ class Recipe:
     init_samples: int = _key(
         1024, "for a new network's data-dependent start before step 0; 0 skips it", (0, 100_000)
     )
+    word_steps: int = _key(200, "steps that lay out the words among those samples", (0, _MANY))
+    lay_out_words: bool = _key(
+        False, "lay out the words of a model with --init anew, too, each with an offset of its own"
+    )
 
     teacher: str = _key("", "proxy tokenizer: an OmniTokenizer's name or folder, as --teacher")
     proxy: float = _key(
@@ -153,6 +157,11 @@ class Recipe:
     frequency: float = _key(0.0, "weight of the mean absolute error of the two-dimensional spectrum", _WEIGHT)
     quantizer: float = _key(
         1.0, "factor on the quantizers' own losses; on the divergence of latents where there is none", _WEIGHT
+    )
+    neighbours: float = _key(
+        0.0,
+        "weight beside the quantizers' losses: words of near meaning lie near each other",
+        _WEIGHT,
     )
     restart: float = _key(
         0.0, "OmniTokenizer: codes whose moving count is below this are drawn anew; 0: none", _WEIGHT
