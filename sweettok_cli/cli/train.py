@@ -98,8 +98,8 @@ def train(
 ) -> None:
     """Train a tokenizer; stop with Ctrl-C and go on with --resume.
 
-    The run's folder holds recipe.toml, run.json (where the data lie), log.jsonl, samples/ (source | result),
-    checkpoints/ and model/, the averaged weights as a model that --model takes, also while training goes on.
+    The run's folder holds recipe.toml, run.json (where the data lie), log.jsonl, samples/ (source | result |
+    difference, as sheets and videos), checkpoints/ and model/, the averaged weights as a model that --model takes, also while training goes on.
 
     Examples:
 

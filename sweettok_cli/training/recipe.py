@@ -154,7 +154,7 @@ class Recipe:
 
     window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))
     log_every: int = _key(10, "steps between two lines of the log", (1, _MANY))
-    sample_every: int = _key(1000, "steps between two sample sheets; 0 draws none", (0, _MANY))
+    sample_every: int = _key(1000, "steps between two sample sheets and videos; 0 draws none", (0, _MANY))
     checkpoint_every: int = _key(
         1000, "steps between two checkpoints and exports; 0 keeps only the last", (0, _MANY)
     )

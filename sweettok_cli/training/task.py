@@ -127,11 +127,12 @@ class Task(ABC):
         """What a user should know about this task before its first step, once it is built."""
         return []
 
-    def samples(self, weights: nn.Module, path: Path, step: int) -> None:  # noqa: B027  not all have any
-        """Draw what the averaged ``weights`` of ``step`` make of examples.
+    def samples(self, weights: nn.Module, path: Path, step: int) -> list[Path]:
+        """Draw what the averaged ``weights`` of ``step`` make of examples; returns the files.
 
         ``path`` is a name without an ending.
         """
+        return []
 
     def validate(self, weights: nn.Module) -> dict[str, Any] | None:
         """Figures of the averaged ``weights`` on what is held out, the leading one first; None if none."""
