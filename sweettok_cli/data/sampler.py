@@ -53,6 +53,9 @@ class Batch:
     frames: np.ndarray  # uint8 [b, t, h, w, 3]
     clips: tuple[str, ...]  # names of the clips, one for every ``crops_per_clip`` samples of a filmed one
 
+    def __len__(self) -> int:
+        return len(self.frames)
+
 
 def hold_out(entries: list[Entry], count: int, seed: int) -> tuple[list[Entry], list[Entry]]:
     """``count`` clips to look at, and those to train on: the others, or all where there are few."""

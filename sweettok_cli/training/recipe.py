@@ -22,6 +22,7 @@ PRECISIONS = ("auto", "bf16", "fp32")
 PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
 WITHOUT_FEATURES = ("stop", "train")
 SEEN = ("clips", "frames")
+TRACKERS = ("none", "tensorboard", "trackio", "wandb")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
 _MANY, _HUGE = 1_000_000_000, 1 << 64
 _WEIGHT = (0, 1e6)
@@ -163,6 +164,9 @@ class Recipe:
         1000, "steps between two measurements on the clips of --val; 0 measures none", (0, _MANY)
     )
     validate_clips: int = _key(24, "clips of --val that are measured", (1, 100_000))
+    tracker: str = _key(
+        "none", f"where figures and samples go beside the log: {', '.join(TRACKERS[:-1])} or {TRACKERS[-1]}"
+    )
 
     @property
     def crops(self) -> list[list[float]]:
@@ -367,6 +371,7 @@ def _check(recipe: Recipe, origin: str) -> None:
         f"discriminator_sees must be one of {', '.join(SEEN)}": recipe.discriminator_sees in SEEN,
         f"without_features must be one of {', '.join(WITHOUT_FEATURES)}": recipe.without_features
         in WITHOUT_FEATURES,
+        f"tracker must be one of {', '.join(TRACKERS)}": recipe.tracker in TRACKERS,
         "one of l1, l2, ssim and frequency must be above 0": terms > 0,
     }
     for rule, holds in rules.items():

@@ -30,7 +30,8 @@ class Batches(Protocol):
     def batch(self, number: int) -> Any:
         """Batch ``number`` (0, 1, ...) of this process; a pure function of seed, number and process.
 
-        Its ``clips`` names what it was made from. Called by threads that run ahead of the loop.
+        Its ``clips`` names what it was made from, its length is how many samples it has. Called by threads
+        that run ahead of the loop.
         """
 
     def describe(self) -> str:
