@@ -36,7 +36,8 @@ def train(
             min=1,
             max=3,
             help="SweetTok: 1 spatial half on pictures, 2 both halves on clips, 3 decoder. "
-            "VidTok: 1 the whole network, 2 decoder.",
+            "VidTok: 1 the whole network, 2 decoder. OmniTokenizer: 1 pictures, 2 clips and pictures, "
+            "3 continuous latents.",
         ),
     ] = None,
     config: Annotated[

@@ -38,6 +38,7 @@ class State:
     sums: dict[str, Tensor] = field(default_factory=dict)  # of losses and measures since the last line, and
     # of how many; by name
     counted: int = 0
+    position: dict[str, Any] = field(default_factory=dict)  # in the data, when it was saved
 
     @torch.no_grad()
     def count(self, found: Step, loss: Tensor) -> None:
@@ -59,6 +60,7 @@ class State:
             "averaged": self.averaged.state_dict(),
             "critics": {name: critic.state_dict() for name, critic in self.task.critics.items()},
             "task": self.task.state_dict(),
+            "position": self.position,
             **{name: getattr(self, name) for name in _PLAIN},
         }
 
@@ -82,6 +84,7 @@ class State:
         self.task.load_state_dict(state["task"])
         for name in _PLAIN:
             setattr(self, name, state[name])
+        self.position = state.get("position", {})
         # Older checkpoints did not say of how many a sum is.
         self.sums = {name: value for name, value in self.sums.items() if value.ndim}
 

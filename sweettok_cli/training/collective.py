@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from sweettok_cli.errors import SweettokError
+
+Made = TypeVar("Made")
 
 
 def processes() -> int:
@@ -28,12 +33,38 @@ def mean(tensor: Tensor) -> Tensor:
     return total(tensor) / processes()
 
 
+def from_first(make: Callable[[], Made]) -> Made:
+    """What the first process makes, and it alone, given to all; so is the error that it meets.
+
+    Raises:
+        SweettokError: what ``make`` raises.
+    """
+    if processes() == 1:
+        return make()
+    told: list[Any] = [None, None]
+    if dist.get_rank() == 0:
+        try:
+            told[0] = make()
+        except SweettokError as error:
+            told[1] = error
+    dist.broadcast_object_list(told, 0)
+    if told[1] is not None:
+        raise told[1]
+    return told[0]
+
+
 @torch.no_grad()
 def take_from_first(module: nn.Module) -> None:
     """Make every process' module that of the first one."""
+    for tensor in module.state_dict().values():
+        as_in_first(tensor)
+
+
+def as_in_first(tensor: Tensor) -> Tensor:
+    """A tensor, filled with what it holds in the first process."""
     if processes() > 1:
-        for tensor in module.state_dict().values():
-            dist.broadcast(tensor, 0)
+        dist.broadcast(tensor, 0)
+    return tensor
 
 
 @torch.no_grad()

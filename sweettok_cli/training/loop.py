@@ -17,13 +17,13 @@ from accelerate.utils import gather_object, set_seed
 from safetensors import SafetensorError
 from torch import Tensor
 
-from sweettok_cli.data.sampler import prefetched
+from sweettok_cli.data.loader import prefetched
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import WriteError
 from sweettok_cli.training.checkpoint import State, random_state, set_random_state
 from sweettok_cli.training.collective import average_gradients, take_from_first
 from sweettok_cli.training.ema import EMA
-from sweettok_cli.training.folder import RunFolder
+from sweettok_cli.training.folder import RunFolder, other_data
 from sweettok_cli.training.log import Journal, Mute, Voice
 from sweettok_cli.training.optimizer import check_factors, learning_rate, make_optimizer, run_progress
 from sweettok_cli.training.processes import asked_to_stop, join
@@ -96,6 +96,8 @@ class Run:
         if not self.options.resume:
             for caution in self.task.cautions():
                 self.journal.write("warning", self.state.step, event=caution)
+        elif moved := other_data(self.state.position, self._position()):
+            self.journal.write("warning", self.state.step, event=moved)
         self._name_skipped()
         self.voice.say(f"figures every {self.recipe.log_every} steps; Ctrl-C saves and stops")
 
@@ -179,7 +181,9 @@ class Run:
         stepping = waited = 0.0
         saved = state.step if self.options.resume else -1
         begun, clock = state.step, self._seconds()
-        ahead = prefetched(self.batches.batch, begun * recipe.accumulate, recipe.workers, recipe.prefetch)
+        pinned = self.accelerator.device.type == "cuda"
+        how = recipe.workers, recipe.prefetch, recipe.loader, pinned
+        ahead = prefetched(self.batches, begun * recipe.accumulate, *how)
         unit = "s" if recipe.minutes else "steps"
         with ahead as decoded, self.voice.watch(unit) as on_progress:
             batches = self._counting(decoded)
@@ -237,6 +241,10 @@ class Run:
         """Seconds that a validation takes, as far as the steps before the first one tell."""
         return self.task.validation_steps * self.costs.get("step", 0.0)
 
+    def _position(self) -> dict[str, Any]:
+        """Where in the data the next step begins."""
+        return self.batches.position(self.state.step * self.recipe.accumulate)
+
     def _seconds(self) -> float:
         """Of the run so far, with what was slow before its first step."""
         return self.before + time.perf_counter() - self.options.begun
@@ -252,7 +260,8 @@ class Run:
         """Give every optimizer the learning rate of this step; returns them."""
         step, rates = self.state.step, []
         for name, optimizer in self.state.optimizers.items():
-            rates.append(learning_rate(self.recipe, step, progress, self.task.begin(name)))
+            when = self.task.begin(name), self.task.warmup(name)
+            rates.append(learning_rate(self.recipe, step, progress, *when))
             for group in optimizer.param_groups:
                 group["lr"] = rates[-1] * group["factor"]
         return rates
@@ -366,6 +375,7 @@ class Run:
     def _save(self) -> None:
         """Export the averaged weights, then write the checkpoint: where there is one, there is a model."""
         state, folder = self.state, self.folder
+        state.position = self._position()
         try:
             with self._timed("save"):
                 if self.main:

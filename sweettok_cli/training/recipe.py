@@ -23,6 +23,7 @@ PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
 WITHOUT_FEATURES = ("stop", "train")
 SEEN = ("clips", "frames")
 TRACKERS = ("none", "tensorboard", "trackio", "wandb")
+LOADERS = ("threads", "processes")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
 _MANY, _HUGE = 1_000_000_000, 1 << 64
 _WEIGHT = (0, 1e6)
@@ -56,12 +57,15 @@ class Recipe:
     """What a run does. Each key can stand in a recipe file and be changed with ``--set key=value``."""
 
     stage: int = _key(
-        2, "SweetTok: 1 spatial half, 2 both halves, 3 decoder; VidTok: 1 all, 2 decoder", (1, 3)
+        2,
+        "SweetTok: 1 spatial half, 2 both halves, 3 decoder; VidTok: 1 all, 2 decoder; OmniTokenizer: 1 "
+        "pictures, 2 clips and pictures, 3 continuous latents",
+        (1, 3),
     )
     model: dict[str, Any] = _key(  # noqa: RUF009
         {},
-        "the network: model.preset names one (sweettok-small, compact, vidtok-small, a published VidTok), "
-        "any other key changes it",
+        "the network: model.preset names one (sweettok-small, compact, vidtok-small, a published VidTok, "
+        "omnitokenizer, omnitokenizer-small), any other key changes it",
     )
     seed: int = _key(0, "of the weights, of the order of the clips and of every crop", (0, 2 * _MANY))
     steps: int = _key(100_000, "optimizer steps of the whole run", (1, _MANY))
@@ -86,15 +90,26 @@ class Recipe:
     crops_per_clip: int = _key(
         2, "cut from one decoded stretch: fewer is more varied, more is cheaper to decode", (1, 65536)
     )
+    resize: list[float] = _key(  # noqa: RUF009
+        [],
+        "[least, most]: frames are first scaled down to a short side between so many sides of the sample, "
+        "drawn for each clip; []: samples are cut out of frames as they are",
+        (1, 65536),
+    )
+    centre: bool = _key(False, "cut samples out of the middle of the frames, not anywhere")
     pictures: float = _key(
         0.0, "share of the steps that see only first frames: keeps single images good", (0, 1)
+    )
+    alternate: int = _key(
+        0, "above 0: every second batch holds single pictures, so many for each clip of the others", (0, 256)
     )
     synthetic: float = _key(
         0.0, "share of the samples that are drawn, not filmed: flat fields, gradients, text", (0, 1)
     )
     flip: bool = _key(True, "mirror half of the samples left to right")
     reverse: bool = _key(False, "play half of the samples backwards")
-    workers: int = _key(1, "threads that decode ahead of the loop", (1, 256))
+    workers: int = _key(1, "threads or processes that make batches ahead of the loop", (1, 256))
+    loader: str = _key("threads", "what these are: threads or processes; batches are the same")
     prefetch: int = _key(6, "batches kept ready", (1, 1024))
     hold_out: int = _key(
         4, "clips not trained on, shown in the sample sheets, where --val is not given", (0, 1000)
@@ -119,7 +134,7 @@ class Recipe:
         1e-4, "on matrices only: never on vectors, embeddings, queries and positions", (0, 10)
     )
     clip_norm: float = _key(1.0, "largest norm of the gradient; 0 leaves it as it is", _WEIGHT)
-    accumulate: int = _key(1, "batches added up to one optimizer step", (1, 65536))
+    accumulate: int = _key(1, "batches of one size added up to one optimizer step", (1, 65536))
     ema: float = _key(
         0.999, "decay of the averaged, exported weights: min(ema, (1 + s) / (10 + s)) at step s", (0, 1)
     )
@@ -140,6 +155,9 @@ class Recipe:
     quantizer: float = _key(
         1.0, "factor on the quantizers' own losses; on the divergence of latents where there is none", _WEIGHT
     )
+    restart: float = _key(
+        0.0, "OmniTokenizer: codes whose moving count is below this are drawn anew; 0: none", _WEIGHT
+    )
     perceptual: float = _key(0.0, "weight of a perceptual distance, of one random frame a sample", _WEIGHT)
     perceptual_every: bool = _key(False, "of every frame instead")
     perceptual_network: str = _key("convnext-small", "what feels it: convnext-small, lpips-vgg, lpips-alex")
@@ -152,6 +170,8 @@ class Recipe:
     discriminator_sees: str = _key("clips", "what it judges: clips, or single frames")
     discriminator_width: int = _key(64, "channels of its first stage, an eighth of its widest", (1, 512))
     discriminator_start: int = _key(0, "step from which on there is a discriminator", (0, _MANY))
+    discriminator_warmup: int = _key(0, "steps of its own warm-up; 0: as many as warmup says", (0, _MANY))
+    discriminator_rest: float = _key(0.0, "it rests in steps in which its own loss is below this", _WEIGHT)
 
     window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))
     log_every: int = _key(10, "steps between two lines of the log", (1, _MANY))
@@ -368,6 +388,9 @@ def _check(recipe: Recipe, origin: str) -> None:
         f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
         f"perceptual_network must be one of {', '.join(PERCEPTUAL_NETWORKS)}": recipe.perceptual_network
         in PERCEPTUAL_NETWORKS,
+        f"loader must be one of {', '.join(LOADERS)}": recipe.loader in LOADERS,
+        "resize must be [] or two growing numbers, for example [1.0, 2.0]": len(recipe.resize) in (0, 2)
+        and recipe.resize == sorted(recipe.resize),
         f"discriminator_sees must be one of {', '.join(SEEN)}": recipe.discriminator_sees in SEEN,
         f"without_features must be one of {', '.join(WITHOUT_FEATURES)}": recipe.without_features
         in WITHOUT_FEATURES,

@@ -8,15 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from sweettok_cli.data.clips import Entry
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.data.entry import Entry, Facts
+from sweettok_cli.data.stretch import read_stretch
 from sweettok_cli.files import atomic_output
 from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.info import DEFAULT_RATE
-from sweettok_cli.video.reader import read_clip
 from sweettok_cli.video.side_by_side import SideBySide, difference
-from sweettok_cli.video.source import open_container, video_stream
 from sweettok_cli.video.writer import VideoWriter
 
 VALIDATION_SIDE = 256
@@ -31,20 +29,17 @@ def centre_clip(entry: Entry, count: int, side: int) -> np.ndarray:
     Raises:
         SweettokError: the clip cannot be read or has no frame.
     """
-    frames = read_clip(entry.source(), 0, count)
-    if len(frames) == 0:
-        raise SweettokError(f"{entry.name} has no frames; repair or remove it.")
+    facts = entry.declared() if entry.is_part else Facts(count, 1.0)  # a beginning needs no length
+    frames = read_stretch(entry, facts, 0.0, count)
     h, w = min(side, frames.shape[1]), min(side, frames.shape[2])
     y, x = (frames.shape[1] - h) // 2, (frames.shape[2] - w) // 2
-    cut = frames[:, y : y + h, x : x + w]
-    return np.concatenate([cut, np.repeat(cut[-1:], count - len(cut), axis=0)])
+    return frames[:, y : y + h, x : x + w]
 
 
 def shown_rate(entry: Entry) -> Fraction:
-    """Frames a second of a clip, as its header has it."""
-    with open_container(entry.source()) as container:
-        rate = video_stream(container, entry.name).average_rate
-    return Fraction(rate) if rate is not None and 0 < rate <= _FASTEST else DEFAULT_RATE
+    """Frames a second of a clip, as its header or an index has it."""
+    rate = entry.declared().rate
+    return Fraction(rate).limit_denominator(1001) if 0 < rate <= _FASTEST else DEFAULT_RATE
 
 
 def pad_to_multiple(frames: np.ndarray, multiple: int) -> np.ndarray:

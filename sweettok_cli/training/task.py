@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from sweettok_cli.data.loader import Numbered
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.recipe import Recipe
 
@@ -24,7 +25,7 @@ from sweettok_cli.training.recipe import Recipe
 Losses = Mapping[str, Mapping[str, Tensor]]
 
 
-class Batches(Protocol):
+class Batches(Numbered, Protocol):
     """Where batches come from: any of them can be asked for at any time, so that no position needs saving."""
 
     def batch(self, number: int) -> Any:
@@ -36,6 +37,9 @@ class Batches(Protocol):
 
     def describe(self) -> str:
         """How much there is, e.g. "671 clips"."""
+
+    def position(self, number: int) -> dict[str, Any]:
+        """Where batch ``number`` begins: ``batch``, ``epoch``, ``clips``, and a ``digest`` of the data."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,10 @@ class Task(ABC):
     def begin(self, optimizer: str) -> int:
         """The step from which on an optimizer learns, with a warm-up and a cosine of its own."""
         return 0
+
+    def warmup(self, optimizer: str) -> int:
+        """Steps over which an optimizer's learning rate rises."""
+        return self.recipe.warmup
 
     @abstractmethod
     def losses(self, model: nn.Module, batch: Any, step: int) -> Step:

@@ -21,7 +21,8 @@ def test_shipped_recipe_survives_being_saved(name: str, tmp_path: Path) -> None:
 
 
 def test_every_stage_of_every_network_is_shipped() -> None:
-    stages = {"compact-k600": 3, "compact-ucf101": 3, "sweettok-small": 3, "vidtok-fsq": 2, "vidtok-kl": 2}
+    stages = {"compact-k600": 3, "compact-ucf101": 3, "omnitokenizer": 3, "sweettok-small": 3}
+    stages |= {"vidtok-fsq": 2, "vidtok-kl": 2}
     assert recipe_names() == [f"{net}-stage{i + 1}" for net, count in stages.items() for i in range(count)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
@@ -15,8 +14,9 @@ from sweettok_cli.models.common.settings import (
     Several,
     Truth,
     Whole,
-    check_known,
     check_settings,
+    describe_settings,
+    override_settings,
 )
 from sweettok_cli.models.common.tiles import TileGrid
 from sweettok_cli.models.common.transformer import StackConfig
@@ -208,15 +208,7 @@ PRESETS: dict[str, SweetTokConfig] = {"compact": SweetTokConfig(), "sweettok-sma
 
 def describe_config(config: SweetTokConfig) -> dict[str, Any]:
     """A table that :func:`make_config` reads back: the nearest preset and what differs from it."""
-    found = dataclasses.asdict(config)
-    tables = []
-    for name, preset in PRESETS.items():
-        usual = dataclasses.asdict(preset)
-        changed = {key: value for key, value in found.items() if value != usual[key]}
-        if None not in changed.values():  # recipes have no word for it
-            tables.append({"preset": name, **changed})
-    table = min(tables, key=len)
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
+    return describe_settings(config, PRESETS)
 
 
 def make_config(table: dict[str, Any]) -> SweetTokConfig:
@@ -231,10 +223,4 @@ def make_config(table: dict[str, Any]) -> SweetTokConfig:
         raise SweettokError(
             f"There is no network {brief(preset)}; set model.preset to one of {', '.join(PRESETS)}."
         )
-    try:
-        check_known(SweetTokConfig, overrides)
-        return dataclasses.replace(PRESETS[preset], **overrides)
-    except ValueError as error:
-        raise SweettokError(
-            f"The settings below model do not make a network (model.{error}); correct the recipe."
-        ) from error
+    return override_settings(PRESETS[preset], overrides)

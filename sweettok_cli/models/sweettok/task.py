@@ -24,6 +24,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.codebook_window import CodebookWindow
 from sweettok_cli.models.common.discriminator import CLIPS, PICTURES, PatchDiscriminator
 from sweettok_cli.models.common.frames import to_frames, to_video
+from sweettok_cli.models.common.stages import stages_of, with_stage
 from sweettok_cli.models.sweettok.config import SweetTokConfig, describe_config, make_config
 from sweettok_cli.models.sweettok.folder import (
     read_config,
@@ -36,7 +37,7 @@ from sweettok_cli.models.sweettok.initialise import start_linear
 from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
 from sweettok_cli.models.sweettok.teacher import Teacher, with_pixels
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
-from sweettok_cli.training.clips import ClipTask
+from sweettok_cli.training.clips import DISCRIMINATOR, ClipTask
 from sweettok_cli.training.folder import replaced
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.losses.adversarial import Adversary
@@ -47,8 +48,6 @@ from sweettok_cli.training.task import Step
 
 Terms = dict[str, Tensor]
 
-_DISCRIMINATOR = "discriminator"  # what its optimizer is called
-_STAGES = "stages"  # what an exported model calls those that it has been through
 STAGES = {1: "spatial half on pictures", 2: "both halves on clips", 3: "decoder on pixels"}
 
 
@@ -82,7 +81,7 @@ class SweetTokTask(ClipTask):
         self._trained: set[int] | None = set()  # stages that the network has been through; None: unknown
         self.title = f"stage {recipe.stage}, {STAGES[recipe.stage]}"
         # Motion sees nothing of a step on pictures, the pixel decoder nothing of one on proxy codes.
-        self.unused_parameters = recipe.stage == 1 or recipe.pictures > 0 or recipe.proxy > 0
+        self.unused_parameters = recipe.stage == 1 or recipe.pictures + recipe.alternate + recipe.proxy > 0
 
     @property
     def multiple(self) -> int:
@@ -104,7 +103,7 @@ class SweetTokTask(ClipTask):
             if self.recipe.model and make_config(self.recipe.model) != stored.config:
                 voice.say(f"the network is that of {self._init}, not the recipe's")
             self.recipe = replace(self.recipe, model=described)
-            self._trained = _stages(ModelFolder(self._init))
+            self._trained = stages_of(ModelFolder(self._init))
             self._check(stored.config)
             self._take(stored.network, stored.words, device, voice)
             return
@@ -138,7 +137,7 @@ class SweetTokTask(ClipTask):
         """
         folder = ModelFolder(exported)
         config, words = read_config(folder), read_prior(folder, model)
-        self._trained = _stages(folder)
+        self._trained = stages_of(folder)
         self._take(SweetTok(config, words), words, device)
 
     def _check(self, config: SweetTokConfig) -> None:
@@ -214,7 +213,7 @@ class SweetTokTask(ClipTask):
             discriminator = PatchDiscriminator(replace(kind, width=self.recipe.discriminator_width)).to(
                 device
             )
-            self.critics = {_DISCRIMINATOR: Adversary(discriminator, self.recipe)}
+            self.critics = {DISCRIMINATOR: Adversary(discriminator, self.recipe)}
 
     def _instruct(self, network: SweetTok, device: torch.device, voice: Voice | None) -> None:
         """Let the teacher give the network what it paints with, where there is a teacher.
@@ -254,10 +253,6 @@ class SweetTokTask(ClipTask):
         critics = {name: critic.named_parameters() for name, critic in self.critics.items()}
         return {"model": learned, **critics}
 
-    def begin(self, optimizer: str) -> int:
-        """As :meth:`Task.begin`."""
-        return self.recipe.discriminator_start if optimizer == _DISCRIMINATOR else 0
-
     def losses(self, model: nn.Module, batch: Batch, step: int) -> Step:
         """As :meth:`Task.losses`: of proxy codes or of pixels and, while tokens learn, the quantizers'."""
         video = to_video(self.on_device(batch.frames))
@@ -269,8 +264,9 @@ class SweetTokTask(ClipTask):
         self.use.add(_by_kind(output))
         losses = {"model": terms}
         if self.critics and step >= self.recipe.discriminator_start and not by_codes:
-            of_decoder, losses[_DISCRIMINATOR] = self.critics[_DISCRIMINATOR](output.reconstruction, video)
+            of_decoder, own = self.critics[DISCRIMINATOR](output.reconstruction, video)
             terms |= of_decoder
+            losses |= {DISCRIMINATOR: own} if own else {}
         return Step(losses, measures)
 
     def _by_codes(self, output: SweetTokOutput, video: Tensor) -> tuple[Terms, Terms]:
@@ -308,8 +304,7 @@ class SweetTokTask(ClipTask):
 
     def export(self, folder: Path, weights: nn.Module, name: str) -> None:
         """As :meth:`Task.export`."""
-        stages = None if self._trained is None else sorted(self._trained | {self.recipe.stage})
-        source = None if stages is None else {_STAGES: stages}
+        source = with_stage(self._trained, self.recipe.stage)
         with replaced(folder) as made:
             save_model_folder(made, weights, self.words, name, source=source)
 
@@ -320,12 +315,6 @@ class SweetTokTask(ClipTask):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """As :meth:`Task.load_state_dict`."""
         self.use.load_state_dict(state)
-
-
-def _stages(folder: ModelFolder) -> set[int] | None:
-    """The stages that a model says it has been through; None for models from elsewhere."""
-    stages = folder.header.source.get(_STAGES)
-    return set(stages) & set(STAGES) if isinstance(stages, list) else None
 
 
 def _by_kind(output: SweetTokOutput) -> dict[str, Tensor]:

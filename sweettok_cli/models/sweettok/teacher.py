@@ -31,13 +31,18 @@ class Teacher:
 
     def __init__(self, folder: Path, device: torch.device) -> None:
         self.folder = folder
-        self.network = read_folder(folder, read_network).to(device).eval().requires_grad_(False)
+        network = read_folder(folder, read_network)
+        if network.config.regularizer != "vq":
+            raise SweettokError(
+                f"{folder} holds a continuous OmniTokenizer, which has no codes to learn; give one that has."
+            )
+        self.network = network.to(device).eval().requires_grad_(False)
 
     @torch.no_grad()
     def codes(self, video: Tensor) -> Tensor:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] -> indices [b, t', h', w'] int64, computed in float32."""
         with torch.autocast(video.device.type, enabled=False):
-            return self.network.encode(video.float())
+            return self.network.indices(video.float())
 
     @torch.no_grad()
     def decode(self, indices: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from sweettok_cli.codebook.prior import load_prior
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.frames import to_video
 from sweettok_cli.models.common.network import lay_out
+from sweettok_cli.models.omnitokenizer.config import OmniConfig
 from sweettok_cli.models.omnitokenizer.folder import read_network
-from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+from sweettok_cli.models.omnitokenizer.network import OmniTokenizer
 from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.folder import read_model
 from sweettok_cli.models.sweettok.network import SweetTok
