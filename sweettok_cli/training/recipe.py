@@ -22,6 +22,7 @@ PRECISIONS = ("auto", "bf16", "fp32")
 PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
 WITHOUT_FEATURES = ("stop", "train")
 SEEN = ("clips", "frames")
+TRACKERS = ("none", "tensorboard", "trackio", "wandb")
 LOADERS = ("threads", "processes")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
 _MANY, _HUGE = 1_000_000_000, 1 << 64
@@ -183,7 +184,7 @@ class Recipe:
 
     window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))
     log_every: int = _key(10, "steps between two lines of the log", (1, _MANY))
-    sample_every: int = _key(1000, "steps between two sample sheets; 0 draws none", (0, _MANY))
+    sample_every: int = _key(1000, "steps between two sample sheets and videos; 0 draws none", (0, _MANY))
     checkpoint_every: int = _key(
         1000, "steps between two checkpoints and exports; 0 keeps only the last", (0, _MANY)
     )
@@ -192,6 +193,9 @@ class Recipe:
         1000, "steps between two measurements on the clips of --val; 0 measures none", (0, _MANY)
     )
     validate_clips: int = _key(24, "clips of --val that are measured", (1, 100_000))
+    tracker: str = _key(
+        "none", f"where figures and samples go beside the log: {', '.join(TRACKERS[:-1])} or {TRACKERS[-1]}"
+    )
 
     @property
     def crops(self) -> list[list[float]]:
@@ -407,6 +411,7 @@ def _check(recipe: Recipe, origin: str) -> None:
         f"discriminator_sees must be one of {', '.join(SEEN)}": recipe.discriminator_sees in SEEN,
         f"without_features must be one of {', '.join(WITHOUT_FEATURES)}": recipe.without_features
         in WITHOUT_FEATURES,
+        f"tracker must be one of {', '.join(TRACKERS)}": recipe.tracker in TRACKERS,
         "one of l1, l2, ssim and frequency must be above 0": terms > 0,
     }
     for rule, holds in rules.items():
