@@ -188,8 +188,8 @@ def test_offsets_are_added_to_what_vectors_give(words: WordGraph, widths: tuple[
 def test_learned_codes_have_no_vectors_behind_them(words: WordGraph) -> None:
     learned = LanguageQuantizer(words, replace(PUBLISHED, codebook="learned"))
     assert {name for name, _ in learned.named_parameters()} == {"modifier_offsets", "head_offsets"}
-    codes = rows(learned.codebook())
-    assert codes.norm(dim=-1).mean().item() == pytest.approx(0.5**0.5, rel=0.1)  # as half of a vector of unit norm
+    codes = rows(learned.codebook())  # each as long as half of a vector of unit norm
+    assert codes.norm(dim=-1).mean().item() == pytest.approx(0.5**0.5, rel=0.1)
     with pytest.raises(ValueError, match="come from no words"):
         learned.projected_words()
     learned.train()(codes[:5].unsqueeze(0).repeat(1, 1, 2).detach()).loss.backward()
