@@ -57,6 +57,9 @@ class Batch:
     skipped: Mapping[int, str] = field(default_factory=dict)  # unreadable ones that were met: why, by place
     codes: np.ndarray | None = None  # of every sample [b, t', h', w'], where they are packed beside the clips
 
+    def __len__(self) -> int:
+        return len(self.frames)
+
 
 def hold_out(entries: list[Entry], count: int, seed: int) -> tuple[list[Entry], list[Entry]]:
     """``count`` clips to look at, and those to train on: the others, or all where there are few."""

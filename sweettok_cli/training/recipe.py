@@ -22,6 +22,7 @@ PRECISIONS = ("auto", "bf16", "fp32")
 PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
 WITHOUT_FEATURES = ("stop", "train")
 SEEN = ("clips", "frames")
+TRACKERS = ("none", "tensorboard", "trackio", "wandb")
 LOADERS = ("threads", "processes")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
 _MANY, _HUGE = 1_000_000_000, 1 << 64
@@ -142,6 +143,10 @@ class Recipe:
     init_samples: int = _key(
         1024, "for a new network's data-dependent start before step 0; 0 skips it", (0, 100_000)
     )
+    word_steps: int = _key(200, "steps that lay out the words among those samples", (0, _MANY))
+    lay_out_words: bool = _key(
+        False, "lay out the words of a model with --init anew, too, each with an offset of its own"
+    )
 
     teacher: str = _key("", "proxy tokenizer: an OmniTokenizer's name or folder, as --teacher")
     proxy: float = _key(
@@ -153,6 +158,11 @@ class Recipe:
     frequency: float = _key(0.0, "weight of the mean absolute error of the two-dimensional spectrum", _WEIGHT)
     quantizer: float = _key(
         1.0, "factor on the quantizers' own losses; on the divergence of latents where there is none", _WEIGHT
+    )
+    neighbours: float = _key(
+        0.0,
+        "weight beside the quantizers' losses: words of near meaning lie near each other",
+        _WEIGHT,
     )
     restart: float = _key(
         0.0, "OmniTokenizer: codes whose moving count is below this are drawn anew; 0: none", _WEIGHT
@@ -174,7 +184,7 @@ class Recipe:
 
     window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))
     log_every: int = _key(10, "steps between two lines of the log", (1, _MANY))
-    sample_every: int = _key(1000, "steps between two sample sheets; 0 draws none", (0, _MANY))
+    sample_every: int = _key(1000, "steps between two sample sheets and videos; 0 draws none", (0, _MANY))
     checkpoint_every: int = _key(
         1000, "steps between two checkpoints and exports; 0 keeps only the last", (0, _MANY)
     )
@@ -183,6 +193,9 @@ class Recipe:
         1000, "steps between two measurements on the clips of --val; 0 measures none", (0, _MANY)
     )
     validate_clips: int = _key(24, "clips of --val that are measured", (1, 100_000))
+    tracker: str = _key(
+        "none", f"where figures and samples go beside the log: {', '.join(TRACKERS[:-1])} or {TRACKERS[-1]}"
+    )
 
     @property
     def crops(self) -> list[list[float]]:
@@ -398,6 +411,7 @@ def _check(recipe: Recipe, origin: str) -> None:
         f"discriminator_sees must be one of {', '.join(SEEN)}": recipe.discriminator_sees in SEEN,
         f"without_features must be one of {', '.join(WITHOUT_FEATURES)}": recipe.without_features
         in WITHOUT_FEATURES,
+        f"tracker must be one of {', '.join(TRACKERS)}": recipe.tracker in TRACKERS,
         "one of l1, l2, ssim and frequency must be above 0": terms > 0,
     }
     for rule, holds in rules.items():

@@ -33,7 +33,8 @@ from sweettok_cli.models.sweettok.folder import (
     read_words_of,
     save_model_folder,
 )
-from sweettok_cli.models.sweettok.initialise import start_linear
+from sweettok_cli.models.sweettok.initialise import start_linear, start_words
+from sweettok_cli.models.sweettok.meaning import Meaning
 from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
 from sweettok_cli.models.sweettok.teacher import Teacher, weights_of, with_pixels
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
@@ -65,6 +66,7 @@ class SweetTokTask(ClipTask):
     model: SweetTok
     words: WordPrior
     use: CodebookWindow
+    meaning: dict[str, Meaning]  # of each half whose words are to keep theirs
     teacher: Teacher | None = None
     perceptual: nn.Module | None  # what feels how far frames are apart
 
@@ -108,13 +110,15 @@ class SweetTokTask(ClipTask):
             if self._teacher is not None and not stored.config.pixels and self.recipe.proxy < 1:
                 grown = with_pixels(stored.network, stored.words)
                 stored = replace(stored, network=grown, config=grown.config)
-            described = describe_config(stored.config)
             if self.recipe.model and make_config(self.recipe.model) != stored.config:
                 voice.say(f"the network is that of {self._init}, not the recipe's")
-            self.recipe = replace(self.recipe, model=described)
             self._trained = stages_of(ModelFolder(self._init))
             self._check(stored.config)
-            self._take(stored.network, stored.words, device, voice)
+            network = stored.network.to(device)
+            if self.recipe.lay_out_words:
+                network = self._lay_out(network, stored.words, device, voice, until)
+            self.recipe = replace(self.recipe, model=describe_config(network.config))
+            self._take(network, stored.words, device, voice)
             return
         if self._prior is None:
             raise SweettokError(
@@ -124,16 +128,48 @@ class SweetTokTask(ClipTask):
         self._check(config)
         network = SweetTok(config, words).to(device)
         self.device = device
-        if config.anchored and (samples := self.recipe.init_samples):
-            voice.say(f"initialising from {samples} samples")
-            with voice.progress("reading samples to start from", "samples") as on_progress:
-                found = self.sampler.first(samples, on_progress, until)
+        if config.anchored and self.recipe.init_samples:
+            video = self._first(voice, until)
+            steps, neighbours = self.recipe.word_steps, self.recipe.neighbours
             with voice.progress("fitting the new network to them", "steps") as on_progress:
-                video = to_video(self.on_device(found.frames))
-                start_linear(network, video, on_progress=on_progress, until=until)
-            if time.perf_counter() > until:
-                voice.say("its start was cut short: half of the minutes are over")
+                start_linear(
+                    network, video, steps, neighbours=neighbours, on_progress=on_progress, until=until
+                )
+            _say_if_late(until, voice)
         self._take(network, words, device, voice)
+
+    def _first(self, voice: Voice, until: float) -> Tensor:
+        """The samples that something new is fitted to: [n, 3, t, h, w] in [-0.5, 0.5]."""
+        samples = self.recipe.init_samples
+        voice.say(f"initialising from {samples} samples")
+        with voice.progress("reading samples to start from", "samples") as on_progress:
+            found = self.sampler.first(samples, on_progress, until)
+        return to_video(self.on_device(found.frames))
+
+    def _lay_out(
+        self, network: SweetTok, words: WordPrior, device: torch.device, voice: Voice, until: float
+    ) -> SweetTok:
+        """The network with its words laid out anew, each with an offset.
+
+        Raises:
+            SweettokError: its codes are not mapped to a width of their own, or no samples are to be read.
+        """
+        config = network.config
+        if not (config.spatial_code and config.temporal_code and self.recipe.init_samples):
+            raise SweettokError(
+                f"The words of {self._init} cannot be laid out anew: that takes init_samples above 0 and a "
+                "network with widths of codes (model.spatial_code, model.temporal_code); set "
+                "lay_out_words=false."
+            )
+        grown = SweetTok(replace(config, word_offsets=True), words).to(device)
+        grown.load_state_dict(network.state_dict(), strict=False)
+        self.device = device
+        video = self._first(voice, until)
+        steps, neighbours = self.recipe.word_steps, self.recipe.neighbours
+        with voice.progress("laying out the words among them", "steps") as on_progress:
+            start_words(grown, video, steps, neighbours, on_progress=on_progress, until=until)
+        _say_if_late(until, voice)
+        return grown
 
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
         """As :meth:`Task.resume`; only the network's description comes from the exported model.
@@ -215,6 +251,10 @@ class SweetTokTask(ClipTask):
         for half, (modifiers, _, heads) in halves.items():
             sizes |= {f"{half}_modifier": modifiers, f"{half}_head": heads}
         self.use = CodebookWindow(sizes, self.recipe.window, device)
+        self.meaning = {}
+        if self.recipe.neighbours:
+            quantizers = {"spatial": network.quantize_spatial, "temporal": network.quantize_temporal}
+            self.meaning = {half: Meaning.of(quantizer) for half, quantizer in quantizers.items()}
         self.perceptual = None
         if self.recipe.perceptual:
             say = None if voice is None else voice.say
@@ -274,7 +314,8 @@ class SweetTokTask(ClipTask):
         else:
             terms, measures = self._by_pixels(output, video)
         if self.recipe.stage != 3:
-            terms |= {name: self.recipe.quantizer * term.float() for name, term in _quantizer(output).items()}
+            of_words = _quantizer(output) | self._neighbours(output)
+            terms |= {name: self.recipe.quantizer * term.float() for name, term in of_words.items()}
         self.use.add(_by_kind(output))
         losses = {"model": terms}
         if self.critics and step >= self.recipe.discriminator_start and not by_codes:
@@ -302,6 +343,15 @@ class SweetTokTask(ClipTask):
             felt = perceptual_loss(self.perceptual, output.reconstruction, video, every)
             terms["perceptual"] = self.recipe.perceptual * felt
         return terms, {"mse": mean_squared_error(output.reconstruction, video)}
+
+    def _neighbours(self, output: SweetTokOutput) -> Terms:
+        """Of each codebook that was chosen from: how badly near words lie near each other, weighted."""
+        codes = {"spatial": output.spatial.codebook, "temporal": output.temporal.codebook}
+        return {
+            f"{half}_neighbours": self.recipe.neighbours * meaning.loss(found)
+            for half, meaning in self.meaning.items()
+            if (found := codes[half]) is not None
+        }
 
     def figures(self, means: dict[str, float]) -> dict[str, Any]:
         """As :meth:`Task.figures`: PSNR or the share of proxy codes that are right, use of each codebook."""
@@ -332,6 +382,11 @@ class SweetTokTask(ClipTask):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """As :meth:`Task.load_state_dict`."""
         self.use.load_state_dict(state)
+
+
+def _say_if_late(until: float, voice: Voice) -> None:
+    if time.perf_counter() > until:
+        voice.say("its start was cut short: half of the minutes are over")
 
 
 def _by_kind(output: SweetTokOutput) -> dict[str, Tensor]:
