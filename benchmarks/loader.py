@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batches", type=int, default=5, help="of a round")
-    parser.add_argument("--packed", type=Path, help="shards of the same clips; packed now by default")
+    parser.add_argument("--packed", type=Path, help="shards of these clips or some; packed now by default")
     parser.add_argument("--output", type=Path, default=RESULTS / "loader.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -93,7 +93,8 @@ def main() -> None:
     usual = f"files, {recipe.workers} {recipe.loader}"
     result = {
         "recipe": options.config,
-        "clips": samplers["files"].describe(),
+        "files": samplers["files"].describe(),
+        "packed": samplers["packed"].describe(),
         "threads": options.threads,
         "rounds": options.rounds,
         "batches": options.batches,

@@ -26,7 +26,8 @@ def train(
     data: Annotated[
         list[Path] | None,
         Option(
-            help="Folder of videos, images or tar shards, one of these, or a .txt list; can be repeated.",
+            help="Folder of videos, images or tar shards, one of these, shards-{000..009}.tar, or a list "
+            "(.txt, .csv, .tsv, .jsonl); can be repeated.",
             show_default="with --resume, the run's",
         ),
     ] = None,

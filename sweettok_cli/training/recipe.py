@@ -16,6 +16,7 @@ from typing import Any, cast, get_type_hints
 from sweettok_cli.data.sampler import Sampling
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import open_regular
+from sweettok_cli.training.recipe_values import assign, brief, parse, typed
 
 RECIPE_FILE = "recipe.toml"
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -25,7 +26,7 @@ SEEN = ("clips", "frames")
 TRACKERS = ("none", "tensorboard", "trackio", "wandb")
 LOADERS = ("threads", "processes")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
-_MANY, _HUGE = 1_000_000_000, 1 << 64
+_MANY = 1_000_000_000
 _WEIGHT = (0, 1e6)
 _ALL_KEYS = "sweettok train --keys lists all that there are"
 
@@ -291,7 +292,7 @@ def load_recipe(stage: int | None, config: str | None, settings: Sequence[str] =
         if not mark or not key.strip():
             how = "write for example --set lr=3e-4"
             raise SweettokError(f"--set {setting} is not of the form key=value; {how}.")
-        _assign(values, key.strip(), _parse(value.strip()))
+        assign(values, key.strip(), parse(value.strip()))
     stated = values.setdefault("stage", stage or 2)
     if stage is not None and stated != stage:
         raise SweettokError(
@@ -309,7 +310,7 @@ def recipe_from(values: dict[str, Any], origin: str) -> Recipe:
             near = ", ".join(difflib.get_close_matches(key, hints, n=3, cutoff=0.5))
             how = f"did you mean {near}? sweettok train --keys lists all" if near else _ALL_KEYS
             raise SweettokError(f"{origin}: unknown key {key!r}; {how}.")
-        checked[key] = _typed(key, value, str(hints[key]), origin)
+        checked[key] = typed(key, value, str(hints[key]), origin)
     recipe = Recipe(**checked)
     _check(recipe, origin)
     return recipe
@@ -336,59 +337,13 @@ def _listed() -> str:
     return ", ".join(recipe_names())
 
 
-def _parse(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        return text
-
-
-def _assign(values: dict[str, Any], key: str, value: Any) -> None:
-    group, dot, inner = key.partition(".")
-    if not dot:
-        values[key] = value
-    elif group in ("model", "lr_factors"):
-        if not isinstance(values.setdefault(group, {}), dict):
-            raise SweettokError(f"{group} = {values[group]!r} has no keys; leave it out for --set {key}.")
-        values[group][inner] = value
-    else:
-        how = f"write {inner} alone"
-        raise SweettokError(f"--set {key}: only model and lr_factors have keys of their own; {how}.")
-
-
-def _typed(key: str, value: Any, hint: str, origin: str) -> Any:
-    """``value`` as the kind the field wants; whole numbers serve as fractions, nothing else is converted."""
-    if hint == str(type(value)):
-        return value
-    if hint == str(float) and type(value) is int and abs(value) < _HUGE:
-        return float(value)
-    if hint.startswith("dict") and isinstance(value, dict):
-        inner = str(float) if hint.endswith(", float]") else ""
-        return {k: _typed(f"{key}.{k}", v, inner, origin) for k, v in value.items()} if inner else value
-    if hint.startswith("list") and isinstance(value, list):
-        inner = hint[len("list[") : -1]
-        return [_typed(key, one, str(float) if inner == "float" else inner, origin) for one in value]
-    kind = hint.removeprefix("<class '").removesuffix("'>")
-    raise SweettokError(
-        f"{origin}: {key} = {_brief(value)} is not of type {kind}; give a value of that type."
-    )
-
-
-def _brief(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # whole numbers of thousands of digits have none
-        return "a huge number"
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def _check(recipe: Recipe, origin: str) -> None:
     for name, about in recipe_keys().items():
         if about.most is None or name == "crop":
             continue
         for value in _numbers(getattr(recipe, name)):
             if not cast(float, about.least) <= value <= about.most:  # not a number lies nowhere
-                raise SweettokError(f"{origin}: {name} must lie in {about.range}, not {_brief(value)}.")
+                raise SweettokError(f"{origin}: {name} must lie in {about.range}, not {brief(value)}.")
     crops = bool(recipe.crop) and all(
         len(crop) == 3
         and all(1 <= count <= 65536 and count % 1 == 0 for count in crop[:2])
