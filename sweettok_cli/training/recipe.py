@@ -341,20 +341,45 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
 
 def _typed(key: str, value: Any, hint: str, origin: str) -> Any:
     """``value`` as the kind the field wants; whole numbers serve as fractions, nothing else is converted."""
+    if hint == str(dict[str, float]) and isinstance(value, dict):
+        return {k: _typed(f"{key}.{k}", v, str(float), origin) for k, v in value.items()}
+    try:
+        return _converted(value, hint)
+    except TypeError:
+        kind = hint.removeprefix("<class '").removesuffix("'>").replace("typing.", "")
+        raise SweettokError(
+            f"{origin}: {key} = {_brief(value)} is not of type {kind}; write for example {_example(key)}."
+        ) from None
+
+
+def _converted(value: Any, hint: str) -> Any:
+    """As :func:`_typed`; raises :class:`TypeError` where that cannot be."""
     if hint == str(type(value)):
         return value
     if hint == str(float) and type(value) is int and abs(value) < _HUGE:
         return float(value)
     if hint.startswith("dict") and isinstance(value, dict):
-        inner = str(float) if hint.endswith(", float]") else ""
-        return {k: _typed(f"{key}.{k}", v, inner, origin) for k, v in value.items()} if inner else value
+        return value
     if hint.startswith("list") and isinstance(value, list):
         inner = hint[len("list[") : -1]
-        return [_typed(key, one, str(float) if inner == "float" else inner, origin) for one in value]
-    kind = hint.removeprefix("<class '").removesuffix("'>")
-    raise SweettokError(
-        f"{origin}: {key} = {_brief(value)} is not of type {kind}; give a value of that type."
-    )
+        return [_converted(one, str(float) if inner == "float" else inner) for one in value]
+    raise TypeError
+
+
+def _example(key: str) -> str:
+    """How to set a key: to its default, or one of its keys where it has some."""
+    tables = {"model": "model.preset=compact", "lr_factors": "lr_factors.encoder=0.5"}
+    written = tables.get(key.partition(".")[0]) or f"{key}={_toml(getattr(Recipe(), key))}"
+    return f'--set "{written}"' if " " in written else f"--set {written}"
+
+
+def _toml(value: Any) -> str:
+    """A value as ``--set`` takes it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value) or '""'
 
 
 def _brief(value: Any) -> str:

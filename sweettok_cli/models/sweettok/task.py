@@ -88,6 +88,12 @@ class SweetTokTask(ClipTask):
         """As :attr:`ClipTask.multiple`: whole tiles."""
         return self.model.config.multiple
 
+    @property
+    def helpers(self) -> Mapping[str, nn.Module]:
+        """As :attr:`Task.helpers`."""
+        felt = {} if self.perceptual is None else {"perceptual": self.perceptual}
+        return felt if self.teacher is None else {**felt, "teacher": self.teacher.network}
+
     def build(self, device: torch.device, voice: Voice, until: float = math.inf) -> None:
         """As :meth:`Task.build`; a new network starts on what its first clips are like.
 
