@@ -16,6 +16,7 @@ from typing import Any, cast, get_type_hints
 from sweettok_cli.data.sampler import Sampling
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import open_regular
+from sweettok_cli.training.recipe_value import brief_value, typed
 
 RECIPE_FILE = "recipe.toml"
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -25,7 +26,7 @@ SEEN = ("clips", "frames")
 TRACKERS = ("none", "tensorboard", "trackio", "wandb")
 LOADERS = ("threads", "processes")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
-_MANY, _HUGE = 1_000_000_000, 1 << 64
+_MANY = 1_000_000_000
 _WEIGHT = (0, 1e6)
 _ALL_KEYS = "sweettok train --keys lists all that there are"
 
@@ -143,6 +144,10 @@ class Recipe:
     init_samples: int = _key(
         1024, "for a new network's data-dependent start before step 0; 0 skips it", (0, 100_000)
     )
+    word_steps: int = _key(200, "steps that lay out the words among those samples", (0, _MANY))
+    lay_out_words: bool = _key(
+        False, "lay out the words of a model with --init anew, too, each with an offset of its own"
+    )
 
     teacher: str = _key("", "proxy tokenizer: an OmniTokenizer's name or folder, as --teacher")
     proxy: float = _key(
@@ -154,6 +159,11 @@ class Recipe:
     frequency: float = _key(0.0, "weight of the mean absolute error of the two-dimensional spectrum", _WEIGHT)
     quantizer: float = _key(
         1.0, "factor on the quantizers' own losses; on the divergence of latents where there is none", _WEIGHT
+    )
+    neighbours: float = _key(
+        0.0,
+        "weight beside the quantizers' losses: words of near meaning lie near each other",
+        _WEIGHT,
     )
     restart: float = _key(
         0.0, "OmniTokenizer: codes whose moving count is below this are drawn anew; 0: none", _WEIGHT
@@ -184,9 +194,7 @@ class Recipe:
         1000, "steps between two measurements on the clips of --val; 0 measures none", (0, _MANY)
     )
     validate_clips: int = _key(24, "clips of --val that are measured", (1, 100_000))
-    tracker: str = _key(
-        "none", f"where figures and samples go beside the log: {', '.join(TRACKERS[:-1])} or {TRACKERS[-1]}"
-    )
+    tracker: str = _key("none", f"where figures and samples go beside the log: {', '.join(TRACKERS)}")
 
     @property
     def crops(self) -> list[list[float]]:
@@ -195,6 +203,14 @@ class Recipe:
             return self.crop
         scale = self.batch_size / max(samples for _, samples, _ in self.crop)
         return [[side, max(1, round(samples * scale)), weight] for side, samples, weight in self.crop]
+
+    def crops_near(self, multiple: int) -> str:
+        """``crop`` as ``--set`` takes it, each side taken to the nearest multiple of so many pixels."""
+        near = [
+            [max(multiple, multiple * round(side / multiple)), int(samples), weight]
+            for side, samples, weight in self.crop
+        ]
+        return f'--set "crop={near}"'
 
     @property
     def sampling(self) -> Sampling:
@@ -286,13 +302,13 @@ def load_recipe(stage: int | None, config: str | None, settings: Sequence[str] =
 def recipe_from(values: dict[str, Any], origin: str) -> Recipe:
     """Build a checked :class:`Recipe` from plain values; ``origin`` names their source in errors."""
     hints = get_type_hints(Recipe)
-    checked: dict[str, Any] = {}
+    checked, usual = dict[str, Any](), Recipe()
     for key, value in values.items():
         if key not in hints:
             near = ", ".join(difflib.get_close_matches(key, hints, n=3, cutoff=0.5))
             how = f"did you mean {near}? sweettok train --keys lists all" if near else _ALL_KEYS
             raise SweettokError(f"{origin}: unknown key {key!r}; {how}.")
-        checked[key] = _typed(key, value, str(hints[key]), origin)
+        checked[key] = typed(key, value, hints[key], getattr(usual, key), origin)
     recipe = Recipe(**checked)
     _check(recipe, origin)
     return recipe
@@ -339,64 +355,13 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
         raise SweettokError(f"--set {key}: only model and lr_factors have keys of their own; {how}.")
 
 
-def _typed(key: str, value: Any, hint: str, origin: str) -> Any:
-    """``value`` as the kind the field wants; whole numbers serve as fractions, nothing else is converted."""
-    if hint == str(dict[str, float]) and isinstance(value, dict):
-        return {k: _typed(f"{key}.{k}", v, str(float), origin) for k, v in value.items()}
-    try:
-        return _converted(value, hint)
-    except TypeError:
-        kind = hint.removeprefix("<class '").removesuffix("'>").replace("typing.", "")
-        raise SweettokError(
-            f"{origin}: {key} = {_brief(value)} is not of type {kind}; write for example {_example(key)}."
-        ) from None
-
-
-def _converted(value: Any, hint: str) -> Any:
-    """As :func:`_typed`; raises :class:`TypeError` where that cannot be."""
-    if hint == str(type(value)):
-        return value
-    if hint == str(float) and type(value) is int and abs(value) < _HUGE:
-        return float(value)
-    if hint.startswith("dict") and isinstance(value, dict):
-        return value
-    if hint.startswith("list") and isinstance(value, list):
-        inner = hint[len("list[") : -1]
-        return [_converted(one, str(float) if inner == "float" else inner) for one in value]
-    raise TypeError
-
-
-def _example(key: str) -> str:
-    """How to set a key: to its default, or one of its keys where it has some."""
-    tables = {"model": "model.preset=compact", "lr_factors": "lr_factors.encoder=0.5"}
-    written = tables.get(key.partition(".")[0]) or f"{key}={_toml(getattr(Recipe(), key))}"
-    return f'--set "{written}"' if " " in written else f"--set {written}"
-
-
-def _toml(value: Any) -> str:
-    """A value as ``--set`` takes it."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value) or '""'
-
-
-def _brief(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # whole numbers of thousands of digits have none
-        return "a huge number"
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def _check(recipe: Recipe, origin: str) -> None:
     for name, about in recipe_keys().items():
         if about.most is None or name == "crop":
             continue
         for value in _numbers(getattr(recipe, name)):
             if not cast(float, about.least) <= value <= about.most:  # not a number lies nowhere
-                raise SweettokError(f"{origin}: {name} must lie in {about.range}, not {_brief(value)}.")
+                raise SweettokError(f"{origin}: {name} must lie in {about.range}, not {brief_value(value)}.")
     crops = bool(recipe.crop) and all(
         len(crop) == 3
         and all(1 <= count <= 65536 and count % 1 == 0 for count in crop[:2])

@@ -57,6 +57,10 @@ class SweetTokConfig:
     code_dim: Width = 256  # width of a projected word, and of a modifier or head vector unless given below
     spatial_code: Widths = None  # widths (modifier, head) that words are mapped to
     temporal_code: Widths = None
+    # What codes are made of: the words' vectors, random vectors in their place, or nothing: all are learned.
+    codebook: Annotated[str, OneOf(("language", "random", "learned"))] = "language"
+    graph: Flag = True  # whether words are averaged with those that they are joined to
+    word_offsets: Flag = False  # whether each word learns an offset beside the code that its vector gives
     # First modifiers tried a token when looking for its best pair; 0: the two nearest words.
     search: Annotated[int, Whole(0, 1024)] = 0
     straight: Weight = 0.0  # share of the decoder's gradient that the codes see, beside their own loss
@@ -190,6 +194,7 @@ SMALL = SweetTokConfig(
     code_dim=128,
     spatial_code=(10, 6),
     temporal_code=(10, 8),
+    word_offsets=True,
     code_dropout=0.0,
     search=3,
     straight=1.0,
