@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,15 @@ from typer import Option
 
 from sweettok_cli.cli.board import voice_of
 from sweettok_cli.cli.columns import fitted
+from sweettok_cli.cli.dry_run import Asked, dry_run
 from sweettok_cli.cli.interruption import Told, command, ended_by
 from sweettok_cli.cli.options import JsonOption, QuietOption
-from sweettok_cli.cli.output import INTERRUPTED, Output, count, shown
+from sweettok_cli.cli.output import FAILED, INTERRUPTED, Output, count, shown, text_width
 
 if TYPE_CHECKING:
     from sweettok_cli.training.recipe import Recipe
+
+_WIDE = 110  # columns from which on recipes are a table
 
 
 def train(
@@ -89,6 +93,14 @@ def train(
     resume: Annotated[
         bool, Option("--resume", help="Continue the run in --out where its checkpoint ends.")
     ] = False,
+    dry: Annotated[
+        bool,
+        Option(
+            "--dry-run",
+            help="Say what would be trained, on which data, in how much memory, and what is missing; train "
+            "and write nothing.",
+        ),
+    ] = False,
     max_minutes: Annotated[
         float | None,
         Option(
@@ -116,6 +128,8 @@ def train(
         sweettok train --stage 2 --data clips --init sweettok-small --out runs/mine
 
         sweettok train --stage 3 --data clips --init runs/mine --out runs/last
+
+        sweettok train --stage 2 --data clips --init sweettok-small --dry-run
 
         sweettok train --list-recipes
 
@@ -176,8 +190,8 @@ def train(
     from sweettok_cli.training.tracker import check_tracker
     from sweettok_cli.zoo.load import resolve_model
 
-    check_tracker(recipe.tracker)
-
+    if not dry:
+        check_tracker(recipe.tracker)
     kept = read_record(folder) if resume else None
     if not data and kept is not None:
         data = list(map(Path, kept.data))
@@ -187,6 +201,9 @@ def train(
         )
     if val is None and kept is not None and kept.val is not None:
         val = Path(kept.val)
+    if dry:
+        dry_run(Asked(recipe, data, val, init, prior, folder, resume), output)
+        return
     start = None if init is None else resolve_model(init, output.say)
     words = None if prior is None else Path(prior)
     if words is not None and not words.exists():
@@ -208,6 +225,8 @@ def train(
         raise Told(INTERRUPTED)
     if summary["step"] == summary["begun"]:
         output.say(_how_to_train_on(recipe, summary, folder))
+        if not summary["step"]:  # a model that nothing has trained is no result
+            raise Told(FAILED)
 
 
 def _left(folder: Path) -> str:
@@ -249,7 +268,7 @@ def _next_recipe(init: str | None, stage: int) -> str:
 
 
 def _listing(recipes: list[dict[str, Any]]) -> str:
-    """The shipped recipes, a line each."""
+    """The shipped recipes: a line each, or a few where there is no room for that."""
     columns: dict[str, list[str]] = {"recipe": [], "steps": [], "samples a device": [], "what": []}
     for row in recipes:
         samples = ", ".join(f"{count} of {frames}x{side}x{side}" for count, frames, side in row["samples"])
@@ -257,7 +276,15 @@ def _listing(recipes: list[dict[str, Any]]) -> str:
         cells = row["recipe"], f"{row['steps']:,}", samples, f"{row['what']}{taught}"
         for column, cell in zip(columns.values(), cells, strict=True):
             column.append(cell)
-    return fitted(columns, ("samples a device",), {"what": 30}, right=("steps",))
+    if text_width() >= _WIDE:
+        return fitted(columns, ("samples a device",), {"what": 30}, right=("steps",))
+    lines = []
+    for name, steps, samples, what in zip(*columns.values(), strict=True):
+        about = textwrap.wrap(
+            f"{what}. {steps} steps, {samples} a device.", max(20, text_width() - 2), break_on_hyphens=False
+        )
+        lines += [name, *(f"  {line}" for line in about)]
+    return "\n".join(lines)
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -111,6 +111,22 @@ class ClipTask(Task):
             raise SweettokError(f"None of the clips in {val} can be read; give others with --val.")
         return found
 
+    def found(self) -> dict[str, Any]:
+        """What there is of data: ``clips``, ``pictures`` among them, ``hours`` of video if known."""
+        seconds, known = 0.0, 0
+        for place, entry in enumerate(self.sampler.entries):
+            facts = entry.facts or self.sampler.facts.get(place)
+            if facts is not None and facts.rate and not entry.is_image:
+                seconds, known = seconds + entry.part(facts)[1] / facts.rate, known + 1
+        pictures = sum(entry.is_image for entry in self.sampler.entries)
+        return {
+            "clips": len(self.sampler.entries),
+            "pictures": pictures,
+            "hours": round(seconds / 3600, 6) if known else None,
+            "unreadable": dict(self.unreadable),
+            "held_out": len(self._held_out),
+        }
+
     def on_device(self, frames: np.ndarray) -> Tensor:
         """uint8 frames of a batch on the task's device."""
         return torch.from_numpy(np.ascontiguousarray(frames)).to(self.device, non_blocking=True)

@@ -194,9 +194,7 @@ class Recipe:
         1000, "steps between two measurements on the clips of --val; 0 measures none", (0, _MANY)
     )
     validate_clips: int = _key(24, "clips of --val that are measured", (1, 100_000))
-    tracker: str = _key(
-        "none", f"where figures and samples go beside the log: {', '.join(TRACKERS[:-1])} or {TRACKERS[-1]}"
-    )
+    tracker: str = _key("none", f"where figures and samples go beside the log: {', '.join(TRACKERS)}")
 
     @property
     def crops(self) -> list[list[float]]:
@@ -304,13 +302,13 @@ def load_recipe(stage: int | None, config: str | None, settings: Sequence[str] =
 def recipe_from(values: dict[str, Any], origin: str) -> Recipe:
     """Build a checked :class:`Recipe` from plain values; ``origin`` names their source in errors."""
     hints = get_type_hints(Recipe)
-    checked: dict[str, Any] = {}
+    checked, usual = dict[str, Any](), Recipe()
     for key, value in values.items():
         if key not in hints:
             near = ", ".join(difflib.get_close_matches(key, hints, n=3, cutoff=0.5))
             how = f"did you mean {near}? sweettok train --keys lists all" if near else _ALL_KEYS
             raise SweettokError(f"{origin}: unknown key {key!r}; {how}.")
-        checked[key] = typed(key, value, str(hints[key]), origin)
+        checked[key] = typed(key, value, hints[key], getattr(usual, key), origin)
     recipe = Recipe(**checked)
     _check(recipe, origin)
     return recipe

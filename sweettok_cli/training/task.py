@@ -72,6 +72,11 @@ class Task(ABC):
     unused_parameters: bool = False  # whether parameters that learn may get no gradient in some steps
 
     @property
+    def helpers(self) -> Mapping[str, nn.Module]:
+        """Networks that do not learn and help :attr:`model` to, by name."""
+        return {}
+
+    @property
     def validation_steps(self) -> float:
         """How many steps take about as long as :meth:`validate`."""
         return 0.0

@@ -90,6 +90,12 @@ class SweetTokTask(ClipTask):
         """As :attr:`ClipTask.multiple`: whole tiles."""
         return self.model.config.multiple
 
+    @property
+    def helpers(self) -> Mapping[str, nn.Module]:
+        """As :attr:`Task.helpers`."""
+        felt = {} if self.perceptual is None else {"perceptual": self.perceptual}
+        return felt if self.teacher is None else {**felt, "teacher": self.teacher.network}
+
     def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice) -> Sampler:
         """As :meth:`Task.batches`; codes of the teacher that are packed beside clips come with them."""
         sampler = super().batches(data, val, rank, ranks, voice)
