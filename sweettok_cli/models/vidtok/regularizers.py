@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sweettok_cli.training import collective
+from sweettok_cli.training import collective, draws
 
 # Softmax over all codes at this inverse temperature, of twice the inner product: VidTok's.
 _SHARPNESS = 200.0
@@ -210,5 +210,8 @@ class GaussianLatents:
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """One draw, from ``generator`` (on the latents' device) if given."""
         mean = self.mean
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        if generator is None:
+            noise = draws.normal_like(mean)
+        else:
+            noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
         return mean + self.std * noise
