@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,21 @@ class Block(nn.Module):
         if not (self.recomputed and torch.is_grad_enabled()):
             return function(*given)
         return checkpoint(function, *given, use_reentrant=False)
+
+
+def compile_blocks(network: nn.Module) -> None:
+    """Compile all blocks of a network with torch.compile, each when it is first used.
+
+    Not the network as a whole: words on a graph are sparse, which the compiler does not know.
+    """
+    # Blocks share their code, and differ in what is compiled.
+    blocks = [module for module in network.modules() if isinstance(module, Block)]
+    limit = torch._dynamo.config.recompile_limit
+    torch._dynamo.config.recompile_limit = max(limit, 4 * len(blocks))
+    # Tables are functions of their arguments alone.
+    warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")
+    for block in blocks:
+        block.compile()
 
 
 def recompute(network: nn.Module) -> None:

@@ -148,6 +148,11 @@ class Run:
             raise
         leading = next(iter(figures or {"psnr": None}))
         best = None if state.best is None else {**state.best, "model": str(self.folder.best)}
+        if state.best is not None:
+            step, (name, figure) = state.best["step"], [*state.best.items()][-1]
+            self.voice.say(
+                f"the best validation was that of step {step}, {name} {figure:.2f}: {self.folder.best}"
+            )
         return {
             "begun": begun,
             "step": state.step,
@@ -276,6 +281,7 @@ class Run:
             return
         with self._timed("draw"), self.state.shown() as weights, self._looking():
             if self.main and weights is not None:
+                self.folder.check_there()
                 path = self.folder.samples / f"{self.state.step:08d}"
                 self.task.samples(weights, path, self.state.step)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.training import collective
-from sweettok_cli.training.blocks import recompute
+from sweettok_cli.training.blocks import compile_blocks, recompute
 from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.optimizer import check_factors, make_optimizer
 from sweettok_cli.training.recipe import Recipe
@@ -64,7 +64,7 @@ class State:
         check_factors(recipe, [name for name, _ in named])
         optimizers = {name: make_optimizer(learned, recipe) for name, learned in groups.items()}
         if recipe.compile:
-            task.model.compile()
+            compile_blocks(task.model)
         # Evaluation is what Accelerate calls it where it adds autocast alone.
         trained = accelerator.prepare_model(task.model, evaluation_mode=sharded)
         prepared = {name: accelerator.prepare_optimizer(one) for name, one in optimizers.items()}
