@@ -152,7 +152,8 @@ def product_speed(side: int = 2048, repeats: int = 5) -> float:
 def build(name: str) -> tuple[Any, Any]:
     """Encoding video to tokens and decoding tokens to video, by a network with random weights."""
     if name == "omnitokenizer":
-        from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+        from sweettok_cli.models.omnitokenizer.config import OmniConfig
+        from sweettok_cli.models.omnitokenizer.network import OmniTokenizer
 
         omni = OmniTokenizer(OmniConfig()).eval()
         return omni.encode, omni.decode

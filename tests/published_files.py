@@ -99,11 +99,24 @@ def omnitokenizer_state(case: Case) -> dict[str, Tensor]:
     return state
 
 
+def continuous(state: dict[str, Tensor], salt: str = "") -> dict[str, Tensor]:
+    """A VQ state dict as the published code makes a VAE of it: twice as many numbers before the decoder.
+
+    The means are what was quantised; the codebook stays, unused.
+    """
+    before = {name: state[f"pre_vq_conv.1.{name}"] for name in ("weight", "bias")}
+    further = {
+        name: torch.from_numpy(0.1 * randn(salt, f"more:{name}", t.shape)) for name, t in before.items()
+    }
+    return {**state, **{f"pre_vq_conv.1.{n}": torch.cat([t, further[n]]) for n, t in before.items()}}
+
+
 def save_small_omnitokenizer(path: Path) -> Path:
     """A training checkpoint in the published layout, of a network a thousandth of the published one."""
     from small_models import OMNI, lively_state
 
-    from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+    from sweettok_cli.models.omnitokenizer.config import OmniConfig
+    from sweettok_cli.models.omnitokenizer.network import OmniTokenizer
     from sweettok_cli.models.omnitokenizer.published import TABLE
 
     published = json.loads((TESTS / "golden" / "omni" / "keys.json").read_text())

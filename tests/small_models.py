@@ -30,11 +30,13 @@ def save_sweettok(folder: Path) -> None:
     save_model_folder(folder, small_network(), word_prior())
 
 
-def save_omnitokenizer(folder: Path) -> None:
-    from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+def save_omnitokenizer(folder: Path, regularizer: str = "vq") -> None:
+    from sweettok_cli.models.omnitokenizer.config import OmniConfig
+    from sweettok_cli.models.omnitokenizer.folder import family_name
+    from sweettok_cli.models.omnitokenizer.network import OmniTokenizer
 
-    config = OmniConfig(**OMNI)  # type: ignore[arg-type]
-    save_network(folder, "omnitokenizer", OmniTokenizer(config), dataclasses.asdict(config))
+    config = OmniConfig(**OMNI, regularizer=regularizer)  # type: ignore[arg-type]
+    save_network(folder, family_name(config), OmniTokenizer(config), dataclasses.asdict(config))
 
 
 def save_vidtok(
@@ -80,5 +82,8 @@ def lively_state(network: nn.Module) -> dict[str, Tensor]:
 SAVE: dict[str, Callable[[Path], None]] = {
     "sweettok": save_sweettok,
     "omnitokenizer": save_omnitokenizer,
+    "omnitokenizer-vae": lambda folder: save_omnitokenizer(folder, "kl"),
     **{name: lambda folder, name=name: save_vidtok(folder, name) for name in VIDTOKS},  # type: ignore[misc]
 }
+#: Those whose tokens are numbers, and not indices.
+CONTINUOUS = {name for name in SAVE if "-kl" in name or "-vae" in name}

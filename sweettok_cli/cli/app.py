@@ -19,6 +19,7 @@ import typer
 from typer import Option
 
 from sweettok_cli.cli.codebook import codebook_app
+from sweettok_cli.cli.data import data_app
 from sweettok_cli.cli.decode import decode
 from sweettok_cli.cli.doctor import doctor
 from sweettok_cli.cli.encode import encode
@@ -74,6 +75,7 @@ app.command("eval", short_help="Measure how well videos survive: PSNR, SSIM, bit
 app.command(short_help="Train a tokenizer, one stage of the curriculum.")(train)
 app.add_typer(models_app, name="models")
 app.add_typer(codebook_app, name="codebook")
+app.add_typer(data_app, name="data")
 app.command()(doctor)
 app.command("help")(show_help)
 

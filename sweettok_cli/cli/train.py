@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from sweettok_cli.cli.board import voice_of
 from sweettok_cli.cli.columns import fitted
 from sweettok_cli.cli.interruption import Told, command, ended_by
 from sweettok_cli.cli.options import JsonOption, QuietOption
@@ -35,7 +36,8 @@ def train(
             min=1,
             max=3,
             help="SweetTok: 1 spatial half on pictures, 2 both halves on clips, 3 decoder. "
-            "VidTok: 1 the whole network, 2 decoder.",
+            "VidTok: 1 the whole network, 2 decoder. OmniTokenizer: 1 pictures, 2 clips and pictures, "
+            "3 continuous latents.",
         ),
     ] = None,
     config: Annotated[
@@ -98,9 +100,10 @@ def train(
 ) -> None:
     """Train a tokenizer; stop with Ctrl-C and go on with --resume.
 
-    The run's folder holds recipe.toml, run.json (where the data lie), log.jsonl, samples/ (source | result),
-    checkpoints/ and model/, the averaged weights as a model that --model takes, also while training goes on;
-    best/ is the one with the best figure on --val.
+    The run's folder holds recipe.toml, run.json (where the data lie), log.jsonl, samples/ (source | result |
+    difference, as sheets and videos), checkpoints/ and model/, the averaged weights as a model that --model
+    takes, also while training goes on; best/ is the one with the best figure on --val. On a terminal, a table
+    shows the last figures.
 
     Examples:
 
@@ -170,7 +173,10 @@ def train(
         raise SweettokError(f"Training needs {error.name}; {how}") from error
 
     from sweettok_cli.training.record import RunRecord, read_record
+    from sweettok_cli.training.tracker import check_tracker
     from sweettok_cli.zoo.load import resolve_model
+
+    check_tracker(recipe.tracker)
 
     kept = read_record(folder) if resume else None
     if not data and kept is not None:
@@ -192,7 +198,7 @@ def train(
     taught_by = resolve_model(recipe.teacher, output.say) if recipe.teacher else None
     task = task_of(recipe, start, words, taught_by)
     with ended_by(output.say, lambda why: f"{why}; {_left(folder)}"):
-        summary = run(RunOptions(task, recipe, record, folder, resume, begun), output)
+        summary = run(RunOptions(task, recipe, record, folder, resume, begun), voice_of(output))
     if summary is None:
         return
     done = f"{summary['model']}: {count(summary['step'], 'step')} in {summary['minutes']} minutes"

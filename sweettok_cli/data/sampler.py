@@ -1,33 +1,30 @@
-"""Training batches: a pure function of seed, number and rank, decoded ahead of the loop."""
+"""Training batches: a pure function of seed, number and rank."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from itertools import count
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from sweettok_cli.data.clips import Entry
+from sweettok_cli.data.entry import Entry, Facts
+from sweettok_cli.data.stretch import read_stretch, with_short_side
+from sweettok_cli.data.survey import Survey, survey
 from sweettok_cli.data.synthetic import synthetic_clip
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.runtime import OnProgress, ignore_progress
-from sweettok_cli.video.images import count_pictures, is_picture
-from sweettok_cli.video.reader import read_clip
-from sweettok_cli.video.source import open_container, video_stream
+from sweettok_cli.video.reader import Size
 
 # First words of the seed sequences, so that no two draws ever share a stream.
-_ORDER, _SHAPE, _SAMPLE, _FIRST, _DRAWN = range(5)
+_ORDER, _SHAPE, _SAMPLE, _FIRST, _DRAWN, _SIZE = range(6)
 
-_THREADS_THAT_CHECK = 8
 _LEAST = 16  # samples to initialise from, however little time there is
 _NOTHING = np.zeros(0, np.uint8)
 
@@ -36,8 +33,10 @@ _NOTHING = np.zeros(0, np.uint8)
 class Sampling:
     """What batches are cut."""
 
-    crop: Sequence[Sequence[float]]  # of [side in pixels, samples, weight] each batch draws one by weight
+    crop: Sequence[Sequence[float]]  # of [side in pixels, samples, weight] each step draws one by weight
     crops_per_clip: int = 1  # samples cut from one decoded stretch of a clip
+    resize: Sequence[float] = ()  # short side of frames before the cut, from .. to, in sides of the cut
+    centre: bool = False  # cut the middle of the frames, not anywhere
     pictures: float = 0.0  # share of the batches that hold only the first frame of their samples
     synthetic: float = 0.0  # share of the samples that are drawn, see synthetic.py
     skip_unreadable: float = 0.1  # share of the clips that may be unreadable; one always may
@@ -55,6 +54,11 @@ class Batch:
 
     frames: np.ndarray  # uint8 [b, t, h, w, 3]
     clips: tuple[str, ...]  # names of the clips, one for every ``crops_per_clip`` samples of a filmed one
+    skipped: Mapping[int, str] = field(default_factory=dict)  # unreadable ones that were met: why, by place
+    codes: np.ndarray | None = None  # of every sample [b, t', h', w'], where they are packed beside the clips
+
+    def __len__(self) -> int:
+        return len(self.frames)
 
 
 def hold_out(entries: list[Entry], count: int, seed: int) -> tuple[list[Entry], list[Entry]]:
@@ -82,10 +86,24 @@ class Sampler:
         self.rank, self.ranks = rank, ranks
         self.parts = ranks * settings.accumulate
         self.stride = max(self._clips(self.parts * int(samples)) for _, samples, _ in settings.crop)
-        self.lengths: dict[int, tuple[int, float]] = {}  # frames, and how many a second
-        self.unreadable: dict[str, str] = {}  # why, by name
+        self.facts: dict[int, Facts] = {}  # of entries, by place
+        self._unreadable: dict[int, str] = {}  # why
+        self._with_codes = False
         self._order: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a process that cuts batches, too."""
+        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_order")}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.Lock(), _order={})
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Of the clips that could not be read so far: why, by name."""
+        with self._lock:
+            return {self.entries[place].name: why for place, why in self._unreadable.items()}
 
     def check(self, on_progress: OnProgress) -> None:
         """Open every clip, so that what cannot be read is known before the first step.
@@ -93,8 +111,53 @@ class Sampler:
         Raises:
             SweettokError: it is more than ``skip_unreadable``.
         """
-        self.unreadable |= find_unreadable(self.entries, on_progress)
-        self._limit()
+        self.take(survey(self.entries, on_progress))
+
+    def take(self, found: Survey) -> None:
+        """Make use of what opening the clips has told, here or in another process.
+
+        Raises:
+            SweettokError: more of them are unreadable than ``skip_unreadable``.
+        """
+        self.facts |= found.facts
+        self.note(found.unreadable)
+
+    def note(self, unreadable: Mapping[int, str]) -> None:
+        """Take in which clips cannot be read, by place, and why.
+
+        Raises:
+            SweettokError: they are more than ``skip_unreadable``.
+        """
+        with self._lock:
+            self._unreadable |= {p: why for p, why in unreadable.items() if p not in self._unreadable}
+        if unreadable:
+            self._limit()
+
+    def use_codes(self, teacher: str) -> str | None:
+        """Have every batch bring the codes that are packed beside its clips, if they are those of a teacher.
+
+        Codes are of whole samples. Returns why those that there are cannot be used; None where they can, or
+        where there are none. ``teacher`` is the SHA-256 of its weights.
+        """
+        packed = [entry.codes for entry in self.entries if entry.codes is not None]
+        wanted, sides = self.settings, {int(side) for side, _, _ in self.settings.crop}
+        reasons = {
+            "some clips have none": len(packed) < len(self.entries),
+            "they are those of another teacher": any(codes.teacher != teacher for codes in packed),
+            f"samples of crop = {sorted(sides)} are not those that were packed": {
+                codes.side for codes in packed
+            }
+            != sides,
+            f"samples of frames = {wanted.frames} are not those that were packed": any(
+                entry.declared().frames != wanted.frames for entry in self.entries if entry.codes is not None
+            ),
+            "flip and reverse change samples": wanted.flip or wanted.reverse,
+            "fps leaves out frames": wanted.fps > 0,
+            "drawn samples have none (synthetic)": wanted.synthetic > 0,
+        }
+        why = next((words for words, holds in reasons.items() if holds), None) if packed else None
+        self._with_codes = bool(packed) and why is None
+        return why
 
     def batch(self, number: int) -> Batch:
         """Batch ``number`` (0, 1, ...) of this rank.
@@ -111,7 +174,9 @@ class Sampler:
         start = (part * self.ranks + self.rank) * samples
         batch = self._cut(_SAMPLE, step, range(start, start + samples), side)
         alone = shape.random() < settings.pictures
-        return replace(batch, frames=batch.frames[:, :1]) if alone else batch
+        if not alone or settings.frames == 1:
+            return batch
+        return replace(batch, frames=batch.frames[:, :1], codes=None)
 
     def first(
         self, samples: int, on_progress: OnProgress = ignore_progress, until: float = math.inf
@@ -127,8 +192,25 @@ class Sampler:
     def describe(self) -> str:
         """How much there is, without what is known to be unreadable."""
         drawn = f" and {self.settings.synthetic:.0%} synthetic samples" if self.settings.synthetic else ""
-        count = len(self.entries) - len(self.unreadable)
+        count = len(self.entries) - len(self._unreadable)
         return f"{count} clip{'s' * (count != 1)}{drawn}"
+
+    def position(self, number: int) -> dict[str, Any]:
+        """Where batch ``number`` begins, for a checkpoint to say: batch, epoch, how many clips, their digest.
+
+        The digest is of their names, sizes and parts, in their order: with another one, batches differ.
+        """
+        epoch = number // self.settings.accumulate * self.stride / len(self.entries)
+        found = {"batch": number, "epoch": round(epoch, 4), "clips": len(self.entries)}
+        return {**found, "digest": self._digest}
+
+    @cached_property
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        for entry in self.entries:
+            about = entry.name, str(entry.size), str(entry.start), str(entry.end)
+            digest.update("\0".join((*about, "")).encode(errors="replace"))
+        return digest.hexdigest()
 
     def _clips(self, samples: int) -> int:
         return -(-samples // self.settings.crops_per_clip)
@@ -147,6 +229,8 @@ class Sampler:
     ) -> Batch:
         """The ``wanted`` samples of a step's row; what lies before them in their first clip is drawn, too."""
         each, cuts, names = self.settings.crops_per_clip, list[np.ndarray](), list[str]()
+        skipped: dict[int, str] = {}
+        codes: list[np.ndarray] = []
         for clip in range(wanted.start // each, self._clips(wanted.stop)):
             if len(cuts) >= _LEAST and time.perf_counter() > until:
                 break
@@ -154,8 +238,10 @@ class Sampler:
             own = kind, step, 0, clip
             random, drawn = self._random(*own), self._random(_DRAWN, *own)
             synthetic = drawn.random() < self.settings.synthetic  # each sample another, in a clip's place
-            frames, name = (_NOTHING, "") if synthetic else self._read(step * self.stride + clip, random)
+            frames, name, own_codes = _NOTHING, "", None
             if not synthetic:
+                size = self._size(side, own)
+                frames, name, own_codes = self._read(step * self.stride + clip, random, size, skipped)
                 names.append(name)
             for sample in range(clip * each, min(clip * each + each, wanted.stop)):
                 if synthetic:
@@ -163,41 +249,58 @@ class Sampler:
                 cut = self._crop(frames, side, random)
                 if sample in wanted:
                     cuts.append(cut)
+                    codes += [] if own_codes is None else [own_codes]
                     names += [f"synthetic {name}"] * synthetic
-        return Batch(np.stack(cuts), tuple(names))
+        return Batch(np.stack(cuts), tuple(names), skipped, np.stack(codes) if codes else None)
+
+    def _size(self, side: int, own: tuple[int, ...]) -> Size:
+        """To what the frames of a clip are scaled before samples are cut."""
+        if not self.settings.resize:
+            return None
+        least, most = self.settings.resize
+        return _Resized(side, self._random(_SIZE, *own).uniform(least, most))
 
     def _crop(self, frames: np.ndarray, side: int, random: np.random.Generator) -> np.ndarray:
         """One square sample of ``frames`` [t, h, w, 3]; smaller pictures are enlarged to it first."""
         height, width = frames.shape[1:3]
         if min(height, width) < side:
-            size = (
-                max(side, round(width * side / min(height, width))),
-                max(side, round(height * side / min(height, width))),
-            )
+            size = with_short_side(side, width, height)
             enlarged = [Image.fromarray(f).resize(size, Image.Resampling.BICUBIC) for f in frames]
             frames = np.stack([np.asarray(picture) for picture in enlarged])
-        y = random.integers(frames.shape[1] - side + 1)
-        x = random.integers(frames.shape[2] - side + 1)
+        free = frames.shape[1] - side, frames.shape[2] - side
+        y, x = (int(random.integers(room + 1)) for room in free)
+        if self.settings.centre:
+            y, x = (room // 2 for room in free)
         mirrored, backwards = random.random(2) < 0.5
         cut = frames[:, y : y + side, x : x + side]
         if self.settings.flip and mirrored:
             cut = cut[:, :, ::-1]
         return cut[::-1] if self.settings.reverse and backwards else cut
 
-    def _read(self, place: int, random: np.random.Generator) -> tuple[np.ndarray, str]:
+    def _read(
+        self, place: int, random: np.random.Generator, size: Size, skipped: dict[int, str]
+    ) -> tuple[np.ndarray, str, np.ndarray | None]:
         """Frames [t, h, w, 3] of the clip at ``place`` of the endless walk, or of the next readable one.
+
+        With its name and, where they are used, its codes.
 
         An unreadable clip is tried again every time: what was met before must not change what a batch holds.
         """
         position = random.random()
         while True:
             chosen = self._entry(place)
+            entry = self.entries[chosen]
             try:
-                return self._stretch(chosen, position), self.entries[chosen].name
+                if chosen not in self.facts:
+                    self.facts[chosen] = entry.declared()
+                facts, wanted = self.facts[chosen], self.settings.frames
+                frames = read_stretch(entry, facts, position, wanted, self.settings.fps, size)
+                return frames, entry.name, entry.read_codes() if self._with_codes else None
             except MemoryError:
                 raise
             except Exception as error:  # whatever a decoder makes of one damaged clip, a run goes on
-                self._reject(self.entries[chosen], error)
+                skipped[chosen] = entry.why(error)
+                self.note({chosen: skipped[chosen]})
             place += 1
 
     def _entry(self, place: int) -> int:
@@ -208,31 +311,12 @@ class Sampler:
                 self._order[epoch] = self._random(_ORDER, epoch).permutation(len(self.entries))
             return int(self._order[epoch][within])
 
-    def _stretch(self, chosen: int, position: float) -> np.ndarray:
-        entry, wanted, fps = self.entries[chosen], self.settings.frames, self.settings.fps
-        if chosen not in self.lengths:
-            self.lengths[chosen] = declared_frames(entry)
-        length, rate = self.lengths[chosen]
-        span = math.ceil((wanted - 1) * rate / fps) + 1 if fps else wanted
-        start = int(position * (max(0, length - span) + 1))
-        try:
-            frames = read_clip(entry.source(), start, wanted, rate=fps)
-        except SweettokError:
-            if start == 0:
-                raise
-            frames = read_clip(entry.source(), 0, wanted, rate=fps)  # shorter than it declares
-        missing = wanted - len(frames)
-        return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing > 0 else frames
-
-    def _reject(self, entry: Entry, error: Exception) -> None:
-        with self._lock:
-            self.unreadable.setdefault(entry.name, entry.why(error))
-        self._limit()
-
     def _limit(self) -> None:
-        count, total = len(self.unreadable), len(self.entries)
+        with self._lock:
+            found = [(self.entries[place].name, why) for place, why in self._unreadable.items()]
+        count, total = len(found), len(self.entries)
         if count > max(1, self.settings.skip_unreadable * total) or count == total:
-            listed = "; ".join(f"{name}: {why}" for name, why in list(self.unreadable.items())[:3])
+            listed = "; ".join(f"{name}: {why}" for name, why in found[:3])
             more = f"; and {count - 3} more" if count > 3 else ""
             how = f", or allow it with --set skip_unreadable={math.ceil(100 * count / total) / 100}"
             raise SweettokError(
@@ -241,78 +325,16 @@ class Sampler:
             )
 
 
-def find_unreadable(entries: Sequence[Entry], on_progress: OnProgress) -> dict[str, str]:
-    """Of the clips that cannot be opened, as far as their headers say: why, by name."""
-    found: dict[str, str] = {}
-    with ThreadPoolExecutor(_THREADS_THAT_CHECK, thread_name_prefix="check") as pool:
-        for done, (entry, failure) in enumerate(zip(entries, pool.map(_failure, entries), strict=True), 1):
-            if failure is not None:
-                found[entry.name] = failure
-            on_progress(done, len(entries))
-    return found
+@dataclass(frozen=True)
+class _Resized:
+    """Gives the size to which frames are scaled before samples of a ``side`` are cut out of them.
 
-
-def _failure(entry: Entry) -> str | None:
-    try:
-        if not (entry.is_image and _opens_as_picture(entry)):
-            with open_container(entry.source()) as container:
-                video_stream(container, entry.name)
-    except MemoryError:
-        raise
-    except Exception as error:
-        return entry.why(error)
-    return None
-
-
-def _opens_as_picture(entry: Entry) -> bool:
-    """Whether this is what its name says; False if it may be a video all the same.
-
-    The content is only searched where the header is none: of a million pictures, no more is read.
+    Their short side becomes ``share`` sides; none is enlarged.
     """
-    source = entry.source()
-    try:
-        return count_pictures(source) > 0
-    except SweettokError:
-        if is_picture(source):
-            raise
-        return False
 
+    side: int
+    share: float
 
-def declared_frames(entry: Entry) -> tuple[int, float]:
-    """Frames that a clip's header declares, or that its duration makes likely, and how many a second.
-
-    A picture has one.
-
-    Raises:
-        SweettokError: it cannot be opened as a video.
-    """
-    if entry.is_image:
-        return 1, 1.0
-    with open_container(entry.source()) as container:
-        stream = video_stream(container, entry.name)
-        rate = float(stream.average_rate or 0)
-        return stream.frames or max(1, int((container.duration or 0) / 1e6 * rate)), rate
-
-
-@contextmanager
-def prefetched(
-    batch: Callable[[int], Any], start: int, workers: int, prefetch: int
-) -> Iterator[Iterator[tuple[Any, float]]]:
-    """Yield an endless (batch, seconds waited for it) from batch ``start`` on, decoded ahead in threads.
-
-    Threads are enough: decoding leaves the interpreter's lock.
-    """
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-
-    def batches() -> Iterator[tuple[Any, float]]:
-        ahead = deque(pool.submit(batch, number) for number in range(start, start + prefetch))
-        for following in count(start + prefetch):
-            begin = time.perf_counter()
-            taken = ahead.popleft().result()
-            yield taken, time.perf_counter() - begin
-            ahead.append(pool.submit(batch, following))
-
-    try:
-        yield batches()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    def __call__(self, width: int, height: int) -> tuple[int, int]:
+        wanted = round(min(self.share * self.side, min(width, height)))
+        return with_short_side(wanted, width, height)

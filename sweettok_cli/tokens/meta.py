@@ -6,6 +6,7 @@ family            arrays (leading axis: clips)                dtype
 sweettok          ``spatial`` [clips, S, 3],                  uint16
                   ``temporal`` [clips, T, 3]
 omnitokenizer     ``indices`` [clips, t, h, w]                uint16
+omnitokenizer-vae ``latents`` [clips, c, t, h, w]             float16
 vidtok-fsq        ``indices`` [clips, t, h, w]                uint16, uint32 past 65,536 codes
 vidtok-vq         ``indices`` [clips, t, h, w]                the same
 vidtok-kl         ``latents`` [clips, c, t, h, w]             float16

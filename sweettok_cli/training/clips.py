@@ -13,13 +13,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sweettok_cli.data.clips import Entry, find_entries
-from sweettok_cli.data.sampler import Sampler, find_unreadable, hold_out
+from sweettok_cli.data.clips import find_entries
+from sweettok_cli.data.entry import Entry
+from sweettok_cli.data.joint import JointSampler
+from sweettok_cli.data.sampler import Sampler, hold_out
+from sweettok_cli.data.survey import Survey, survey
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.training.collective import from_first
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.recipe import Recipe
-from sweettok_cli.training.samples import VALIDATION_SIDE, SampleSheet, centre_clip, validation_psnr
+from sweettok_cli.training.samples import (
+    VALIDATION_SIDE,
+    SampleSheet,
+    centre_clip,
+    shown_rate,
+    validation_psnr,
+)
 from sweettok_cli.training.task import Task
+
+DISCRIMINATOR = "discriminator"  # what its optimizer is called
 
 
 class ClipTask(Task):
@@ -56,24 +68,48 @@ class ClipTask(Task):
         """As :attr:`Task.unreadable`."""
         return {**self._not_shown, **self.sampler.unreadable}
 
+    def begin(self, optimizer: str) -> int:
+        """As :meth:`Task.begin`."""
+        return self.recipe.discriminator_start if optimizer == DISCRIMINATOR else 0
+
+    def warmup(self, optimizer: str) -> int:
+        """As :meth:`Task.warmup`."""
+        own = self.recipe.discriminator_warmup if optimizer == DISCRIMINATOR else 0
+        return own or self.recipe.warmup
+
     def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice) -> Sampler:
-        """As :meth:`Task.batches`: folders of clips and pictures, tar shards. The first rank opens all."""
-        entries = find_entries(data)
+        """As :meth:`Task.batches`: whatever :func:`find_entries` finds. The first rank searches and opens."""
         self._validates = val is not None and self.recipe.validate_every > 0
-        if val is not None:
-            self._held_out = find_entries([val], "validation clips")[: self.recipe.validate_clips]
+        entries, self._held_out = from_first(partial(self._find, data, val))
+        sampling, alternate = self.recipe.sampling, self.recipe.alternate
+        if alternate:
+            self.sampler = JointSampler(entries, sampling, alternate, rank, ranks)
         else:
-            self._held_out, entries = hold_out(entries, self.recipe.hold_out, self.recipe.seed)
-        self.sampler = Sampler(entries, self.recipe.sampling, rank, ranks)
-        if rank == 0 and self.recipe.skip_unreadable < 1:
-            voice.say(f"opening {len(entries)} clips")
-            with voice.progress("opening the clips", "clips") as on_progress:
-                self.sampler.check(on_progress)
-            with voice.progress("opening the clips to look at", "clips") as on_progress:
-                self._not_shown = find_unreadable(self._held_out, on_progress)
-            if val is not None and len(self._not_shown) == len(self._held_out):
-                raise SweettokError(f"None of the clips in {val} can be read; give others with --val.")
+            self.sampler = Sampler(entries, sampling, rank, ranks)
+        if self.recipe.skip_unreadable < 1:
+            self.sampler.take(from_first(partial(self._open, entries, val, voice)))
         return self.sampler
+
+    def _find(self, data: Sequence[Path], val: Path | None) -> tuple[list[Entry], list[Entry]]:
+        """Clips to train on, and to look at."""
+        entries = find_entries(data)
+        if val is not None:
+            return entries, find_entries([val], "validation clips")[: self.recipe.validate_clips]
+        held_out, entries = hold_out(entries, self.recipe.hold_out, self.recipe.seed)
+        return entries, held_out
+
+    def _open(self, entries: Sequence[Entry], val: Path | None, voice: Voice) -> Survey:
+        """Open all clips, and those to look at."""
+        unknown = sum(entry.facts is None for entry in entries)
+        voice.say(f"opening {unknown} clips" if unknown else f"{len(entries)} clips are known by their index")
+        with voice.progress("opening the clips", "clips") as on_progress:
+            found = survey(entries, on_progress)
+        with voice.progress("opening the clips to look at", "clips") as on_progress:
+            unreadable = survey(self._held_out, on_progress).unreadable
+        self._not_shown = {self._held_out[place].name: why for place, why in unreadable.items()}
+        if val is not None and len(unreadable) == len(self._held_out):
+            raise SweettokError(f"None of the clips in {val} can be read; give others with --val.")
+        return found
 
     def on_device(self, frames: np.ndarray) -> Tensor:
         """uint8 frames of a batch on the task's device."""
@@ -83,16 +119,18 @@ class ClipTask(Task):
         """PSNR in dB of the clips learned from, out of the mean squared error ``mse`` of values in [0, 1]."""
         return {"psnr": round(-10 * math.log10(max(means.pop("mse"), 1e-10)), 3)}
 
-    def samples(self, weights: nn.Module, path: Path, step: int) -> None:
-        """As :meth:`Task.samples`: a sheet of source | result."""
+    def samples(self, weights: nn.Module, path: Path, step: int) -> list[Path]:
+        """As :meth:`Task.samples`: a sheet of source | result | difference, and clips that move."""
         if self._sheet is None:
             side = int(max(side for side, _, _ in self.recipe.crop))
             shown = self._held_out[: max(1, self.recipe.hold_out)]
             clips = dict(self._read(shown, side))
             if not clips:
-                return
-            self._sheet = SampleSheet(clips, self.multiple)
-        self._sheet.draw(partial(self.reconstruct, weights), path.with_suffix(".png"), step)
+                return []
+            moving = [entry for entry in shown if entry.name in clips and not entry.is_image]
+            rates = {entry.name: shown_rate(entry) for entry in moving}
+            self._sheet = SampleSheet(clips, self.multiple, rates)
+        return self._sheet.draw(partial(self.reconstruct, weights), path, step)
 
     def validate(self, weights: nn.Module) -> dict[str, Any] | None:
         """As :meth:`Task.validate`: mean over clips of the mean PSNR in dB of their first frames' middle.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from sweettok_cli.errors import SweettokError
+
+Made = TypeVar("Made")
 _alone = False
 
 
@@ -71,6 +75,26 @@ def total(tensor: Tensor) -> Tensor:
 def mean(tensor: Tensor) -> Tensor:
     """The mean of every process' tensor, as :func:`total`."""
     return total(tensor) / processes()
+
+
+def from_first(make: Callable[[], Made]) -> Made:
+    """What the first process makes, and it alone, given to all; so is the error that it meets.
+
+    Raises:
+        SweettokError: what ``make`` raises.
+    """
+    if processes() == 1:
+        return make()
+    told: list[Any] = [None, None]
+    if dist.get_rank() == 0:
+        try:
+            told[0] = make()
+        except SweettokError as error:
+            told[1] = error
+    dist.broadcast_object_list(told, 0)
+    if told[1] is not None:
+        raise told[1]
+    return told[0]
 
 
 @torch.no_grad()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -136,6 +137,17 @@ class RunFolder:
         for folder in (self.path, self.samples, self.model):
             for part in folder.glob(".*.part.*"):
                 part.unlink()
+
+
+def other_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """What to say of a run that goes on with other data than its checkpoint's, by its position in both."""
+    if before.get("digest", now["digest"]) == now["digest"]:
+        return None
+    clips = f"{before['clips']} clips -> {now['clips']}"
+    return (
+        f"the data are others than at batch {before['batch']}, in epoch {before['epoch']:.2f}, where the run "
+        f"was saved ({clips}); their order is another one, and some are seen again before others"
+    )
 
 
 @contextmanager

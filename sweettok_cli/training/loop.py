@@ -17,12 +17,12 @@ from accelerate.utils import gather_object, set_seed
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from sweettok_cli.data.sampler import prefetched
+from sweettok_cli.data.loader import prefetched
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import WriteError
 from sweettok_cli.training import collective
 from sweettok_cli.training.descent import Descent, NotFiniteError
-from sweettok_cli.training.folder import RunFolder
+from sweettok_cli.training.folder import RunFolder, other_data
 from sweettok_cli.training.log import Journal, Mute, Voice
 from sweettok_cli.training.optimizer import learning_rate, run_progress
 from sweettok_cli.training.processes import asked_to_stop, join, shares_out
@@ -30,6 +30,7 @@ from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.state import State
 from sweettok_cli.training.task import Task
+from sweettok_cli.training.tracker import open_tracker
 
 # Bytes a second that a disk is trusted to take, until a checkpoint has been timed.
 _DISK_SPEED = 50e6
@@ -69,7 +70,9 @@ class Run:
         self.descent = Descent(self.task, self.recipe, self.state, self.accelerator)
         self.recipe = self.task.recipe  # with the network that it has in truth
         self.before = self.state.seconds  # of the run, when this process began
+        self.seen = 0  # samples of this process since the last line of the log
         self.skipped: set[str] = set()  # unreadable clips that the log names
+        self.drawn = -1  # at which step samples were
         self.validated: tuple[int, dict[str, Any] | None] = (-1, None)
         count = sum(p.numel() for learned in self.state.parameters.values() for p in learned)
         #: The longest that each part took of late, in seconds; a save writes weights, averages, moments.
@@ -81,14 +84,20 @@ class Run:
         """Open the folder and its log, with all that there is to say before the first step."""
         record = replace(self.options.record, processes=self.accelerator.num_processes)
         self.folder.open(self.recipe, record)
-        self.journal.rewind(self.state.step if self.options.resume else -1)
+        step = self.state.step if self.options.resume else -1
+        logged = self.journal.rewind(step)
+        if (tracker := open_tracker(self.recipe, self.folder.path, step, logged)) is not None:
+            self.journal.track(tracker)
+            self.voice.say(f"tracked: {tracker.where}")
         devices = f"{self.accelerator.num_processes} x {self.accelerator.device.type} in {precision}"
         how = f"{what} learn from {self.batches.describe()} on {devices}"
         self.journal.write("event", self.state.step, event=f"{self.task.title}: {how}")
         for caution in self.cautions:
             self.journal.write("warning", self.state.step, event=caution)
+        if self.options.resume and (moved := other_data(self.state.position, self._position())):
+            self.journal.write("warning", self.state.step, event=moved)
         self._name_skipped()
-        self.voice.say(f"a line every {self.recipe.log_every} steps; Ctrl-C saves and stops")
+        self.voice.say(f"figures every {self.recipe.log_every} steps; Ctrl-C saves and stops")
 
     def _name_skipped(self) -> None:
         """Write into the log what has turned out to be unreadable."""
@@ -146,6 +155,9 @@ class Run:
                 with suppress(SweettokError, OSError):
                     self._save()
             raise
+        finally:
+            with suppress(OSError):  # the log has it all
+                self.journal.close()
         leading = next(iter(figures or {"psnr": None}))
         best = None if state.best is None else {**state.best, "model": str(self.folder.best)}
         if state.best is not None:
@@ -170,9 +182,12 @@ class Run:
         stepping = waited = 0.0
         saved = state.step if self.options.resume else -1
         begun, clock = state.step, self._seconds()
-        ahead = prefetched(self.batches.batch, begun * recipe.accumulate, recipe.workers, recipe.prefetch)
+        pinned = self.accelerator.device.type == "cuda"
+        how = recipe.workers, recipe.prefetch, recipe.loader, pinned
+        ahead = prefetched(self.batches, begun * recipe.accumulate, *how)
         unit = "s" if recipe.minutes else "steps"
-        with ahead as batches, self.voice.progress("training", unit) as on_progress:
+        with ahead as decoded, self.voice.watch(unit) as on_progress:
+            batches = self._counting(decoded)
             while True:
                 state.seconds = self._seconds()
                 progress = run_progress(recipe, state.step, state.seconds, self._reserve())
@@ -189,8 +204,9 @@ class Run:
                     norm, wait = self.descent.step(batches)
                 stepping, waited = stepping + time.perf_counter() - started, waited + wait
                 if _due(state.step, recipe.log_every):
-                    self._log(rates[0], norm, stepping / state.counted, waited / state.counted)
-                    stepping = waited = 0.0
+                    pace = self.seen * self.accelerator.num_processes / stepping
+                    self._log(rates[0], norm, stepping / state.counted, waited / state.counted, pace)
+                    stepping, waited, self.seen = 0.0, 0.0, 0
                 if _due(state.step, recipe.sample_every) or (state.step == 1 and recipe.sample_every):
                     self._draw()
                 if _due(state.step, recipe.validate_every):
@@ -199,6 +215,11 @@ class Run:
                     state.seconds = self._seconds()
                     self._save()
                     saved = state.step
+
+    def _counting(self, batches: Iterator[tuple[Any, float]]) -> Iterator[tuple[Any, float]]:
+        for batch, waited in batches:
+            self.seen += len(batch)
+            yield batch, waited
 
     def _look(self) -> dict[str, Any] | None:
         """The last sample sheet and the last figures, as far as a run by the clock has time for them."""
@@ -222,6 +243,10 @@ class Run:
         """Seconds that a validation takes, as far as the steps before the first one tell."""
         return self.task.validation_steps * self.costs.get("step", 0.0)
 
+    def _position(self) -> dict[str, Any]:
+        """Where in the data the next step begins."""
+        return self.batches.position(self.state.step * self.recipe.accumulate)
+
     def _seconds(self) -> float:
         """Of the run so far, with what was slow before its first step."""
         return self.before + time.perf_counter() - self.options.begun
@@ -237,12 +262,13 @@ class Run:
         """Give every optimizer the learning rate of this step; returns them."""
         step, rates = self.state.step, []
         for name, optimizer in self.state.optimizers.items():
-            rates.append(learning_rate(self.recipe, step, progress, self.task.begin(name)))
+            when = self.task.begin(name), self.task.warmup(name)
+            rates.append(learning_rate(self.recipe, step, progress, *when))
             for group in optimizer.param_groups:
                 group["lr"] = rates[-1] * group["factor"]
         return rates
 
-    def _log(self, lr: float, norm: Tensor, seconds: float, waited: float) -> None:
+    def _log(self, lr: float, norm: Tensor, seconds: float, waited: float, pace: float) -> None:
         """Write the means since the last line, of all processes."""
         state = self.state
         sums = state.total_sums()
@@ -262,6 +288,7 @@ class Run:
                 **tables,
                 seconds_per_step=round(seconds, 4),
                 data_wait=round(waited, 4),
+                clips_per_second=round(pace, 3),
                 minutes=round(state.seconds / 60, 2),
                 unreadable=len(self.task.unreadable),
             )
@@ -277,13 +304,14 @@ class Run:
 
     @torch.no_grad()
     def _draw(self) -> None:
-        if not self.recipe.sample_every:
+        if not self.recipe.sample_every or self.drawn == self.state.step:
             return
+        self.drawn = self.state.step
         with self._timed("draw"), self.state.shown() as weights, self._looking():
             if self.main and weights is not None:
                 self.folder.check_there()
                 path = self.folder.samples / f"{self.state.step:08d}"
-                self.task.samples(weights, path, self.state.step)
+                self.journal.show(self.state.step, self.task.samples(weights, path, self.state.step))
 
     @torch.no_grad()
     def _validate(self) -> dict[str, Any] | None:
@@ -318,6 +346,7 @@ class Run:
     def _save(self) -> None:
         """Export the averaged weights, then write the checkpoint: where there is one, there is a model."""
         state, folder = self.state, self.folder
+        state.position = self._position()
         with self._timed("save"):
             with state.shown() as weights:
                 if self.main and weights is not None:

@@ -38,7 +38,8 @@ def check_factors(recipe: Recipe, names: Collection[str]) -> None:
         if not any(name.startswith(start) for name in names):
             tops = ", ".join(sorted({name.partition(".")[0] for name in names}))
             raise SweettokError(
-                f"lr_factors: no parameter's name begins with {start!r}; they begin with {tops}."
+                f"lr_factors: no parameter's name begins with {start!r}; they begin with {tops} (for none: "
+                "--set lr_factors={})."
             )
 
 
@@ -48,18 +49,22 @@ def rate_factor(name: str, recipe: Recipe) -> float:
     return recipe.lr_factors[max(starts, key=len)] if starts else 1.0
 
 
-def learning_rate(recipe: Recipe, step: int, progress: float, begin: int = 0) -> float:
+def learning_rate(
+    recipe: Recipe, step: int, progress: float, begin: int = 0, warmup: int | None = None
+) -> float:
     """Rate of step number ``step`` (0, 1, ...): linear warm-up, then half a cosine down to the run's end.
 
     By steps, the cosine begins where the warm-up ends, as published. By the clock, nobody knows where in the
-    run that is: the lower of both counts. Who learns from step ``begin`` on warms up from there.
+    run that is: the lower of both counts. Who learns from step ``begin`` on warms up from there. ``warmup``
+    is the recipe's unless it is given.
     """
     step, steps = max(0, step - begin), recipe.steps - begin
-    if not recipe.minutes and steps > recipe.warmup:
-        progress = max(0.0, (step - recipe.warmup) / (steps - recipe.warmup))
+    warmup = recipe.warmup if warmup is None else warmup
+    if not recipe.minutes and steps >= warmup:
+        progress = max(0.0, (step - warmup) / max(1, steps - warmup))
     falling = 1 + math.cos(math.pi * min(1.0, progress))  # 2 to 0
     cosine = recipe.final_lr + (recipe.lr - recipe.final_lr) * 0.5 * falling
-    return min(cosine, recipe.lr * (step + 1) / recipe.warmup) if recipe.warmup else cosine
+    return min(cosine, recipe.lr * (step + 1) / warmup) if warmup else cosine
 
 
 def run_progress(recipe: Recipe, step: int, seconds: float, reserve: float = 0.0) -> float:

@@ -22,6 +22,8 @@ PRECISIONS = ("auto", "bf16", "fp32")
 PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
 WITHOUT_FEATURES = ("stop", "train")
 SEEN = ("clips", "frames")
+TRACKERS = ("none", "tensorboard", "trackio", "wandb")
+LOADERS = ("threads", "processes")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
 _MANY, _HUGE = 1_000_000_000, 1 << 64
 _WEIGHT = (0, 1e6)
@@ -55,12 +57,15 @@ class Recipe:
     """What a run does. Each key can stand in a recipe file and be changed with ``--set key=value``."""
 
     stage: int = _key(
-        2, "SweetTok: 1 spatial half, 2 both halves, 3 decoder; VidTok: 1 all, 2 decoder", (1, 3)
+        2,
+        "SweetTok: 1 spatial half, 2 both halves, 3 decoder; VidTok: 1 all, 2 decoder; OmniTokenizer: 1 "
+        "pictures, 2 clips and pictures, 3 continuous latents",
+        (1, 3),
     )
     model: dict[str, Any] = _key(  # noqa: RUF009
         {},
-        "the network: model.preset names one (sweettok-small, compact, vidtok-small, a published VidTok), "
-        "any other key changes it",
+        "the network: model.preset names one (sweettok-small, compact, vidtok-small, a published VidTok, "
+        "omnitokenizer, omnitokenizer-small), any other key changes it",
     )
     seed: int = _key(0, "of the weights, of the order of the clips and of every crop", (0, 2 * _MANY))
     steps: int = _key(100_000, "optimizer steps of the whole run", (1, _MANY))
@@ -85,15 +90,26 @@ class Recipe:
     crops_per_clip: int = _key(
         2, "cut from one decoded stretch: fewer is more varied, more is cheaper to decode", (1, 65536)
     )
+    resize: list[float] = _key(  # noqa: RUF009
+        [],
+        "[least, most]: frames are first scaled down to a short side between so many sides of the sample, "
+        "drawn for each clip; []: samples are cut out of frames as they are",
+        (1, 65536),
+    )
+    centre: bool = _key(False, "cut samples out of the middle of the frames, not anywhere")
     pictures: float = _key(
         0.0, "share of the steps that see only first frames: keeps single images good", (0, 1)
+    )
+    alternate: int = _key(
+        0, "above 0: every second batch holds single pictures, so many for each clip of the others", (0, 256)
     )
     synthetic: float = _key(
         0.0, "share of the samples that are drawn, not filmed: flat fields, gradients, text", (0, 1)
     )
     flip: bool = _key(True, "mirror half of the samples left to right")
     reverse: bool = _key(False, "play half of the samples backwards")
-    workers: int = _key(1, "threads that decode ahead of the loop", (1, 256))
+    workers: int = _key(1, "threads or processes that make batches ahead of the loop", (1, 256))
+    loader: str = _key("threads", "what these are: threads or processes; batches are the same")
     prefetch: int = _key(6, "batches kept ready", (1, 1024))
     hold_out: int = _key(
         4, "clips not trained on, shown in the sample sheets, where --val is not given", (0, 1000)
@@ -130,6 +146,10 @@ class Recipe:
     init_samples: int = _key(
         1024, "for a new network's data-dependent start before step 0; 0 skips it", (0, 100_000)
     )
+    word_steps: int = _key(200, "steps that lay out the words among those samples", (0, _MANY))
+    lay_out_words: bool = _key(
+        False, "lay out the words of a model with --init anew, too, each with an offset of its own"
+    )
 
     teacher: str = _key("", "proxy tokenizer: an OmniTokenizer's name or folder, as --teacher")
     proxy: float = _key(
@@ -141,6 +161,14 @@ class Recipe:
     frequency: float = _key(0.0, "weight of the mean absolute error of the two-dimensional spectrum", _WEIGHT)
     quantizer: float = _key(
         1.0, "factor on the quantizers' own losses; on the divergence of latents where there is none", _WEIGHT
+    )
+    neighbours: float = _key(
+        0.0,
+        "weight beside the quantizers' losses: words of near meaning lie near each other",
+        _WEIGHT,
+    )
+    restart: float = _key(
+        0.0, "OmniTokenizer: codes whose moving count is below this are drawn anew; 0: none", _WEIGHT
     )
     perceptual: float = _key(0.0, "weight of a perceptual distance, of one random frame a sample", _WEIGHT)
     perceptual_every: bool = _key(False, "of every frame instead")
@@ -154,10 +182,12 @@ class Recipe:
     discriminator_sees: str = _key("clips", "what it judges: clips, or single frames")
     discriminator_width: int = _key(64, "channels of its first stage, an eighth of its widest", (1, 512))
     discriminator_start: int = _key(0, "step from which on there is a discriminator", (0, _MANY))
+    discriminator_warmup: int = _key(0, "steps of its own warm-up; 0: as many as warmup says", (0, _MANY))
+    discriminator_rest: float = _key(0.0, "it rests in steps in which its own loss is below this", _WEIGHT)
 
     window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))
     log_every: int = _key(10, "steps between two lines of the log", (1, _MANY))
-    sample_every: int = _key(1000, "steps between two sample sheets; 0 draws none", (0, _MANY))
+    sample_every: int = _key(1000, "steps between two sample sheets and videos; 0 draws none", (0, _MANY))
     checkpoint_every: int = _key(
         1000, "steps between two checkpoints and exports; 0 keeps only the last", (0, _MANY)
     )
@@ -166,6 +196,9 @@ class Recipe:
         1000, "steps between two measurements on the clips of --val; 0 measures none", (0, _MANY)
     )
     validate_clips: int = _key(24, "clips of --val that are measured", (1, 100_000))
+    tracker: str = _key(
+        "none", f"where figures and samples go beside the log: {', '.join(TRACKERS[:-1])} or {TRACKERS[-1]}"
+    )
 
     @property
     def crops(self) -> list[list[float]]:
@@ -174,6 +207,14 @@ class Recipe:
             return self.crop
         scale = self.batch_size / max(samples for _, samples, _ in self.crop)
         return [[side, max(1, round(samples * scale)), weight] for side, samples, weight in self.crop]
+
+    def crops_near(self, multiple: int) -> str:
+        """``crop`` as ``--set`` takes it, each side taken to the nearest multiple of so many pixels."""
+        near = [
+            [max(multiple, multiple * round(side / multiple)), int(samples), weight]
+            for side, samples, weight in self.crop
+        ]
+        return f'--set "crop={near}"'
 
     @property
     def sampling(self) -> Sampling:
@@ -367,9 +408,13 @@ def _check(recipe: Recipe, origin: str) -> None:
         f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
         f"perceptual_network must be one of {', '.join(PERCEPTUAL_NETWORKS)}": recipe.perceptual_network
         in PERCEPTUAL_NETWORKS,
+        f"loader must be one of {', '.join(LOADERS)}": recipe.loader in LOADERS,
+        "resize must be [] or two growing numbers, for example [1.0, 2.0]": len(recipe.resize) in (0, 2)
+        and recipe.resize == sorted(recipe.resize),
         f"discriminator_sees must be one of {', '.join(SEEN)}": recipe.discriminator_sees in SEEN,
         f"without_features must be one of {', '.join(WITHOUT_FEATURES)}": recipe.without_features
         in WITHOUT_FEATURES,
+        f"tracker must be one of {', '.join(TRACKERS)}": recipe.tracker in TRACKERS,
         "one of l1, l2, ssim and frequency must be above 0": terms > 0,
     }
     for rule, holds in rules.items():

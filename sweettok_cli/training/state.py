@@ -40,6 +40,7 @@ class State:
     sums: dict[str, Tensor] = field(default_factory=dict)  # of losses and measures since the last line, and
     # of how many; by name
     counted: int = 0
+    position: dict[str, Any] = field(default_factory=dict)  # in the data, when it was saved
     best: dict[str, Any] | None = None  # the best validation: its step, and its leading figure by name
 
     @classmethod
@@ -117,6 +118,7 @@ class State:
             "critics": {name: critic.state_dict() for name, critic in self.task.critics.items()},
             "task": self.task.state_dict(),
             "sums": self.total_sums(),
+            "position": self.position,
             **{name: getattr(self, name) for name in _PLAIN},
         }
         if not self.sharded:
@@ -147,6 +149,7 @@ class State:
         self.task.load_state_dict(state["task"])
         for name in _PLAIN:
             setattr(self, name, state.get(name))
+        self.position = state.get("position", {})
         # Older checkpoints did not say of how many a sum is. The sums are those of all: one process has them.
         device, first = self.averaged.n_averaged.device, collective.rank() == 0
         self.sums = {

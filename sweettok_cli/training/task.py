@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from sweettok_cli.data.loader import Numbered
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.recipe import Recipe
 
@@ -24,17 +25,21 @@ from sweettok_cli.training.recipe import Recipe
 Losses = Mapping[str, Mapping[str, Tensor]]
 
 
-class Batches(Protocol):
+class Batches(Numbered, Protocol):
     """Where batches come from: any of them can be asked for at any time, so that no position needs saving."""
 
     def batch(self, number: int) -> Any:
         """Batch ``number`` (0, 1, ...) of this process; a pure function of seed, number and process.
 
-        Its ``clips`` names what it was made from. Called by threads that run ahead of the loop.
+        Its ``clips`` names what it was made from, its length is how many samples it has. Called by threads
+        that run ahead of the loop.
         """
 
     def describe(self) -> str:
         """How much there is, e.g. "671 clips"."""
+
+    def position(self, number: int) -> dict[str, Any]:
+        """Where batch ``number`` begins: ``batch``, ``epoch``, ``clips``, and a ``digest`` of the data."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,10 @@ class Task(ABC):
         """The step from which on an optimizer learns, with a warm-up and a cosine of its own."""
         return 0
 
+    def warmup(self, optimizer: str) -> int:
+        """Steps over which an optimizer's learning rate rises."""
+        return self.recipe.warmup
+
     @abstractmethod
     def losses(self, model: nn.Module, batch: Any, step: int) -> Step:
         """One pass over a batch of :meth:`batches`, after ``step`` optimizer steps.
@@ -127,11 +136,12 @@ class Task(ABC):
         """What a user should know about this task before its first step, once it is built."""
         return []
 
-    def samples(self, weights: nn.Module, path: Path, step: int) -> None:  # noqa: B027  not all have any
-        """Draw what the averaged ``weights`` of ``step`` make of examples.
+    def samples(self, weights: nn.Module, path: Path, step: int) -> list[Path]:
+        """Draw what the averaged ``weights`` of ``step`` make of examples; returns the files.
 
         ``path`` is a name without an ending.
         """
+        return []
 
     def validate(self, weights: nn.Module) -> dict[str, Any] | None:
         """Figures of the averaged ``weights`` on what is held out; None if none.

@@ -149,6 +149,11 @@ class FromRgb:
         return converted
 
 
+def packed_rgb(rgb: np.ndarray) -> VideoFrame:
+    """One picture, uint8 RGB [h, w, 3], as a frame that stays RGB."""
+    return VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+
+
 def _left_sited(plane: np.ndarray) -> np.ndarray:
     """A plane [h, w] of even sides at half its size, level with every second column and between two rows."""
     width = plane.shape[1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -38,6 +38,8 @@ from sweettok_cli.video.structure import begins_again, check_structure, missing_
 
 _log = logging.getLogger(__name__)
 Shown = TypeVar("Shown")
+#: Width and height, or what gives them for a picture's own.
+Size = tuple[int, int] | Callable[[int, int], tuple[int, int]] | None
 
 # Nearer frames are reached sooner by decoding than by seeking.
 _NEAR = 32
@@ -52,7 +54,7 @@ def read_clip(
     start: int,
     count: int,
     *,
-    size: tuple[int, int] | None = None,
+    size: Size = None,
     rate: float = 0,
     threads: int = 1,
 ) -> np.ndarray:
@@ -65,7 +67,7 @@ def read_clip(
         source: a file, or a seekable binary stream of one.
         start: number of the first frame, from 0.
         count: how many frames.
-        size: width and height to scale to; the video's own by default.
+        size: width and height to scale to, or what gives them for those of the video; its own by default.
         rate: above 0, those that are shown at so many moments a second, by their time stamps, counted from
             that of frame ``start``.
         threads: of the decoder. One is fastest where many processes load clips.
@@ -77,7 +79,7 @@ def read_clip(
         raise ValueError(f"cannot read {count} frames from number {start}")
     source = Path(source) if isinstance(source, str) else source
     if (not isinstance(source, Path) or source.is_file()) and is_picture(source):
-        pictures = _shown_at(itertools.islice(read_pictures(source), start, None), rate)
+        pictures = shown_at(itertools.islice(read_pictures(source), start, None), rate)
         frames = [_scaled(rgb, size) for rgb in itertools.islice(pictures, count)]
     else:
         try:
@@ -89,12 +91,17 @@ def read_clip(
     return np.stack(frames)
 
 
-def _scaled(rgb: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-    return rgb if size is None else np.array(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC))
+def _scaled(rgb: np.ndarray, size: Size) -> np.ndarray:
+    if size is None:
+        return rgb
+    wanted = size(rgb.shape[1], rgb.shape[0]) if callable(size) else size
+    if wanted == (rgb.shape[1], rgb.shape[0]):
+        return rgb
+    return np.array(Image.fromarray(rgb).resize(wanted, Image.Resampling.BICUBIC))
 
 
 def _read_frames(
-    source: Source, start: int, count: int, size: tuple[int, int] | None, rate: float, threads: int
+    source: Source, start: int, count: int, size: Size, rate: float, threads: int
 ) -> list[np.ndarray]:
     name = source_name(source)
     with open_container(source) as container:
@@ -104,11 +111,18 @@ def _read_frames(
         upright = Upright(name, cropping)
         clock = Clock(Fraction(stream.average_rate or DEFAULT_RATE), container)
         timed = ((frame, clock.time(frame)) for frame in _from(container, stream, name, start))
-        found = itertools.islice(_shown_at(timed, rate), count)
-        return [upright(frame, size := size or shown_size(frame, cropping)) for frame in found]
+        found = itertools.islice(shown_at(timed, rate), count)
+        wanted: tuple[int, int] | None = None
+        frames = []
+        for frame in found:
+            if wanted is None:
+                own = shown_size(frame, cropping)
+                wanted = size(*own) if callable(size) else size or own
+            frames.append(upright(frame, wanted))
+        return frames
 
 
-def _shown_at(timed: Iterable[tuple[Shown, Fraction]], rate: float) -> Iterator[Shown]:
+def shown_at(timed: Iterable[tuple[Shown, Fraction]], rate: float | Fraction) -> Iterator[Shown]:
     """Of frames with their times, what is shown at ``rate`` moments a second from the first; 0: each once."""
     origin: Fraction | None = None
     shown: Shown | None = None

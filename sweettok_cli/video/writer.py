@@ -20,7 +20,7 @@ from av.packet import Packet
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output, check_target
 from sweettok_cli.video.audio import SoundTrack
-from sweettok_cli.video.color import FromRgb, tag_options
+from sweettok_cli.video.color import FromRgb, packed_rgb, tag_options
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,9 @@ class VideoWriter:
         times: Sequence[Fraction] | None = None,
         audio_from: Path | str | None = None,
         sample_aspect_ratio: Fraction = Fraction(1),
+        lossless: bool = False,
+        key_frames: int | None = None,
+        repeatable: bool = False,
         force: bool = False,
     ) -> None:
         """Describe the file; it is opened by ``with``.
@@ -103,6 +106,10 @@ class VideoWriter:
                 years at most.
             audio_from: a file whose sound is copied; one without sound is no error.
             sample_aspect_ratio: width of a pixel over its height, for players to stretch it to.
+            lossless: H.264 of RGB, bit for bit; few players know it. ``crf`` does not count then.
+            key_frames: one at least every so many frames, so that reading can begin there.
+            repeatable: H.264 of the same bytes every time. One thread, and without x264's macroblock tree,
+                which reads what it has not written; files are a little larger.
             force: replace an existing file.
         """
         self._path = Path(path)
@@ -111,6 +118,7 @@ class VideoWriter:
         self._crf = crf
         self._sample_aspect_ratio = sample_aspect_ratio.limit_denominator(_FINEST_RATIO)
         self._audio_from = None if audio_from is None else Path(audio_from)
+        self._lossless, self._key_frames, self._repeatable = lossless, key_frames, repeatable
         self._force = force
         self._count = 0
         self._held: Packet | None = None
@@ -137,9 +145,15 @@ class VideoWriter:
             )
             stack.callback(self._abandon)
             even = self._width % 2 == 0 and self._height % 2 == 0
-            pixel_format = "yuv420p" if even else "yuv444p"
-            self._from_rgb = FromRgb(pixel_format)
+            pixel_format = "rgb24" if self._lossless else "yuv420p" if even else "yuv444p"
+            self._from_rgb = packed_rgb if self._lossless else FromRgb(pixel_format)
             options = {"crf": f"{self._crf:g}", **self._kind.settings, **tag_options()}
+            if self._lossless:
+                options = {"qp": "0", **self._kind.settings}
+            if self._key_frames is not None:
+                options["g"] = str(self._key_frames)
+            if self._repeatable:
+                options["x264-params"] = "mbtree=0"
             if self._kind.codec == "libx264":
                 options["rc-lookahead"] = str(min(40, max(4, _LOOKED_AHEAD // (self._width * self._height))))
             if self._kind.codec == "libvpx-vp9" and not self._crf:
@@ -149,7 +163,9 @@ class VideoWriter:
                 options["bf"] = "0"
             # Where a rate is told that is higher than the clock's, players lose the last frame.
             rate = min(self._rate, 1 / self._clock)
-            self._stream = self._container.add_stream(self._kind.codec, rate=rate, options=options)
+            codec = "libx264rgb" if self._lossless else self._kind.codec
+            self._stream = self._container.add_stream(codec, rate=rate, options=options)
+            self._stream.codec_context.thread_count = int(self._repeatable)  # 0: as many as it likes
             self._stream.width, self._stream.height = self._width, self._height
             self._stream.pix_fmt = pixel_format
             self._stream.codec_context.time_base = self._clock

@@ -89,8 +89,7 @@ _VIDTOK: tuple[tuple[str, int, str], ...] = (
     ("vidtok_kl_causal_41616_16chn_v1_1", 867, ""),
 )
 
-#: The VQ checkpoints: file without ending, size in megabytes, SHA-256. The repository's *_vae files are
-# another, continuous model and are not read.
+#: File without ending, size in megabytes, SHA-256; the *_vae files hold the continuous form.
 _OMNI: tuple[tuple[str, int, str | None], ...] = (
     ("imagenet_only", 732, "591045d124b3a4252eab9c3693ec06ee3f76519c1d6e797b16238764c93eb585"),
     ("celebahq", 763, "a6ea12f90a159c765406a592cb66f9f1bc786a794882a58e9fcca9c4fb03448a"),
@@ -103,6 +102,8 @@ _OMNI: tuple[tuple[str, int, str | None], ...] = (
     ("celebahq_k600", 853, "f9c135a6a9938ba4ca80bb0c8c7b936e0b72e5e9fd98011988b11b14d4d304f8"),
     ("ffhq_ucf", 742, None),
     ("ffhq_k600", 853, "af8fc8cd213c46ae63ebb5859941b18ae175473ed177482170184a34291e8f9e"),
+    ("imagenet_ucf_vae", 742, "53951a7b71ddb4d1e39a8dbcad6122ace89387c7f3a0f67b33e7116cf56eee89"),
+    ("imagenet_k600_vae", 742, "d1f1dfc5ca56093945d1ecb45c6bedf0a9157ac80dbf0547e33294a02edeb777"),
 )
 
 
@@ -140,7 +141,7 @@ def _vidtok(stem: str, megabytes: int, note: str) -> NamedModel:
 def _omni(stem: str, megabytes: int, sha256: str | None) -> NamedModel:
     return NamedModel(
         name=f"omnitokenizer-{name_of(stem)}",
-        family="omnitokenizer",
+        family="omnitokenizer-vae" if stem.endswith("_vae") else "omnitokenizer",
         repository="Daniel0724/OmniTokenizer",
         file=f"{stem}.ckpt",
         revision="337629d5bcbec90492eed3ee9212e97bb5f6dd4a",

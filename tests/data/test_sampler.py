@@ -7,15 +7,18 @@ import shutil
 import tarfile
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from small_run import write_clip
 
-from sweettok_cli.data import sampler as data
-from sweettok_cli.data.clips import Entry, find_entries
-from sweettok_cli.data.sampler import Sampler, Sampling, declared_frames, hold_out, prefetched
+from sweettok_cli.data import stretch as data
+from sweettok_cli.data.clips import find_entries
+from sweettok_cli.data.entry import Entry, Facts
+from sweettok_cli.data.loader import prefetched
+from sweettok_cli.data.sampler import Sampler, Sampling, hold_out
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.runtime import ignore_progress
 from sweettok_cli.video.reader import read_clip
@@ -39,7 +42,7 @@ def test_index_finds_files_and_members_in_order(clips: Path, entries: list[Entry
         *(f"inner/loose{i}.mp4" for i in range(3)),
         *(f"packed{i}.mp4" for i in range(3)),
     ]
-    assert [declared_frames(entry) for entry in entries] == [(n, 25.0) for n in (24, 24, 24, 30, 30, 9)]
+    assert [entry.declared() for entry in entries] == [Facts(n, 25.0) for n in (24, 24, 24, 30, 30, 9)]
     alone = find_entries([clips / "shard.tar", clips / "inner" / "loose1.mp4"])
     assert [entry.name for entry in alone] == ["packed0.mp4", "packed1.mp4", "packed2.mp4", "loose1.mp4"]
 
@@ -62,7 +65,7 @@ def test_batch_depends_on_nothing_but_its_number(entries: list[Entry], tiny: Sam
         assert a.clips == b.clips and np.array_equal(a.frames, b.frames)
         assert a.frames.dtype == np.uint8 and a.frames.shape[1:] == (17, 64, 64, 3)
     assert {len(batch.frames) for batch in forward} == {2, 4}
-    with prefetched(Sampler(entries, tiny).batch, 2, workers=3, prefetch=2) as batches:
+    with prefetched(Sampler(entries, tiny), 2, workers=3, prefetch=2) as batches:
         ahead = [batch for (batch, _), _ in zip(batches, range(3), strict=False)]
     assert all(np.array_equal(a.frames, b.frames) for a, b in zip(ahead, forward[2:5], strict=True))
 
@@ -257,7 +260,7 @@ def test_a_share_of_the_samples_is_synthetic(entries: list[Entry], tiny: Samplin
             same += np.array_equal(sample, other)
         assert np.array_equal(mixed.frames, Sampler(entries, settings, rank, 2).batch(1).frames)
     assert 4 <= drawn <= 22 and same == 32 - drawn
-    with prefetched(Sampler(entries, settings).batch, 0, workers=3, prefetch=3) as batches:
+    with prefetched(Sampler(entries, settings), 0, workers=3, prefetch=3) as batches:
         ahead = [batch for (batch, _), _ in zip(batches, range(3), strict=False)]
     for number, batch in enumerate(ahead):
         assert np.array_equal(batch.frames, Sampler(entries, settings).batch(number).frames)
@@ -275,7 +278,7 @@ def test_crops_of_a_synthetic_place_are_different_clips(entries: list[Entry], ti
 def test_clip_shorter_than_declared_starts_at_its_beginning(entries: list[Entry], tiny: Sampling) -> None:
     settings = dataclasses.replace(tiny, crop=[[64.0, 2.0, 1.0]], flip=False)
     sampler = Sampler(entries[:1], settings)
-    sampler.lengths[0] = 100_000, 25.0
+    sampler.facts[0] = Facts(100_000, 25.0)
     assert sampler.batch(0).frames.shape == (2, 17, 64, 64, 3)
     assert not sampler.unreadable
 
@@ -321,3 +324,50 @@ def test_hidden_files_are_no_clips(tmp_path: Path) -> None:
             shard.add(folder / "a.mp4", name)
     assert [entry.name for entry in find_entries([folder])] == ["a.mp4"]
     assert [entry.name for entry in find_entries([tmp_path / "shard.tar"])] == ["a.mp4", "./d.mp4"]
+
+
+def test_frames_are_scaled_down_before_samples_are_cut(tmp_path: Path, tiny: Sampling) -> None:
+    """A ramp tells how wide a sample was in the frames, and where it lay."""
+    ramp = np.broadcast_to(np.linspace(0, 255, 128)[None, :, None], (96, 128, 3)).astype(np.uint8)
+    with VideoWriter(tmp_path / "clip.mp4", 128, 96, Fraction(25), crf=1) as writer:
+        for _ in range(3):
+            writer.write(np.ascontiguousarray(ramp))
+    Image.fromarray(ramp).save(tmp_path / "picture.png")
+    settings = dataclasses.replace(tiny, frames=1, crop=[[32.0, 1.0, 1.0]], crops_per_clip=1, flip=False)
+
+    def seen(name: str, **changes: Any) -> list[tuple[float, float]]:
+        """Columns of the frame that 40 samples show: how many, and the middle one."""
+        sampler = Sampler(find_entries([tmp_path / name]), dataclasses.replace(settings, **changes))
+        rows = [sampler.batch(n).frames[0, 0, 16, :, 0].astype(float) * 127 / 255 for n in range(40)]
+        return [((row[24] - row[7]) * 32 / 17, row.mean()) for row in rows]
+
+    for name in ("clip.mp4", "picture.png"):
+        plain, whole, mixed = (seen(name, resize=resize) for resize in ((), (1.0, 1.0), (1.0, 2.0)))
+        assert all(abs(width - 32) < 3 for width, _ in plain)
+        assert all(abs(width - 96) < 4 for width, _ in whole) and np.std([m for _, m in whole]) > 3
+        widths = [width for width, _ in mixed]
+        assert min(widths) < 60 and max(widths) > 80 and all(45 < width < 100 for width in widths)
+        middle = seen(name, resize=(1.0, 1.0), centre=True)
+        assert all(abs(width - 96) < 4 and abs(mean - 63.5) < 2 for width, mean in middle)
+        large = seen(name, resize=(7.0, 9.0))  # nothing is enlarged
+        assert all(abs(width - 32) < 3 for width, _ in large)
+
+
+def test_clips_of_one_name_are_two(tmp_path: Path, tiny: Sampling, clips: Path) -> None:
+    """They are counted by place: with all unreadable, nobody looks for another one for ever."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "bad.mp4").write_bytes(b"no video")
+    sampler = Sampler(find_entries([tmp_path / "a", tmp_path / "b"]), tiny)
+    with pytest.raises(SweettokError, match="2 of 2 training clips cannot be read"):
+        sampler.batch(0)
+
+
+def test_a_position_tells_the_epoch_and_the_data(entries: list[Entry], tiny: Sampling) -> None:
+    one = Sampler(entries, dataclasses.replace(tiny, accumulate=2), 1, 3)
+    assert one.stride == 12  # 4 samples, 2 crops a clip, 6 parts
+    found = one.position(10)
+    assert (found["batch"], found["epoch"], found["clips"]) == (10, 10.0, 6)
+    assert Sampler(entries, tiny).position(3)["digest"] == found["digest"]
+    others = [dataclasses.replace(entries[0], end=2.0), *entries[1:]], entries[::-1], entries[:5]
+    assert found["digest"] not in {Sampler(other, tiny).position(0)["digest"] for other in others}

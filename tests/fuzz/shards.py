@@ -9,7 +9,8 @@ from random import Random
 
 from video.torture import make
 
-from sweettok_cli.data.clips import Entry, find_entries
+from sweettok_cli.data.clips import find_entries
+from sweettok_cli.data.entry import Entry
 from sweettok_cli.video import read_clip
 
 from .mutation import NUMBERS, damaged, displaced

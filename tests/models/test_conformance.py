@@ -276,8 +276,9 @@ def test_threads_may_share_a_tokenizer(tokenizer: Tokenizer) -> None:
         assert np.abs(one.astype(int) - two).max() <= 1
 
 
-def test_drawn_latents_follow_their_seed(families: dict[str, Path]) -> None:
-    folder = str(families["vidtok-kl-causal"])
+@pytest.mark.parametrize("name", ["vidtok-kl-causal", "omnitokenizer-vae"])
+def test_drawn_latents_follow_their_seed(name: str, families: dict[str, Path]) -> None:
+    folder = str(families[name])
     batch = clips(load(folder, device="cpu"), 1)
     mean, one, again, other = (
         load(folder, device="cpu", sample=seed).encode_clips(batch)["latents"].astype(float)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from sweettok_cli import files
 from sweettok_cli.errors import SweettokError, brief
 from sweettok_cli.files import sha256_file
-from sweettok_cli.models.omnitokenizer.network import OmniConfig
+from sweettok_cli.models.omnitokenizer.config import OmniConfig
 from sweettok_cli.models.registry import read_spec
 from sweettok_cli.models.sweettok.config import SMALL, SweetTokConfig, make_config
 from sweettok_cli.models.vidtok.config import VidTokConfig

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-FAMILIES = ("sweettok", "omnitokenizer", "vidtok-fsq-causal", "vidtok-kl-causal")
+FAMILIES = ("sweettok", "omnitokenizer", "omnitokenizer-vae", "vidtok-fsq-causal", "vidtok-kl-causal")
 
 COUNT = """
 import json, sys

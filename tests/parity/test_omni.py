@@ -11,10 +11,13 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from sweettok_cli.models.common.gaussian import GaussianLatents
 from sweettok_cli.models.common.network import lay_out
-from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+from sweettok_cli.models.omnitokenizer.config import OmniConfig
+from sweettok_cli.models.omnitokenizer.network import OmniTokenizer
 from sweettok_cli.models.omnitokenizer.published import load_published_omnitokenizer
 from sweettok_cli.models.omnitokenizer.quantizer import Coded
+from tests.published_files import continuous
 
 from .rule import Case, case_folder, integers
 
@@ -136,3 +139,30 @@ def test_another_size(case: Case, model: OmniTokenizer) -> None:
 def test_clip_of_random_indices(case: Case, model: OmniTokenizer) -> None:
     indices = integers(case.salt, "omni_idx", 8192, case.manifest["inputs"]["omni_idx"]["shape"])
     assert case.error("video:recon_from_random_idx", model.decode(indices)) < CLOSE
+
+
+@torch.inference_mode()
+def test_the_continuous_form(case: Case, model: OmniTokenizer) -> None:
+    """No golden tensors are of a VAE; but for its latents, which are written down, it is the same network.
+
+    With the weights of VQ before the decoder as those of the means, these are what was tapped there.
+    """
+    state = continuous(case.weights(), case.salt)
+    network = lay_out(lambda: OmniTokenizer(OmniConfig(regularizer="kl")))
+    load_published_omnitokenizer(network, state)
+    network.eval()
+    image = case.input_video("omni_image").unsqueeze(2)
+    found = network.encode(image)
+    assert isinstance(found, GaussianLatents)
+    assert case.error("tap:image:pre_vq_conv", found.mean) < CLOSE
+    features = network.encoder(image)
+    weight, bias = (state[f"pre_vq_conv.1.{name}"][8:] for name in ("weight", "bias"))
+    logvar = rearrange(features @ weight.T + bias, "b t h w c -> b c t h w").clamp(-30, 20)
+    assert torch.allclose(found.logvar, logvar, atol=1e-4)
+    divergence = 0.5 * (found.mean**2 + logvar.exp() - 1 - logvar).sum()
+    output = network(image)
+    assert output.loss.item() == pytest.approx(divergence.item(), rel=1e-4)
+    codes = model.codebook.codes(case.data["image:indices"].long())
+    made = network.decode(rearrange(codes, "b t h w c -> b c t h w"))
+    assert case.error("image:recon", made[:, :, 0]) < CLOSE
+    assert torch.equal(output.reconstruction, network.decode(found.mean))

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from sweettok_cli.models.common.gaussian import GaussianLatents
 from sweettok_cli.models.vidtok.network import EncoderState, VidTok
-from sweettok_cli.models.vidtok.regularizers import FiniteScalarQuantizer, GaussianLatents
+from sweettok_cli.models.vidtok.regularizers import FiniteScalarQuantizer
 
 from .rule import Case, case_folder
 from .vidtok import CLEAR, CLOSE, config_of, empty, loaded, stored, tags, tapped

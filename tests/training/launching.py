@@ -18,11 +18,11 @@ from accelerate.state import AcceleratorState
 from torch import nn
 
 from sweettok_cli.cli.app import main
-from sweettok_cli.models.sweettok import task as sweettok
-from sweettok_cli.models.vidtok import task as vidtok
+from sweettok_cli.models.common import grid_task
+from sweettok_cli.models.sweettok import task
 
 # Published networks of features are not at hand: the frames themselves are compared.
-sweettok.perceptual_distance = vidtok.perceptual_distance = lambda *_: nn.L1Loss()
+task.perceptual_distance = grid_task.perceptual_distance = lambda *_: nn.L1Loss()
 for arguments in json.loads(Path(sys.argv[1]).read_text()):
     sys.argv = ["sweettok", "train", "--quiet", *arguments]
     try:

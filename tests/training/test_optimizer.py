@@ -92,3 +92,11 @@ def test_average_follows_the_published_decay() -> None:
         expected = float(step) if step == 0 else decay * expected + (1 - decay) * step
         assert averaged.module.weight.item() == pytest.approx(expected, rel=1e-6)
     assert not averaged.module.weight.requires_grad
+
+
+def test_an_optimizer_may_have_a_warm_up_of_its_own() -> None:
+    recipe = Recipe(lr=1.0, final_lr=0.1, warmup=4, steps=100)
+    slow = [learning_rate(recipe, step, step / 100, warmup=50) for step in (0, 24, 49, 75)]
+    assert slow == pytest.approx([0.02, 0.5, 1.0, 0.55])
+    rising = [learning_rate(recipe, step, step / 100, warmup=100) for step in (0, 49, 99)]
+    assert rising == pytest.approx([0.01, 0.5, 1.0]), "all along"

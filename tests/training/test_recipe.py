@@ -21,7 +21,8 @@ def test_shipped_recipe_survives_being_saved(name: str, tmp_path: Path) -> None:
 
 
 def test_every_stage_of_every_network_is_shipped() -> None:
-    stages = {"compact-k600": 3, "compact-ucf101": 3, "sweettok-small": 3, "vidtok-fsq": 2, "vidtok-kl": 2}
+    stages = {"compact-k600": 3, "compact-ucf101": 3, "omnitokenizer": 3, "sweettok-small": 3}
+    stages |= {"vidtok-fsq": 2, "vidtok-kl": 2}
     assert recipe_names() == [f"{net}-stage{i + 1}" for net, count in stages.items() for i in range(count)]
 
 
@@ -58,6 +59,10 @@ def test_settings_are_typed() -> None:
         ("crop=[[64, 0.5, 1]]", "crop must list"),
         ("crop=[64, 8, 1]", "crop = 64 is not of type"),
         ("l2=0", "one of l1, l2"),
+        ("loader=both", "loader must be one of threads, processes"),
+        ("resize=[1.0]", "resize must be [] or two growing numbers, for example [1.0, 2.0]"),
+        ("resize=[2.0, 1.0]", "resize must be"),
+        ("resize=[0.5, 1.0]", "resize must lie in 1 to 65536, not 0.5"),
         ("accumulate=0", "accumulate must lie in 1 to 65536, not 0"),
         ("minutes=-1", "minutes must lie in 0 to 1e+07"),
         ("pictures=1.5", "pictures must lie in 0 to 1, not 1.5"),

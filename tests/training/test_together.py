@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from small_models import OMNI as SMALL_OMNI
 from small_run import TINY_NETWORK
 
 from sweettok_cli.training.recipe import Recipe, load_recipe
@@ -27,6 +28,7 @@ SMALL = {
     **{"preset": "sweettok-small", "dim": 32, "heads": 2, "head_dim": 16, "code_dim": 16},
     **{"spatial_code": [4, 3], "temporal_code": [4, 3]},
 }
+OMNI = {"preset": "omnitokenizer", **SMALL_OMNI}
 #: Of the shipped recipes: what makes them small and brings everything they have into a few steps.
 RECIPES: dict[str, dict[str, Any]] = {
     "sweettok-small-stage1": {"model": SMALL},
@@ -35,6 +37,9 @@ RECIPES: dict[str, dict[str, Any]] = {
     "compact-ucf101-stage1": {"model": {**TAUGHT, "pixels": False}},
     "compact-ucf101-stage2": {"model": TAUGHT, "pictures": 0.4},
     "compact-ucf101-stage3": {"model": TAUGHT, "lecam": 0.1},
+    "omnitokenizer-stage1": {"model": OMNI, "restart": 1.0},
+    "omnitokenizer-stage2": {"model": OMNI},
+    "omnitokenizer-stage3": {"model": {**OMNI, "regularizer": "kl"}},
     "vidtok-fsq-stage1": {"model": {"preset": "vidtok-small"}},
     "vidtok-fsq-stage2": {"model": {"preset": "vidtok-small"}},
     "vidtok-kl-stage1": {"model": {"preset": "vidtok-small", "regularizer": "kl"}},
@@ -50,7 +55,7 @@ def brief(name: str, changes: dict[str, Any], teacher: Path, share: int) -> Reci
     side = 64
     small = dataclasses.replace(
         recipe, steps=STEPS, warmup=0, precision="fp32", crop=[[side, share, 0.5], [side, 2 * share, 0.5]],
-        init_samples=min(recipe.init_samples, 32), discriminator_start=1, discriminator_width=4, log_every=1,
+        init_samples=min(recipe.init_samples, 32), discriminator_start=1, discriminator_warmup=1, discriminator_width=4, log_every=1,
         hold_out=1, workers=1, prefetch=2, checkpoint_every=0, sample_every=0, validate_every=0,
         teacher=str(teacher) if recipe.teacher else "",
     )  # fmt: skip
@@ -98,7 +103,7 @@ def test_two_processes_learn_what_one_does_with_twice_the_batch(
             recipe = brief(name, changes, families["omnitokenizer"], share)
             path = tmp_path / f"{name}-{kind}.toml"
             path.write_text(recipe.as_toml())
-            words = [] if name.startswith("vidtok") else ["--prior", str(prior)]
+            words = ["--prior", str(prior)] if name.startswith(("sweettok", "compact")) else []
             out = str(tmp_path / kind / name)
             runs[kind].append(["--data", str(clips), "--config", str(path), "--out", out, *words])
     train_in_a_row(runs["two"], tmp_path, ["--multi_gpu"])
@@ -113,6 +118,7 @@ SHARDED: dict[str, dict[str, Any]] = {
     "compact-ucf101-stage2": {"model": TAUGHT, "pictures": 0.4, "accumulate": 2, "proxy": 0.5},
     "compact-ucf101-stage3": {"model": TAUGHT, "lecam": 0.1, "gradient_checkpointing": True},
     "vidtok-fsq-stage1": {"model": {"preset": "vidtok-small"}, "gradient_checkpointing": True},
+    "omnitokenizer-stage2": {"model": OMNI, "restart": 1.0},
 }
 
 
@@ -123,7 +129,7 @@ def test_what_is_sharded_is_saved_whole_and_one_process_goes_on(
     alone: list[list[str]] = []
     begun, resumed, last = list[list[str]](), list[list[str]](), list[list[str]]()
     for name, changes in SHARDED.items():
-        words = [] if name.startswith("vidtok") else ["--prior", str(prior)]
+        words = ["--prior", str(prior)] if name.startswith(("sweettok", "compact")) else []
         paths = {}
         for kind, share in (("two", 1), ("one", 2)):
             recipe = brief(name, {"validate_every": 2, **changes}, families["omnitokenizer"], share)

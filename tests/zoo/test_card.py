@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from folder_files import model_files
 from huggingface_hub import ModelCard
+from small_models import CONTINUOUS
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.storage.model_folder import ModelFolder
@@ -40,7 +41,7 @@ def test_a_card_tells_what_is_known(model: ModelFolder) -> None:
 def test_a_card_says_what_the_family_stores(families: dict[str, Path]) -> None:
     for kind, folder in families.items():
         model = ModelFolder(folder)
-        stored = "Continuous latents" if "-kl-" in kind else "Discrete tokens"
+        stored = "Continuous latents" if kind in CONTINUOUS else "Discrete tokens"
         assert f"of the family {model.header.family}, stored for sweettok. {stored}.\n" in model_card(
             model, "me/a"
         )

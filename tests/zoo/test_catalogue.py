@@ -27,11 +27,12 @@ def test_every_row_is_sound(model) -> None:
 
 
 def test_every_published_checkpoint_is_there() -> None:
-    """Counted on the Hub's pages: 16 of VidTok 1.0, 7 configurations of 1.1, 11 VQ ones of OmniTokenizer."""
+    """Counted on the Hub's pages: 16 of VidTok 1.0, 7 configurations of 1.1, 13 of OmniTokenizer."""
     names = [model.name for model in CATALOGUE]
-    assert len(set(names)) == len(names) == 1 + 16 + 7 + 11
+    assert len(set(names)) == len(names) == 1 + 16 + 7 + 13
     assert sum(name.endswith("-v1.1") for name in names) == 7
-    assert not any("vae" in name for name in names)
+    continuous = [model for model in CATALOGUE if model.name.endswith("-vae")]
+    assert [model.family for model in continuous] == ["omnitokenizer-vae"] * 2
     files = [(model.repository, model.file) for model in CATALOGUE]
     assert len(set(files)) == len(files)
     assert {model.name for model in CATALOGUE if model.shipped} == {DEFAULT_MODEL} <= set(shipped_models())

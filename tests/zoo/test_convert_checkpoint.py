@@ -21,7 +21,9 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import sha256_file
 from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.omnitokenizer import published as convert_omnitokenizer
-from sweettok_cli.models.omnitokenizer.network import OmniConfig
+from sweettok_cli.models.omnitokenizer.config import OmniConfig
+from sweettok_cli.models.omnitokenizer.folder import read_network
+from sweettok_cli.models.registry import read_spec
 from sweettok_cli.models.sweettok import published as convert_sweettok
 from sweettok_cli.models.vidtok import published as convert_vidtok
 from sweettok_cli.models.vidtok.config import VidTokConfig
@@ -31,10 +33,12 @@ from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.zoo.convert import convert_checkpoint, model_name
 from tests.parity.rule import Case, case_folder
 from tests.published_files import (
+    continuous,
     omnitokenizer_settings,
     omnitokenizer_state,
     save_accelerate,
     save_lightning,
+    save_small_omnitokenizer,
     save_words,
 )
 
@@ -211,13 +215,51 @@ def test_omnitokenizer_settings_are_told_from_the_tensors(omni: dict[str, Tensor
     assert convert_omnitokenizer.told_from_tensors(omni, Path("x")) == OmniConfig()
     later = "encoder.to_patch_emb.1.weight"
     changed = {**omni, later: torch.zeros(2 * 192), "codebook.embeddings": torch.zeros(1024, 4)}
+    changed |= {"pre_vq_conv.1.weight": torch.zeros(4, 512), "post_vq_conv.1.weight": torch.zeros(512, 4)}
     expected = OmniConfig(temporal_patch=2, codes=1024, code_dim=4)
+    assert convert_omnitokenizer.told_from_tensors(changed, Path("x")) == expected
+    del changed["codebook.embeddings"]
+    changed["pre_vq_conv.1.weight"] = torch.zeros(8, 512)
+    expected = OmniConfig(temporal_patch=2, regularizer="kl", code_dim=4)
     assert convert_omnitokenizer.told_from_tensors(changed, Path("x")) == expected
 
 
+@pytest.mark.parametrize("name", ["omnitokenizer", "omnitokenizer-imagenet-ucf-vae"])
+def test_a_continuous_omnitokenizer_is_told_from_its_checkpoint(name: str, tmp_path: Path) -> None:
+    small = save_small_omnitokenizer(tmp_path / "vq.ckpt")
+    state = continuous(torch.load(small, weights_only=False)["state_dict"])
+    file = save_lightning(
+        tmp_path / "imagenet_ucf_vae.ckpt", state, omnitokenizer_settings(use_vae=True, l2_code=False)
+    )
+    header = convert_checkpoint(file, name, folder=tmp_path / "model")
+    assert (header.name, header.family) == ("omnitokenizer-imagenet-ucf-vae", "omnitokenizer-vae")
+    assert header.source["dropped"]["codes, of a continuous network"] == 1
+    spec = read_spec(ModelFolder(tmp_path / "model"))
+    assert spec.codebooks == {} and spec.clip_shapes(64, 128) == {"latents": (8, 5, 8, 16)}
+    network = read_network(ModelFolder(tmp_path / "model"))
+    assert torch.equal(network.pre_vq.weight, state["pre_vq_conv.1.weight"])
+    assert "codebook.embeddings" not in network.state_dict()
+    with pytest.raises(SweettokError, match="is an omnitokenizer-vae, and omnitokenizer-ffhq is not"):
+        convert_checkpoint(file, "omnitokenizer-ffhq", folder=tmp_path / "other")
+    with pytest.raises(
+        SweettokError, match="is an omnitokenizer, and omnitokenizer-imagenet-k600-vae is not"
+    ):
+        convert_checkpoint(small, "omnitokenizer-imagenet-k600-vae", folder=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
 OTHER_OMNI: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, Any], str]] = {
-    "variational": ({"pre_vq_conv.1.weight": (16, 512)}, {}, "variational autoencoder .* without codes"),
-    "variational by its settings": ({}, {"use_vae": True}, "variational autoencoder .* without codes"),
+    "continuous by its settings alone": (
+        {},
+        {"use_vae": True},
+        "use_vae = True, but its encoder ends in codes",
+    ),
+    "continuous by its tensors alone": (
+        {"pre_vq_conv.1.weight": (16, 512)},
+        {},
+        "use_vae = False, but its encoder ends in the mean and variance",
+    ),
+    "of no width": ({"pre_vq_conv.1.weight": (12, 512)}, {}, r"pre_vq_conv\.1\.weight is \[12, 512\]"),
     "relative positions": (
         {"encoder.enc_spatial_transformer.layers.0.1.spatial_rel_pos_bias.net.0.0.weight": (512, 2)},
         {},

@@ -9,14 +9,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, get_type_hints
 
 from sweettok_cli.errors import SweettokError, brief
-from sweettok_cli.storage.model_folder import WRITE_AGAIN
+from sweettok_cli.storage.model_folder import CONFIG_FILE, WRITE_AGAIN, ModelFolder
 
 Settings = TypeVar("Settings")
 
@@ -178,3 +178,59 @@ def read_settings(kind: type[Settings], table: Mapping[str, Any], file: Path) ->
         return kind(**table)
     except ValueError as error:
         raise SweettokError(f"{file} describes no network: {error}; {WRITE_AGAIN}.") from error
+
+
+def read_settings_of(
+    model: ModelFolder,
+    kind: type[Settings],
+    families: Collection[str],
+    family_of: Callable[[Settings], str],
+    what: str,
+) -> Settings:
+    """The configuration in a model folder of one of some families.
+
+    Args:
+        model: the folder.
+        kind: of the configuration.
+        families: the names that such folders go by.
+        family_of: tells that name from a configuration.
+        what: is wanted, for errors, as in "an OmniTokenizer".
+
+    Raises:
+        SweettokError: it holds another family's model, or no configuration of its own family.
+    """
+    family, file = model.header.family, model.path / CONFIG_FILE
+    if family not in families:
+        raise SweettokError(f"{model.path} holds a model of the family {family}; give {what}.")
+    settings = read_settings(kind, model.header.config, file)
+    if (described := family_of(settings)) != family:
+        raise SweettokError(f"{file} describes a {described}, and not the {family} it names; {WRITE_AGAIN}.")
+    return settings
+
+
+def override_settings(base: Settings, overrides: Mapping[str, Any]) -> Settings:
+    """A configuration with the keys of a recipe put in place of its own.
+
+    Raises:
+        SweettokError: an unknown key, or values that do not fit together.
+    """
+    try:
+        check_known(type(base), overrides)
+        return dataclasses.replace(base, **overrides)  # type: ignore[type-var]
+    except ValueError as error:
+        raise SweettokError(
+            f"The settings below model do not make a network (model.{error}); correct the recipe."
+        ) from error
+
+
+def describe_settings(settings: Settings, presets: Mapping[str, Settings]) -> dict[str, Any]:
+    """A table for recipes: the nearest of the ``presets``, and what differs from it."""
+    found = dataclasses.asdict(settings)  # type: ignore[call-overload]
+    tables = []
+    for name, preset in presets.items():
+        usual = dataclasses.asdict(preset)  # type: ignore[call-overload]
+        changed = {key: value for key, value in found.items() if value != usual[key]}
+        if None not in changed.values():  # recipes have no word for it
+            tables.append({"preset": name, **changed})
+    table = min(tables, key=len)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}

@@ -1,4 +1,4 @@
-"""The one interface every video tokenizer stands behind, and what all that run a network share."""
+"""The one interface every video tokenizer stands behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.models.common.hub import HubTokenizer
@@ -355,26 +355,3 @@ def decode_frames(
     for part in stream.split(tokens.arrays):
         yield from stream.push(tokenizer.on_device(part))
     yield from stream.finish()
-
-
-class NetworkTokenizer(Tokenizer):
-    """A network on a device.
-
-    Weights and codes stay float32; a narrower ``dtype`` is used for the arithmetic in between (autocast).
-    """
-
-    def __init__(
-        self, spec: TokenizerSpec, network: nn.Module, device: torch.device, dtype: torch.dtype
-    ) -> None:
-        """Move the network to the device and switch it to inference."""
-        self.spec, self.device, self.dtype = spec, device, dtype
-        self.network = network.to(device).eval()
-        self.batch_clips = 8 if device.type == "cuda" else 1
-
-    def _network(self) -> str:
-        count = sum(parameter.numel() for parameter in self.network.parameters())
-        return f"{count / 1e6:.1f} M parameters in {str(self.dtype).removeprefix('torch.')}; "
-
-    def autocast(self) -> torch.autocast:
-        """The context in which the network is called."""
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)

@@ -6,27 +6,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.models.common.family import Conversion, Family
-from sweettok_cli.models.omnitokenizer.folder import FAMILY, read_config, read_network
+from sweettok_cli.models.omnitokenizer.folder import CODED, CONTINUOUS, read_config, read_network
 from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 
 if TYPE_CHECKING:
     import torch
 
+    from sweettok_cli.models.omnitokenizer.task import OmniTokenizerTask
     from sweettok_cli.models.omnitokenizer.tokenizer import OmniTokenizerTokenizer
     from sweettok_cli.storage.checkpoint_file import Checkpoint
+    from sweettok_cli.training.recipe import Recipe
 
 
 def _spec(model: ModelFolder) -> TokenizerSpec:
     header, config = model.header, read_config(model)
+    coded = config.regularizer == "vq"
     return TokenizerSpec(
         name=header.name,
         family=header.family,
         clip_frames=config.frames,
         multiple=config.multiple,
-        codebooks={"indices": [config.codes]},
+        codebooks={"indices": [config.codes]} if coded else {},
         weights_sha256=header.weights_sha256,
-        layout=GridTokens(config.temporal_patch, config.patch),
+        layout=GridTokens(config.temporal_patch, config.patch, channels=None if coded else config.code_dim),
     )
 
 
@@ -35,7 +38,7 @@ def _load(
 ) -> OmniTokenizerTokenizer:
     from sweettok_cli.models.omnitokenizer.tokenizer import OmniTokenizerTokenizer
 
-    return OmniTokenizerTokenizer(spec, read_network(model), device, dtype)
+    return OmniTokenizerTokenizer(spec, read_network(model), device, dtype, sample)
 
 
 def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
@@ -44,4 +47,18 @@ def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> Mo
     return convert_omnitokenizer(checkpoint, folder, conversion)
 
 
-OMNITOKENIZER = Family({FAMILY: frozenset({"indices"})}, ("omnitokenizer",), _spec, _load, _convert)
+def _task(recipe: Recipe, init: Path | None, prior: Path | None, teacher: Path | None) -> OmniTokenizerTask:
+    from sweettok_cli.models.omnitokenizer.task import OmniTokenizerTask
+
+    return OmniTokenizerTask(recipe, init, prior, teacher)
+
+
+OMNITOKENIZER = Family(
+    names={CODED: frozenset({"indices"}), CONTINUOUS: frozenset({"latents"})},
+    kinds=("omnitokenizer",),
+    spec=_spec,
+    load=_load,
+    convert=_convert,
+    task=_task,
+    presets=("omnitokenizer", "omnitokenizer-small"),
+)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.common.settings import read_settings
-from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder
+from sweettok_cli.models.common.settings import read_settings_of
+from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader, write_model
 
 if TYPE_CHECKING:
-    from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+    from sweettok_cli.models.omnitokenizer.config import OmniConfig
+    from sweettok_cli.models.omnitokenizer.network import OmniTokenizer
 
-FAMILY = "omnitokenizer"
+#: Of networks with codes, and of continuous ones.
+FAMILIES = CODED, CONTINUOUS = ("omnitokenizer", "omnitokenizer-vae")
+
+
+def family_name(config: OmniConfig) -> str:
+    """The name of :data:`FAMILIES` that folders of such a network go by."""
+    return CONTINUOUS if config.regularizer == "kl" else CODED
 
 
 def read_config(model: ModelFolder) -> OmniConfig:
@@ -20,13 +29,9 @@ def read_config(model: ModelFolder) -> OmniConfig:
     Raises:
         SweettokError: another family's model, or no configuration of an OmniTokenizer.
     """
-    from sweettok_cli.models.omnitokenizer.network import OmniConfig
+    from sweettok_cli.models.omnitokenizer.config import OmniConfig
 
-    if model.header.family != FAMILY:
-        raise SweettokError(
-            f"{model.path} holds a model of the family {model.header.family}; give an OmniTokenizer."
-        )
-    return read_settings(OmniConfig, model.header.config, model.path / CONFIG_FILE)
+    return read_settings_of(model, OmniConfig, FAMILIES, family_name, "an OmniTokenizer")
 
 
 def read_network(model: ModelFolder) -> OmniTokenizer:
@@ -40,3 +45,18 @@ def read_network(model: ModelFolder) -> OmniTokenizer:
 
     config = read_config(model)
     return fill(lambda: OmniTokenizer(config), model.state(), model.path)
+
+
+def save_network(
+    folder: Path, network: OmniTokenizer, name: str, source: Mapping[str, Any] | None = None
+) -> ModelHeader:
+    """Write a network as a model folder of this name; ``source`` is what it was made from."""
+    config = network.config
+    return write_model(
+        folder,
+        name=name,
+        family=family_name(config),
+        config=dataclasses.asdict(config),
+        state=network.state_dict(),
+        source=source,
+    )

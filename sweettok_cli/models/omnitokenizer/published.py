@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from sweettok_cli.models.common.published_names import (
     NameTable,
     pixel_decoder,
 )
-from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+from sweettok_cli.models.omnitokenizer.config import OmniConfig
+from sweettok_cli.models.omnitokenizer.folder import CODED, CONTINUOUS, family_name, save_network
+from sweettok_cli.models.omnitokenizer.network import OmniTokenizer
 from sweettok_cli.storage.checkpoint_file import Checkpoint
-from sweettok_cli.storage.model_folder import ModelHeader, write_model
+from sweettok_cli.storage.model_folder import ModelHeader
 
 TABLE = NameTable(
     "OmniTokenizer",
@@ -43,19 +45,24 @@ TABLE = NameTable(
 )
 
 
+#: Of the continuous form, whose checkpoints hold a codebook that is never asked.
+CONTINUOUS_TABLE = replace(
+    TABLE, dropped=(*TABLE.dropped, (r"^codebook\.", "codes, of a continuous network"))
+)
+
+
 def load_published_omnitokenizer(model: OmniTokenizer, state: Mapping[str, Tensor]) -> None:
     """Copy a published OmniTokenizer state dict, discriminators and all, into ``model``.
 
-    A model laid out on the "meta" device takes the tensors themselves. Raises ValueError for the state of a
-    model without codes (``use_vae``) and for what :class:`NameTable` refuses.
+    A model laid out on the "meta" device takes the tensors themselves. Raises ValueError for what
+    :class:`NameTable` refuses.
     """
-    width, codes = state.get("pre_vq_conv.1.weight"), state.get("codebook.embeddings")
-    if width is not None and codes is not None and width.shape[0] == 2 * codes.shape[1]:
-        raise ValueError(
-            "this OmniTokenizer is a variational autoencoder (use_vae) without codes; "
-            "only the vector-quantised models are supported"
-        )
-    TABLE.load(model, TABLE.convert(state, model))
+    table = _table(model.config)
+    table.load(model, table.convert(state, model))
+
+
+def _table(config: OmniConfig) -> NameTable:
+    return CONTINUOUS_TABLE if config.regularizer == "kl" else TABLE
 
 
 #: Settings that the tensors do not show, and what they must be for the network that is built here.
@@ -76,40 +83,33 @@ _SETTINGS: dict[str, object] = {
 
 
 def convert_omnitokenizer(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> ModelHeader:
-    """Write a checkpoint of a vector-quantised OmniTokenizer as a model, into an empty folder.
+    """Write a checkpoint of an OmniTokenizer, with codes or continuous, as a model, into an empty folder.
 
     Settings that a checkpoint not known here records must be those of the network that is built here.
 
     Raises:
-        SweettokError: it is a variational autoencoder, was made with settings that are not known here, or is
-            another network; missing and unknown tensors are named.
+        SweettokError: it is of the other form than its published name says, was made with settings that are
+            not known here, or is another network; missing and unknown tensors are named.
     """
     state, path = checkpoint.state, checkpoint.path
-    if checkpoint.settings.get("use_vae"):
-        raise SweettokError(
-            f"{path} is a variational autoencoder (use_vae) without codes; "
-            "only vector-quantised OmniTokenizers are read."
-        )
-    if conversion.published_as is None:
-        _check_settings(checkpoint.settings, path)
+    config = told_from_tensors(state, path)
+    said, form = conversion.published_as, family_name(config)
+    if said is None:
+        _check_settings(checkpoint.settings, config, path)
+    elif said.endswith("-vae") != (form == CONTINUOUS):
+        raise SweettokError(f"{path} is an {form}, and {said} is not; say what it is with --as {CODED}.")
     if any(".enc_spatial_transformer." in key and ".spatial_rel_pos_bias." in key for key in state):
         raise SweettokError(
             f"{path} was trained with relative positions (spatial_pos rel), which the published code no "
             "longer applies; only OmniTokenizers with rotary positions are read."
         )
-    config = told_from_tensors(state, path)
     network = lay_out(lambda: OmniTokenizer(config))
     try:
         load_published_omnitokenizer(network, state)
     except ValueError as error:
         raise SweettokError(f"{path} cannot be converted: {error}.") from error
-    return write_model(
-        folder,
-        name=conversion.name,
-        family="omnitokenizer",
-        config=dataclasses.asdict(config),
-        state=network.state_dict(),
-        source={**conversion.source, **TABLE.counts(state)},
+    return save_network(
+        folder, network, conversion.name, {**conversion.source, **_table(config).counts(state)}
     )
 
 
@@ -124,7 +124,9 @@ def told_from_tensors(state: Mapping[str, Tensor], path: Path) -> OmniConfig:
         first = state["encoder.to_patch_emb_first_frame.1.weight"].shape[0]
         later = state["encoder.to_patch_emb.1.weight"].shape[0]
         dim = state["pre_vq_conv.1.weight"].shape[1]
-        codes, code_dim = state["codebook.embeddings"].shape
+        code_dim = state["post_vq_conv.1.weight"].shape[1]
+        continuous = state["pre_vq_conv.1.weight"].shape[0] == 2 * code_dim
+        codes = OmniConfig().codes if continuous else state["codebook.embeddings"].shape[0]
         head_dim = state[f"{attention}.q_scale"].shape[0]
         heads = state[f"{attention}.to_q.weight"].shape[0] // head_dim
         tables = [t for key, t in state.items() if key.endswith(".relative_position_bias_table")]
@@ -139,6 +141,7 @@ def told_from_tensors(state: Mapping[str, Tensor], path: Path) -> OmniConfig:
             dim=dim,
             heads=heads,
             head_dim=head_dim,
+            regularizer="kl" if continuous else "vq",
             codes=codes,
             code_dim=code_dim,
         )
@@ -154,8 +157,13 @@ def _blocks(state: Mapping[str, Tensor], stack: str) -> str:
     return "".join("w" if f"{stack}.layers.{index}.1.qkv.weight" in state else "t" for index in layers)
 
 
-def _check_settings(settings: Mapping[str, Any], path: Path) -> None:
+def _check_settings(settings: Mapping[str, Any], config: OmniConfig, path: Path) -> None:
+    continuous = config.regularizer == "kl"
+    if settings.get("use_vae", continuous) != continuous:
+        found = "the mean and variance of latents" if continuous else "codes"
+        trained = f"{path} was trained with use_vae = {brief(settings['use_vae'])}"
+        raise SweettokError(f"{trained}, but its encoder ends in {found}; fetch it again.")
     for name, expected in _SETTINGS.items():
-        if name in settings and settings[name] != expected:
+        if name in settings and settings[name] != expected and not (continuous and name == "l2_code"):
             trained = f"{path} was trained with {name} = {brief(settings[name])}"
             raise SweettokError(f"{trained}; only OmniTokenizers with {expected!r} are read.")

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.models.common.frames import to_frames, to_video
-from sweettok_cli.models.common.tokenizer import NetworkTokenizer
+from sweettok_cli.models.common.network_tokenizer import NetworkTokenizer
 from sweettok_cli.models.omnitokenizer.network import OmniTokenizer
 
 
 class OmniTokenizerTokenizer(NetworkTokenizer):
-    """The vector-quantised OmniTokenizer: an index for 8x8 pixels of the first frame, for 4x8x8 after."""
+    """Any OmniTokenizer: an index, or a few numbers, for 8x8 pixels of the first frame, for 4x8x8 after."""
 
     network: OmniTokenizer
 
@@ -21,15 +21,15 @@ class OmniTokenizerTokenizer(NetworkTokenizer):
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
         """As :meth:`Tokenizer.encode_batch`."""
         with self.autocast():
-            return {"indices": self.network.encode(to_video(clips))}
+            found = self.network.encode(to_video(clips))
+        return {"indices": found} if isinstance(found, Tensor) else self.drawn(found)
 
     @torch.inference_mode()
     def decode_batch(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Tensor:
         """As :meth:`Tokenizer.decode_batch`."""
-        patch, indices = self.network.config.patch, tokens["indices"]
-        if indices.ndim != 4 or indices.shape[2:] != (height // patch, width // patch):
-            what = f"indices of shape {list(indices.shape)}"
-            raise ValueError(f"{what} are not those of {width}x{height} pixels")
+        patch, (name, given) = self.network.config.patch, next(iter(tokens.items()))
+        if given.shape[-2:] != (height // patch, width // patch):
+            raise ValueError(f"{name} {list(given.shape)} are not those of {width}x{height} pixels")
         with self.autocast():
-            video = self.network.decode(indices)
+            video = self.network.decode(given)
         return to_frames(video, truncate=self.truncate)

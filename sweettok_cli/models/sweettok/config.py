@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
@@ -15,8 +14,9 @@ from sweettok_cli.models.common.settings import (
     Several,
     Truth,
     Whole,
-    check_known,
     check_settings,
+    describe_settings,
+    override_settings,
 )
 from sweettok_cli.models.common.tiles import TileGrid
 from sweettok_cli.models.common.transformer import StackConfig
@@ -57,6 +57,10 @@ class SweetTokConfig:
     code_dim: Width = 256  # width of a projected word, and of a modifier or head vector unless given below
     spatial_code: Widths = None  # widths (modifier, head) that words are mapped to
     temporal_code: Widths = None
+    # What codes are made of: the words' vectors, random vectors in their place, or nothing: all are learned.
+    codebook: Annotated[str, OneOf(("language", "random", "learned"))] = "language"
+    graph: Flag = True  # whether words are averaged with those that they are joined to
+    word_offsets: Flag = False  # whether each word learns an offset beside the code that its vector gives
     # First modifiers tried a token when looking for its best pair; 0: the two nearest words.
     search: Annotated[int, Whole(0, 1024)] = 0
     straight: Weight = 0.0  # share of the decoder's gradient that the codes see, beside their own loss
@@ -190,6 +194,7 @@ SMALL = SweetTokConfig(
     code_dim=128,
     spatial_code=(10, 6),
     temporal_code=(10, 8),
+    word_offsets=True,
     code_dropout=0.0,
     search=3,
     straight=1.0,
@@ -208,15 +213,7 @@ PRESETS: dict[str, SweetTokConfig] = {"compact": SweetTokConfig(), "sweettok-sma
 
 def describe_config(config: SweetTokConfig) -> dict[str, Any]:
     """A table that :func:`make_config` reads back: the nearest preset and what differs from it."""
-    found = dataclasses.asdict(config)
-    tables = []
-    for name, preset in PRESETS.items():
-        usual = dataclasses.asdict(preset)
-        changed = {key: value for key, value in found.items() if value != usual[key]}
-        if None not in changed.values():  # recipes have no word for it
-            tables.append({"preset": name, **changed})
-    table = min(tables, key=len)
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
+    return describe_settings(config, PRESETS)
 
 
 def make_config(table: dict[str, Any]) -> SweetTokConfig:
@@ -231,10 +228,4 @@ def make_config(table: dict[str, Any]) -> SweetTokConfig:
         raise SweettokError(
             f"There is no network {brief(preset)}; set model.preset to one of {', '.join(PRESETS)}."
         )
-    try:
-        check_known(SweetTokConfig, overrides)
-        return dataclasses.replace(PRESETS[preset], **overrides)
-    except ValueError as error:
-        raise SweettokError(
-            f"The settings below model do not make a network (model.{error}); correct the recipe."
-        ) from error
+    return override_settings(PRESETS[preset], overrides)

@@ -65,14 +65,10 @@ def read_config(model: ModelFolder) -> SweetTokConfig:
     Raises:
         SweettokError: another family's model, or no configuration of a SweetTok.
     """
-    from sweettok_cli.models.common.settings import read_settings
+    from sweettok_cli.models.common.settings import read_settings_of
     from sweettok_cli.models.sweettok.config import SweetTokConfig
 
-    if model.header.family != FAMILY:
-        raise SweettokError(
-            f"{model.path} holds a model of the family {model.header.family}; give a SweetTok model."
-        )
-    return read_settings(SweetTokConfig, model.header.config, model.path / CONFIG_FILE)
+    return read_settings_of(model, SweetTokConfig, (FAMILY,), lambda _: FAMILY, "a SweetTok model")
 
 
 def read_words(model: ModelFolder) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from sweettok_cli.models.common import attention
 from sweettok_cli.models.common.patches import cut_later_frames
+from sweettok_cli.models.sweettok.meaning import Meaning
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.quantizer import LanguageQuantizer
 from sweettok_cli.runtime import OnProgress, ignore_progress
@@ -27,6 +28,7 @@ _CHANGE_SHARE = 0.25
 _PAIR_SPREAD = 1.35
 _CLIPS_AT_ONCE = 64
 _POLISH_RATE = 1e-3
+_OFFSET_RATE = 0.05  # in standard deviations of a latent
 
 
 @torch.no_grad()
@@ -34,14 +36,17 @@ def start_linear(
     model: SweetTok,
     video: Tensor,
     polish_steps: int = 200,
+    *,
     polish_rows: int = 1024,
+    neighbours: float = 0.0,
     on_progress: OnProgress = ignore_progress,
     until: float = math.inf,
 ) -> None:
     """Initialise an anchored network from clips ``video`` [n, 3, t, h, w] in [-0.5, 0.5].
 
     Pictures (t = 1) serve as clips in which nothing moves. Words are polished in so many steps of so many
-    rows, or fewer: polishing ends ``until`` then, on the clock of :func:`time.perf_counter`.
+    rows, or fewer: polishing ends ``until`` then, on the clock of :func:`time.perf_counter`. ``neighbours``
+    weighs how near words of near meaning lie against how near codes lie to latents.
     """
     if video.shape[2] == 1:
         video = video.expand(-1, -1, model.config.frames, -1, -1)
@@ -55,8 +60,9 @@ def start_linear(
     own = torch.cat([spatial.gather(model.encoder.embed(part)) for part in parts]).flatten(0, 1)
     start_transform(model.pre_vq_spatial, spatial.to_features, own, torch.ones(own.shape[1]))
     total = 2 * polish_steps
+    latents = read_latents(model.pre_vq_spatial, own)
     start_codebook(
-        model.quantize_spatial, model.pre_vq_spatial, own, polish_steps, polish_rows,
+        model.quantize_spatial, latents, polish_steps, polish_rows, neighbours,
         lambda done, _: on_progress(done, total), until,
     )  # fmt: skip
 
@@ -72,10 +78,51 @@ def start_linear(
     if temporal.residual:
         importance[0] = first
     start_transform(model.pre_vq_temporal, temporal.to_features, own, importance.flatten())
+    latents = read_latents(model.pre_vq_temporal, own)
     start_codebook(
-        model.quantize_temporal, model.pre_vq_temporal, own, polish_steps, polish_rows,
+        model.quantize_temporal, latents, polish_steps, polish_rows, neighbours,
         lambda done, _: on_progress(polish_steps + done, total), until,
     )  # fmt: skip
+
+
+@torch.no_grad()
+def start_words(
+    model: SweetTok,
+    video: Tensor,
+    steps: int,
+    neighbours: float = 0.0,
+    rows: int = 1024,
+    on_progress: OnProgress = ignore_progress,
+    until: float = math.inf,
+) -> None:
+    """Lay out anew the words of a network that is trained, among its latents of ``video`` [n, 3, t, h, w].
+
+    Values lie in [-0.5, 0.5]. What was learned of the words is lost, their latents stay. A network that is
+    not anchored has no such start: its codes come from the words' vectors alone.
+    """
+    grid = model.config.patch_grid(*video.shape[-2:])
+    seen = [model.spatial_latents(model.encoder.embed(part), grid)[0] for part in video.split(_CLIPS_AT_ONCE)]
+    latents = torch.cat(seen).flatten(0, 1)
+    start_codebook(
+        model.quantize_spatial, latents, steps, rows, neighbours,
+        lambda done, _: on_progress(done, 2 * steps), until,
+    )  # fmt: skip
+    moving = []
+    for part in video.split(_CLIPS_AT_ONCE):
+        embedded = model.encoder.embed(part)
+        vectors, features = model.spatial_latents(embedded, grid)
+        found = model.quantize_spatial(vectors).vectors
+        moving.append(model.temporal_latents(model.motion(embedded, features, found, grid), grid))
+    start_codebook(
+        model.quantize_temporal, torch.cat(moving).flatten(0, 1), steps, rows, neighbours,
+        lambda done, _: on_progress(steps + done, 2 * steps), until,
+    )  # fmt: skip
+
+
+def read_latents(into: nn.Linear, own: Tensor) -> Tensor:
+    """What a layer blind to its query makes of ``own`` [n, k]: [n, c]."""
+    weight = into.weight[:, -own.shape[1] :]
+    return torch.cat([part @ weight.T + into.bias for part in own.split(4096)])
 
 
 def silence_branches(model: nn.Module) -> None:
@@ -158,37 +205,61 @@ def start_transform(into: nn.Linear, out_of: nn.Linear, own: Tensor, importance:
     out_of.bias.copy_(centre)
 
 
+@torch.no_grad()
 def start_codebook(
     quantizer: LanguageQuantizer,
-    into: nn.Linear,
-    own: Tensor,
+    latents: Tensor,
     steps: int,
     rows: int,
+    neighbours: float = 0.0,
     on_progress: OnProgress = ignore_progress,
     until: float = math.inf,
 ) -> None:
-    """Map the words to where the latents of ``own`` [n, k] lie, then polish them."""
-    weight = into.weight[:, -own.shape[1] :]
-    latents = torch.cat([part @ weight.T + into.bias for part in own.split(4096)])
-    words = quantizer.projected_words()
-    modifier, head = latents.split(list(quantizer.widths), dim=-1)
-    spread_words(quantizer.to_modifier, words[: quantizer.modifiers], modifier, _PAIR_SPREAD)
-    spread_words(quantizer.to_head, words[quantizer.modifiers :], head, 1.0)
-    polish(quantizer, latents, steps, rows, on_progress, until)
+    """Map the words to where ``latents`` [n, c1 + c2] lie, then polish them.
+
+    The leading directions of the words become those of the latents: of what the graph makes of their vectors
+    or, where words have offsets, of the vectors themselves. ``neighbours`` is as for :func:`start_linear`.
+    """
+    split = [quantizer.modifiers, len(quantizer.vectors) - quantizer.modifiers]
+    vectors = quantizer.vectors.split(split)
+    projected = vectors if quantizer.gcn is None else quantizer.projected_words().split(split)
+    lists = (
+        (quantizer.to_modifier, quantizer.modifier_offsets, _PAIR_SPREAD),
+        (quantizer.to_head, quantizer.head_offsets, 1.0),
+    )
+    parts = latents.split(list(quantizer.widths), dim=-1)
+    for (layer, offsets, spread), own, words, part in zip(lists, vectors, projected, parts, strict=True):
+        if quantizer.gcn is None:
+            assert offsets is not None
+            offsets.copy_(spread_words(torch.randn_like(offsets), part, spread)[2])
+            continue
+        assert isinstance(layer, nn.Linear)
+        weight, bias, codes = spread_words(words, part, spread)
+        if offsets is not None:
+            if own.shape[1] >= part.shape[1]:
+                codes = spread_words(own, part, spread)[2]
+            centre = words.mean(dim=0)
+            weight = torch.linalg.lstsq(words - centre, codes - codes.mean(dim=0)).solution.T
+            bias = codes.mean(dim=0) - weight @ centre
+            offsets.copy_(codes - (words @ weight.T + bias))
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+    polish(quantizer, latents, steps, rows, neighbours, on_progress, until)
 
 
-def spread_words(layer: nn.Module, words: Tensor, latents: Tensor, factor: float) -> None:
-    """Give mapped ``words`` [n, d] mean and covariance of ``latents`` [m, c], spread by ``factor``."""
-    assert isinstance(layer, nn.Linear)
+def spread_words(words: Tensor, latents: Tensor, factor: float) -> tuple[Tensor, Tensor, Tensor]:
+    """A linear map that gives ``words`` [n, d] mean and covariance of ``latents`` [m, c], times ``factor``.
+
+    Directions along which words vary most become those along which latents do. Returns weight [c, d], bias
+    [c] and the mapped words [n, c].
+    """
     width = latents.shape[1]
     values, vectors = torch.linalg.eigh(torch.cov(words.T))
     whiten = vectors[:, -width:] / values[-width:].clamp(min=1e-12).sqrt()
-    turn = torch.linalg.qr(torch.randn(width, width, device=words.device)).Q
     values, vectors = torch.linalg.eigh(torch.cov(latents.T))
-    colour = vectors * values.clamp(min=0).sqrt() @ vectors.T
-    mapping = whiten @ turn @ colour * factor  # [d, c]
-    layer.weight.copy_(mapping.T)
-    layer.bias.copy_(latents.mean(dim=0) - words.mean(dim=0) @ mapping)
+    weight = (vectors * values.clamp(min=0).sqrt()) @ whiten.T * factor
+    bias = latents.mean(dim=0) - weight @ words.mean(dim=0)
+    return weight, bias, words @ weight.T + bias
 
 
 @torch.enable_grad()
@@ -197,13 +268,22 @@ def polish(
     latents: Tensor,
     steps: int,
     rows: int,
+    neighbours: float,
     on_progress: OnProgress,
     until: float,
 ) -> None:
-    """Train the projector on fixed ``latents`` [n, c] until its words lie well among them."""
-    learning = [p for p in quantizer.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(learning, lr=_POLISH_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _POLISH_RATE, total_steps=steps)
+    """Train codes on fixed ``latents`` [n, c] until they lie well among them, words near their neighbours."""
+    if not steps:
+        return
+    free = [p for p in (quantizer.modifier_offsets, quantizer.head_offsets) if p is not None]
+    shared = [p for p in quantizer.parameters() if all(p is not offset for offset in free)]
+    spread = latents.std(dim=0).mean().item()
+    groups = [(shared, _POLISH_RATE), (free, _OFFSET_RATE * spread)]
+    groups = [(parameters, rate) for parameters, rate in groups if parameters]
+    optimizer = torch.optim.Adam([{"params": parameters} for parameters, _ in groups])
+    rates = [rate for _, rate in groups]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=steps)
+    meaning = Meaning.of(quantizer) if neighbours else None
     quantizer.train()
     for step in range(steps):
         if time.perf_counter() > until:
@@ -211,7 +291,11 @@ def polish(
         on_progress(step, steps)
         some = latents[torch.randint(len(latents), (rows,), device=latents.device)]
         optimizer.zero_grad()
-        quantizer(some.unsqueeze(0)).codebook_loss.backward()
+        found = quantizer(some.unsqueeze(0))
+        loss = found.codebook_loss
+        if meaning is not None and found.codebook is not None:
+            loss = loss + neighbours * meaning.loss(found.codebook)
+        loss.backward()
         optimizer.step()
         schedule.step()
     optimizer.zero_grad()

@@ -3,6 +3,8 @@
 A token's vector has two parts. The first is quantised to the mean of two modifiers (adjectives for space,
 adverbs for motion), the second to the nearest head word (noun, verb). Published: the two nearest modifiers.
 With ``search``, the pair whose mean is nearest: a pair says almost twice as much when it is chosen as a pair.
+With ``word_offsets``, each word moves from where its vector and the graph put it: that alone lies badly
+among the latents, and keeps few of a word's neighbours.
 """
 
 from __future__ import annotations
@@ -22,28 +24,6 @@ from sweettok_cli.training import collective
 _ROWS = 512
 
 
-@dataclass
-class Quantized:
-    """What quantising [b, L, c] vectors gives.
-
-    ``vectors`` [b, L, c]: the code vectors, with the gradient passed straight to the input (and, for
-    ``straight``, to the codes). ``ids`` [b, L, 3] int64: nearest and second nearest modifier (or the best
-    pair, smaller id first), head; each counts from 0 in its own list. ``commitment_loss`` draws the input to
-    the codes, ``codebook_loss`` the codes to the input; both are weighted. (The published code reports the
-    first as "codebook_loss" and the second as "commitment_loss", the reverse of common use.)
-    """
-
-    vectors: Tensor
-    ids: Tensor
-    commitment_loss: Tensor
-    codebook_loss: Tensor
-
-    @property
-    def loss(self) -> Tensor:
-        """The sum that is added to the training loss."""
-        return self.commitment_loss + self.codebook_loss
-
-
 @dataclass(frozen=True)
 class Codebook:
     """Words as vectors: modifiers [m, c1], heads [n, c2]."""
@@ -54,6 +34,30 @@ class Codebook:
     def look_up(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """ids [b, L, 3] -> mean of the two modifiers [b, L, c1], head [b, L, c2]."""
         return F.embedding(ids[..., :2], self.modifiers).mean(dim=-2), F.embedding(ids[..., 2], self.heads)
+
+
+@dataclass
+class Quantized:
+    """What quantising [b, L, c] vectors gives.
+
+    ``vectors`` [b, L, c]: the code vectors, with the gradient passed straight to the input (and, for
+    ``straight``, to the codes). ``ids`` [b, L, 3] int64: nearest and second nearest modifier (or the best
+    pair, smaller id first), head; each counts from 0 in its own list. ``commitment_loss`` draws the input to
+    the codes, ``codebook_loss`` the codes to the input; both are weighted. (The published code reports the
+    first as "codebook_loss" and the second as "commitment_loss", the reverse of common use.)
+    ``codebook``: the codes that were chosen from, with their gradient; None where nothing was quantised.
+    """
+
+    vectors: Tensor
+    ids: Tensor
+    commitment_loss: Tensor
+    codebook_loss: Tensor
+    codebook: Codebook | None
+
+    @property
+    def loss(self) -> Tensor:
+        """The sum that is added to the training loss."""
+        return self.commitment_loss + self.codebook_loss
 
 
 class GraphConvolution(nn.Module):
@@ -98,6 +102,9 @@ class LanguageQuantizer(nn.Module):
 
     vectors: Tensor
     edges: Tensor
+    gcn: GraphProjector | None  # None: no code comes from a vector
+    modifier_offsets: nn.Parameter | None  # [m, c1], or None: words lie where their vectors put them
+    head_offsets: nn.Parameter | None  # [n, c2]
 
     def __init__(
         self, words: WordGraph, config: SweetTokConfig, widths: tuple[int, int] | None = None
@@ -107,11 +114,29 @@ class LanguageQuantizer(nn.Module):
         self.config = config
         self.modifiers = len(words.modifiers)
         self.widths = widths or (config.code_dim, config.code_dim)
-        self.register_buffer("vectors", torch.from_numpy(words.vectors).float())
-        self.register_buffer("edges", torch.from_numpy(words.edges).long())
-        self.gcn = GraphProjector(words.vectors.shape[1], config.code_dim, config.code_dropout)
-        self.to_modifier = nn.Linear(config.code_dim, widths[0]) if widths else nn.Identity()
-        self.to_head = nn.Linear(config.code_dim, widths[1]) if widths else nn.Identity()
+        vectors = torch.from_numpy(words.vectors).float()
+        if config.codebook == "random":
+            vectors = torch.randn_like(vectors) * vectors.std()
+        edges = torch.from_numpy(words.edges).long()
+        self.register_buffer("vectors", vectors)
+        self.register_buffer("edges", edges if config.graph else edges[:, :0].clone())
+        self.gcn = None
+        self.to_modifier: nn.Module = nn.Identity()
+        self.to_head: nn.Module = nn.Identity()
+        if config.codebook != "learned":
+            self.gcn = GraphProjector(vectors.shape[1], config.code_dim, config.code_dropout)
+            if widths:
+                self.to_modifier = nn.Linear(config.code_dim, widths[0])
+                self.to_head = nn.Linear(config.code_dim, widths[1])
+        self.modifier_offsets = self.head_offsets = None
+        if config.word_offsets or config.codebook == "learned":
+            # Codes without a vector begin as long as published latents are, which have unit norm.
+            spread = sum(self.widths) ** -0.5 if config.codebook == "learned" else 0.0
+            sizes = self.modifiers, len(vectors) - self.modifiers
+            self.modifier_offsets, self.head_offsets = (
+                nn.Parameter(spread * torch.randn(size, width))
+                for size, width in zip(sizes, self.widths, strict=True)
+            )
         self.frozen = False
         self._projected: tuple[tuple[object, ...], Codebook] | None = None
         self.register_load_state_dict_post_hook(LanguageQuantizer._forget)
@@ -128,12 +153,12 @@ class LanguageQuantizer(nn.Module):
         """Make the codebook a constant, in training mode too: no dropout, no gradient."""
         self.frozen = True
         self.requires_grad_(False)
-        self.gcn.eval()
+        self.train(self.training)
 
     def train(self, mode: bool = True) -> LanguageQuantizer:
         """As for any module, but a frozen codebook stays free of dropout."""
         super().train(mode)
-        if self.frozen:
+        if self.frozen and self.gcn is not None:
             self.gcn.eval()
         return self
 
@@ -154,7 +179,7 @@ class LanguageQuantizer(nn.Module):
         parameters, its words or its device change.
         """
         learning = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
-        if learning or self.gcn.training:
+        if learning or (self.gcn is not None and self.gcn.training):
             return self._project()
         sources = [*self.parameters(), self.vectors, self.edges]
         key = tuple((s.data_ptr(), None if s.is_inference() else s._version) for s in sources)
@@ -165,7 +190,12 @@ class LanguageQuantizer(nn.Module):
         return self._projected[1]
 
     def projected_words(self) -> Tensor:
-        """All words after the graph convolutions [n, code_dim], modifiers first."""
+        """All words after the graph convolutions [n, code_dim], modifiers first.
+
+        Raises ValueError for codes that no vector is behind.
+        """
+        if self.gcn is None:
+            raise ValueError("learned codes come from no words")
         nodes = self.vectors.shape[0]
         with torch.autocast(self.vectors.device.type, enabled=False):
             indices, values = normalised_adjacency(self.edges, nodes)
@@ -175,9 +205,16 @@ class LanguageQuantizer(nn.Module):
             return self.gcn(self.vectors, adjacency)
 
     def _project(self) -> Codebook:
+        if self.gcn is None:
+            assert self.modifier_offsets is not None and self.head_offsets is not None
+            return Codebook(self.modifier_offsets.float(), self.head_offsets.float())
         words = self.projected_words()
         with torch.autocast(words.device.type, enabled=False):
-            return Codebook(self.to_modifier(words[: self.modifiers]), self.to_head(words[self.modifiers :]))
+            modifiers = self.to_modifier(words[: self.modifiers])
+            heads = self.to_head(words[self.modifiers :])
+            if self.modifier_offsets is not None and self.head_offsets is not None:
+                modifiers, heads = modifiers + self.modifier_offsets, heads + self.head_offsets
+            return Codebook(modifiers, heads)
 
     def forward(self, z: Tensor) -> Quantized:
         """z [b, L, c1 + c2] -> :class:`Quantized`. Distances are float32 whatever the input is."""
@@ -186,7 +223,7 @@ class LanguageQuantizer(nn.Module):
             # A single image has no motion. Words that are not asked for must not hang on what comes out:
             # several processes would wait for a gradient of theirs.
             none = z.new_zeros(())
-            return Quantized(z, z.new_zeros(len(z), 0, 3, dtype=torch.int64), none, none)
+            return Quantized(z, z.new_zeros(len(z), 0, 3, dtype=torch.int64), none, none, None)
         codes = self.codebook()
         first, second = z.split(list(self.widths), dim=-1)
         with torch.autocast(z.device.type, enabled=False):
@@ -208,7 +245,7 @@ class LanguageQuantizer(nn.Module):
         vectors = found.detach() + (z - z.detach())
         if config.straight:
             vectors = vectors + config.straight * (found - found.detach())
-        return Quantized(vectors, ids, config.encoder_weight * pull, push)
+        return Quantized(vectors, ids, config.encoder_weight * pull, push, codes)
 
     def codes(self, ids: Tensor) -> Tensor:
         """ids [b, L, 3] -> the code vectors [b, L, c1 + c2] that quantising gave for them."""

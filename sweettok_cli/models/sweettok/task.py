@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweettok_cli.codebook.prior import WordPrior
-from sweettok_cli.data.sampler import Batch
+from sweettok_cli.data.sampler import Batch, Sampler
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.codebook_window import CodebookWindow
 from sweettok_cli.models.common.discriminator import CLIPS, PICTURES, PatchDiscriminator
 from sweettok_cli.models.common.frames import to_frames, to_video
+from sweettok_cli.models.common.stages import stages_of, with_stage
 from sweettok_cli.models.sweettok.config import SweetTokConfig, describe_config, make_config
 from sweettok_cli.models.sweettok.folder import (
     read_config,
@@ -32,11 +33,12 @@ from sweettok_cli.models.sweettok.folder import (
     read_words_of,
     save_model_folder,
 )
-from sweettok_cli.models.sweettok.initialise import start_linear
+from sweettok_cli.models.sweettok.initialise import start_linear, start_words
+from sweettok_cli.models.sweettok.meaning import Meaning
 from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
-from sweettok_cli.models.sweettok.teacher import Teacher, with_pixels
+from sweettok_cli.models.sweettok.teacher import Teacher, weights_of, with_pixels
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
-from sweettok_cli.training.clips import ClipTask
+from sweettok_cli.training.clips import DISCRIMINATOR, ClipTask
 from sweettok_cli.training.folder import replaced
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.losses.adversarial import Adversary
@@ -47,8 +49,6 @@ from sweettok_cli.training.task import Step
 
 Terms = dict[str, Tensor]
 
-_DISCRIMINATOR = "discriminator"  # what its optimizer is called
-_STAGES = "stages"  # what an exported model calls those that it has been through
 STAGES = {1: "spatial half on pictures", 2: "both halves on clips", 3: "decoder on pixels"}
 
 
@@ -66,6 +66,7 @@ class SweetTokTask(ClipTask):
     model: SweetTok
     words: WordPrior
     use: CodebookWindow
+    meaning: dict[str, Meaning]  # of each half whose words are to keep theirs
     teacher: Teacher | None = None
     perceptual: nn.Module | None  # what feels how far frames are apart
 
@@ -82,12 +83,21 @@ class SweetTokTask(ClipTask):
         self._trained: set[int] | None = set()  # stages that the network has been through; None: unknown
         self.title = f"stage {recipe.stage}, {STAGES[recipe.stage]}"
         # Motion sees nothing of a step on pictures, the pixel decoder nothing of one on proxy codes.
-        self.unused_parameters = recipe.stage == 1 or recipe.pictures > 0 or recipe.proxy > 0
+        self.unused_parameters = recipe.stage == 1 or recipe.pictures + recipe.alternate + recipe.proxy > 0
 
     @property
     def multiple(self) -> int:
         """As :attr:`ClipTask.multiple`: whole tiles."""
         return self.model.config.multiple
+
+    def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice) -> Sampler:
+        """As :meth:`Task.batches`; codes of the teacher that are packed beside clips come with them."""
+        sampler = super().batches(data, val, rank, ranks, voice)
+        if self._teacher is not None and self.recipe.proxy:
+            why = sampler.use_codes(weights_of(self._teacher))
+            if why is not None:
+                self._missing.append(f"codes packed beside clips are not used: {why}; others are computed")
+        return sampler
 
     def build(self, device: torch.device, voice: Voice, until: float = math.inf) -> None:
         """As :meth:`Task.build`; a new network starts on what its first clips are like.
@@ -100,13 +110,15 @@ class SweetTokTask(ClipTask):
             if self._teacher is not None and not stored.config.pixels and self.recipe.proxy < 1:
                 grown = with_pixels(stored.network, stored.words)
                 stored = replace(stored, network=grown, config=grown.config)
-            described = describe_config(stored.config)
             if self.recipe.model and make_config(self.recipe.model) != stored.config:
                 voice.say(f"the network is that of {self._init}, not the recipe's")
-            self.recipe = replace(self.recipe, model=described)
-            self._trained = _stages(ModelFolder(self._init))
+            self._trained = stages_of(ModelFolder(self._init))
             self._check(stored.config)
-            self._take(stored.network, stored.words, device, voice)
+            network = stored.network.to(device)
+            if self.recipe.lay_out_words:
+                network = self._lay_out(network, stored.words, device, voice, until)
+            self.recipe = replace(self.recipe, model=describe_config(network.config))
+            self._take(network, stored.words, device, voice)
             return
         if self._prior is None:
             raise SweettokError(
@@ -116,16 +128,48 @@ class SweetTokTask(ClipTask):
         self._check(config)
         network = SweetTok(config, words).to(device)
         self.device = device
-        if config.anchored and (samples := self.recipe.init_samples):
-            voice.say(f"initialising from {samples} samples")
-            with voice.progress("reading samples to start from", "samples") as on_progress:
-                found = self.sampler.first(samples, on_progress, until)
+        if config.anchored and self.recipe.init_samples:
+            video = self._first(voice, until)
+            steps, neighbours = self.recipe.word_steps, self.recipe.neighbours
             with voice.progress("fitting the new network to them", "steps") as on_progress:
-                video = to_video(self.on_device(found.frames))
-                start_linear(network, video, on_progress=on_progress, until=until)
-            if time.perf_counter() > until:
-                voice.say("its start was cut short: half of the minutes are over")
+                start_linear(
+                    network, video, steps, neighbours=neighbours, on_progress=on_progress, until=until
+                )
+            _say_if_late(until, voice)
         self._take(network, words, device, voice)
+
+    def _first(self, voice: Voice, until: float) -> Tensor:
+        """The samples that something new is fitted to: [n, 3, t, h, w] in [-0.5, 0.5]."""
+        samples = self.recipe.init_samples
+        voice.say(f"initialising from {samples} samples")
+        with voice.progress("reading samples to start from", "samples") as on_progress:
+            found = self.sampler.first(samples, on_progress, until)
+        return to_video(self.on_device(found.frames))
+
+    def _lay_out(
+        self, network: SweetTok, words: WordPrior, device: torch.device, voice: Voice, until: float
+    ) -> SweetTok:
+        """The network with its words laid out anew, each with an offset.
+
+        Raises:
+            SweettokError: its codes are not mapped to a width of their own, or no samples are to be read.
+        """
+        config = network.config
+        if not (config.spatial_code and config.temporal_code and self.recipe.init_samples):
+            raise SweettokError(
+                f"The words of {self._init} cannot be laid out anew: that takes init_samples above 0 and a "
+                "network with widths of codes (model.spatial_code, model.temporal_code); set "
+                "lay_out_words=false."
+            )
+        grown = SweetTok(replace(config, word_offsets=True), words).to(device)
+        grown.load_state_dict(network.state_dict(), strict=False)
+        self.device = device
+        video = self._first(voice, until)
+        steps, neighbours = self.recipe.word_steps, self.recipe.neighbours
+        with voice.progress("laying out the words among them", "steps") as on_progress:
+            start_words(grown, video, steps, neighbours, on_progress=on_progress, until=until)
+        _say_if_late(until, voice)
+        return grown
 
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
         """As :meth:`Task.resume`; only the network's description comes from the exported model.
@@ -138,7 +182,7 @@ class SweetTokTask(ClipTask):
         """
         folder = ModelFolder(exported)
         config, words = read_config(folder), read_prior(folder, model)
-        self._trained = _stages(folder)
+        self._trained = stages_of(folder)
         self._take(SweetTok(config, words), words, device)
 
     def _check(self, config: SweetTokConfig) -> None:
@@ -147,9 +191,11 @@ class SweetTokTask(ClipTask):
             try:
                 config.token_counts(side, side, self.recipe.frames)
             except ValueError as error:
+                uneven = side % config.multiple
+                how = f"for example {self.recipe.crops_near(config.multiple)}" if uneven else "change frames"
                 raise SweettokError(
                     f"The network cannot take samples of crop = {side} and frames = {self.recipe.frames} "
-                    f"({error}); change these keys of the recipe."
+                    f"({error}); {how}."
                 ) from error
 
     def cautions(self) -> list[str]:
@@ -205,6 +251,10 @@ class SweetTokTask(ClipTask):
         for half, (modifiers, _, heads) in halves.items():
             sizes |= {f"{half}_modifier": modifiers, f"{half}_head": heads}
         self.use = CodebookWindow(sizes, self.recipe.window, device)
+        self.meaning = {}
+        if self.recipe.neighbours:
+            quantizers = {"spatial": network.quantize_spatial, "temporal": network.quantize_temporal}
+            self.meaning = {half: Meaning.of(quantizer) for half, quantizer in quantizers.items()}
         self.perceptual = None
         if self.recipe.perceptual:
             say = None if voice is None else voice.say
@@ -214,7 +264,7 @@ class SweetTokTask(ClipTask):
             discriminator = PatchDiscriminator(replace(kind, width=self.recipe.discriminator_width)).to(
                 device
             )
-            self.critics = {_DISCRIMINATOR: Adversary(discriminator, self.recipe)}
+            self.critics = {DISCRIMINATOR: Adversary(discriminator, self.recipe)}
 
     def _instruct(self, network: SweetTok, device: torch.device, voice: Voice | None) -> None:
         """Let the teacher give the network what it paints with, where there is a teacher.
@@ -254,29 +304,33 @@ class SweetTokTask(ClipTask):
         critics = {name: critic.named_parameters() for name, critic in self.critics.items()}
         return {"model": learned, **critics}
 
-    def begin(self, optimizer: str) -> int:
-        """As :meth:`Task.begin`."""
-        return self.recipe.discriminator_start if optimizer == _DISCRIMINATOR else 0
-
     def losses(self, model: nn.Module, batch: Batch, step: int) -> Step:
         """As :meth:`Task.losses`: of proxy codes or of pixels and, while tokens learn, the quantizers'."""
         video = to_video(self.on_device(batch.frames))
         by_codes = step < self.recipe.proxy * self.recipe.steps
         output: SweetTokOutput = model(video, paint=not by_codes)
-        terms, measures = (self._by_codes if by_codes else self._by_pixels)(output, video)
+        if by_codes:
+            terms, measures = self._by_codes(output, video, batch.codes)
+        else:
+            terms, measures = self._by_pixels(output, video)
         if self.recipe.stage != 3:
-            terms |= {name: self.recipe.quantizer * term.float() for name, term in _quantizer(output).items()}
+            of_words = _quantizer(output) | self._neighbours(output)
+            terms |= {name: self.recipe.quantizer * term.float() for name, term in of_words.items()}
         self.use.add(_by_kind(output))
         losses = {"model": terms}
         if self.critics and step >= self.recipe.discriminator_start and not by_codes:
-            of_decoder, losses[_DISCRIMINATOR] = self.critics[_DISCRIMINATOR](output.reconstruction, video)
+            of_decoder, own = self.critics[DISCRIMINATOR](output.reconstruction, video)
             terms |= of_decoder
+            losses |= {DISCRIMINATOR: own} if own else {}
         return Step(losses, measures)
 
-    def _by_codes(self, output: SweetTokOutput, video: Tensor) -> tuple[Terms, Terms]:
+    def _by_codes(
+        self, output: SweetTokOutput, video: Tensor, packed: np.ndarray | None
+    ) -> tuple[Terms, Terms]:
         """Terms and measures of a step on proxy codes: the cross entropy with those of the teacher."""
         assert self.teacher is not None and output.logits is not None
-        wanted, logits = self.teacher.codes(video).flatten(), output.logits.float().flatten(0, -2)
+        codes = self.teacher.codes(video) if packed is None else self.teacher.packed(packed, video)
+        wanted, logits = codes.flatten(), output.logits.float().flatten(0, -2)
         hits = (logits.detach().argmax(-1) == wanted).float().mean()
         return {"proxy": F.cross_entropy(logits, wanted)}, {"proxy_hits": hits}
 
@@ -289,6 +343,15 @@ class SweetTokTask(ClipTask):
             felt = perceptual_loss(self.perceptual, output.reconstruction, video, every)
             terms["perceptual"] = self.recipe.perceptual * felt
         return terms, {"mse": mean_squared_error(output.reconstruction, video)}
+
+    def _neighbours(self, output: SweetTokOutput) -> Terms:
+        """Of each codebook that was chosen from: how badly near words lie near each other, weighted."""
+        codes = {"spatial": output.spatial.codebook, "temporal": output.temporal.codebook}
+        return {
+            f"{half}_neighbours": self.recipe.neighbours * meaning.loss(found)
+            for half, meaning in self.meaning.items()
+            if (found := codes[half]) is not None
+        }
 
     def figures(self, means: dict[str, float]) -> dict[str, Any]:
         """As :meth:`Task.figures`: PSNR or the share of proxy codes that are right, use of each codebook."""
@@ -308,8 +371,7 @@ class SweetTokTask(ClipTask):
 
     def export(self, folder: Path, weights: nn.Module, name: str) -> None:
         """As :meth:`Task.export`."""
-        stages = None if self._trained is None else sorted(self._trained | {self.recipe.stage})
-        source = None if stages is None else {_STAGES: stages}
+        source = with_stage(self._trained, self.recipe.stage)
         with replaced(folder) as made:
             save_model_folder(made, weights, self.words, name, source=source)
 
@@ -322,10 +384,9 @@ class SweetTokTask(ClipTask):
         self.use.load_state_dict(state)
 
 
-def _stages(folder: ModelFolder) -> set[int] | None:
-    """The stages that a model says it has been through; None for models from elsewhere."""
-    stages = folder.header.source.get(_STAGES)
-    return set(stages) & set(STAGES) if isinstance(stages, list) else None
+def _say_if_late(until: float, voice: Voice) -> None:
+    if time.perf_counter() > until:
+        voice.say("its start was cut short: half of the minutes are over")
 
 
 def _by_kind(output: SweetTokOutput) -> dict[str, Tensor]:

@@ -11,8 +11,8 @@ from torch import Tensor
 from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.frames import to_frames, to_video
+from sweettok_cli.models.common.network_tokenizer import NetworkTokenizer
 from sweettok_cli.models.common.streams import WaitingClips
-from sweettok_cli.models.common.tokenizer import NetworkTokenizer
 from sweettok_cli.models.sweettok.banded import choose_bands, decode_bands, encode_bands
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.runtime import close_holes

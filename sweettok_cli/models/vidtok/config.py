@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -10,7 +9,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
 from sweettok_cli.errors import SweettokError, brief
-from sweettok_cli.models.common.settings import OneOf, Several, Truth, Whole, check_known, check_settings
+from sweettok_cli.models.common.settings import (
+    OneOf,
+    Several,
+    Truth,
+    Whole,
+    check_settings,
+    describe_settings,
+    override_settings,
+)
 
 #: The moving average of all weights, kept among them: ``model_ema.`` and the weight's name without its dots.
 AVERAGE = "model_ema."
@@ -204,13 +211,7 @@ def make_config(table: Mapping[str, Any]) -> VidTokConfig:
             f"There is no network {brief(preset)}; set model.preset to {', '.join(PRESETS)}, or to a name "
             "like vidtok-fsq-causal-488-262144."
         ) from error
-    try:
-        check_known(VidTokConfig, overrides)
-        return dataclasses.replace(base, **overrides)
-    except ValueError as error:
-        raise SweettokError(
-            f"The settings below model do not make a network (model.{error}); correct the recipe."
-        ) from error
+    return override_settings(base, overrides)
 
 
 def describe_config(config: VidTokConfig) -> dict[str, Any]:
@@ -218,9 +219,4 @@ def describe_config(config: VidTokConfig) -> dict[str, Any]:
     named = dict(PRESETS)
     with suppress(ValueError):  # of a shape that none has
         named[config.name] = VidTokConfig.from_name(config.name)
-    found, tables = dataclasses.asdict(config), []
-    for name, preset in named.items():
-        usual = dataclasses.asdict(preset)
-        tables.append({"preset": name, **{key: value for key, value in found.items() if value != usual[key]}})
-    table = min(tables, key=len)
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in table.items()}
+    return describe_settings(config, named)

@@ -6,25 +6,28 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweettok_cli.models.common.settings import read_settings
+from sweettok_cli.models.common.settings import read_settings_of
 from sweettok_cli.models.vidtok.config import VidTokConfig
-from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder, ModelHeader, write_model
+from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader, write_model
 
 if TYPE_CHECKING:
     from sweettok_cli.models.vidtok.network import VidTok
+
+FAMILIES = ("vidtok-fsq", "vidtok-vq", "vidtok-kl")
+
+
+def family_name(config: VidTokConfig) -> str:
+    """The name of :data:`FAMILIES` that folders of such a network go by."""
+    return f"vidtok-{config.regularizer}"
 
 
 def read_config(model: ModelFolder) -> VidTokConfig:
     """The network's configuration.
 
     Raises:
-        SweettokError: it is none of a VidTok network.
-        ValueError: the model is of another family.
+        SweettokError: another family's model, or no configuration of a VidTok.
     """
-    config = read_settings(VidTokConfig, model.header.config, model.path / CONFIG_FILE)
-    if model.header.family != f"vidtok-{config.regularizer}":
-        raise ValueError(f"its regulariser is {config.regularizer}")
-    return config
+    return read_settings_of(model, VidTokConfig, FAMILIES, family_name, "a VidTok")
 
 
 def read_network(model: ModelFolder) -> VidTok:
@@ -46,7 +49,7 @@ def save_network(folder: Path, network: VidTok, name: str) -> ModelHeader:
     return write_model(
         folder,
         name=name,
-        family=f"vidtok-{config.regularizer}",
+        family=family_name(config),
         config=dataclasses.asdict(config),
         state=network.state_dict(),
     )

@@ -8,10 +8,11 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from sweettok_cli.models.common.gaussian import GaussianLatents
 from sweettok_cli.models.vidtok.autoencoder import Decoder, Encoder
 from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.memory import FrameMemory
-from sweettok_cli.models.vidtok.regularizers import FiniteScalarQuantizer, GaussianLatents, VectorQuantizer
+from sweettok_cli.models.vidtok.regularizers import FiniteScalarQuantizer, VectorQuantizer
 
 
 class VidTokOutput(NamedTuple):

@@ -14,6 +14,7 @@ from sweettok_cli.models.common.family import Conversion
 from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.common.published_names import NameTable, listed, misfits
 from sweettok_cli.models.vidtok.config import AVERAGE, VidTokConfig
+from sweettok_cli.models.vidtok.folder import family_name
 from sweettok_cli.models.vidtok.network import VidTok
 from sweettok_cli.storage.checkpoint_file import Checkpoint
 from sweettok_cli.storage.model_folder import ModelHeader, write_model
@@ -52,7 +53,7 @@ def convert_vidtok(checkpoint: Checkpoint, folder: Path, conversion: Conversion)
     return write_model(
         folder,
         name=conversion.name,
-        family=f"vidtok-{config.regularizer}",
+        family=family_name(config),
         config=dataclasses.asdict(config),
         state=kept,
         source={**conversion.source, **_TABLE.counts(state)},

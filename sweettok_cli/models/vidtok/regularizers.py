@@ -1,9 +1,8 @@
-"""From the encoder's channels to tokens: finite scalar or vector quantisation, and Gaussian latents."""
+"""From the encoder's channels to tokens: finite scalar or vector quantisation."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import accumulate
 from operator import mul
 
@@ -12,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from sweettok_cli.training import collective, draws
+from sweettok_cli.training import collective
 
 # Softmax over all codes at this inverse temperature, of twice the inner product: VidTok's.
 _SHARPNESS = 200.0
@@ -178,40 +177,3 @@ class VectorQuantizer(nn.Module):
         latents = latents.float()
         codes = F.embedding(self.indices(latents), self.codes)
         return F.mse_loss(codes, latents.detach()) + _COMMITMENT * F.mse_loss(latents, codes.detach())
-
-
-@dataclass(frozen=True)
-class GaussianLatents:
-    """Independent normal distributions [b, c, t', h', w'], as the encoder of a KL network describes them.
-
-    The published code always draws from them; here the mean is stored unless :meth:`sample` is asked for.
-    """
-
-    mean: Tensor
-    logvar: Tensor  # natural logarithm of the variance, kept within -30 .. 20
-
-    @classmethod
-    def from_moments(cls, moments: Tensor) -> GaussianLatents:
-        """``moments`` [b, 2c, t', h', w']: means, then logarithms of variances."""
-        mean, logvar = moments.chunk(2, 1)
-        return cls(mean, logvar.clamp(-30.0, 20.0))
-
-    @property
-    def std(self) -> Tensor:
-        """Standard deviation."""
-        return torch.exp(0.5 * self.logvar)
-
-    @property
-    def divergence(self) -> Tensor:
-        """From the normal distribution, in natural units: the sum over a clip, the mean over clips."""
-        apart = self.mean.square() + self.logvar.exp() - 1 - self.logvar
-        return 0.5 * apart.sum() / len(self.mean)
-
-    def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """One draw, from ``generator`` (on the latents' device) if given."""
-        mean = self.mean
-        if generator is None:
-            noise = draws.normal_like(mean)
-        else:
-            noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
-        return mean + self.std * noise

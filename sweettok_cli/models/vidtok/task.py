@@ -19,24 +19,22 @@ from torch import Tensor, nn
 
 from sweettok_cli.data.sampler import Batch
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.common.codebook_window import CodebookWindow
 from sweettok_cli.models.common.discriminator import VIDTOK_CLIPS, VIDTOK_FRAMES, PatchDiscriminator
 from sweettok_cli.models.common.frames import to_frames, to_video
+from sweettok_cli.models.common.grid_task import GridTask
 from sweettok_cli.models.vidtok.config import VidTokConfig, describe_config, make_config
 from sweettok_cli.models.vidtok.folder import read_config, read_network, save_network
 from sweettok_cli.models.vidtok.network import VidTok, VidTokOutput
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
-from sweettok_cli.training.clips import ClipTask
+from sweettok_cli.training.clips import DISCRIMINATOR
 from sweettok_cli.training.folder import replaced
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.losses.adversarial import Adversary, adaptive_weight, non_saturating
-from sweettok_cli.training.losses.perceptual import perceptual_distance, perceptual_loss
+from sweettok_cli.training.losses.perceptual import perceptual_loss
 from sweettok_cli.training.losses.reconstruction import mean_squared_error, reconstruction_losses
-from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Step
 
-_DISCRIMINATOR, _LIKELIHOOD = "discriminator", "likelihood"
-_INDICES = "indices"  # what the codebook is called, as in token files
+_LIKELIHOOD = "likelihood"
 _JUDGED = 24  # pixels of the shortest side of which a discriminator of frames has something left at its end
 STAGES = {1: "the whole network", 2: "decoder alone"}
 
@@ -53,38 +51,11 @@ class Likelihood(nn.Module):
         return distance / self.logvar.exp() + self.logvar
 
 
-class VidTokTask(ClipTask):
-    """One stage of training.
+class VidTokTask(GridTask):
+    """One stage of training, as :class:`GridTask` has it."""
 
-    Args:
-        recipe: the stage, the network (``model.preset`` and its overrides; with ``init`` the folder says it),
-            the weights of the losses.
-        init: a model folder whose configuration and weights to start from.
-        prior: not for VidTok, which has no words.
-        teacher: not for VidTok, either.
-    """
-
+    family, stages = "VidTok", STAGES
     model: VidTok
-    use: CodebookWindow | None = None  # of networks that have a codebook
-    perceptual: nn.Module | None = None  # what feels how far frames are apart
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        init: Path | None = None,
-        prior: Path | None = None,
-        teacher: Path | None = None,
-    ) -> None:
-        super().__init__(recipe)
-        if recipe.stage not in STAGES:
-            raise SweettokError(f"VidTok has no stage {recipe.stage}; train stage 1, then 2.")
-        if prior is not None:
-            raise SweettokError("VidTok has no words; leave out --prior.")
-        if teacher is not None or recipe.proxy:
-            raise SweettokError("VidTok learns no proxy codes; leave out --teacher, and set proxy=0.")
-        self._init = init
-        self._missing: list[str] = []  # what the recipe asks for and cannot be had
-        self.title = f"stage {recipe.stage}, {STAGES[recipe.stage]}"
 
     @property
     def multiple(self) -> int:
@@ -126,7 +97,7 @@ class VidTokTask(ClipTask):
         if sides:
             raise SweettokError(
                 f"The network takes sides of multiples of {config.space_factor} pixels, and crop has "
-                f"{sides[0]}; change this key of the recipe."
+                f"{sides[0]}; for example {self.recipe.crops_near(config.space_factor)}."
             )
         smallest = min(int(side) for side, _, _ in self.recipe.crop)
         if self.recipe.adversarial and self.recipe.discriminator_sees == "frames" and smallest < _JUDGED:
@@ -134,7 +105,8 @@ class VidTokTask(ClipTask):
                 f"The discriminator of frames needs {_JUDGED} pixels, and crop has {smallest}; set a larger "
                 "crop, or adversarial=0."
             )
-        lengths = {self.recipe.frames, 1} if self.recipe.pictures else {self.recipe.frames}
+        alone = self.recipe.pictures or self.recipe.alternate
+        lengths = {self.recipe.frames, 1} if alone else {self.recipe.frames}
         rest = {"1.0": int(config.causal), "1.1": None}[config.version]
         for frames in sorted(lengths):
             if rest is not None and frames % config.time_factor != rest % config.time_factor:
@@ -150,17 +122,13 @@ class VidTokTask(ClipTask):
             for part in (network.encoder, network.quantizer):
                 if isinstance(part, nn.Module):
                     part.requires_grad_(False).eval()
-        if config.regularizer != "kl":
-            self.use = CodebookWindow({_INDICES: config.codes}, recipe.window, device)
-        if recipe.perceptual:
-            say = None if voice is None else voice.say
-            self.perceptual = perceptual_distance(recipe, device, say, self._missing.append)
+        self._watch(None if config.regularizer == "kl" else config.codes, device, voice)
         self._likelihood = Likelihood().to(device)
         critics: dict[str, nn.Module] = {_LIKELIHOOD: self._likelihood}
         if recipe.adversarial:
             kind = {"clips": VIDTOK_CLIPS, "frames": VIDTOK_FRAMES}[recipe.discriminator_sees]
             judge = PatchDiscriminator(replace(kind, width=recipe.discriminator_width)).start_small()
-            critics[_DISCRIMINATOR] = Adversary(judge.to(device), recipe, non_saturating, each=True)
+            critics[DISCRIMINATOR] = Adversary(judge.to(device), recipe, non_saturating, each=True)
         self.critics = critics
 
     def parameter_groups(self) -> Mapping[str, Iterable[tuple[str, nn.Parameter]]]:
@@ -169,17 +137,13 @@ class VidTokTask(ClipTask):
         groups: dict[str, Iterable[tuple[str, nn.Parameter]]] = {
             "model": [*learned, *self._likelihood.named_parameters()]
         }
-        if _DISCRIMINATOR in self.critics:
-            groups[_DISCRIMINATOR] = self.critics[_DISCRIMINATOR].named_parameters()
+        if DISCRIMINATOR in self.critics:
+            groups[DISCRIMINATOR] = self.critics[DISCRIMINATOR].named_parameters()
         return groups
-
-    def begin(self, optimizer: str) -> int:
-        """As :meth:`Task.begin`."""
-        return self.recipe.discriminator_start if optimizer == _DISCRIMINATOR else 0
 
     def cautions(self) -> list[str]:
         """As :meth:`Task.cautions`."""
-        found = list(self._missing)
+        found = super().cautions()
         if self.recipe.stage == 2 and self._init is None:
             found.append(
                 "stage 2 freezes an encoder that nothing has trained; train stage 1 first, and start from "
@@ -204,19 +168,18 @@ class VidTokTask(ClipTask):
         losses = {"model": {_LIKELIHOOD: unlikely}}
         if output.loss is not None:
             losses["model"]["latents"] = recipe.quantizer * output.loss.float()
-        if output.indices is not None and self.use is not None:
-            self.use.add({_INDICES: output.indices})
-        if _DISCRIMINATOR in self.critics and step >= recipe.discriminator_start:
+        self.count(output.indices)
+        if DISCRIMINATOR in self.critics and step >= recipe.discriminator_start:
             balance = partial(adaptive_weight, unlikely, last=self.model.decoder.conv_out.weight)
-            of_decoder, losses[_DISCRIMINATOR] = self.critics[_DISCRIMINATOR](made, video, balance)
+            of_decoder, own = self.critics[DISCRIMINATOR](made, video, balance)
             losses["model"] |= of_decoder
+            losses |= {DISCRIMINATOR: own} if own else {}
         squared = mean_squared_error(made / 2, video / 2)
         return Step(losses, {"mse": squared, "logvar": self._likelihood.logvar, **apart})
 
     def figures(self, means: dict[str, float]) -> dict[str, Any]:
         """As :meth:`Task.figures`: PSNR, the learned variance, use of the codebook."""
-        found = {**super().figures(means), "logvar": round(means.pop("logvar"), 4)}
-        return found if self.use is None else {**found, "codebooks": self.use.figures()}
+        return {"logvar": round(means.pop("logvar"), 4), **super().figures(means)}
 
     def reconstruct(self, weights: nn.Module, frames: np.ndarray) -> np.ndarray:
         """As :meth:`ClipTask.reconstruct`."""
@@ -228,12 +191,3 @@ class VidTokTask(ClipTask):
         assert isinstance(weights, VidTok)
         with replaced(folder) as made:
             save_network(made, weights, name)
-
-    def state_dict(self) -> dict[str, Any]:
-        """As :meth:`Task.state_dict`: the window over which codebook use is counted."""
-        return {} if self.use is None else self.use.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """As :meth:`Task.load_state_dict`."""
-        if self.use is not None:
-            self.use.load_state_dict(state)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.models.common.frames import to_frames, to_video
+from sweettok_cli.models.common.network_tokenizer import NetworkTokenizer
 from sweettok_cli.models.common.streams import (
     DecoderStream,
     EncoderStream,
@@ -16,7 +17,6 @@ from sweettok_cli.models.common.streams import (
     PieceEncoder,
     WaitingClips,
 )
-from sweettok_cli.models.common.tokenizer import NetworkTokenizer
 from sweettok_cli.models.vidtok.network import DecoderState, EncoderState, VidTok
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 from sweettok_cli.video.fit import Fit
@@ -40,19 +40,9 @@ class VidTokTokenizer(NetworkTokenizer):
         dtype: torch.dtype,
         sample: int | None = None,
     ) -> None:
-        """As :class:`NetworkTokenizer`; ``sample`` is the seed with which KL latents are drawn.
-
-        What a clip gets depends on the clips that were encoded before it; None: it gets the mean.
-        """
-        super().__init__(spec, network, device, dtype)
-        self.config, self.batch_clips, self._sample = network.config, 1, sample
-        self._generator: torch.Generator | None = None
-        self.redraw()
-
-    def redraw(self) -> None:
-        """As :meth:`Tokenizer.redraw`."""
-        if self._sample is not None:
-            self._generator = torch.Generator(self.device).manual_seed(self._sample)
+        """As :class:`NetworkTokenizer`."""
+        super().__init__(spec, network, device, dtype, sample)
+        self.config, self.batch_clips = network.config, 1
 
     def encoder(self, fit: Fit, **options: Any) -> EncoderStream:
         """As :meth:`Tokenizer.encoder`; version 1.1 reads the video as one stream."""
@@ -97,8 +87,7 @@ class VidTokTokenizer(NetworkTokenizer):
             found = state.push(to_video(frames, reach=1.0))
             if isinstance(found, Tensor):
                 return {"indices": found}
-            latents = found.mean if self._generator is None else found.sample(self._generator)
-            return {"latents": latents.to(torch.float16)}
+            return self.drawn(found)
 
     def _decoding(self, height: int, width: int) -> Callable[[Mapping[str, Tensor] | None], Tensor]:
         """A decoder with a state of its own: tokens of a piece, at last None, to uint8 [b, t, h, w, 3]."""

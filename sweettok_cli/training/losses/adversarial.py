@@ -112,6 +112,8 @@ class Adversary(nn.Module):
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The weighted terms of the decoder, which made the first, and those of the discriminator.
 
+        It has none where it rests.
+
         Computed in float32; the videos are [b, 3, t, h, w]. ``balance`` is told what the decoder is taught,
         and answers with a factor on it.
         """
@@ -126,7 +128,13 @@ class Adversary(nn.Module):
             own = {"hinge": recipe.discriminator * hinge(real[-1], fake[-1])}
             if self.lecam is not None:
                 own["lecam"] = recipe.lecam * self.lecam(real[-1], fake[-1])
+            if recipe.discriminator_rest and self._knows(own["hinge"]):
+                own = {}
         return of_decoder, own
+
+    def _knows(self, hinge: Tensor) -> bool:
+        """Whether all processes together tell made from real so well that this one need not learn."""
+        return collective.mean(hinge.detach()).item() < self.recipe.discriminator_rest
 
     def _seen(self, video: Tensor) -> Tensor:
         """A video as the discriminator takes it: whole, or as single frames [b * t, 3, h, w]."""

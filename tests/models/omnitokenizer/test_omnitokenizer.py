@@ -1,36 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from small_omni import TINY, clip, network
 
 from sweettok_cli.models.common.attention import rotary_table
-from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+from sweettok_cli.models.omnitokenizer.config import OmniConfig
 
-TINY: dict[str, Any] = {
-    "encoder_spatial": "tw",
-    "encoder_temporal": "t",
-    "decoder_spatial": "t",
-    "decoder_temporal": "t",
-    "window": 4,
-    "dim": 32,
-    "heads": 2,
-    "head_dim": 16,
-    "codes": 50,
-}
 SIZES = [(1, 32, 32), (1, 64, 32), (5, 32, 96), (9, 64, 64)]
-
-
-def network(**changes: Any) -> OmniTokenizer:
-    torch.manual_seed(0)
-    return OmniTokenizer(OmniConfig(**{**TINY, **changes})).eval()
-
-
-def clip(batch: int, frames: int, height: int, width: int) -> Tensor:
-    return torch.rand(batch, 3, frames, height, width) - 0.5
 
 
 @pytest.mark.parametrize(("frames", "height", "width"), SIZES)

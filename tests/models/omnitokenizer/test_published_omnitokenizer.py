@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.models.common.network import lay_out
-from sweettok_cli.models.omnitokenizer.network import OmniConfig, OmniTokenizer
+from sweettok_cli.models.omnitokenizer.config import OmniConfig
+from sweettok_cli.models.omnitokenizer.network import OmniTokenizer
 from sweettok_cli.models.omnitokenizer.published import TABLE, load_published_omnitokenizer
 
 KEYS = Path(__file__).parents[2] / "golden" / "omni" / "keys.json"
@@ -64,11 +65,12 @@ def test_every_missing_and_unknown_tensor_is_named(model: OmniTokenizer, state: 
         load_published_omnitokenizer(model, state)
 
 
-def test_autoencoders_without_codes_are_refused(model: OmniTokenizer, state: dict[str, Tensor]) -> None:
-    state["pre_vq_conv.1.weight"] = torch.zeros(16, 512)
-    state["pre_vq_conv.1.bias"] = torch.zeros(16)
-    with pytest.raises(ValueError, match="only the vector-quantised models are supported"):
-        load_published_omnitokenizer(model, state)
+def test_a_continuous_form_has_no_use_for_codes(state: dict[str, Tensor]) -> None:
+    network = lay_out(lambda: OmniTokenizer(OmniConfig(regularizer="kl")))
+    state["pre_vq_conv.1.weight"], state["pre_vq_conv.1.bias"] = torch.zeros(16, 512), torch.zeros(16)
+    load_published_omnitokenizer(network, state)
+    assert not any(tensor.is_meta for tensor in network.state_dict().values())
+    assert not any(name.startswith("codebook") for name in network.state_dict())
 
 
 def test_wrong_shapes_are_refused(model: OmniTokenizer) -> None:

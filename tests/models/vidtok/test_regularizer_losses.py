@@ -8,8 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from sweettok_cli.models.common.gaussian import GaussianLatents
 from sweettok_cli.models.vidtok import regularizers
-from sweettok_cli.models.vidtok.regularizers import FiniteScalarQuantizer, GaussianLatents, entropy_weight
+from sweettok_cli.models.vidtok.regularizers import FiniteScalarQuantizer, entropy_weight
 
 
 def test_entropies_are_those_of_a_softmax_over_all_codes(monkeypatch: pytest.MonkeyPatch) -> None:

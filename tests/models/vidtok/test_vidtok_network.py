@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from sweettok_cli.models.common.gaussian import GaussianLatents
 from sweettok_cli.models.common.network import lay_out
 from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.network import VidTok
-from sweettok_cli.models.vidtok.regularizers import GaussianLatents
 
 Make = Callable[..., VidTok]
 

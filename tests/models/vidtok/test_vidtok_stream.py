@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from sweettok_cli.models.common.gaussian import GaussianLatents
 from sweettok_cli.models.vidtok.network import DecoderState, EncoderState, VidTok
-from sweettok_cli.models.vidtok.regularizers import GaussianLatents
 
 Make = Callable[..., VidTok]
 

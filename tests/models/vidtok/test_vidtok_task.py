@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import signal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from accelerate.state import AcceleratorState
 from small_run import Heard
-from torch import Tensor, nn
+from task_runs import Felt, error_of, interrupted, lines, run, same, state
 
 from sweettok_cli.cli.train import train as train_command
 from sweettok_cli.data.sampler import Batch
@@ -26,9 +23,7 @@ from sweettok_cli.models.registry import task_of
 from sweettok_cli.models.vidtok.folder import read_network
 from sweettok_cli.models.vidtok.task import VidTokTask
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.recipe import Recipe, load_recipe
-from sweettok_cli.training.record import RunRecord
 from sweettok_cli.video.reader import read_clip
 from sweettok_cli.video.writer import VideoWriter
 from sweettok_cli.zoo.load import load
@@ -52,55 +47,14 @@ def recipe(tiny: Recipe) -> Recipe:
     )  # fmt: skip
 
 
-def run(recipe: Recipe, clips: Path, out: Path, init: Path | None = None, **options: Any) -> dict[str, Any]:
-    AcceleratorState._reset_state(reset_partial_state=True)
-    task = options.pop("task", None) or VidTokTask(recipe, init)
-    summary = train(
-        RunOptions(task, recipe, RunRecord.of([clips], None, init, None), out, **options), Heard()
-    )
-    assert summary is not None
-    return summary
-
-
-def lines(out: Path) -> list[dict[str, Any]]:
-    found = map(json.loads, (out / "log.jsonl").read_text().splitlines())
-    return [line for line in found if line["kind"] == "train"]
-
-
-def state(out: Path) -> dict[str, Any]:
-    return torch.load(max((out / "checkpoints").iterdir()) / "state.pt", weights_only=True)
-
-
-def same(a: Any, b: Any) -> bool:
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    return torch.equal(a, b) if isinstance(a, Tensor) else a == b
-
-
-def error_of(model: Path, clip: np.ndarray) -> float:
-    """The mean squared error of a clip that the model in a folder encodes and decodes."""
-    tokenizer = load(str(model), device="cpu")
-    made = np.stack(list(tokenizer.decode(tokenizer.encode(clip))))
-    return float(np.square(made.astype(float) - clip).mean())
-
-
 def batch_of(seed: int = 0) -> Batch:
     pixels = np.random.default_rng(seed).integers(0, 256, (2, 5, 32, 32, 3), np.uint8)
     return Batch(pixels, ("a", "b"))
 
 
-class Felt(nn.Module):
-    """A perceptual distance that is not that of pixels."""
-
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        return (first.square() - second.square()).abs().flatten(1).mean(1).mean()
-
-
 def test_losses_are_the_published_ones(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sums over frames, a learned variance, the adaptive weight, LeCam after its averages."""
-    monkeypatch.setattr("sweettok_cli.models.vidtok.task.perceptual_distance", lambda *_: Felt())
+    monkeypatch.setattr("sweettok_cli.models.common.grid_task.perceptual_distance", lambda *_: Felt())
     task = VidTokTask(dataclasses.replace(recipe, perceptual=1.0))
     task.build(CPU, Heard())
     logvar = task.critics["likelihood"].logvar
@@ -201,14 +155,8 @@ def test_resuming_is_bit_for_bit_with_the_discriminator(recipe: Recipe, clips: P
     """Draws of latents go on where they were, too."""
     recipe = dataclasses.replace(recipe, model={**TINY, "regularizer": "kl"}, quantizer=1e-6)
 
-    class Signalled(VidTokTask):
-        def losses(self, model: nn.Module, batch: Any, step: int) -> Any:
-            if step == 3:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return super().losses(model, batch, step)
-
     run(recipe, clips, tmp_path / "straight")
-    halted = run(recipe, clips, tmp_path / "halves", task=Signalled(recipe))
+    halted = run(recipe, clips, tmp_path / "halves", task=interrupted(VidTokTask(recipe), 3))
     assert halted["interrupted"] and halted["step"] == 4
     torch.manual_seed(99)
     resumed = load_recipe(None, str(tmp_path / "halves" / "recipe.toml"))
@@ -279,7 +227,14 @@ def test_stages_are_commanded_in_a_row_from_a_published_network(
         ({"stage": 3}, "VidTok has no stage 3"),
         ({"frames": 4}, r"gives back 1 \+ 4 \* k frames, not 4"),
         ({"model": {**TINY, "causal": False}}, r"gives back 0 \+ 4 \* k frames, not 5"),
-        ({"crop": [[36.0, 1.0, 1.0]]}, "multiples of 8 pixels, and crop has 36"),
+        (
+            {"model": {**TINY, "causal": False}, "frames": 4, "alternate": 1},
+            "not 1; change frames or pictures",
+        ),
+        (
+            {"crop": [[36.0, 1.0, 1.0]]},
+            r"multiples of 8 pixels, and crop has 36; for example --set \"crop=\[\[32, 1, 1",
+        ),
         ({"crop": [[16.0, 1.0, 1.0]]}, "discriminator of frames needs 24 pixels, and crop has 16"),
         ({"model": {**TINY, "widht": 3}}, "'widht' is no setting; did you mean width"),
         ({"model": {"preset": "vidtok-fsq-causal-489-8"}}, "no network 'vidtok-fsq-causal-489-8'"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from sweettok_cli.models.vidtok.regularizers import GaussianLatents
+from sweettok_cli.models.common.gaussian import GaussianLatents
 
 
 def test_moments() -> None:
