@@ -115,7 +115,8 @@ def train(
 
     The run's folder holds recipe.toml, run.json (where the data lie), log.jsonl, samples/ (source | result |
     difference, as sheets and videos), checkpoints/ and model/, the averaged weights as a model that --model
-    takes, also while training goes on. On a terminal, a table shows the last figures.
+    takes, also while training goes on; best/ is the one with the best figure on --val. On a terminal, a table
+    shows the last figures.
 
     Examples:
 
@@ -135,7 +136,7 @@ def train(
 
         sweettok train --keys --stage 3
 
-        torchrun --nproc_per_node 2 -m sweettok_cli train --stage 3 --data clips --init runs/first/model
+        accelerate launch --multi_gpu --num_processes 2 -m sweettok_cli train --data clips --init runs/first
     """
     begun = time.perf_counter()  # the minutes are those of whoever waits
     from sweettok_cli.errors import SweettokError

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -12,11 +13,54 @@ from torch import Tensor, nn
 from sweettok_cli.errors import SweettokError
 
 Made = TypeVar("Made")
+_alone = False
 
 
 def processes() -> int:
     """How many there are."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    together = dist.is_available() and dist.is_initialized() and not _alone
+    return dist.get_world_size() if together else 1
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """In the block, each process is one by itself: all do the same there, or one does what no other does."""
+    global _alone
+    before, _alone = _alone, True
+    try:
+        yield
+    finally:
+        _alone = before
+
+
+def rank() -> int:
+    """Which of them this one is: 0, 1, ..."""
+    return dist.get_rank() if processes() > 1 else 0
+
+
+def share(whole: Tensor) -> Tensor:
+    """This process' part of something for all samples [processes * b, ...]: [b, ...]."""
+    each = len(whole) // processes()
+    return whole[rank() * each : (rank() + 1) * each]
+
+
+@torch.no_grad()
+def rows(tensor: Tensor, places: Tensor) -> Tensor:
+    """Rows of every process' tensor [n, c], one behind the other, at ``places`` that all name alike."""
+    if processes() == 1:
+        return tensor[places]
+    here = places - rank() * len(tensor)
+    own = (here >= 0) & (here < len(tensor))
+    found = torch.where(own[:, None], tensor[here.clamp(0, len(tensor) - 1)], 0)
+    return add_up(found)
+
+
+@torch.no_grad()
+def add_up(tensor: Tensor) -> Tensor:
+    """Make every process' tensor the sum of all, in place; no gradient passes."""
+    if processes() > 1:
+        dist.all_reduce(tensor)
+    return tensor
 
 
 def total(tensor: Tensor) -> Tensor:
@@ -56,15 +100,9 @@ def from_first(make: Callable[[], Made]) -> Made:
 @torch.no_grad()
 def take_from_first(module: nn.Module) -> None:
     """Make every process' module that of the first one."""
-    for tensor in module.state_dict().values():
-        as_in_first(tensor)
-
-
-def as_in_first(tensor: Tensor) -> Tensor:
-    """A tensor, filled with what it holds in the first process."""
     if processes() > 1:
-        dist.broadcast(tensor, 0)
-    return tensor
+        for tensor in module.state_dict().values():
+            dist.broadcast(tensor, 0)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""A run's folder: recipe.toml, run.json, log.jsonl, samples/, checkpoints/, model/, and a lock."""
+"""A run's folder: recipe.toml, run.json, log.jsonl, samples/, checkpoints/, model/, best/, and a lock."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import atomic_output
+from sweettok_cli.files import atomic_output, restore_folder, swap_folder
 from sweettok_cli.training.checkpoint import CheckpointStore
 from sweettok_cli.training.recipe import RECIPE_FILE, Recipe, resumed_with
-from sweettok_cli.training.record import RunRecord
+from sweettok_cli.training.record import RunRecord, read_record
 
 
 class RunFolder:
@@ -24,9 +24,12 @@ class RunFolder:
     def __init__(self, path: Path, resume: bool, keep: int):
         self.path, self.resume = path, resume
         self.log, self.samples, self.model = path / "log.jsonl", path / "samples", path / "model"
+        self.best = path / "best"  # the model with the best validation
         self.checkpoints = CheckpointStore(path / "checkpoints", keep)
         self._lock = FileLock(path / ".lock")
         self._made: list[Path] = []  # folders that were not there before, the innermost first
+        self._opened = False
+        self._old_best = path / ".best.old.partial"
 
     def check(self, recipe: Recipe, processes: int) -> list[str]:
         """Find out before anything slow whether the run may write here; returns what --resume changes.
@@ -53,9 +56,10 @@ class RunFolder:
             self._hold()
         if not self.resume:
             return []
-        before = self.checkpoints.processes()
+        record = read_record(out)
+        before = processes if record is None else record.processes or processes
         changed = f"processes: {before} -> {processes}, and with them the samples of a step and their order"
-        return [*([changed] if before not in (0, processes) else []), *resumed_with(out, recipe)]
+        return [*([changed] if before != processes else []), *resumed_with(out, recipe)]
 
     def look(self, recipe: Recipe, processes: int) -> list[str]:
         """As :meth:`check`, and leave everything as it is."""
@@ -83,10 +87,33 @@ class RunFolder:
             with atomic_output(out / RECIPE_FILE, force=True) as part:
                 part.write_text(recipe.as_toml(), encoding="utf-8")
             record.write(out)
+            self._opened = True
         except OSError as error:
             raise SweettokError(
                 f"Cannot write {self.path} ({error.strerror or error}); choose another --out."
             ) from error
+
+    def check_there(self) -> None:
+        """Find out whether the folder is still what :meth:`open` made of it.
+
+        Raises:
+            SweettokError: somebody removed it.
+        """
+        if self._opened and not (self.path / RECIPE_FILE).is_file():
+            raise SweettokError(
+                f"{self.path} was removed while the run wrote there, with all that it had saved; start again."
+            )
+
+    @contextmanager
+    def best_replaced(self) -> Iterator[Path]:
+        """Where to write a model that takes the place of :attr:`best` in one move."""
+        made = self.path / ".best.partial"
+        shutil.rmtree(made, ignore_errors=True)
+        try:
+            yield made / self.best.name
+            swap_folder(made / self.best.name, self.best, self._old_best)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
 
     def discard(self) -> None:
         """Leave nothing of a run that did not come to its first step, where this run made the folder."""
@@ -115,6 +142,7 @@ class RunFolder:
     def _clean(self) -> None:
         """Remove what a killed run left half-written; the lock keeps living ones away."""
         self.checkpoints.clean()
+        restore_folder(self.best, self._old_best)
         for partial in self.path.glob(".*.partial"):
             shutil.rmtree(partial)
         for folder in (self.path, self.samples, self.model):

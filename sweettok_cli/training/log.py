@@ -151,5 +151,6 @@ def _sentence(record: Mapping[str, Any]) -> str:
         which = "psnr" if "psnr" in record else "picture_psnr"
         what = f"the first {record['frames']} frames" if which == "psnr" else "first frames alone"
         clips = f"of {what} of {record['clips']} clips (averaged weights)"
-        return f"{step}  validation psnr {record[which]:.2f} dB {clips}"
+        best = ", the best so far" if record.get("best") else ""
+        return f"{step}  validation psnr {record[which]:.2f} dB {clips}{best}"
     return f"{step}  {record['event']}"

@@ -6,8 +6,8 @@ import math
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any, cast
@@ -15,20 +15,20 @@ from typing import Any, cast
 import torch
 from accelerate.utils import gather_object, set_seed
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from sweettok_cli.data.loader import prefetched
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import WriteError
-from sweettok_cli.training.checkpoint import State, random_state, set_random_state
-from sweettok_cli.training.collective import average_gradients, take_from_first
-from sweettok_cli.training.ema import EMA
+from sweettok_cli.training import collective
+from sweettok_cli.training.descent import Descent, NotFiniteError
 from sweettok_cli.training.folder import RunFolder, other_data
 from sweettok_cli.training.log import Journal, Mute, Voice
-from sweettok_cli.training.optimizer import check_factors, learning_rate, make_optimizer, run_progress
-from sweettok_cli.training.processes import asked_to_stop, join
+from sweettok_cli.training.optimizer import learning_rate, run_progress
+from sweettok_cli.training.processes import asked_to_stop, join, shares_out
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.record import RunRecord
+from sweettok_cli.training.state import State
 from sweettok_cli.training.task import Task
 from sweettok_cli.training.tracker import open_tracker
 
@@ -48,10 +48,6 @@ class RunOptions:
     begun: float = field(default_factory=time.perf_counter)  # from when on its minutes count
 
 
-class NotFiniteError(SweettokError):
-    """A step that the weights must not take in."""
-
-
 class Run:
     """One run: everything that stays the same while it goes on."""
 
@@ -69,7 +65,9 @@ class Run:
         record = options.record
         val = None if record.val is None else Path(record.val)
         self.batches = self.task.batches(list(map(Path, record.data)), val, *ranks, self.voice)
+        self.cautions: list[str] = []  # of this process, for the log
         self.state = self._load()
+        self.descent = Descent(self.task, self.recipe, self.state, self.accelerator)
         self.recipe = self.task.recipe  # with the network that it has in truth
         self.before = self.state.seconds  # of the run, when this process began
         self.seen = 0  # samples of this process since the last line of the log
@@ -84,7 +82,8 @@ class Run:
 
     def _begin(self, what: str, precision: str) -> None:
         """Open the folder and its log, with all that there is to say before the first step."""
-        self.folder.open(self.recipe, self.options.record)
+        record = replace(self.options.record, processes=self.accelerator.num_processes)
+        self.folder.open(self.recipe, record)
         step = self.state.step if self.options.resume else -1
         logged = self.journal.rewind(step)
         if (tracker := open_tracker(self.recipe, self.folder.path, step, logged)) is not None:
@@ -93,10 +92,9 @@ class Run:
         devices = f"{self.accelerator.num_processes} x {self.accelerator.device.type} in {precision}"
         how = f"{what} learn from {self.batches.describe()} on {devices}"
         self.journal.write("event", self.state.step, event=f"{self.task.title}: {how}")
-        if not self.options.resume:
-            for caution in self.task.cautions():
-                self.journal.write("warning", self.state.step, event=caution)
-        elif moved := other_data(self.state.position, self._position()):
+        for caution in self.cautions:
+            self.journal.write("warning", self.state.step, event=caution)
+        if self.options.resume and (moved := other_data(self.state.position, self._position())):
             self.journal.write("warning", self.state.step, event=moved)
         self._name_skipped()
         self.voice.say(f"figures every {self.recipe.log_every} steps; Ctrl-C saves and stops")
@@ -111,30 +109,26 @@ class Run:
     def _load(self) -> State:
         """Build what is trained and all that trains it: new, or as a checkpoint left it."""
         task, recipe, accelerator, options = self.task, self.recipe, self.accelerator, self.options
+        sharded = shares_out(accelerator)
         set_seed(recipe.seed)
+        with collective.alone():  # all build the same
+            if options.resume:
+                device = torch.device("cpu") if sharded else accelerator.device
+                kept, self.cautions = self.folder.checkpoints.load(device)
+                task.resume(accelerator.device, self.folder.model, kept["model"])
+            else:
+                # A start may take half of the minutes, so that there is a run after it.
+                until = options.begun + 30 * recipe.minutes if recipe.minutes else math.inf
+                task.build(accelerator.device, self.voice, until)
+                self.cautions = task.cautions()
+        state = State.assemble(task, recipe, accelerator, sharded)
         if options.resume:
-            shared, rng = self.folder.checkpoints.load(accelerator.device, accelerator.process_index)
-            task.resume(accelerator.device, self.folder.model, shared["model"])
-        else:
-            # A start may take half of the minutes, so that there is a run after it.
-            until = options.begun + 30 * recipe.minutes if recipe.minutes else math.inf
-            task.build(accelerator.device, self.voice, until)
-        groups = {name: list(learned) for name, learned in task.parameter_groups().items()}
-        named = [*task.model.named_parameters(), *(pair for learned in groups.values() for pair in learned)]
-        check_factors(recipe, [name for name, _ in named])
-        optimizers = {name: make_optimizer(learned, recipe) for name, learned in groups.items()}
-        averaged = EMA(task.model, recipe.ema)
-        if recipe.compile:
-            task.model.compile()
-        trained, *prepared = accelerator.prepare(task.model, *optimizers.values())
-        for critic in task.critics.values():
-            take_from_first(critic)
-        parameters = {name: [p for _, p in learned] for name, learned in groups.items()}
-        state = State(task, trained, dict(zip(optimizers, prepared, strict=True)), parameters, averaged)
-        set_seed(recipe.seed, device_specific=True)  # dropout differs between ranks
-        if options.resume:
-            state.load_state_dict(shared)
-            set_random_state(rng)
+            if len(set(gather_object([kept["step"]]))) > 1:
+                raise SweettokError(
+                    f"Not all processes can read the same checkpoint of {options.out}; look at its disk, "
+                    "then --resume again."
+                )
+            state.load_state_dict(kept)
         return state
 
     def train(self) -> dict[str, Any]:
@@ -165,6 +159,12 @@ class Run:
             with suppress(OSError):  # the log has it all
                 self.journal.close()
         leading = next(iter(figures or {"psnr": None}))
+        best = None if state.best is None else {**state.best, "model": str(self.folder.best)}
+        if state.best is not None:
+            step, (name, figure) = state.best["step"], [*state.best.items()][-1]
+            self.voice.say(
+                f"the best validation was that of step {step}, {name} {figure:.2f}: {self.folder.best}"
+            )
         return {
             "begun": begun,
             "step": state.step,
@@ -173,6 +173,7 @@ class Run:
             f"validation_{leading}": (figures or {}).get(leading),
             "unreadable_clips": sorted(self.task.unreadable),
             "model": str(self.folder.model),
+            "best": best,
         }
 
     def _steps(self, asked: Event) -> tuple[bool, int]:
@@ -200,7 +201,7 @@ class Run:
                 rates = self._set_rates(progress)
                 started = time.perf_counter()
                 with self._timed("step"):
-                    norm, wait = self._step(batches)
+                    norm, wait = self.descent.step(batches)
                 stepping, waited = stepping + time.perf_counter() - started, waited + wait
                 if _due(state.step, recipe.log_every):
                     pace = self.seen * self.accelerator.num_processes / stepping
@@ -226,7 +227,8 @@ class Run:
         recipe = self.recipe
         if recipe.minutes and recipe.validate_every and "validate" not in self.costs:
             left, needed = 60 * recipe.minutes - self._seconds(), self._unseen()
-            if self.state.step < recipe.steps and ("step" not in self.costs or left < needed / 2):
+            late = "step" not in self.costs or left < needed / 2
+            if self.state.step < recipe.steps and self._agree(late, 0.0)[0]:
                 what = shlex.join(["sweettok", "eval", self.options.record.val or "DIR"])
                 model = shlex.quote(str(self.folder.model))
                 self.voice.say(f"no time was left to validate; measure with: {what} --model {model}")
@@ -266,62 +268,13 @@ class Run:
                 group["lr"] = rates[-1] * group["factor"]
         return rates
 
-    def _step(self, batches: Iterator[tuple[Any, float]]) -> tuple[Tensor, float]:
-        """One step of every optimizer; returns the gradient's norm and the seconds waited for data."""
-        state, recipe, accelerator = self.state, self.recipe, self.accelerator
-        taken: list[str] = []
-        total, waited = torch.zeros((), device=accelerator.device), 0.0
-        for left in reversed(range(recipe.accumulate)):
-            batch, wait = next(batches)
-            taken += batch.clips
-            waited += wait
-            with accelerator.no_sync(state.trained) if left else nullcontext():
-                found = self.task.losses(state.trained, batch, state.step)
-                sums = {name: torch.stack(list(terms.values())).sum() for name, terms in found.losses.items()}
-                self._backward({name: loss / recipe.accumulate for name, loss in sums.items()})
-            loss = torch.stack(list(sums.values())).sum().detach()
-            total = total + loss
-            state.count(found, loss)
-        for critic in self.task.critics.values():
-            average_gradients(critic.parameters())
-        norms = [
-            cast(Tensor, accelerator.clip_grad_norm_(learned, recipe.clip_norm or math.inf))
-            for learned in state.parameters.values()
-        ]
-        norm = norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.stack(norms))
-        # The one wait for the device in a step: weights must not take in what is not a number. All processes
-        # have the same norm, but each its own loss.
-        judged = norm if accelerator.num_processes > 1 else total + norm
-        if not math.isfinite(judged.item()):
-            what = "loss" if not math.isfinite(total.item()) else "gradient"
-            how = "the steps before it are saved: --resume" if state.step else "start again"
-            raise NotFiniteError(
-                f"The {what} of step {state.step} is not finite on the clips {', '.join(taken)}; {how} with "
-                "a smaller --set lr, with --set precision=fp32, or without those clips."
-            )
-        for optimizer in state.optimizers.values():
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        state.averaged.update(self.task.model, state.step)
-        state.step += 1
-        state.counted += 1
-        return norm, waited
-
-    def _backward(self, sums: dict[str, Tensor]) -> None:
-        """Let the gradient of each sum reach its own optimizer's parameters."""
-        if len(self.state.parameters) == 1:
-            self.accelerator.backward(*sums.values())
-            return
-        for left, (name, loss) in zip(reversed(range(len(sums))), sums.items(), strict=True):
-            learned = self.state.parameters[name]
-            self.accelerator.backward(loss, inputs=learned, retain_graph=left > 0)
-
     def _log(self, lr: float, norm: Tensor, seconds: float, waited: float, pace: float) -> None:
-        """Write the means since the last line; losses and figures are those of the first process."""
+        """Write the means since the last line, of all processes."""
         state = self.state
+        sums = state.total_sums()
         if self.main:
             self._name_skipped()
-            means = {name: (total / count).item() for name, (total, count) in state.sums.items()}
+            means = {name: (total / count).item() for name, (total, count) in sums.items()}
             loss, figures = means.pop("loss"), self.task.figures(means)
             tables = {name: value for name, value in figures.items() if isinstance(value, dict)}
             self.journal.write(
@@ -351,41 +304,68 @@ class Run:
 
     @torch.no_grad()
     def _draw(self) -> None:
-        if self.main and self.recipe.sample_every and self.drawn != self.state.step:
-            self.drawn = self.state.step
-            with self._timed("draw"), self.accelerator.autocast():
+        if not self.recipe.sample_every or self.drawn == self.state.step:
+            return
+        self.drawn = self.state.step
+        with self._timed("draw"), self.state.shown() as weights, self._looking():
+            if self.main and weights is not None:
+                self.folder.check_there()
                 path = self.folder.samples / f"{self.state.step:08d}"
-                files = self.task.samples(self.state.averaged.module, path, self.state.step)
-                self.journal.show(self.state.step, files)
+                self.journal.show(self.state.step, self.task.samples(weights, path, self.state.step))
 
     @torch.no_grad()
     def _validate(self) -> dict[str, Any] | None:
-        if not self.main:
-            return None
         step, figures = self.validated
-        if step != self.state.step:
-            with self._timed("validate"), self.accelerator.autocast():
-                figures = self.task.validate(self.state.averaged.module)
+        if step == self.state.step:
+            return figures
+        with self._timed("validate"), self.state.shown() as weights, self._looking():
+            figures = self.task.validate(weights) if self.main and weights is not None else None
             self.validated = (self.state.step, figures)
-            if figures is not None:
+            if figures is not None and weights is not None:
+                best = self._keep_best(weights, *next(iter(figures.items())))
                 rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in figures.items()}
-                self.journal.write("validate", self.state.step, **rounded)
+                self.journal.write("validate", self.state.step, **rounded, best=best)
         return figures
+
+    def _keep_best(self, weights: nn.Module, name: str, figure: float) -> bool:
+        """Export the averaged weights apart from the last ones if their leading figure is the best."""
+        before = self.state.best
+        if before is not None and self.folder.best.is_dir() and figure <= before.get(name, -math.inf):
+            return False
+        with self._written(), self.folder.best_replaced() as made:
+            self.task.export(made, weights, self.folder.path.name)
+        self.state.best = {"step": self.state.step, name: figure}
+        return True
+
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        """Around what one process does with the averaged weights."""
+        with collective.alone(), self.accelerator.autocast():
+            yield
 
     def _save(self) -> None:
         """Export the averaged weights, then write the checkpoint: where there is one, there is a model."""
         state, folder = self.state, self.folder
         state.position = self._position()
+        with self._timed("save"):
+            with state.shown() as weights:
+                if self.main and weights is not None:
+                    with self._written():
+                        folder.check_there()
+                        self.task.export(folder.model, weights, folder.path.name)
+            kept = state.state_dict()
+            if self.main:
+                with self._written():
+                    folder.checkpoints.save(state.step, kept)
+            self.accelerator.wait_for_everyone()
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """Around what writes files by writers that raise no OSError."""
         try:
-            with self._timed("save"):
-                if self.main:
-                    self.task.export(folder.model, state.averaged.module, folder.path.name)
-                generators = gather_object([random_state()])
-                if self.main:
-                    folder.checkpoints.save(state.step, state.state_dict(), generators)
-                self.accelerator.wait_for_everyone()
-        except (RuntimeError, SafetensorError) as error:  # of writers that raise no OSError
-            raise WriteError(folder.path, OSError(str(error))) from error
+            yield
+        except (RuntimeError, SafetensorError) as error:
+            raise WriteError(self.folder.path, OSError(str(error))) from error
 
 
 def train(options: RunOptions, voice: Voice) -> dict[str, Any] | None:
@@ -403,6 +383,7 @@ def train(options: RunOptions, voice: Voice) -> dict[str, Any] | None:
         if run is None or not run.state.step:
             folder.discard()
         if isinstance(error, OSError | WriteError):  # whatever of the run could not be written
+            folder.check_there()
             why = error.reason if isinstance(error, WriteError) else error.strerror or error
             saved = folder.checkpoints.steps()
             how = f"go on from step {saved[-1]} with --resume" if saved else "start again"

@@ -141,6 +141,9 @@ class Recipe:
     )
     precision: str = _key("auto", "bf16, fp32, or auto: bf16 where the device computes in it natively")
     compile: bool = _key(False, "compile the network with torch.compile before training")
+    gradient_checkpointing: bool = _key(
+        False, "compute what is inside blocks again for their gradients: takes less memory and more time"
+    )
     init_samples: int = _key(
         1024, "for a new network's data-dependent start before step 0; 0 skips it", (0, 100_000)
     )

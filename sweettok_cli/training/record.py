@@ -23,12 +23,13 @@ class RunRecord:
     init: str | None = None
     prior: str | None = None
     recipe: str | None = None  # the shipped one that it was started with
+    processes: int | None = None  # that train together
 
     @classmethod
     def of(cls, data: list[Path], val: Path | None, init: Path | None, prior: Path | None) -> RunRecord:
         """The record of a run that is started with these, by a recipe that is not shipped."""
         one = [None if path is None else str(path.absolute()) for path in (val, init, prior)]
-        return cls(tuple(str(path.absolute()) for path in data), *one)
+        return cls(tuple(str(path.absolute()) for path in data), one[0], one[1], one[2])
 
     def write(self, folder: Path) -> None:
         """Into a run's folder."""
@@ -47,13 +48,16 @@ def read_record(folder: Path) -> RunRecord | None:
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         data = tuple(map(str, document["data"]))
-        rest = [document.get(name) for name in ("val", "init", "prior", "recipe")]
-        if not all(value is None or isinstance(value, str) for value in rest):
+        rest = {name: document.get(name) for name in ("val", "init", "prior", "recipe")}
+        if not all(value is None or isinstance(value, str) for value in rest.values()):
             raise ValueError("a path or a name is no text")
+        processes = document.get("processes")
+        if not (processes is None or (isinstance(processes, int) and processes > 0)):
+            raise ValueError("processes is no number of them")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SweettokError(
             f"{path} cannot be read ({error}); delete it and say with --data and --val what the run uses."
         ) from error
-    return RunRecord(data, *rest)
+    return RunRecord(data, **rest, processes=processes)

@@ -149,7 +149,10 @@ class Task(ABC):
         return []
 
     def validate(self, weights: nn.Module) -> dict[str, Any] | None:
-        """Figures of the averaged ``weights`` on what is held out, the leading one first; None if none."""
+        """Figures of the averaged ``weights`` on what is held out; None if none.
+
+        The leading one comes first; the higher it is, the better.
+        """
         return None
 
     @abstractmethod

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -199,34 +198,3 @@ def test_two_processes_keep_one_decoder_and_one_discriminator(
     one, two = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     assert same(one, two)
     assert one["lecam.real"] != 0
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_a_run_that_is_killed_ends_bit_for_bit_as_one_that_is_not(
-    recipe: Recipe, clips: Path, prior: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "recipe.toml").write_text(dataclasses.replace(recipe, steps=6).as_toml())
-    command = [sys.executable, "-m", "sweettok_cli", "train", "--out"]
-    new = ["--config", str(tmp_path / "recipe.toml"), "--prior", str(prior), "--data", str(clips)]
-
-    def until(line: str | None, *arguments: str) -> None:
-        with subprocess.Popen(
-            [*command, *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-        ) as process:
-            assert process.stderr is not None
-            for said in process.stderr:
-                if line is not None and said.startswith(line):
-                    process.send_signal(signal.SIGKILL)
-            assert process.wait() == (0 if line is None else -signal.SIGKILL)
-
-    until(None, str(tmp_path / "straight"), *new)
-    until("step 2 ", str(tmp_path / "killed"), *new)
-    until("step 4 ", str(tmp_path / "killed"), "--resume")
-    until(None, str(tmp_path / "killed"), "--resume")
-    one, two = (state(tmp_path / name, 6) for name in ("straight", "killed"))
-    assert one.pop("seconds") != two.pop("seconds")
-    assert set(one["critics"]["discriminator"]) >= {"lecam.real", "lecam.fake"}
-    assert same(one, two)
-    assert [line["losses"] for line in lines(tmp_path / "straight")] == [
-        line["losses"] for line in lines(tmp_path / "killed")
-    ]

@@ -154,7 +154,7 @@ def test_two_processes_train_every_stage_on_clips_and_pictures(
     assert [json.loads(line)["step"] for line in done.stdout.splitlines()] == [4, 4, 4]
     for stage in (1, 2, 3):
         out = tmp_path / f"run{stage}"
-        assert len(list((out / "checkpoints" / "00000004").glob("rng-*.pt"))) == 2
+        assert json.loads((out / "run.json").read_text())["processes"] == 2
         assert "2 x cpu" in json.loads((out / "log.jsonl").read_text().splitlines()[0])["event"]
 
 
@@ -164,7 +164,9 @@ def test_accelerate_that_starts_one_process_for_two_is_refused(monkeypatch: pyte
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
     join("fp32", False)
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
-    with pytest.raises(SweettokError, match="torchrun --nproc_per_node 2 -m sweettok_cli train"):
+    with pytest.raises(
+        SweettokError, match="accelerate launch --multi_gpu --num_processes 2 -m sweettok_cli train"
+    ):
         join("fp32", False)
     AcceleratorState._reset_state(reset_partial_state=True)
 

@@ -77,6 +77,124 @@ def test_a_disk_that_is_full_is_one_sentence_and_the_run_goes_on_later(
     assert run(dataclasses.replace(brief, steps=2), resume=True)["step"] == 2
 
 
+@pytest.mark.parametrize("looked_at", ["sample_every", "validate_every"])
+def test_a_disk_that_fills_while_samples_or_the_best_model_are_written(
+    run: Run, brief: Recipe, clips: Path, tmp_path: Path, looked_at: str
+) -> None:
+    out, recipe = tmp_path / "run", dataclasses.replace(brief, **{looked_at: 1})
+    run(dataclasses.replace(recipe, steps=1), val=clips / "inner")
+    written = {"sample_every": "samples/00000001.png", "validate_every": "best/model.safetensors"}[looked_at]
+    kept = {path: path.read_bytes() for path in out.rglob("*") if path.parent.name in ("samples", "best")}
+    if looked_at == "validate_every":
+        shutil.rmtree(out / "best")  # so that any model is the best
+    size = len(kept[out / written]) // 2
+    with disk_of(size), pytest.raises(SweettokError, match=r"^Cannot write into .* step 1 with --resume\.$"):
+        run(recipe, val=clips / "inner", resume=True)
+    assert not [*out.rglob("*.partial"), *out.rglob(".*.part.*")]
+    assert [p.name for p in (out / "checkpoints").iterdir()] == ["00000001"]
+    if looked_at == "sample_every":
+        assert all(path.read_bytes() == content for path, content in kept.items())
+    assert run(recipe, val=clips / "inner", resume=True)["step"] == 3
+
+
+def removing(folder: Path, at: int) -> type[SweetTokTask]:
+    class Removing(SweetTokTask):
+        def losses(self, model: torch.nn.Module, batch: Any, step: int) -> Step:
+            if step == at:
+                shutil.rmtree(folder)
+            return super().losses(model, batch, step)
+
+    return Removing
+
+
+@pytest.mark.parametrize("changes", [{"log_every": 1}, {"log_every": 9, "sample_every": 1}, {"log_every": 9}])
+def test_a_folder_that_is_removed_while_a_run_goes_on(
+    run: Run, brief: Recipe, tmp_path: Path, changes: dict[str, int]
+) -> None:
+    recipe = dataclasses.replace(brief, **changes)
+    with pytest.raises(SweettokError, match=r"run was removed while the run wrote there, .*start again\.$"):
+        run(recipe, removing(tmp_path / "run", at=1))
+    assert not (tmp_path / "run").exists()
+
+
+def test_data_that_are_removed_do_not_take_what_was_learned_with_them(
+    run: Run, brief: Recipe, clips: Path, tmp_path: Path
+) -> None:
+    data, longer = tmp_path / "data", dataclasses.replace(brief, steps=60, prefetch=1)
+    shutil.copytree(clips, data)
+    with pytest.raises(SweettokError, match="training clips cannot be read"):
+        run(longer, removing(data, at=2), data=data)
+    saved = [int(p.name) for p in (tmp_path / "run" / "checkpoints").iterdir()]
+    assert len(saved) == 1 and saved[0] > 2
+    shutil.copytree(clips, data)
+    assert run(dataclasses.replace(longer, steps=saved[0] + 1), data=data, resume=True)["step"] > saved[0]
+
+
+def test_a_damaged_checkpoint_is_told_of_and_the_one_before_goes_on(
+    run: Run, brief: Recipe, tmp_path: Path
+) -> None:
+    out, recipe = tmp_path / "run", dataclasses.replace(brief, checkpoint_every=1)
+    straight = run(recipe, out=tmp_path / "straight" / "run")
+    run(recipe)
+    newest = out / "checkpoints" / "00000003" / "state.pt"
+    newest.write_bytes(newest.read_bytes()[:-100])
+    heard = Heard()
+    assert run(recipe, resume=True, voice=heard)["step"] == straight["step"]
+    assert [text.partition(" (")[0] for text in heard.warned] == [
+        f"The checkpoint {newest.parent} cannot be read"
+    ]
+    assert sorted(p.name for p in (out / "checkpoints").iterdir()) == [
+        "00000002",
+        "00000003",
+        "00000003.damaged",
+    ]
+    weights = [
+        (folder / "model" / "model.safetensors").read_bytes()
+        for folder in (out, tmp_path / "straight" / "run")
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_the_best_model_is_kept_and_told_of(run: Run, brief: Recipe, clips: Path, tmp_path: Path) -> None:
+    """Across a kill, too: what the checkpoint knows of is compared with."""
+    figures = iter([20.0, 22.0, 21.0, 21.5, 23.0])
+
+    class Judged(SweetTokTask):
+        def validate(self, weights: torch.nn.Module) -> dict[str, Any] | None:
+            return {"psnr": next(figures), "clips": 1, "frames": 17}
+
+    out, heard = tmp_path / "run", Heard()
+    recipe = dataclasses.replace(brief, validate_every=1, checkpoint_every=1, keep_checkpoints=9)
+    first = run(recipe, Judged, voice=heard)
+    best = {"step": 2, "psnr": 22.0, "model": str(out / "best")}
+    assert first["best"] == best
+    kept = (out / "best" / "model.safetensors").read_bytes()
+    assert kept != (out / "model" / "model.safetensors").read_bytes()
+    told = [", the best so far" in line for line in heard.said if "validation psnr" in line]
+    assert told == [True, True, False]
+    assert heard.said[-1].endswith("the best validation was that of step 2, psnr 22.00: " + str(out / "best"))
+    assert run(dataclasses.replace(recipe, steps=4), Judged, resume=True)["best"] == best
+    assert (out / "best" / "model.safetensors").read_bytes() == kept
+    ended = run(dataclasses.replace(recipe, steps=5), Judged, resume=True)
+    assert ended["best"] == {**best, "step": 5, "psnr": 23.0}
+    assert [line["best"] for line in logged(out) if line["kind"] == "validate"] == [
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
+    started = SweetTokTask(recipe, out / "best", None)
+    record = RunRecord.of([clips], None, out / "best", None)
+    assert train(RunOptions(started, recipe, record, tmp_path / "next"), Heard()) is not None
+    (out / ".best.old.partial").mkdir()  # of a run that was killed between two moves
+    for file in (out / "best").iterdir():
+        file.rename(out / ".best.old.partial" / file.name)
+    (out / "best").rmdir()
+    run(dataclasses.replace(recipe, steps=5, validate_every=0), resume=True)
+    assert (out / "best" / "model.safetensors").is_file() and not (out / ".best.old.partial").exists()
+
+
 def test_a_folder_that_cannot_be_written_is_one_sentence(run: Run, brief: Recipe, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SweettokError, match="file is a file, not a folder"):

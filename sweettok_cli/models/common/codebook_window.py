@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.metrics.codebook_use import list_use
+from sweettok_cli.training import collective
 
 
 class CodebookWindow:
@@ -25,12 +26,13 @@ class CodebookWindow:
 
     @torch.no_grad()
     def add(self, ids: dict[str, Tensor]) -> None:
-        """Count one step: integers of any shape, by the name of their codebook."""
+        """Count one step of all processes: integers of any shape, by the name of their codebook."""
         places = [(found + self.starts[name]).flatten() for name, found in ids.items()]
         codes = torch.cat(places).long()
         # scatter_add, unlike bincount, does not wait for the device.
         step = torch.zeros_like(self.total, dtype=torch.int32)
-        self._push(step.scatter_add_(0, codes, torch.ones_like(codes, dtype=torch.int32)))
+        step.scatter_add_(0, codes, torch.ones_like(codes, dtype=torch.int32))
+        self._push(collective.add_up(step))
 
     def _push(self, step: Tensor) -> None:
         self.steps.append(step)

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweettok_cli.models.common.published_names import NameTable
-from sweettok_cli.training import collective
+from sweettok_cli.training import collective, draws
 
 _SLOPE = 0.2  # of the leaky ReLU
 
@@ -104,7 +104,7 @@ class Noise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, c, ...] to the same."""
-        return x + self.weight.view(1, -1, *[1] * (x.ndim - 2)) * torch.randn_like(x[:, :1])
+        return x + self.weight.view(1, -1, *[1] * (x.ndim - 2)) * draws.normal_like(x[:, :1])
 
 
 class Stage(nn.Module):

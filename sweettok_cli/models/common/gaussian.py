@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sweettok_cli.training import draws
+
 
 @dataclass(frozen=True)
 class GaussianLatents:
@@ -38,5 +40,8 @@ class GaussianLatents:
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """One draw, from ``generator`` (on the latents' device) if given."""
         mean = self.mean
-        noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+        if generator is None:
+            noise = draws.normal_like(mean)
+        else:
+            noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
         return mean + self.std * noise

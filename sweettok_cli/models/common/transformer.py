@@ -23,6 +23,7 @@ from sweettok_cli.models.common.attention import (
 )
 from sweettok_cli.models.common.bands import Bands, among_neighbours, recut
 from sweettok_cli.models.common.tiles import Layout, TileGrid, TimeColumns, roll, rolled_mask
+from sweettok_cli.training.blocks import Block
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class StackConfig:
     norm_out: bool = True
 
 
-class Layer(nn.Module):
+class Layer(Block):
     """Position convolution, self and cross attention, feed-forward, each residual."""
 
     def __init__(self, kind: str, config: StackConfig, index: int) -> None:
@@ -85,6 +86,9 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, layout: Layout, context: Tensor | None = None) -> Tensor:
         """x [b, t, h, w, d], cut up by ``layout``; context [sequences, keys, d] -> [b, t, h, w, d]."""
+        return self.again(self._whole, x, layout, context)
+
+    def _whole(self, x: Tensor, layout: Layout, context: Tensor | None) -> Tensor:
         if self.peg is not None:
             x = x + self.peg(x)
         if self.attention is not None:

@@ -64,12 +64,13 @@ class CodeAverages(nn.Module):
             codebook.embeddings.copy_(torch.where(idle, self._some(rows), codebook.embeddings))
 
     def _some(self, latents: Tensor) -> Tensor:
-        """As many latents as there are codes, the first process' for all; copies are moved a little."""
+        """As many latents, of all processes, as there are codes; copies are moved a little."""
         rows = latents.float().flatten(0, -2)
         codes, width = self.sums.shape
-        if len(rows) < codes:
-            rows = rows.repeat(-(-codes // len(rows)), 1)
-            rows = rows + _SPREAD / math.sqrt(width) * torch.randn_like(rows)
-        return collective.as_in_first(
-            rows[torch.randperm(len(rows), device=rows.device)[:codes]].contiguous()
-        )
+        count = len(rows) * collective.processes()
+        copies = -(-codes // count)
+        places = torch.randperm(count * copies, device=rows.device)[:codes] % count
+        some = collective.rows(rows, places)
+        if copies > 1:
+            some = some + _SPREAD / math.sqrt(width) * torch.randn_like(some)
+        return some

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from sweettok_cli.codebook.prior import WordGraph
 from sweettok_cli.models.sweettok.config import SweetTokConfig
+from sweettok_cli.training import collective
 
 # Tokens whose distances to all words are held at once: about what a core's cache holds.
 _ROWS = 512
@@ -276,9 +277,13 @@ def best_pair(z: Tensor, codes: Tensor, tries: int) -> Tensor:
 
 
 def coverage(codes: Tensor, z: Tensor, sample: int = 256) -> Tensor:
-    """Mean squared distance, per channel, of some random codes [n, c] to the nearest of some z [b, L, c]."""
+    """Mean squared distance, per channel, of some random codes [n, c] to the nearest of some z [b, L, c].
+
+    Of several processes all find the same, among the z of all.
+    """
     rows = z.flatten(0, -2)
-    rows = rows[torch.randint(len(rows), (4 * sample,), device=z.device)]
+    places = torch.randint(len(rows) * collective.processes(), (4 * sample,), device=z.device)
+    rows = collective.rows(rows, places)
     codes = codes[torch.randint(len(codes), (sample,), device=z.device)]
     closest = rows[nearest(codes.detach(), rows, 1).squeeze(-1)]
     return F.mse_loss(codes, closest)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.memory import FrameMemory
+from sweettok_cli.training.blocks import Block
 
 _MIXED = 2.0  # of the fixed part, before the sigmoid: VidTok's start
 
@@ -206,7 +207,29 @@ class ChannelNorm(nn.Sequential):
         super().__init__(OrderedDict(norm=nn.LayerNorm(width, eps=1e-6)))
 
 
-class ResidualBlock(nn.Module):
+class RememberingBlock(Block):
+    """A block whose layers see the frames before."""
+
+    def forward(self, x: Tensor, memory: FrameMemory) -> Tensor:
+        """[b, t, h, w, c] -> [b, t, h, w, c']."""
+        if not self.recomputed:
+            return self.made(x, memory)
+        before = memory.of(self)
+
+        def run(x: Tensor) -> tuple[Tensor, FrameMemory]:  # computed again, it must find the frames of then
+            own = FrameMemory(before)
+            return self.made(x, own), own
+
+        out, after = self.again(run, x)
+        memory.take(after)
+        return out
+
+    def made(self, x: Tensor, memory: FrameMemory) -> Tensor:
+        """As :meth:`forward`."""
+        raise NotImplementedError
+
+
+class ResidualBlock(RememberingBlock):
     """Twice norm, SiLU and a convolution, beside a shortcut (a 1x1 convolution where the width changes)."""
 
     def __init__(self, conv1: FrameConv | TimeConv, conv2: FrameConv | TimeConv) -> None:
@@ -236,14 +259,14 @@ class ResidualBlock(nn.Module):
         """3x3x3 convolutions."""
         return cls(*(time_conv(config, nn.Conv3d(width, width, 3)) for _ in range(2)))
 
-    def forward(self, x: Tensor, memory: FrameMemory) -> Tensor:
-        """[b, t, h, w, c] -> [b, t, h, w, c']."""
+    def made(self, x: Tensor, memory: FrameMemory) -> Tensor:
+        """As :meth:`forward`."""
         h = self.conv1(F.silu(self.norm1(x), inplace=True), memory)
         h = self.conv2(F.silu(self.norm2(h), inplace=True), memory)
         return h.add_(x if self.nin_shortcut is None else self.nin_shortcut(x))
 
 
-class FrameAttention(nn.Module):
+class FrameAttention(RememberingBlock):
     """One head of attention among the positions of each frame."""
 
     def __init__(self, config: VidTokConfig, width: int) -> None:
@@ -253,8 +276,8 @@ class FrameAttention(nn.Module):
             time_conv(config, nn.Conv3d(width, width, 1)) for _ in range(4)
         )
 
-    def forward(self, x: Tensor, memory: FrameMemory) -> Tensor:
-        """[b, t, h, w, c] -> [b, t, h, w, c]."""
+    def made(self, x: Tensor, memory: FrameMemory) -> Tensor:
+        """As :meth:`forward`."""
         normed = self.norm(x)
         q, k, v = (
             rearrange(of(normed, memory), "b t h w c -> (b t) 1 (h w) c") for of in (self.q, self.k, self.v)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,16 @@ from torch import Tensor, nn
 class FrameMemory:
     """The last inputs of every causal layer. It belongs to one stream; the network itself holds nothing."""
 
-    def __init__(self) -> None:
-        self._frames: dict[nn.Module, list[Tensor]] = {}
+    def __init__(self, frames: Mapping[nn.Module, list[Tensor]] | None = None) -> None:
+        self._frames: dict[nn.Module, list[Tensor]] = dict(frames or {})
+
+    def of(self, network: nn.Module) -> dict[nn.Module, list[Tensor]]:
+        """What the layers inside ``network`` remember."""
+        return {layer: self._frames[layer] for layer in network.modules() if layer in self._frames}
+
+    def take(self, other: FrameMemory) -> None:
+        """Remember what another one does."""
+        self._frames |= other._frames
 
     def precede(self, layer: nn.Module, x: Tensor, count: int, replicate: bool) -> Tensor:
         """``x`` [b, t, h, w, c] behind the ``count`` frames that came before it: [b, count + t, h, w, c].

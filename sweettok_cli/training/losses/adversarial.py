@@ -42,10 +42,12 @@ def feature_matching(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
 def adaptive_weight(reconstruction: Tensor, adversarial: Tensor, last: Tensor) -> Tensor:
     """How much larger the first loss' gradient is, at the decoder's last layer, than the second's.
 
-    Esser et al., "Taming Transformers", 2021, equation 7; at most 10 000.
+    Esser et al., "Taming Transformers", 2021, equation 7; at most 10 000. Of several processes, by the mean
+    of their gradients.
     """
     norms = [
-        torch.autograd.grad(loss, last, retain_graph=True)[0].norm() for loss in (reconstruction, adversarial)
+        collective.mean(torch.autograd.grad(loss, last, retain_graph=True)[0]).norm()
+        for loss in (reconstruction, adversarial)
     ]
     return (norms[0] / (norms[1] + 1e-4)).clamp(0, _LARGEST_WEIGHT).detach()
 

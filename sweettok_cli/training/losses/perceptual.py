@@ -13,6 +13,7 @@ from sweettok_cli.metrics.convnext import LogitDistance, load_convnext
 from sweettok_cli.metrics.lpips import FILES, SMALLEST, Net, load_lpips
 from sweettok_cli.metrics.metric import NotMeasured
 from sweettok_cli.metrics.network_files import CONVNEXT_SMALL, SearchPath, ask_for, find, find_here
+from sweettok_cli.training import draws
 from sweettok_cli.training.recipe import Recipe
 
 _LPIPS: dict[str, Net] = {"lpips-vgg": "vgg", "lpips-alex": "alex"}
@@ -101,7 +102,7 @@ def perceptual_loss(distance: nn.Module, made: Tensor, wanted: Tensor, every: bo
     with torch.autocast(made.device.type, enabled=False):
         if every:
             return distance(*(v.float().transpose(1, 2).flatten(0, 1) + 0.5 for v in (made, wanted)))
-        frames = torch.randint(made.shape[2], (len(made),)).to(made.device)
+        frames = draws.integers(made.shape[2], len(made)).to(made.device)
         rows = torch.arange(len(made), device=made.device)
         one, two = ((v.float()[rows, :, frames] + 0.5).clamp(0, 1) for v in (made, wanted))
         return distance(one, two)
