@@ -30,8 +30,8 @@ from sweettok_cli.models.sweettok.folder import (
     read_config,
     read_model,
     read_prior,
-    read_words_of,
     save_model_folder,
+    words_for,
 )
 from sweettok_cli.models.sweettok.initialise import start_linear, start_words
 from sweettok_cli.models.sweettok.meaning import Meaning
@@ -115,7 +115,8 @@ class SweetTokTask(ClipTask):
             raise SweettokError(
                 "A new network needs words: give --prior FOLDER (sweettok codebook build), or --init MODEL."
             )
-        config, words = make_config(self.recipe.model), read_words_of(self._prior)
+        config = make_config(self.recipe.model)
+        words = words_for(config, self._prior)
         self._check(config)
         network = SweetTok(config, words).to(device)
         self.device = device
@@ -184,7 +185,7 @@ class SweetTokTask(ClipTask):
             except ValueError as error:
                 raise SweettokError(
                     f"The network cannot take samples of crop = {side} and frames = {self.recipe.frames} "
-                    f"({error}); change these keys of the recipe."
+                    f"({error}); change these keys, or set model.frames for another length."
                 ) from error
 
     def cautions(self) -> list[str]:
