@@ -63,7 +63,8 @@ class FrameEncoder(nn.Module):
 
     def motion_layout(self, grid: TileGrid) -> Layout:
         """How the temporal stack cuts a volume into sequences."""
-        return grid if self.config.motion == "residual" else TimeColumns(grid.height, grid.width)
+        in_space = self.config.motion == "residual" or self.config.windowed_motion
+        return grid if in_space else TimeColumns(grid.height, grid.width)
 
 
 def space_stack(config: SweetTokConfig) -> Transformer:

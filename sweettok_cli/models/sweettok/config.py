@@ -89,8 +89,9 @@ class SweetTokConfig:
         check_settings(self)
         if self.motion == "residual" and not self.anchored:
             raise ValueError("motion = 'residual' needs anchored = true")
-        if self.motion == "differences" and set(self.encoder_temporal) & set("was"):
-            raise ValueError("windows in encoder_temporal need motion = 'residual'")
+        if self.motion == "differences" and self.windowed_motion and "t" in self.encoder_temporal:
+            both = f"encoder_temporal = {self.encoder_temporal!r} mixes t, attention over time, with windows"
+            raise ValueError(f"{both}, which motion = 'differences' cannot have at once")
         if len(self.decoder_spatial) % self.temporal_every:
             raise ValueError("temporal_every must divide the number of decoder layers")
         if not self.proxy_codes and not self.pixels:
@@ -147,6 +148,11 @@ class SweetTokConfig:
     def flattened(self) -> bool:
         """Whether one set of queries reads space and time together."""
         return self.queries == "flattened"
+
+    @property
+    def windowed_motion(self) -> bool:
+        """Whether the temporal stack has windows of patches, besides or instead of attention over time."""
+        return not set(self.encoder_temporal).isdisjoint("was")
 
     @property
     def bandable(self) -> bool:

@@ -32,6 +32,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "learned": {"codebook": "learned"},
     "no-graph": {"graph": False},
     "two-nearest": {"search": 0},
+    "differences": {"motion": "differences"},
     "flattened": {"queries": "flattened"},
     "half-the-words": {"words": 0.5},
     "9": {"frames": 9},
@@ -156,7 +157,7 @@ def test_fewer_words_than_are_tried_are_refused(recipe: Recipe, prior: Path) -> 
         ({"words": 1.5}, r"model.words = 1.5 is not a number from 0 to 1"),
         ({"frames": 16}, r"16 frames are not 1 \+ k \* 4"),
         ({"queries": "flattened", "frames": 1}, "need clips of more than one frame"),
-        ({"motion": "differences"}, r"windows in encoder_temporal need motion = 'residual'"),
+        ({"motion": "residual", "anchored": False}, r"motion = 'residual' needs anchored = true"),
     ],
 )
 def test_what_fits_no_network_is_said(
