@@ -19,7 +19,7 @@ TINY = [
     *("dim=32", "heads=2", "head_dim=16", "code_dim=16", "spatial_code=[4,3]", "temporal_code=[4,3]"),
     *("filter_channels=2", "encoder_spatial=a", "decoder_spatial=as", "temporal_every=2"),
 ]
-BRIEF = ["init_samples=8", "word_steps=2", "crop=[[64,1,1]]", "synthetic=0", "skip_unreadable=1"]
+BRIEF = ["init_samples=8", "word_steps=2", "crop=[[64,1,1]]", "synthetic=0"]
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class Variant:
 
 _QUIET = (
     *("sample_every=0", "validate_every=0", "checkpoint_every=50", "keep_checkpoints=1", "hold_out=0"),
-    *("precision=fp32", "workers=1", "prefetch=2", "log_every=10"),
+    *("precision=fp32", "workers=1", "prefetch=2", "log_every=10", "skip_unreadable=1"),
 )
 
 BASES = {
