@@ -185,6 +185,15 @@ def trimming(on_progress: OnProgress, every: int = 8) -> OnProgress:
     return report
 
 
+def resident_bytes() -> int:
+    """Memory that this process has now, as Linux counts it; 0 elsewhere."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 _THREADS = Path("/proc/self/task")
 
 

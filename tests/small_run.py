@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,15 @@ class Heard:
 
     def warn(self, text: str) -> None:
         self.warned.append(text)
+
+    def record(self, record: Mapping[str, Any], sentence: str, new: bool) -> None:
+        if new and record["kind"] == "warning":
+            self.warned.append(record["event"])
+        elif new:
+            self.said.append(sentence)
+
+    def watch(self, unit: str) -> AbstractContextManager[OnProgress]:
+        return self.progress("training", unit)
 
     @contextmanager
     def progress(self, label: str, unit: str) -> Iterator[OnProgress]:

@@ -9,7 +9,7 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from sweettok_cli.models.registry import task_of
 from sweettok_cli.models.sweettok.folder import read_words_of
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.training.checkpoint import CheckpointStore
+from sweettok_cli.training.log import Mute
 from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.recipe import RECIPE_FILE, Recipe, load_recipe
 from sweettok_cli.training.record import RunRecord
@@ -93,25 +94,23 @@ class Trained:
     commands: list[str] = field(default_factory=list)
 
 
-class Meter:
+class Meter(Mute):
     """The voice of a run that is measured: warnings are passed on, and processor time a step is noted."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.times: list[float] = []
 
-    def say(self, text: str) -> None:
-        """Nothing: the log has it."""
-
     def warn(self, text: str) -> None:
         print(f"{self.name}: {text}", file=sys.stderr, flush=True)
 
     @contextmanager
-    def progress(self, label: str, unit: str) -> Iterator[OnProgress]:
-        if label != "training":
-            yield lambda done, total: None
-            return
+    def watch(self, unit: str) -> Iterator[OnProgress]:
         yield lambda done, total: self.times.append(time.process_time())
+
+    def record(self, record: Mapping[str, Any], sentence: str, new: bool) -> None:
+        if record["kind"] == "warning" and new:
+            self.warn(sentence)
 
     @property
     def seconds(self) -> float:

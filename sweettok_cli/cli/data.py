@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
@@ -15,6 +17,9 @@ from sweettok_cli.cli.help import App
 from sweettok_cli.cli.interruption import command, ended_by
 from sweettok_cli.cli.output import FAILED, Output, count, printed
 from sweettok_cli.errors import SweettokError
+
+if TYPE_CHECKING:
+    from sweettok_cli.data.pieces import Encode
 
 data_app = App(help="Prepare clips for training.")
 
@@ -48,6 +53,14 @@ def pack(
         float | None,
         Option(min=0, help="Cut videos into pieces of about so long; 0: whole.", show_default="10"),
     ] = None,
+    sample: Annotated[
+        str | None,
+        Option(metavar="SIDExFRAMES", help="Make each piece a sample, the middle of its frames: 256x17."),
+    ] = None,
+    teacher: Annotated[
+        str | None, Option(help="Pack this OmniTokenizer's codes of each sample, too, for SweetTok's proxy.")
+    ] = None,
+    device: options.DeviceOption = options.Device.auto,
     shard_mb: Annotated[float, Option(min=0.01, help="Megabytes of a shard, about.")] = 1000,
     val: Annotated[
         float, Option(min=0, max=0.9, help="Share of the clips that go into shards of their own.")
@@ -80,27 +93,38 @@ def pack(
         sweettok data pack clips.csv more/ -o shards --short-side 128 --fps 8 --val 0.02
 
         sweettok train --stage 2 --data shards/train --val shards/val --prior prior
+
+        sweettok data pack clips -o samples --sample 256x17 --teacher omnitokenizer-imagenet-ucf
     """
     options.check_damage(keep_going, strict)
     from sweettok_cli.data.pack import Plan
     from sweettok_cli.data.pack import pack as run
     from sweettok_cli.data.pieces import Packing
 
-    given = {"--short-side": short_side, "--fps": fps, "--crf": crf, "--seconds": seconds}
-    if codec == Codec.copy and (named := next((n for n, value in given.items() if value is not None), None)):
+    sizes = {"--short-side": short_side, "--seconds": seconds}
+    given = {**sizes, "--fps": fps, "--crf": crf, "--sample": sample}
+    if codec == Codec.copy and (named := _first_given(given)):
         raise SweettokError(f"--codec copy takes files as they are; leave out {named}, or it.")
+    if sample is not None and (named := _first_given(sizes)):
+        raise SweettokError(f"--sample says how large and long pieces are; leave out {named}, or it.")
+    if teacher is not None and sample is None:
+        raise SweettokError("--teacher gives codes of whole samples; say with --sample how large they are.")
+    output = Output(json=as_json, quiet=quiet)
+    cut = None if sample is None else _sample(sample)
+    weights, encode = ("", None) if teacher is None or cut is None else _taught(teacher, cut, device, output)
     packing = Packing(
         codec=codec.value,
         crf=_CRF if crf is None else crf,
         short_side=_SHORT_SIDE if short_side is None else short_side,
         fps=options.rate_of(fps, sequences=True),
         seconds=_SECONDS if seconds is None else seconds,
+        sample=cut,
+        teacher=weights,
         keep_going=keep_going,
         strict=strict,
     )
     shard_bytes, jobs = round(shard_mb * 1e6), workers or os.cpu_count() or 1
-    plan = Plan(inputs, out, packing, shard_bytes, val, seed, jobs, force, skip_existing)
-    output = Output(json=as_json, quiet=quiet)
+    plan = Plan(inputs, out, packing, shard_bytes, val, seed, jobs, force, skip_existing, encode)
     kept = "what is packed so far is kept. To go on:"
     with ended_by(output.say, lambda why: f"{why}; {kept} {command()}"):
         record = run(plan, output.progress, output.say)
@@ -110,6 +134,30 @@ def pack(
     output.result({"folder": str(out), **record}, "\n".join(_folders(record, out)))
     if record["unreadable"]:
         raise typer.Exit(FAILED)
+
+
+def _first_given(options: Mapping[str, object]) -> str | None:
+    return next((name for name, value in options.items() if value is not None), None)
+
+
+def _sample(text: str) -> tuple[int, int]:
+    """Side and frames."""
+    found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
+    if found is None or not int(found[1]) or not int(found[2]):
+        raise SweettokError(f"--sample {text} is no side and number of frames; write for example 256x17.")
+    return int(found[1]), int(found[2])
+
+
+def _taught(
+    teacher: str, sample: tuple[int, int], device: options.Device, output: Output
+) -> tuple[str, Encode]:
+    """SHA-256 of the teacher's weights, and what gives its codes."""
+    from sweettok_cli.models.sweettok.teacher import encoder_of, weights_of
+    from sweettok_cli.runtime import pick_device
+    from sweettok_cli.zoo.load import resolve_model
+
+    folder = resolve_model(teacher, output.say)
+    return weights_of(folder), encoder_of(folder, pick_device(device.value), *sample)
 
 
 def _summary(record: dict[str, Any]) -> str:

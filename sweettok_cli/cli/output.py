@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,6 +121,17 @@ class Output:
     def error(self, text: str) -> None:
         """A failure that does not end the command, shown even when quiet."""
         tell(f"error: {text}")
+
+    def watch(self, unit: str) -> AbstractContextManager[OnProgress]:
+        """The bar of a training."""
+        return self.progress("training", unit)
+
+    def record(self, record: Mapping[str, Any], sentence: str, new: bool) -> None:
+        """What a training's log holds."""
+        if new and record["kind"] == "warning":
+            self.warn(record["event"])
+        elif new:
+            self.say(sentence)
 
     def result(self, data: dict[str, Any], text: str | None) -> None:
         """What the command was asked for: ``data`` with ``--json``, else ``text`` (nothing when None)."""

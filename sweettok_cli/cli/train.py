@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,20 +13,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from sweettok_cli.cli.board import voice_of
 from sweettok_cli.cli.columns import fitted
+from sweettok_cli.cli.dry_run import Asked, dry_run
 from sweettok_cli.cli.interruption import Told, command, ended_by
 from sweettok_cli.cli.options import JsonOption, QuietOption
-from sweettok_cli.cli.output import INTERRUPTED, Output, count, shown
+from sweettok_cli.cli.output import FAILED, INTERRUPTED, Output, count, shown, text_width
 
 if TYPE_CHECKING:
     from sweettok_cli.training.recipe import Recipe
+
+_WIDE = 110  # columns from which on recipes are a table
 
 
 def train(
     data: Annotated[
         list[Path] | None,
         Option(
-            help="Folder of videos, images or tar shards, one of these, or a .txt list; can be repeated.",
+            help="Folder of videos, images or tar shards, one of these, shards-{000..009}.tar, or a list "
+            "(.txt, .csv, .tsv, .jsonl); can be repeated.",
             show_default="with --resume, the run's",
         ),
     ] = None,
@@ -87,6 +93,14 @@ def train(
     resume: Annotated[
         bool, Option("--resume", help="Continue the run in --out where its checkpoint ends.")
     ] = False,
+    dry: Annotated[
+        bool,
+        Option(
+            "--dry-run",
+            help="Say what would be trained, on which data, in how much memory, and what is missing; train "
+            "and write nothing.",
+        ),
+    ] = False,
     max_minutes: Annotated[
         float | None,
         Option(
@@ -99,8 +113,9 @@ def train(
 ) -> None:
     """Train a tokenizer; stop with Ctrl-C and go on with --resume.
 
-    The run's folder holds recipe.toml, run.json (where the data lie), log.jsonl, samples/ (source | result),
-    checkpoints/ and model/, the averaged weights as a model that --model takes, also while training goes on.
+    The run's folder holds recipe.toml, run.json (where the data lie), log.jsonl, samples/ (source | result |
+    difference, as sheets and videos), checkpoints/ and model/, the averaged weights as a model that --model
+    takes, also while training goes on. On a terminal, a table shows the last figures.
 
     Examples:
 
@@ -113,6 +128,8 @@ def train(
         sweettok train --stage 2 --data clips --init sweettok-small --out runs/mine
 
         sweettok train --stage 3 --data clips --init runs/mine --out runs/last
+
+        sweettok train --stage 2 --data clips --init sweettok-small --dry-run
 
         sweettok train --list-recipes
 
@@ -170,8 +187,11 @@ def train(
         raise SweettokError(f"Training needs {error.name}; {how}") from error
 
     from sweettok_cli.training.record import RunRecord, read_record
+    from sweettok_cli.training.tracker import check_tracker
     from sweettok_cli.zoo.load import resolve_model
 
+    if not dry:
+        check_tracker(recipe.tracker)
     kept = read_record(folder) if resume else None
     if not data and kept is not None:
         data = list(map(Path, kept.data))
@@ -181,6 +201,9 @@ def train(
         )
     if val is None and kept is not None and kept.val is not None:
         val = Path(kept.val)
+    if dry:
+        dry_run(Asked(recipe, data, val, init, prior, folder, resume), output)
+        return
     start = None if init is None else resolve_model(init, output.say)
     words = None if prior is None else Path(prior)
     if words is not None and not words.exists():
@@ -192,7 +215,7 @@ def train(
     taught_by = resolve_model(recipe.teacher, output.say) if recipe.teacher else None
     task = task_of(recipe, start, words, taught_by)
     with ended_by(output.say, lambda why: f"{why}; {_left(folder)}"):
-        summary = run(RunOptions(task, recipe, record, folder, resume, begun), output)
+        summary = run(RunOptions(task, recipe, record, folder, resume, begun), voice_of(output))
     if summary is None:
         return
     done = f"{summary['model']}: {count(summary['step'], 'step')} in {summary['minutes']} minutes"
@@ -202,6 +225,8 @@ def train(
         raise Told(INTERRUPTED)
     if summary["step"] == summary["begun"]:
         output.say(_how_to_train_on(recipe, summary, folder))
+        if not summary["step"]:  # a model that nothing has trained is no result
+            raise Told(FAILED)
 
 
 def _left(folder: Path) -> str:
@@ -243,7 +268,7 @@ def _next_recipe(init: str | None, stage: int) -> str:
 
 
 def _listing(recipes: list[dict[str, Any]]) -> str:
-    """The shipped recipes, a line each."""
+    """The shipped recipes: a line each, or a few where there is no room for that."""
     columns: dict[str, list[str]] = {"recipe": [], "steps": [], "samples a device": [], "what": []}
     for row in recipes:
         samples = ", ".join(f"{count} of {frames}x{side}x{side}" for count, frames, side in row["samples"])
@@ -251,7 +276,15 @@ def _listing(recipes: list[dict[str, Any]]) -> str:
         cells = row["recipe"], f"{row['steps']:,}", samples, f"{row['what']}{taught}"
         for column, cell in zip(columns.values(), cells, strict=True):
             column.append(cell)
-    return fitted(columns, ("samples a device",), {"what": 30}, right=("steps",))
+    if text_width() >= _WIDE:
+        return fitted(columns, ("samples a device",), {"what": 30}, right=("steps",))
+    lines = []
+    for name, steps, samples, what in zip(*columns.values(), strict=True):
+        about = textwrap.wrap(
+            f"{what}. {steps} steps, {samples} a device.", max(20, text_width() - 2), break_on_hyphens=False
+        )
+        lines += [name, *(f"  {line}" for line in about)]
+    return "\n".join(lines)
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
+
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import open_regular
 from sweettok_cli.video.info import DEFAULT_RATE
@@ -22,6 +24,16 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Codes:
+    """Codes that lie beside a clip that is one whole sample."""
+
+    offset: int  # of their file in the clip's shard
+    size: int
+    teacher: str  # SHA-256 of the weights that gave them
+    side: int  # of the sample in pixels
+
+
+@dataclass(frozen=True)
 class Entry:
     """One clip or picture: a file, or ``size`` bytes at ``offset`` of a tar shard; or a part of it."""
 
@@ -32,6 +44,7 @@ class Entry:
     start: float = 0.0  # seconds after its first frame at which the part begins that counts
     end: float = math.inf  # and at which it ends
     facts: Facts | None = None  # where they are known without opening it
+    codes: Codes | None = None  # where they are packed beside it
 
     @property
     def is_image(self) -> bool:
@@ -49,17 +62,41 @@ class Entry:
         Raises:
             SweettokError: the shard cannot be read or has become shorter.
         """
-        if self.offset < 0:
-            return self.path
+        return self.path if self.offset < 0 else BytesIO(self._bytes(self.offset, self.size))
+
+    def read_codes(self) -> np.ndarray:
+        """The codes that are packed beside it, whole numbers [t, h, w].
+
+        Raises:
+            SweettokError: they cannot be read.
+        """
+        assert self.codes is not None
+        data = self._bytes(self.codes.offset, self.codes.size)
+        stream = BytesIO(data)
+        try:
+            version = np.lib.format.read_magic(stream)
+            if version != (1, 0):
+                raise ValueError(f"version {version}")
+            shape, turned, kind = np.lib.format.read_array_header_1_0(stream)
+            stated = math.prod(shape) * kind.itemsize
+            if len(shape) != 3 or kind.kind not in "iu" or turned or stated != len(data) - stream.tell():
+                raise ValueError(f"{kind} {list(shape)}")
+        except (ValueError, EOFError) as error:
+            raise SweettokError(
+                f"{self.path} has damaged codes of {self.name} ({error}); pack it again."
+            ) from error
+        return np.frombuffer(data, kind, offset=stream.tell()).reshape(shape)
+
+    def _bytes(self, offset: int, size: int) -> bytes:
         try:
             with open_regular(self.path) as shard:
-                shard.seek(self.offset)
-                data = shard.read(self.size)
+                shard.seek(offset)
+                data = shard.read(size)
         except OSError as error:
             raise SweettokError(f"Cannot read {self.path} ({error.strerror}); check the shard.") from error
-        if len(data) < self.size:
+        if len(data) < size:
             raise SweettokError(f"{self.path} ends inside {self.name}; copy the shard again.")
-        return BytesIO(data)
+        return data
 
     def declared(self) -> Facts:
         """What is known of it, or what its header declares; a picture has one frame.

@@ -70,6 +70,10 @@ class JointSampler(Sampler):
         self.note(batch.skipped)
         return batch
 
+    def use_codes(self, teacher: str) -> str | None:
+        """As :meth:`Sampler.use_codes`, of clips."""
+        return self._kinds[0].sampler.use_codes(teacher)
+
     def first(
         self, samples: int, on_progress: OnProgress = ignore_progress, until: float = math.inf
     ) -> Batch:

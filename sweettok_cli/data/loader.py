@@ -140,6 +140,8 @@ def _by_processes(
         worker_init_fn=_ignore_interrupts,
         # A copy of this process would have its threads' locks, and none of its threads.
         multiprocessing_context="spawn",
+        # It draws one number for its processes, which must not be one of the run's.
+        generator=torch.Generator(),
     )
     found = iter(loader)
     try:

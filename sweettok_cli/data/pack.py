@@ -22,8 +22,8 @@ import numpy as np
 from sweettok_cli.data.clips import find_entries
 from sweettok_cli.data.entry import Entry
 from sweettok_cli.data.pack_source import TRAIN, VAL, PackSource, content_of, digest, pack_sources, shared_out
-from sweettok_cli.data.pieces import Packing, Piece, make_pieces
-from sweettok_cli.data.shards import Member, write_shard
+from sweettok_cli.data.pieces import Encode, Packing, Piece, PieceMaker
+from sweettok_cli.data.shards import Member, Packed, write_shard
 from sweettok_cli.data.work import Work
 from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.files import TargetExists, WriteError, atomic_output, read_json
@@ -52,6 +52,7 @@ class Plan:
     workers: int = 1
     force: bool = False
     skip_existing: bool = False
+    encode: Encode | None = None  # gives the codes of ``packing.teacher``
 
 
 def pack(plan: Plan, progress: Progress, say: Callable[[str], None]) -> dict[str, Any]:
@@ -118,10 +119,9 @@ def _pack(
     if known:
         say(f"{len(known)} of {len(sources)} clips were packed before")
     left = [place for place in readable if place not in known]
+    maker = PieceMaker(packing, shelf, work.called_off, plan.encode)
     with progress("packing", "clips") as on_progress:
-        made = work.each(
-            left, entries, lambda place: _make(sources[place], packing, shelf, work.called_off), on_progress
-        )
+        made = work.each(left, entries, lambda place: _make(sources[place], maker), on_progress)
         pieces = {**known, **dict(made)}
     unreadable = [{"clip": entries[place].name, "why": why} for place, why in sorted(work.unreadable.items())]
     if not pieces:
@@ -161,14 +161,14 @@ def _kept(shelf: Path, source: PackSource, packing: Packing) -> list[Piece] | No
     return pieces if whole else None
 
 
-def _make(source: PackSource, packing: Packing, shelf: Path, called_off: Callable[[], bool]) -> list[Piece]:
+def _make(source: PackSource, maker: PieceMaker) -> list[Piece]:
     """Make the pieces of a source, and note that they are there."""
-    key, found = source.key(packing), source.entry.source()
+    key, found, shelf = source.key(maker.packing), source.entry.source(), maker.folder
     if isinstance(found, Path):
-        pieces = make_pieces(found, source.entry, packing, shelf, key, called_off)
+        pieces = maker.make(found, source.entry, key)
     else:
         with _unpacked(found, shelf / Path(source.entry.name).name) as path:
-            pieces = make_pieces(path, source.entry, packing, shelf, key, called_off)
+            pieces = maker.make(path, source.entry, key)
     with atomic_output(shelf / f"{key}.json", force=True) as part:
         part.write_text(json.dumps({"pieces": [asdict(piece) for piece in pieces]}), encoding="utf-8")
     return pieces
@@ -198,40 +198,35 @@ def _unpacked(data: BytesIO, like: Path) -> Iterator[Path]:
 
 def _members(
     shelf: Path, sources: Sequence[PackSource], pieces: Mapping[PackSource, list[Piece]]
-) -> list[tuple[Path, Member]]:
+) -> list[Packed]:
     """The files of some sources, and what they are called in the shards."""
-    return [
-        (
-            shelf / piece.file,
-            Member(
-                f"{source.stem}__{number:04}{Path(piece.file).suffix}",
-                *(0, piece.size, piece.frames, piece.rate, piece.width, piece.height),
-            ),
-        )
-        for source in sources
-        for number, piece in enumerate(pieces[source])
-    ]
+    members = []
+    for source in sources:
+        for number, piece in enumerate(pieces[source]):
+            name = f"{source.stem}__{number:04}{Path(piece.file).suffix}"
+            facts = piece.frames, piece.rate, piece.width, piece.height
+            codes = shelf / piece.codes if piece.codes else None
+            members.append(Packed(shelf / piece.file, codes, Member(name, 0, piece.size, *facts)))
+    return members
 
 
-def _shards(
-    out: Path, split: str, members: Sequence[tuple[Path, Member]], plan: Plan
-) -> list[dict[str, Any]]:
+def _shards(out: Path, split: str, members: Sequence[Packed], plan: Plan) -> list[dict[str, Any]]:
     """Write the shards of a split, in an order that the seed decides; what each is called and holds."""
-    groups: list[list[tuple[Path, Member]]] = []
+    groups: list[list[Packed]] = []
     room = 0
     for at in np.random.default_rng(plan.seed).permutation(len(members)):
-        file, member = members[at]
-        if not groups or member.size > room:
+        size = members[at].member.size
+        if not groups or size > room:
             groups.append([])
             room = plan.shard_bytes
-        groups[-1].append((file, member))
-        room -= member.size
+        groups[-1].append(members[at])
+        room -= size
     digits = max(3, len(str(len(groups) - 1)))
     (out / split).mkdir(exist_ok=True)
     written = []
     for number, group in enumerate(groups):
         shard = out / split / f"clips-{number:0{digits}}.tar"
-        write_shard(shard, group)
+        write_shard(shard, group, plan.packing.teacher)
         name, size = str(shard.relative_to(out)), shard.stat().st_size
         written.append({"shard": name, "clips": len(group), "bytes": size})
     return written

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from sweettok_cli.data.entry import Entry, Facts
-from sweettok_cli.data.stretch import read_stretch
+from sweettok_cli.data.stretch import read_stretch, with_short_side
 from sweettok_cli.data.survey import Survey, survey
 from sweettok_cli.data.synthetic import synthetic_clip
 from sweettok_cli.errors import SweettokError
@@ -55,6 +55,10 @@ class Batch:
     frames: np.ndarray  # uint8 [b, t, h, w, 3]
     clips: tuple[str, ...]  # names of the clips, one for every ``crops_per_clip`` samples of a filmed one
     skipped: Mapping[int, str] = field(default_factory=dict)  # unreadable ones that were met: why, by place
+    codes: np.ndarray | None = None  # of every sample [b, t', h', w'], where they are packed beside the clips
+
+    def __len__(self) -> int:
+        return len(self.frames)
 
 
 def hold_out(entries: list[Entry], count: int, seed: int) -> tuple[list[Entry], list[Entry]]:
@@ -84,6 +88,7 @@ class Sampler:
         self.stride = max(self._clips(self.parts * int(samples)) for _, samples, _ in settings.crop)
         self.facts: dict[int, Facts] = {}  # of entries, by place
         self._unreadable: dict[int, str] = {}  # why
+        self._with_codes = False
         self._order: dict[int, np.ndarray] = {}
         self._lock = threading.Lock()
 
@@ -128,6 +133,32 @@ class Sampler:
         if unreadable:
             self._limit()
 
+    def use_codes(self, teacher: str) -> str | None:
+        """Have every batch bring the codes that are packed beside its clips, if they are those of a teacher.
+
+        Codes are of whole samples. Returns why those that there are cannot be used; None where they can, or
+        where there are none. ``teacher`` is the SHA-256 of its weights.
+        """
+        packed = [entry.codes for entry in self.entries if entry.codes is not None]
+        wanted, sides = self.settings, {int(side) for side, _, _ in self.settings.crop}
+        reasons = {
+            "some clips have none": len(packed) < len(self.entries),
+            "they are those of another teacher": any(codes.teacher != teacher for codes in packed),
+            f"samples of crop = {sorted(sides)} are not those that were packed": {
+                codes.side for codes in packed
+            }
+            != sides,
+            f"samples of frames = {wanted.frames} are not those that were packed": any(
+                entry.declared().frames != wanted.frames for entry in self.entries if entry.codes is not None
+            ),
+            "flip and reverse change samples": wanted.flip or wanted.reverse,
+            "fps leaves out frames": wanted.fps > 0,
+            "drawn samples have none (synthetic)": wanted.synthetic > 0,
+        }
+        why = next((words for words, holds in reasons.items() if holds), None) if packed else None
+        self._with_codes = bool(packed) and why is None
+        return why
+
     def batch(self, number: int) -> Batch:
         """Batch ``number`` (0, 1, ...) of this rank.
 
@@ -143,7 +174,9 @@ class Sampler:
         start = (part * self.ranks + self.rank) * samples
         batch = self._cut(_SAMPLE, step, range(start, start + samples), side)
         alone = shape.random() < settings.pictures
-        return replace(batch, frames=batch.frames[:, :1]) if alone else batch
+        if not alone or settings.frames == 1:
+            return batch
+        return replace(batch, frames=batch.frames[:, :1], codes=None)
 
     def first(
         self, samples: int, on_progress: OnProgress = ignore_progress, until: float = math.inf
@@ -197,6 +230,7 @@ class Sampler:
         """The ``wanted`` samples of a step's row; what lies before them in their first clip is drawn, too."""
         each, cuts, names = self.settings.crops_per_clip, list[np.ndarray](), list[str]()
         skipped: dict[int, str] = {}
+        codes: list[np.ndarray] = []
         for clip in range(wanted.start // each, self._clips(wanted.stop)):
             if len(cuts) >= _LEAST and time.perf_counter() > until:
                 break
@@ -204,10 +238,10 @@ class Sampler:
             own = kind, step, 0, clip
             random, drawn = self._random(*own), self._random(_DRAWN, *own)
             synthetic = drawn.random() < self.settings.synthetic  # each sample another, in a clip's place
-            frames, name = _NOTHING, ""
+            frames, name, own_codes = _NOTHING, "", None
             if not synthetic:
                 size = self._size(side, own)
-                frames, name = self._read(step * self.stride + clip, random, size, skipped)
+                frames, name, own_codes = self._read(step * self.stride + clip, random, size, skipped)
                 names.append(name)
             for sample in range(clip * each, min(clip * each + each, wanted.stop)):
                 if synthetic:
@@ -215,8 +249,9 @@ class Sampler:
                 cut = self._crop(frames, side, random)
                 if sample in wanted:
                     cuts.append(cut)
+                    codes += [] if own_codes is None else [own_codes]
                     names += [f"synthetic {name}"] * synthetic
-        return Batch(np.stack(cuts), tuple(names), skipped)
+        return Batch(np.stack(cuts), tuple(names), skipped, np.stack(codes) if codes else None)
 
     def _size(self, side: int, own: tuple[int, ...]) -> Size:
         """To what the frames of a clip are scaled before samples are cut."""
@@ -229,7 +264,7 @@ class Sampler:
         """One square sample of ``frames`` [t, h, w, 3]; smaller pictures are enlarged to it first."""
         height, width = frames.shape[1:3]
         if min(height, width) < side:
-            size = _with_short_side(side, width, height)
+            size = with_short_side(side, width, height)
             enlarged = [Image.fromarray(f).resize(size, Image.Resampling.BICUBIC) for f in frames]
             frames = np.stack([np.asarray(picture) for picture in enlarged])
         free = frames.shape[1] - side, frames.shape[2] - side
@@ -244,8 +279,10 @@ class Sampler:
 
     def _read(
         self, place: int, random: np.random.Generator, size: Size, skipped: dict[int, str]
-    ) -> tuple[np.ndarray, str]:
+    ) -> tuple[np.ndarray, str, np.ndarray | None]:
         """Frames [t, h, w, 3] of the clip at ``place`` of the endless walk, or of the next readable one.
+
+        With its name and, where they are used, its codes.
 
         An unreadable clip is tried again every time: what was met before must not change what a batch holds.
         """
@@ -257,7 +294,8 @@ class Sampler:
                 if chosen not in self.facts:
                     self.facts[chosen] = entry.declared()
                 facts, wanted = self.facts[chosen], self.settings.frames
-                return read_stretch(entry, facts, position, wanted, self.settings.fps, size), entry.name
+                frames = read_stretch(entry, facts, position, wanted, self.settings.fps, size)
+                return frames, entry.name, entry.read_codes() if self._with_codes else None
             except MemoryError:
                 raise
             except Exception as error:  # whatever a decoder makes of one damaged clip, a run goes on
@@ -299,10 +337,4 @@ class _Resized:
 
     def __call__(self, width: int, height: int) -> tuple[int, int]:
         wanted = round(min(self.share * self.side, min(width, height)))
-        return _with_short_side(wanted, width, height)
-
-
-def _with_short_side(side: int, width: int, height: int) -> tuple[int, int]:
-    """Width and height scaled so that the smaller one is ``side``."""
-    scale = side / min(width, height)
-    return max(side, round(width * scale)), max(side, round(height * scale))
+        return with_short_side(wanted, width, height)

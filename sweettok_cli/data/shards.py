@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sweettok_cli.data.entry import Entry, Facts
+from sweettok_cli.data.entry import Codes, Entry, Facts
 from sweettok_cli.errors import SweettokError, brief
 from sweettok_cli.files import atomic_output, is_text, open_regular, read_json
 from sweettok_cli.video.source import MEDIA, reason
@@ -38,6 +38,16 @@ class Member:
     rate: float  # frames a second
     width: int
     height: int
+    codes: Sequence[int] = ()  # offset and size of the file of its codes, where they are packed, too
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One clip that becomes a member of a shard, with its codes behind it if it has any."""
+
+    file: Path
+    codes: Path | None
+    member: Member  # but for its offset, and where its codes will lie
 
 
 def index_of(shard: Path) -> Path:
@@ -45,8 +55,10 @@ def index_of(shard: Path) -> Path:
     return shard.with_suffix(_INDEX)
 
 
-def write_shard(shard: Path, files: Sequence[tuple[Path, Member]]) -> None:
-    """Write a shard of these files, and its index; the same files give the same bytes.
+def write_shard(shard: Path, clips: Sequence[Packed], teacher: str = "") -> None:
+    """Write a shard of these clips, and its index; the same clips give the same bytes.
+
+    ``teacher`` is the SHA-256 of the weights whose codes they are.
 
     Raises:
         SweettokError: it cannot be written.
@@ -54,21 +66,33 @@ def write_shard(shard: Path, files: Sequence[tuple[Path, Member]]) -> None:
     index_of(shard).unlink(missing_ok=True)
     with atomic_output(shard, force=True) as part:
         with tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as archive:
-            for file, member in files:
-                header = tarfile.TarInfo(member.name)
-                header.size = member.size
-                with open(file, "rb") as stream:
-                    archive.addfile(header, stream)
-        offsets = {entry.name: entry.offset for entry in _scanned(part)}
+            for clip in clips:
+                for file, name in ((clip.file, clip.member.name), (clip.codes, _codes_of(clip.member.name))):
+                    if file is not None:
+                        header = tarfile.TarInfo(name)
+                        header.size = file.stat().st_size
+                        with open(file, "rb") as stream:
+                            archive.addfile(header, stream)
+        with tarfile.open(part) as archive:
+            places = {member.name: (member.offset_data, member.size) for member in archive}
         size = part.stat().st_size
-    members = [replace(member, offset=offsets[member.name]) for _, member in files]
+    members = [
+        replace(m, offset=places[m.name][0], codes=places.get(_codes_of(m.name), ()))
+        for m in (clip.member for clip in clips)
+    ]
     with atomic_output(index_of(shard), force=True) as part:
-        part.write_text(as_index(members, size), encoding="utf-8")
+        part.write_text(as_index(members, size, teacher), encoding="utf-8")
 
 
-def as_index(members: Sequence[Member], size: int) -> str:
-    """The index of a shard of ``size`` bytes, as JSON."""
-    document = {"sweettok_index": _VERSION, "bytes": size, "clips": [vars(member) for member in members]}
+def _codes_of(name: str) -> str:
+    """What the codes of a member are called: the same sample, as WebDataset sees it."""
+    return str(Path(name).with_suffix(".codes.npy"))
+
+
+def as_index(members: Sequence[Member], size: int, teacher: str = "") -> str:
+    """The index of a shard of ``size`` bytes, as JSON; ``teacher`` says whose codes there are, if any."""
+    clips = [{name: value for name, value in vars(member).items() if value != ()} for member in members]
+    document = {"sweettok_index": _VERSION, "bytes": size, "teacher": teacher, "clips": clips}
     return json.dumps(document, ensure_ascii=False) + "\n"
 
 
@@ -80,15 +104,6 @@ def shard_entries(shard: Path) -> list[Entry]:
     """
     if not index_of(shard).exists():
         return _scanned(shard)
-    return [Entry(m.name, shard, m.offset, m.size, facts=Facts(m.frames, m.rate)) for m in read_index(shard)]
-
-
-def read_index(shard: Path) -> list[Member]:
-    """What the index beside a shard says.
-
-    Raises:
-        SweettokError: it cannot be read, or is not of this file.
-    """
     path = index_of(shard)
     remedy = "delete it, or pack the clips again"
     document = read_json(path, remedy)
@@ -98,25 +113,34 @@ def read_index(shard: Path) -> list[Member]:
             raise ValueError(f"it is of version {brief(document['sweettok_index'])}")
         if document["bytes"] != size:
             raise ValueError(f"it is of a shard of {brief(document['bytes'])} bytes, and this one has {size}")
-        return [_member(one, size) for one in document["clips"]]
+        teacher = document.get("teacher", "")
+        if not isinstance(teacher, str):
+            raise ValueError(f"it names the teacher {brief(teacher)}")
+        return [_entry(shard, one, size, teacher) for one in document["clips"]]
     except KeyError as error:
         raise SweettokError(f"{path} is no index of {shard.name} (no {error}); {remedy}.") from error
     except (OSError, ValueError, TypeError) as error:
         raise SweettokError(f"{path} is no index of {shard.name} ({error}); {remedy}.") from error
 
 
-def _member(values: Any, size: int) -> Member:
-    """One entry of an index, of which nothing is believed."""
+def _entry(shard: Path, values: Any, size: int, teacher: str) -> Entry:
+    """One clip of an index, of which nothing is believed."""
     member = Member(**values)
-    whole = (member.offset, member.size, member.frames, member.width, member.height)
+    codes = list(member.codes)
+    whole = (member.offset, member.size, member.frames, member.width, member.height, *codes)
     if not is_text(member.name, _LONGEST_NAME) or any(type(number) is not int for number in whole):
         raise ValueError(f"it has the clip {brief(values)}")
     rate = type(member.rate) in (int, float) and 0 < member.rate <= _MOST
     counts = all(1 <= number <= _MOST for number in (member.frames, member.width, member.height))
-    inside = member.offset >= _BLOCK and 0 <= member.size <= size - member.offset
-    if not (rate and counts and inside):
+    places = [(member.offset, member.size), *([(codes[0], codes[1])] if len(codes) == 2 else [])]
+    inside = all(offset >= _BLOCK and 0 <= long <= size - offset for offset, long in places)
+    if not (rate and counts and inside and len(codes) in (0, 2)):
         raise ValueError(f"it has the clip {brief(values)}")
-    return member
+    facts = Facts(member.frames, member.rate)
+    found = Entry(member.name, shard, member.offset, member.size, facts=facts)
+    if not codes or not teacher or member.width != member.height:
+        return found
+    return replace(found, codes=Codes(codes[0], codes[1], teacher, member.width))
 
 
 def _scanned(shard: Path) -> list[Entry]:

@@ -41,3 +41,9 @@ def read_stretch(
         frames = read_clip(entry.source(), first, count, rate=fps, size=size)  # shorter than it declares
     missing = wanted - len(frames)
     return np.concatenate([frames, np.repeat(frames[-1:], missing, axis=0)]) if missing > 0 else frames
+
+
+def with_short_side(side: int, width: int, height: int) -> tuple[int, int]:
+    """Width and height scaled so that the smaller one is ``side``."""
+    scale = side / min(width, height)
+    return max(side, round(width * scale)), max(side, round(height * scale))

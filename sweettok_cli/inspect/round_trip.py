@@ -16,7 +16,6 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output, check_target
 from sweettok_cli.holding import claimed
 from sweettok_cli.inspect.plot import draw_scores
-from sweettok_cli.inspect.side_by_side import SideBySide
 from sweettok_cli.metrics.comparison import Comparison
 from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
 from sweettok_cli.pipeline.decode import frame_writer
@@ -28,6 +27,7 @@ from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.info import probe
 from sweettok_cli.video.sequence import FrameSequence, open_video
+from sweettok_cli.video.side_by_side import SideBySide
 from sweettok_cli.video.source import MEDIA
 
 

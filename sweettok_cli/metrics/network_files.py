@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from torch import Tensor, nn
 
@@ -149,23 +150,50 @@ def find(file: Published, search: SearchPath) -> Path:
     Raises:
         NotMeasured: it cannot be had, or what lies under its name is another file.
     """
-    for path in _on_this_machine(file, search.folder):
-        if path.is_file():
-            return _checked(path, file)
+    found = find_here(file, search.folder)
+    if found is not None:
+        return found
+    with _fetching(file, search):
+        if search.announce:
+            search.announce(f"Fetching {file.name} ({_megabytes(file)}) from {file.url}.")
+        path = _from_hub(*file.hub) if file.hub else _from_url(file)
+    return _checked(path, file)
+
+
+def find_here(file: Published, folder: Path | None = None) -> Path | None:
+    """As :func:`find`, on this machine only; None if it is not there."""
+    found = next((path for path in _on_this_machine(file, folder) if path.is_file()), None)
+    return None if found is None else _checked(found, file)
+
+
+def ask_for(file: Published) -> str:
+    """What fetching a file will be, its address asked whether it has one.
+
+    Raises:
+        NotMeasured: it cannot be fetched.
+    """
+    with _fetching(file, SearchPath()), urlopen(Request(file.url, method="HEAD"), timeout=_TIMEOUT):
+        return f"{file.name} ({_megabytes(file)}) will be fetched from {file.url}"
+
+
+@contextmanager
+def _fetching(file: Published, search: SearchPath) -> Iterator[None]:
+    """Around what the network may not allow.
+
+    Raises:
+        NotMeasured: it does not.
+    """
     remedy = f"fetch {file.url} ({_megabytes(file)}) and put it into a folder that you name with --features."
     if not search.online or _offline():
         raise NotMeasured(f"{file.name} is not on this machine and nothing may be fetched; {remedy}")
-    if search.announce:
-        search.announce(f"Fetching {file.name} ({_megabytes(file)}) from {file.url}.")
     try:
-        path = _from_hub(*file.hub) if file.hub else _from_url(file)
+        yield
     except NotMeasured:
         raise
     except (SweettokError, _NetworkError) as error:
         raise NotMeasured(f"{file.name} cannot be fetched: {str(error).rstrip('.')}; {remedy}") from error
     except (OSError, HTTPException) as error:
         raise NotMeasured(f"{file.name} cannot be fetched ({_words(error)}); {remedy}") from error
-    return _checked(path, file)
 
 
 def _on_this_machine(file: Published, folder: Path | None) -> Iterator[Path]:

@@ -22,7 +22,13 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.collective import from_first
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.recipe import Recipe
-from sweettok_cli.training.samples import VALIDATION_SIDE, SampleSheet, centre_clip, validation_psnr
+from sweettok_cli.training.samples import (
+    VALIDATION_SIDE,
+    SampleSheet,
+    centre_clip,
+    shown_rate,
+    validation_psnr,
+)
 from sweettok_cli.training.task import Task
 
 DISCRIMINATOR = "discriminator"  # what its optimizer is called
@@ -105,6 +111,22 @@ class ClipTask(Task):
             raise SweettokError(f"None of the clips in {val} can be read; give others with --val.")
         return found
 
+    def found(self) -> dict[str, Any]:
+        """What there is of data: ``clips``, ``pictures`` among them, ``hours`` of video if known."""
+        seconds, known = 0.0, 0
+        for place, entry in enumerate(self.sampler.entries):
+            facts = entry.facts or self.sampler.facts.get(place)
+            if facts is not None and facts.rate and not entry.is_image:
+                seconds, known = seconds + entry.part(facts)[1] / facts.rate, known + 1
+        pictures = sum(entry.is_image for entry in self.sampler.entries)
+        return {
+            "clips": len(self.sampler.entries),
+            "pictures": pictures,
+            "hours": round(seconds / 3600, 6) if known else None,
+            "unreadable": dict(self.unreadable),
+            "held_out": len(self._held_out),
+        }
+
     def on_device(self, frames: np.ndarray) -> Tensor:
         """uint8 frames of a batch on the task's device."""
         return torch.from_numpy(np.ascontiguousarray(frames)).to(self.device, non_blocking=True)
@@ -113,16 +135,18 @@ class ClipTask(Task):
         """PSNR in dB of the clips learned from, out of the mean squared error ``mse`` of values in [0, 1]."""
         return {"psnr": round(-10 * math.log10(max(means.pop("mse"), 1e-10)), 3)}
 
-    def samples(self, weights: nn.Module, path: Path, step: int) -> None:
-        """As :meth:`Task.samples`: a sheet of source | result."""
+    def samples(self, weights: nn.Module, path: Path, step: int) -> list[Path]:
+        """As :meth:`Task.samples`: a sheet of source | result | difference, and clips that move."""
         if self._sheet is None:
             side = int(max(side for side, _, _ in self.recipe.crop))
             shown = self._held_out[: max(1, self.recipe.hold_out)]
             clips = dict(self._read(shown, side))
             if not clips:
-                return
-            self._sheet = SampleSheet(clips, self.multiple)
-        self._sheet.draw(partial(self.reconstruct, weights), path.with_suffix(".png"), step)
+                return []
+            moving = [entry for entry in shown if entry.name in clips and not entry.is_image]
+            rates = {entry.name: shown_rate(entry) for entry in moving}
+            self._sheet = SampleSheet(clips, self.multiple, rates)
+        return self._sheet.draw(partial(self.reconstruct, weights), path, step)
 
     def validate(self, weights: nn.Module) -> dict[str, Any] | None:
         """As :meth:`Task.validate`: mean over clips of the mean PSNR in dB of their first frames' middle.

@@ -57,6 +57,17 @@ class RunFolder:
         changed = f"processes: {before} -> {processes}, and with them the samples of a step and their order"
         return [*([changed] if before not in (0, processes) else []), *resumed_with(out, recipe)]
 
+    def look(self, recipe: Recipe, processes: int) -> list[str]:
+        """As :meth:`check`, and leave everything as it is."""
+        lock = Path(self._lock.lock_file)
+        there = lock.exists()
+        try:
+            return self.check(recipe, processes)
+        finally:
+            self.release()
+            if not there:
+                lock.unlink(missing_ok=True)
+
     def open(self, recipe: Recipe, record: RunRecord) -> None:
         """Make the folder, once all that the run goes on from has been read; remove what killed runs left.
 

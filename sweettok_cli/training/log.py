@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from sweettok_cli.files import atomic_output
 from sweettok_cli.runtime import OnProgress, ignore_progress
+from sweettok_cli.training.tracker import Tracker
+
+_SAMPLES = {".png": "samples/sheet", ".mp4": "samples/video"}
+_MEASURED = ("train", "validate")  # kinds of records that hold figures
 
 
 class Voice(Protocol):
@@ -23,6 +27,12 @@ class Voice(Protocol):
 
     def progress(self, label: str, unit: str) -> AbstractContextManager[OnProgress]:
         """How far something is that takes a while."""
+
+    def watch(self, unit: str) -> AbstractContextManager[OnProgress]:
+        """How far the steps are; records come meanwhile."""
+
+    def record(self, record: Mapping[str, Any], sentence: str, new: bool) -> None:
+        """What the log holds, and that in short; it is ``new``, or of before the run went on."""
 
 
 class Mute:
@@ -38,44 +48,94 @@ class Mute:
         """Nothing."""
         yield ignore_progress
 
+    def watch(self, unit: str) -> AbstractContextManager[OnProgress]:
+        """Nothing."""
+        return self.progress("", unit)
+
+    def record(self, record: Mapping[str, Any], sentence: str, new: bool) -> None:
+        """Nothing."""
+
 
 class Journal:
-    """Appends records to ``log.jsonl``: ``step``, ``kind`` and more.
+    """Appends records to ``log.jsonl``: ``step``, ``kind`` and more; a tracker is given their figures.
 
     Kinds are ``train``, ``validate``, and ``event`` and ``warning``, which say in words what happened.
     """
 
     def __init__(self, path: Path, voice: Voice):
         self.path, self.voice = path, voice
+        self.tracker: Tracker | None = None
 
-    def rewind(self, step: int) -> None:
-        """Drop records after ``step``: what was logged beyond the checkpoint happens again."""
+    def rewind(self, step: int) -> int:
+        """Drop records after ``step``: what was logged beyond the checkpoint happens again.
+
+        Returns the last step that there was a record of, -1 if there was none.
+        """
         if not self.path.exists():
-            return
+            return -1
         lines = self.path.read_text(encoding="utf-8").splitlines()
+        steps = [_step(line) for line in lines]
+        kept = [line for line, at in zip(lines, steps, strict=True) if at is not None and at <= step]
         with atomic_output(self.path, force=True) as part:
-            part.write_text("".join(line + "\n" for line in lines if _step(line) <= step), encoding="utf-8")
+            part.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        for record in map(json.loads, kept):
+            if record["kind"] in _MEASURED:
+                self._tell(record, new=False)
+        return max((at for at in steps if at is not None), default=-1)
+
+    def track(self, tracker: Tracker) -> None:
+        """Let a tracker have all figures from now on, and those of before if it has nothing of the run."""
+        self.tracker = tracker
+        if tracker.fresh and self.path.exists():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                self._track(json.loads(line))
 
     def write(self, kind: str, step: int, **values: Any) -> None:
         """Append one record and say it in short."""
         record = {"kind": kind, "step": step, **values}
         with open(self.path, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(record) + "\n")
-        if kind == "warning":
-            self.voice.warn(record["event"])
-        else:
-            self.voice.say(_sentence(record))
+        self._tell(record, new=True)
+        self._track(record)
+
+    def show(self, step: int, files: Iterable[Path]) -> None:
+        """Let the tracker have samples: the sheet and the video."""
+        if self.tracker is not None:
+            for file in files:
+                self.tracker.sample(step, _SAMPLES[file.suffix], file)
+
+    def close(self) -> None:
+        """End the tracker's part."""
+        if self.tracker is not None:
+            tracker, self.tracker = self.tracker, None
+            tracker.close()
+
+    def _tell(self, record: Mapping[str, Any], new: bool) -> None:
+        self.voice.record(record, _sentence(record), new)
+
+    def _track(self, record: Mapping[str, Any]) -> None:
+        if self.tracker is not None and record["kind"] in _MEASURED:
+            self.tracker.figures(record["step"], dict(_figures(record["kind"], record)))
 
 
-def _step(line: str) -> int:
+def _figures(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Every number of a record, by the path that leads to it: ``train/losses/l2``."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _figures(f"{prefix}/{name}", value)
+        elif isinstance(value, int | float) and name != "step":
+            yield f"{prefix}/{name}", float(value)
+
+
+def _step(line: str) -> int | None:
     """Step of a record; a line cut off by a kill belongs to no checkpoint."""
     try:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
-        return 1 << 62
+        return None
 
 
-def _sentence(record: dict[str, Any]) -> str:
+def _sentence(record: Mapping[str, Any]) -> str:
     step = f"step {record['step']}"
     if record["kind"] == "train":
         use = "/".join(f"{100 * book['use']:.0f}" for book in record.get("codebooks", {}).values())

@@ -30,6 +30,7 @@ from sweettok_cli.training.processes import asked_to_stop, join
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.task import Task
+from sweettok_cli.training.tracker import open_tracker
 
 # Bytes a second that a disk is trusted to take, until a checkpoint has been timed.
 _DISK_SPEED = 50e6
@@ -71,7 +72,9 @@ class Run:
         self.state = self._load()
         self.recipe = self.task.recipe  # with the network that it has in truth
         self.before = self.state.seconds  # of the run, when this process began
+        self.seen = 0  # samples of this process since the last line of the log
         self.skipped: set[str] = set()  # unreadable clips that the log names
+        self.drawn = -1  # at which step samples were
         self.validated: tuple[int, dict[str, Any] | None] = (-1, None)
         count = sum(p.numel() for learned in self.state.parameters.values() for p in learned)
         #: The longest that each part took of late, in seconds; a save writes weights, averages, moments.
@@ -82,7 +85,11 @@ class Run:
     def _begin(self, what: str, precision: str) -> None:
         """Open the folder and its log, with all that there is to say before the first step."""
         self.folder.open(self.recipe, self.options.record)
-        self.journal.rewind(self.state.step if self.options.resume else -1)
+        step = self.state.step if self.options.resume else -1
+        logged = self.journal.rewind(step)
+        if (tracker := open_tracker(self.recipe, self.folder.path, step, logged)) is not None:
+            self.journal.track(tracker)
+            self.voice.say(f"tracked: {tracker.where}")
         devices = f"{self.accelerator.num_processes} x {self.accelerator.device.type} in {precision}"
         how = f"{what} learn from {self.batches.describe()} on {devices}"
         self.journal.write("event", self.state.step, event=f"{self.task.title}: {how}")
@@ -92,7 +99,7 @@ class Run:
         elif moved := other_data(self.state.position, self._position()):
             self.journal.write("warning", self.state.step, event=moved)
         self._name_skipped()
-        self.voice.say(f"a line every {self.recipe.log_every} steps; Ctrl-C saves and stops")
+        self.voice.say(f"figures every {self.recipe.log_every} steps; Ctrl-C saves and stops")
 
     def _name_skipped(self) -> None:
         """Write into the log what has turned out to be unreadable."""
@@ -154,6 +161,9 @@ class Run:
                 with suppress(SweettokError, OSError):
                     self._save()
             raise
+        finally:
+            with suppress(OSError):  # the log has it all
+                self.journal.close()
         leading = next(iter(figures or {"psnr": None}))
         return {
             "begun": begun,
@@ -175,7 +185,8 @@ class Run:
         how = recipe.workers, recipe.prefetch, recipe.loader, pinned
         ahead = prefetched(self.batches, begun * recipe.accumulate, *how)
         unit = "s" if recipe.minutes else "steps"
-        with ahead as batches, self.voice.progress("training", unit) as on_progress:
+        with ahead as decoded, self.voice.watch(unit) as on_progress:
+            batches = self._counting(decoded)
             while True:
                 state.seconds = self._seconds()
                 progress = run_progress(recipe, state.step, state.seconds, self._reserve())
@@ -192,8 +203,9 @@ class Run:
                     norm, wait = self._step(batches)
                 stepping, waited = stepping + time.perf_counter() - started, waited + wait
                 if _due(state.step, recipe.log_every):
-                    self._log(rates[0], norm, stepping / state.counted, waited / state.counted)
-                    stepping = waited = 0.0
+                    pace = self.seen * self.accelerator.num_processes / stepping
+                    self._log(rates[0], norm, stepping / state.counted, waited / state.counted, pace)
+                    stepping, waited, self.seen = 0.0, 0.0, 0
                 if _due(state.step, recipe.sample_every) or (state.step == 1 and recipe.sample_every):
                     self._draw()
                 if _due(state.step, recipe.validate_every):
@@ -202,6 +214,11 @@ class Run:
                     state.seconds = self._seconds()
                     self._save()
                     saved = state.step
+
+    def _counting(self, batches: Iterator[tuple[Any, float]]) -> Iterator[tuple[Any, float]]:
+        for batch, waited in batches:
+            self.seen += len(batch)
+            yield batch, waited
 
     def _look(self) -> dict[str, Any] | None:
         """The last sample sheet and the last figures, as far as a run by the clock has time for them."""
@@ -299,7 +316,7 @@ class Run:
             learned = self.state.parameters[name]
             self.accelerator.backward(loss, inputs=learned, retain_graph=left > 0)
 
-    def _log(self, lr: float, norm: Tensor, seconds: float, waited: float) -> None:
+    def _log(self, lr: float, norm: Tensor, seconds: float, waited: float, pace: float) -> None:
         """Write the means since the last line; losses and figures are those of the first process."""
         state = self.state
         if self.main:
@@ -318,6 +335,7 @@ class Run:
                 **tables,
                 seconds_per_step=round(seconds, 4),
                 data_wait=round(waited, 4),
+                clips_per_second=round(pace, 3),
                 minutes=round(state.seconds / 60, 2),
                 unreadable=len(self.task.unreadable),
             )
@@ -333,10 +351,12 @@ class Run:
 
     @torch.no_grad()
     def _draw(self) -> None:
-        if self.main and self.recipe.sample_every:
+        if self.main and self.recipe.sample_every and self.drawn != self.state.step:
+            self.drawn = self.state.step
             with self._timed("draw"), self.accelerator.autocast():
                 path = self.folder.samples / f"{self.state.step:08d}"
-                self.task.samples(self.state.averaged.module, path, self.state.step)
+                files = self.task.samples(self.state.averaged.module, path, self.state.step)
+                self.journal.show(self.state.step, files)
 
     @torch.no_grad()
     def _validate(self) -> dict[str, Any] | None:

@@ -16,15 +16,17 @@ from typing import Any, cast, get_type_hints
 from sweettok_cli.data.sampler import Sampling
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import open_regular
+from sweettok_cli.training.recipe_values import assign, brief, parse, typed
 
 RECIPE_FILE = "recipe.toml"
 PRECISIONS = ("auto", "bf16", "fp32")
 PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
 WITHOUT_FEATURES = ("stop", "train")
 SEEN = ("clips", "frames")
+TRACKERS = ("none", "tensorboard", "trackio", "wandb")
 LOADERS = ("threads", "processes")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
-_MANY, _HUGE = 1_000_000_000, 1 << 64
+_MANY = 1_000_000_000
 _WEIGHT = (0, 1e6)
 _ALL_KEYS = "sweettok train --keys lists all that there are"
 
@@ -183,7 +185,7 @@ class Recipe:
 
     window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))
     log_every: int = _key(10, "steps between two lines of the log", (1, _MANY))
-    sample_every: int = _key(1000, "steps between two sample sheets; 0 draws none", (0, _MANY))
+    sample_every: int = _key(1000, "steps between two sample sheets and videos; 0 draws none", (0, _MANY))
     checkpoint_every: int = _key(
         1000, "steps between two checkpoints and exports; 0 keeps only the last", (0, _MANY)
     )
@@ -192,6 +194,7 @@ class Recipe:
         1000, "steps between two measurements on the clips of --val; 0 measures none", (0, _MANY)
     )
     validate_clips: int = _key(24, "clips of --val that are measured", (1, 100_000))
+    tracker: str = _key("none", f"where figures and samples go beside the log: {', '.join(TRACKERS)}")
 
     @property
     def crops(self) -> list[list[float]]:
@@ -200,6 +203,14 @@ class Recipe:
             return self.crop
         scale = self.batch_size / max(samples for _, samples, _ in self.crop)
         return [[side, max(1, round(samples * scale)), weight] for side, samples, weight in self.crop]
+
+    def crops_near(self, multiple: int) -> str:
+        """``crop`` as ``--set`` takes it, each side taken to the nearest multiple of so many pixels."""
+        near = [
+            [max(multiple, multiple * round(side / multiple)), int(samples), weight]
+            for side, samples, weight in self.crop
+        ]
+        return f'--set "crop={near}"'
 
     @property
     def sampling(self) -> Sampling:
@@ -279,7 +290,7 @@ def load_recipe(stage: int | None, config: str | None, settings: Sequence[str] =
         if not mark or not key.strip():
             how = "write for example --set lr=3e-4"
             raise SweettokError(f"--set {setting} is not of the form key=value; {how}.")
-        _assign(values, key.strip(), _parse(value.strip()))
+        assign(values, key.strip(), parse(value.strip()))
     stated = values.setdefault("stage", stage or 2)
     if stage is not None and stated != stage:
         raise SweettokError(
@@ -291,13 +302,13 @@ def load_recipe(stage: int | None, config: str | None, settings: Sequence[str] =
 def recipe_from(values: dict[str, Any], origin: str) -> Recipe:
     """Build a checked :class:`Recipe` from plain values; ``origin`` names their source in errors."""
     hints = get_type_hints(Recipe)
-    checked: dict[str, Any] = {}
+    checked, usual = dict[str, Any](), Recipe()
     for key, value in values.items():
         if key not in hints:
             near = ", ".join(difflib.get_close_matches(key, hints, n=3, cutoff=0.5))
             how = f"did you mean {near}? sweettok train --keys lists all" if near else _ALL_KEYS
             raise SweettokError(f"{origin}: unknown key {key!r}; {how}.")
-        checked[key] = _typed(key, value, str(hints[key]), origin)
+        checked[key] = typed(key, value, hints[key], getattr(usual, key), origin)
     recipe = Recipe(**checked)
     _check(recipe, origin)
     return recipe
@@ -324,59 +335,13 @@ def _listed() -> str:
     return ", ".join(recipe_names())
 
 
-def _parse(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        return text
-
-
-def _assign(values: dict[str, Any], key: str, value: Any) -> None:
-    group, dot, inner = key.partition(".")
-    if not dot:
-        values[key] = value
-    elif group in ("model", "lr_factors"):
-        if not isinstance(values.setdefault(group, {}), dict):
-            raise SweettokError(f"{group} = {values[group]!r} has no keys; leave it out for --set {key}.")
-        values[group][inner] = value
-    else:
-        how = f"write {inner} alone"
-        raise SweettokError(f"--set {key}: only model and lr_factors have keys of their own; {how}.")
-
-
-def _typed(key: str, value: Any, hint: str, origin: str) -> Any:
-    """``value`` as the kind the field wants; whole numbers serve as fractions, nothing else is converted."""
-    if hint == str(type(value)):
-        return value
-    if hint == str(float) and type(value) is int and abs(value) < _HUGE:
-        return float(value)
-    if hint.startswith("dict") and isinstance(value, dict):
-        inner = str(float) if hint.endswith(", float]") else ""
-        return {k: _typed(f"{key}.{k}", v, inner, origin) for k, v in value.items()} if inner else value
-    if hint.startswith("list") and isinstance(value, list):
-        inner = hint[len("list[") : -1]
-        return [_typed(key, one, str(float) if inner == "float" else inner, origin) for one in value]
-    kind = hint.removeprefix("<class '").removesuffix("'>")
-    raise SweettokError(
-        f"{origin}: {key} = {_brief(value)} is not of type {kind}; give a value of that type."
-    )
-
-
-def _brief(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # whole numbers of thousands of digits have none
-        return "a huge number"
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def _check(recipe: Recipe, origin: str) -> None:
     for name, about in recipe_keys().items():
         if about.most is None or name == "crop":
             continue
         for value in _numbers(getattr(recipe, name)):
             if not cast(float, about.least) <= value <= about.most:  # not a number lies nowhere
-                raise SweettokError(f"{origin}: {name} must lie in {about.range}, not {_brief(value)}.")
+                raise SweettokError(f"{origin}: {name} must lie in {about.range}, not {brief(value)}.")
     crops = bool(recipe.crop) and all(
         len(crop) == 3
         and all(1 <= count <= 65536 and count % 1 == 0 for count in crop[:2])
@@ -399,6 +364,7 @@ def _check(recipe: Recipe, origin: str) -> None:
         f"discriminator_sees must be one of {', '.join(SEEN)}": recipe.discriminator_sees in SEEN,
         f"without_features must be one of {', '.join(WITHOUT_FEATURES)}": recipe.without_features
         in WITHOUT_FEATURES,
+        f"tracker must be one of {', '.join(TRACKERS)}": recipe.tracker in TRACKERS,
         "one of l1, l2, ssim and frequency must be above 0": terms > 0,
     }
     for rule, holds in rules.items():

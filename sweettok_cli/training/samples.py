@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,14 @@ from sweettok_cli.data.stretch import read_stretch
 from sweettok_cli.files import atomic_output
 from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.video.fit import Fit
+from sweettok_cli.video.info import DEFAULT_RATE
+from sweettok_cli.video.side_by_side import SideBySide, difference
+from sweettok_cli.video.writer import VideoWriter
 
 VALIDATION_SIDE = 256
+_GAIN = 4  # by which differences are shown larger, around grey
+_CRF = 20  # of the video: to look at, figures are taken before
+_FASTEST = 1000  # frames a second that a header is believed
 
 
 def centre_clip(entry: Entry, count: int, side: int) -> np.ndarray:
@@ -29,6 +36,12 @@ def centre_clip(entry: Entry, count: int, side: int) -> np.ndarray:
     return frames[:, y : y + h, x : x + w]
 
 
+def shown_rate(entry: Entry) -> Fraction:
+    """Frames a second of a clip, as its header or an index has it."""
+    rate = entry.declared().rate
+    return Fraction(rate).limit_denominator(1001) if 0 < rate <= _FASTEST else DEFAULT_RATE
+
+
 def pad_to_multiple(frames: np.ndarray, multiple: int) -> np.ndarray:
     """Continue frames [t, h, w, 3] at the right and bottom edge until their sides are multiples."""
     height, width = frames.shape[1:3]
@@ -39,12 +52,15 @@ _TITLE, _FONT = 18, 11  # pixels: height of a line of text above a row, size of 
 
 
 class SampleSheet:
-    """Some clips drawn beside what the network makes of them: a row a clip, pairs of source | result.
+    """Some clips drawn beside what the network makes of them: a row a clip, source | result | difference.
 
-    ``clips``, uint8 [t, h, w, 3] of one length by name, are padded to multiples of ``multiple``.
+    ``clips``, uint8 [t, h, w, 3] of one length by name, are padded to multiples of ``multiple``. Those that
+    have a rate in ``rates``, frames a second, are also shown moving, one after the other.
     """
 
-    def __init__(self, clips: Mapping[str, np.ndarray], multiple: int):
+    def __init__(
+        self, clips: Mapping[str, np.ndarray], multiple: int, rates: Mapping[str, Fraction] | None = None
+    ):
         padded = [pad_to_multiple(clip, multiple) for clip in clips.values()]
         size = [max(clip.shape[axis] for clip in padded) for axis in (1, 2)]
         lacks = [(size[0] - clip.shape[1], size[1] - clip.shape[2]) for clip in padded]
@@ -55,32 +71,65 @@ class SampleSheet:
         )
         frames = self.clips.shape[1]
         self.shown = sorted({0, frames // 2, frames - 1})
+        self.rates = dict(rates or {}) if frames > 1 else {}
 
-    def draw(self, reconstruct: Callable[[np.ndarray], np.ndarray], path: Path, step: int) -> None:
-        """Reconstruct the clips (uint8 [b, t, h, w, 3] to the same) and write the sheet as PNG.
+    def draw(self, reconstruct: Callable[[np.ndarray], np.ndarray], path: Path, step: int) -> list[Path]:
+        """Reconstruct the clips (uint8 [b, t, h, w, 3] to the same); returns the files that show them.
 
-        It says its ``step``, and above each row the mean PSNR of all frames of the clip and its name.
+        They are ``path`` with .png, the sheet, and with .mp4 where clips move. The sheet says its ``step``,
+        and above each row the mean PSNR of all frames of the clip and its name.
         """
+        made = np.stack([reconstruct(clip[None])[0] for clip in self.clips])
+        sheet = path.with_suffix(".png")
+        sheet.parent.mkdir(parents=True, exist_ok=True)
+        self._draw_sheet(made, sheet, step)
+        if not self.rates:
+            return [sheet]
+        film = path.with_suffix(".mp4")
+        self._draw_film(made, film)
+        return [sheet, film]
+
+    def _draw_sheet(self, made: np.ndarray, path: Path, step: int) -> None:
         from PIL import Image, ImageDraw, ImageFont
 
         height, width = self.clips.shape[2:4]
-        lines = [f"step {step}   source | result, frames {', '.join(str(t + 1) for t in self.shown)}"]
+        numbers = ", ".join(str(t + 1) for t in self.shown)
+        lines = [f"step {step}   source | result | difference x{_GAIN}, frames {numbers}"]
         pictures = []
-        for name, (h, w), clip in zip(self.names, self.sizes, self.clips, strict=True):
-            made = reconstruct(clip[None])[0]
-            lines.append(f"{mean_psnr(clip[:, :h, :w], made[:, :h, :w]):.2f} dB   {name}")
-            pairs = [picture for t in self.shown for picture in (clip[t], made[t])]
-            pictures.append(np.concatenate(pairs, axis=1))
-        sheet = Image.new("RGB", (2 * width * len(self.shown), _TITLE + len(pictures) * (_TITLE + height)))
+        for name, (h, w), clip, back in zip(self.names, self.sizes, self.clips, made, strict=True):
+            lines.append(f"{mean_psnr(clip[:, :h, :w], back[:, :h, :w]):.2f} dB   {name}")
+            panels = [
+                panel for t in self.shown for panel in (clip[t], back[t], difference(clip[t], back[t], _GAIN))
+            ]
+            pictures.append(np.concatenate(panels, axis=1))
+        sheet = Image.new("RGB", (3 * width * len(self.shown), _TITLE + len(pictures) * (_TITLE + height)))
         draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
         draw.text((4, 2), lines[0], font=font)
         for row, (line, picture) in enumerate(zip(lines[1:], pictures, strict=True)):
             top = _TITLE + row * (_TITLE + height)
             draw.text((4, top + 2), line, font=font)
             sheet.paste(Image.fromarray(picture), (0, top + _TITLE))
-        path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_output(path, force=True) as part:
             sheet.save(part, format="PNG")
+
+    def _draw_film(self, made: np.ndarray, path: Path) -> None:
+        """Each moving clip at its own rate, its name and each frame's PSNR above it."""
+        h, w = (max(size[axis] for size in self.sizes) for axis in (0, 1))
+        drawer, times = SideBySide(w, h, _GAIN), [Fraction(0)]
+        for rate in self.rates.values():
+            times += [times[-1] + number / rate for number in range(1, self.clips.shape[1] + 1)]
+        first, steady = next(iter(self.rates.values())), len(set(self.rates.values())) == 1
+        shown = None if steady else times[:-1]
+        with VideoWriter(
+            path, drawer.width, drawer.height, first, crf=_CRF, times=shown, force=True
+        ) as writer:
+            for name, size, clip, back in zip(self.names, self.sizes, self.clips, made, strict=True):
+                if name not in self.rates:
+                    continue
+                for source, result in zip(clip, back, strict=True):
+                    value = psnr(source[: size[0], : size[1]], result[: size[0], : size[1]])
+                    panels = source[:h, :w], result[:h, :w]
+                    writer.write(drawer.draw(*panels, f"{value:.2f} dB", Path(name).stem))
 
 
 def mean_psnr(source: np.ndarray, made: np.ndarray) -> float:

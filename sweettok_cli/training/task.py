@@ -31,7 +31,8 @@ class Batches(Numbered, Protocol):
     def batch(self, number: int) -> Any:
         """Batch ``number`` (0, 1, ...) of this process; a pure function of seed, number and process.
 
-        Its ``clips`` names what it was made from. Called by threads that run ahead of the loop.
+        Its ``clips`` names what it was made from, its length is how many samples it has. Called by threads
+        that run ahead of the loop.
         """
 
     def describe(self) -> str:
@@ -69,6 +70,11 @@ class Task(ABC):
     #: :meth:`build` and :meth:`resume`. Of several processes, the loop averages their gradients.
     critics: Mapping[str, nn.Module] = MappingProxyType({})
     unused_parameters: bool = False  # whether parameters that learn may get no gradient in some steps
+
+    @property
+    def helpers(self) -> Mapping[str, nn.Module]:
+        """Networks that do not learn and help :attr:`model` to, by name."""
+        return {}
 
     @property
     def validation_steps(self) -> float:
@@ -135,11 +141,12 @@ class Task(ABC):
         """What a user should know about this task before its first step, once it is built."""
         return []
 
-    def samples(self, weights: nn.Module, path: Path, step: int) -> None:  # noqa: B027  not all have any
-        """Draw what the averaged ``weights`` of ``step`` make of examples.
+    def samples(self, weights: nn.Module, path: Path, step: int) -> list[Path]:
+        """Draw what the averaged ``weights`` of ``step`` make of examples; returns the files.
 
         ``path`` is a name without an ending.
         """
+        return []
 
     def validate(self, weights: nn.Module) -> dict[str, Any] | None:
         """Figures of the averaged ``weights`` on what is held out, the leading one first; None if none."""

@@ -21,7 +21,7 @@ from sweettok_cli.data import entry as entries
 from sweettok_cli.data import pack as packing
 from sweettok_cli.data.clips import find_entries
 from sweettok_cli.data.pack import Plan, pack
-from sweettok_cli.data.pieces import Packing
+from sweettok_cli.data.pieces import Packing, PieceMaker
 from sweettok_cli.data.sampler import Sampler, Sampling
 from sweettok_cli.data.shards import index_of
 from sweettok_cli.errors import SweettokError
@@ -182,15 +182,15 @@ def test_an_interrupted_pack_goes_on_to_the_same_bytes(
     videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     run(videos, out=tmp_path / "whole", shard_bytes=20_000, workers=1)
-    make, made = packing.make_pieces, []
+    make, made = PieceMaker.make, []
 
     def until_the_third(*arguments: Any) -> Any:
-        made.append(arguments[1].name)
+        made.append(arguments[2].name)
         if len(made) == 3:
             raise KeyboardInterrupt
         return make(*arguments)
 
-    monkeypatch.setattr(packing, "make_pieces", until_the_third)
+    monkeypatch.setattr(PieceMaker, "make", until_the_third)
     out = tmp_path / "parts"
     with pytest.raises(KeyboardInterrupt):
         run(videos, out=out, shard_bytes=20_000, workers=workers)
@@ -204,7 +204,7 @@ def test_an_interrupted_pack_goes_on_to_the_same_bytes(
     again = [name for name in set(made) if made.count(name) > 1]
     assert len(made) < 2 * 6 and len(again) <= workers + 1, "what was packed is packed again"
     monkeypatch.undo()
-    monkeypatch.setattr(packing, "make_pieces", lambda *_: pytest.fail("packed again"))
+    monkeypatch.setattr(PieceMaker, "make", lambda *_: pytest.fail("packed again"))
     run(videos, out=out, shard_bytes=20_000, workers=workers, said=said)
     assert said[-1] == "6 of 6 clips were packed before"
     assert contents(out) == contents(tmp_path / "whole")

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
-from sweettok_cli.inspect.side_by_side import SideBySide
 from sweettok_cli.models.common.tokenizer import decode_frames
 from sweettok_cli.tokens import read_tokens
 from sweettok_cli.video import VideoReader, probe, write_image
+from sweettok_cli.video.side_by_side import SideBySide
 
 CLIP = "intel-iot-devkit+sample-videos__001.mp4"  # 20 frames of 454x256, 10 a second
 

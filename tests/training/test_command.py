@@ -19,7 +19,7 @@ from sweettok_cli.data.clips import find_entries
 from sweettok_cli.data.sampler import Sampler
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.processes import asked_to_stop, join
-from sweettok_cli.training.recipe import Recipe, recipe_keys
+from sweettok_cli.training.recipe import Recipe, recipe_keys, recipe_names
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM cannot be caught there")
@@ -84,7 +84,9 @@ def test_minutes_that_are_over_are_said_with_what_to_type(
         {"resume": True},
     ):
         AcceleratorState._reset_state(reset_partial_state=True)
-        train(out=tmp_path / "run", **given)
+        with pytest.raises(SystemExit) as end:  # a model that nothing has trained is no result
+            train(out=tmp_path / "run", **given)
+        assert end.value.code == 1
         last = capsys.readouterr().err.splitlines()[-1]
         assert re.match(r"No time was left for a step: of 0\.0001 minutes, [0-9.]+ are over; ", last)
         more = f"To train on: sweettok train --out {tmp_path / 'run'} --resume --max-minutes "
@@ -175,6 +177,21 @@ def test_of_several_processes_a_repeated_signal_stops_none() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         assert asked.is_set()
     assert said == ["Stopping after this step, to save it."]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 160])
+def test_recipes_are_listed_within_any_width(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int
+) -> None:
+    monkeypatch.setattr("sweettok_cli.cli.columns.text_width", lambda: columns)
+    monkeypatch.setattr("sweettok_cli.cli.train.text_width", lambda: columns)
+    train(list_recipes=True)
+    listed = capsys.readouterr().out.rstrip().split("\n")
+    assert max(map(len, listed)) <= columns
+    begun = [line.split()[0] for line in listed if not line.startswith(" ")]
+    assert [name for name in begun if name in recipe_names()] == recipe_names()
+    words = " ".join(" ".join(listed).split())
+    assert "12 of 17x256x256" in words and "omnitokenizer-imagenet-ucf" in words and "100,000" in words
 
 
 def test_keys_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:

@@ -127,12 +127,10 @@ def test_everything_is_left_behind(tiny: Recipe, clips: Path, prior: Path, tmp_p
     assert [r["step"] for r in records(out, "validate")] == [3, 6]
     assert summary["validation_psnr"] == pytest.approx(records(out, "validate")[-1]["psnr"], abs=1e-3)
     assert sorted(p.name for p in (out / "samples").iterdir()) == [
-        "00000001.png",
-        "00000003.png",
-        "00000006.png",
+        f"{step:08d}.{kind}" for step in (1, 3, 6) for kind in ("mp4", "png")
     ]
     with Image.open(out / "samples" / "00000006.png") as grid:
-        assert grid.size == (64 * 6, 18 + 18 + 64)
+        assert grid.size == (64 * 9, 18 + 18 + 64)
     assert load_recipe(2, str(out / "recipe.toml")) == recipe
     record = records(out, "train")[-1]
     assert set(record["losses"]) == {
@@ -157,7 +155,7 @@ def test_clips_smaller_than_a_tile_are_looked_at(
         assert [r["psnr"] > 0 for r in records(out, "validate")] == [True]
     else:
         with Image.open(out / "samples" / "00000001.png") as grid:
-            assert grid.size == (128 * 6, 18 + 18 + 128)
+            assert grid.size == (128 * 9, 18 + 18 + 128)
 
 
 def test_exported_model_is_the_average(tiny: Recipe, clips: Path, prior: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,12 @@ from sweettok_cli.training.samples import (
     SampleSheet,
     centre_clip,
     mean_psnr,
+    shown_rate,
     validation_psnr,
 )
+from sweettok_cli.video import VideoReader
 from sweettok_cli.video.reader import read_clip
+from sweettok_cli.video.side_by_side import SideBySide
 
 
 @pytest.mark.parametrize(("multiple", "padded"), [(64, (128, 128)), (24, (96, 96)), (256, (256, 256))])
@@ -46,29 +51,62 @@ def test_centre_is_cut_and_short_clips_filled(clips: Path) -> None:
     assert np.array_equal(cut[:9], whole[:, 8:72, 16:80]) and np.array_equal(cut[16], cut[8])
 
 
-def test_sheet_shows_source_beside_result_and_says_step_and_decibels(clips: Path, tmp_path: Path) -> None:
+def off_by(off: int, batch: np.ndarray) -> np.ndarray:
+    """A reconstruction whose every value is as wrong."""
+    return np.where(batch > 127, batch - off, batch + off).astype(np.uint8)
+
+
+def test_sheet_shows_source_result_and_difference_and_says_step_and_decibels(
+    clips: Path, tmp_path: Path
+) -> None:
     shown = {e.name: centre_clip(e, 17, 64) for e in find_entries([clips / "inner"])[:2]}
     sheet = SampleSheet(shown, 64)
-    path = tmp_path / "samples" / "1.png"
+    path = tmp_path / "samples" / "1"
 
     def drawn(step: int, off: int) -> np.ndarray:
-        sheet.draw(lambda batch: np.where(batch > 127, batch - off, batch + off).astype(np.uint8), path, step)
-        with Image.open(path) as picture:
+        files = sheet.draw(partial(off_by, off), path, step)
+        assert files == [path.with_suffix(".png")] == [*path.parent.iterdir()]
+        with Image.open(files[0]) as picture:
             return np.asarray(picture)
 
     pixels = drawn(1, 5)
-    assert pixels.shape == (18 + 2 * (18 + 64), 6 * 64, 3)
+    assert pixels.shape == (18 + 2 * (18 + 64), 9 * 64, 3)
     for row, clip in enumerate(shown.values()):
         for i, t in enumerate((0, 8, 16)):
             top = 36 + row * 82
-            tile = pixels[top : top + 64, i * 128 : i * 128 + 128].astype(int)
+            tile = pixels[top : top + 64, i * 192 : i * 192 + 192].astype(int)
             assert np.array_equal(tile[:, :64], clip[t])
-            assert (abs(tile[:, 64:] - clip[t]) == 5).all()
+            assert np.array_equal(tile[:, 64:128], off_by(5, clip[t]))
+            assert np.array_equal(tile[:, 128:], np.where(clip[t] > 127, 128 - 4 * 5, 128 + 4 * 5))
     titles, captions = pixels[:18], pixels[18:36]
     assert titles.max() > 100 and captions.max() > 100, "there is something to read"
     assert np.array_equal(drawn(1, 5), pixels)
     assert not np.array_equal(drawn(2000, 5)[:18], titles)
     assert not np.array_equal(drawn(1, 40)[18:36], captions)
+
+
+def test_clips_that_move_are_shown_moving_each_at_its_rate(clips: Path, tmp_path: Path) -> None:
+    first, second, still = find_entries([clips / "inner"])
+    shown = {e.name: centre_clip(e, 5, 64) for e in (first, still, second)}
+    assert shown_rate(first) == 25
+    rates = {first.name: Fraction(25), second.name: Fraction(25)}
+    for slow, times in (
+        (25, [i / 25 for i in range(10)]),
+        (5, [*(i / 25 for i in range(5)), *(0.2 + i / 5 for i in range(5))]),
+    ):
+        rates[second.name] = Fraction(slow)
+        sheet, film = SampleSheet(shown, 64, rates).draw(partial(off_by, 20), tmp_path / "7", 7)
+        assert (sheet.name, film.name) == ("7.png", "7.mp4")
+        with VideoReader(film) as reader:
+            frames = list(reader)
+        assert [float(frame.time) for frame in frames] == pytest.approx(times, abs=1e-4)
+    drawer = SideBySide(64, 64)
+    for number, frame in enumerate(frames):
+        clip = shown[(first, second)[number // 5].name][number % 5]
+        expected = drawer.draw(clip, off_by(20, clip))
+        below = slice(drawer.header, None)
+        assert abs(frame.rgb[below].astype(int) - expected[below]).mean() < 8
+    assert SampleSheet({first.name: shown[first.name][:1]}, 64, rates).rates == {}, "one frame moves nowhere"
 
 
 def test_mean_of_frames_is_in_decibels() -> None:

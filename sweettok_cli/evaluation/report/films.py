@@ -19,9 +19,9 @@ from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.text import plural
 from sweettok_cli.evaluation.run import Media
 from sweettok_cli.evaluation.spelling import printable
-from sweettok_cli.inspect.side_by_side import difference
 from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.video.color import FromRgb, tag_options
+from sweettok_cli.video.side_by_side import difference
 
 MOST_FRAMES, LEAST_FRAMES = 90, 17
 MOST_BYTES = 10 << 20

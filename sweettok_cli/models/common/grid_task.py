@@ -54,6 +54,11 @@ class GridTask(ClipTask):
         self._missing: list[str] = []  # what the recipe asks for and cannot be had
         self.title = f"stage {recipe.stage}, {self.stages[recipe.stage]}"
 
+    @property
+    def helpers(self) -> Mapping[str, nn.Module]:
+        """As :attr:`Task.helpers`."""
+        return {} if self.perceptual is None else {"perceptual": self.perceptual}
+
     def _watch(self, codes: int | None, device: torch.device, voice: Voice | None) -> None:
         """Make what counts the use of so many codes, and what feels how far frames are apart."""
         if codes is not None:

@@ -122,7 +122,7 @@ class OmniTokenizerTask(GridTask):
             if side % config.multiple:
                 raise SweettokError(
                     f"The network takes sides of multiples of {config.multiple} pixels, and crop has {side}; "
-                    "change this key of the recipe."
+                    f"for example {self.recipe.crops_near(config.multiple)}."
                 )
 
     def _take(self, network: OmniTokenizer, device: torch.device, voice: Voice | None = None) -> None:

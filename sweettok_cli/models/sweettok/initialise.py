@@ -274,7 +274,8 @@ def polish(
         return
     free = [p for p in (quantizer.modifier_offsets, quantizer.head_offsets) if p is not None]
     shared = [p for p in quantizer.parameters() if all(p is not offset for offset in free)]
-    groups = [(shared, _POLISH_RATE), (free, _OFFSET_RATE)]
+    spread = latents.std(dim=0).mean().item()
+    groups = [(shared, _POLISH_RATE), (free, _OFFSET_RATE * spread)]
     groups = [(parameters, rate) for parameters, rate in groups if parameters]
     optimizer = torch.optim.Adam([{"params": parameters} for parameters, _ in groups])
     rates = [rate for _, rate in groups]

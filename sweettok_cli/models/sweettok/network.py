@@ -50,6 +50,21 @@ class SweetTokOutput:
     spatial: Quantized
     temporal: Quantized
 
+    def ids_by_list(self) -> dict[str, Tensor]:
+        """Ids by the list they are of: a token is two modifiers and a head."""
+        halves = {"spatial": self.spatial.ids, "temporal": self.temporal.ids}
+        modifiers = {f"{half}_modifier": ids[..., :2] for half, ids in halves.items()}
+        return modifiers | {f"{half}_head": ids[..., 2] for half, ids in halves.items()}
+
+    def codebook_losses(self) -> dict[str, Tensor]:
+        """The quantizers' weighted terms by name."""
+        return {
+            "spatial_encoder": self.spatial.commitment_loss,
+            "spatial_codebook": self.spatial.codebook_loss,
+            "temporal_encoder": self.temporal.commitment_loss,
+            "temporal_codebook": self.temporal.codebook_loss,
+        }
+
 
 class SweetTok(nn.Module):
     """The tokenizer network.

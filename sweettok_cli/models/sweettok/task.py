@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweettok_cli.codebook.prior import WordPrior
-from sweettok_cli.data.sampler import Batch
+from sweettok_cli.data.sampler import Batch, Sampler
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.codebook_window import CodebookWindow
 from sweettok_cli.models.common.discriminator import CLIPS, PICTURES, PatchDiscriminator
@@ -36,7 +36,7 @@ from sweettok_cli.models.sweettok.folder import (
 from sweettok_cli.models.sweettok.initialise import start_linear, start_words
 from sweettok_cli.models.sweettok.meaning import Meaning
 from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
-from sweettok_cli.models.sweettok.teacher import Teacher, with_pixels
+from sweettok_cli.models.sweettok.teacher import Teacher, weights_of, with_pixels
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.training.clips import DISCRIMINATOR, ClipTask
 from sweettok_cli.training.folder import replaced
@@ -90,6 +90,21 @@ class SweetTokTask(ClipTask):
         """As :attr:`ClipTask.multiple`: whole tiles."""
         return self.model.config.multiple
 
+    @property
+    def helpers(self) -> Mapping[str, nn.Module]:
+        """As :attr:`Task.helpers`."""
+        felt = {} if self.perceptual is None else {"perceptual": self.perceptual}
+        return felt if self.teacher is None else {**felt, "teacher": self.teacher.network}
+
+    def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice) -> Sampler:
+        """As :meth:`Task.batches`; codes of the teacher that are packed beside clips come with them."""
+        sampler = super().batches(data, val, rank, ranks, voice)
+        if self._teacher is not None and self.recipe.proxy:
+            why = sampler.use_codes(weights_of(self._teacher))
+            if why is not None:
+                self._missing.append(f"codes packed beside clips are not used: {why}; others are computed")
+        return sampler
+
     def build(self, device: torch.device, voice: Voice, until: float = math.inf) -> None:
         """As :meth:`Task.build`; a new network starts on what its first clips are like.
 
@@ -122,7 +137,7 @@ class SweetTokTask(ClipTask):
         self.device = device
         if config.anchored and self.recipe.init_samples:
             video = self._first(voice, until)
-            steps, neighbours = self.recipe.word_steps, self.recipe.neighbours
+            steps, neighbours = self.recipe.word_steps, self._held_near(config)
             with voice.progress("fitting the new network to them", "steps") as on_progress:
                 start_linear(
                     network, video, steps, neighbours=neighbours, on_progress=on_progress, until=until
@@ -157,7 +172,7 @@ class SweetTokTask(ClipTask):
         grown.load_state_dict(network.state_dict(), strict=False)
         self.device = device
         video = self._first(voice, until)
-        steps, neighbours = self.recipe.word_steps, self.recipe.neighbours
+        steps, neighbours = self.recipe.word_steps, self._held_near(config)
         with voice.progress("laying out the words among them", "steps") as on_progress:
             start_words(grown, video, steps, neighbours, on_progress=on_progress, until=until)
         _say_if_late(until, voice)
@@ -183,9 +198,11 @@ class SweetTokTask(ClipTask):
             try:
                 config.token_counts(side, side, self.recipe.frames)
             except ValueError as error:
+                near = f"for example {self.recipe.crops_near(config.multiple)}"
+                how = near if side % config.multiple else "change frames, or model.frames with it"
                 raise SweettokError(
                     f"The network cannot take samples of crop = {side} and frames = {self.recipe.frames} "
-                    f"({error}); change these keys, or set model.frames for another length."
+                    f"({error}); {how}."
                 ) from error
 
     def cautions(self) -> list[str]:
@@ -242,7 +259,7 @@ class SweetTokTask(ClipTask):
             sizes |= {f"{half}_modifier": modifiers, f"{half}_head": heads}
         self.use = CodebookWindow(sizes, self.recipe.window, device)
         self.meaning = {}
-        if self.recipe.neighbours:
+        if self._held_near(network.config):
             quantizers = {"spatial": network.quantize_spatial, "temporal": network.quantize_temporal}
             self.meaning = {half: Meaning.of(quantizer) for half, quantizer in quantizers.items()}
         self.perceptual = None
@@ -299,11 +316,14 @@ class SweetTokTask(ClipTask):
         video = to_video(self.on_device(batch.frames))
         by_codes = step < self.recipe.proxy * self.recipe.steps
         output: SweetTokOutput = model(video, paint=not by_codes)
-        terms, measures = (self._by_codes if by_codes else self._by_pixels)(output, video)
+        if by_codes:
+            terms, measures = self._by_codes(output, video, batch.codes)
+        else:
+            terms, measures = self._by_pixels(output, video)
         if self.recipe.stage != 3:
-            of_words = _quantizer(output) | self._neighbours(output)
+            of_words = output.codebook_losses() | self._neighbours(output)
             terms |= {name: self.recipe.quantizer * term.float() for name, term in of_words.items()}
-        self.use.add(_by_kind(output))
+        self.use.add(output.ids_by_list())
         losses = {"model": terms}
         if self.critics and step >= self.recipe.discriminator_start and not by_codes:
             of_decoder, own = self.critics[DISCRIMINATOR](output.reconstruction, video)
@@ -311,10 +331,13 @@ class SweetTokTask(ClipTask):
             losses |= {DISCRIMINATOR: own} if own else {}
         return Step(losses, measures)
 
-    def _by_codes(self, output: SweetTokOutput, video: Tensor) -> tuple[Terms, Terms]:
+    def _by_codes(
+        self, output: SweetTokOutput, video: Tensor, packed: np.ndarray | None
+    ) -> tuple[Terms, Terms]:
         """Terms and measures of a step on proxy codes: the cross entropy with those of the teacher."""
         assert self.teacher is not None and output.logits is not None
-        wanted, logits = self.teacher.codes(video).flatten(), output.logits.float().flatten(0, -2)
+        codes = self.teacher.codes(video) if packed is None else self.teacher.packed(packed, video)
+        wanted, logits = codes.flatten(), output.logits.float().flatten(0, -2)
         hits = (logits.detach().argmax(-1) == wanted).float().mean()
         return {"proxy": F.cross_entropy(logits, wanted)}, {"proxy_hits": hits}
 
@@ -327,6 +350,10 @@ class SweetTokTask(ClipTask):
             felt = perceptual_loss(self.perceptual, output.reconstruction, video, every)
             terms["perceptual"] = self.recipe.perceptual * felt
         return terms, {"mse": mean_squared_error(output.reconstruction, video)}
+
+    def _held_near(self, config: SweetTokConfig) -> float:
+        """How much it counts that words lie near their neighbours: nothing where codes are none of words'."""
+        return self.recipe.neighbours if config.codebook == "language" else 0.0
 
     def _neighbours(self, output: SweetTokOutput) -> Terms:
         """Of each codebook that was chosen from: how badly near words lie near each other, weighted."""
@@ -371,20 +398,3 @@ class SweetTokTask(ClipTask):
 def _say_if_late(until: float, voice: Voice) -> None:
     if time.perf_counter() > until:
         voice.say("its start was cut short: half of the minutes are over")
-
-
-def _by_kind(output: SweetTokOutput) -> dict[str, Tensor]:
-    """Ids of a batch by codebook: tokens are two modifiers and a head each."""
-    halves = {"spatial": output.spatial.ids, "temporal": output.temporal.ids}
-    modifiers = {f"{half}_modifier": ids[..., :2] for half, ids in halves.items()}
-    return modifiers | {f"{half}_head": ids[..., 2] for half, ids in halves.items()}
-
-
-def _quantizer(output: SweetTokOutput) -> dict[str, Tensor]:
-    """The quantizers' weighted terms by name."""
-    return {
-        "spatial_encoder": output.spatial.commitment_loss,
-        "spatial_codebook": output.spatial.codebook_loss,
-        "temporal_encoder": output.temporal.commitment_loss,
-        "temporal_codebook": output.temporal.codebook_loss,
-    }

@@ -5,18 +5,23 @@ Its codes are what the network learns to name first, its decoder is where the ne
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import sha256_file
+from sweettok_cli.models.common.frames import to_video
 from sweettok_cli.models.omnitokenizer.folder import read_network
 from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.network import SweetTok
-from sweettok_cli.storage.model_folder import read_folder
+from sweettok_cli.storage.model_folder import WEIGHTS_FILE, read_folder
 
 # Model folders keep weights in half precision; codes that are no further apart are the same.
 _SAME = 2e-3
@@ -43,6 +48,22 @@ class Teacher:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] -> indices [b, t', h', w'] int64, computed in float32."""
         with torch.autocast(video.device.type, enabled=False):
             return self.network.indices(video.float())
+
+    def packed(self, codes: np.ndarray, video: Tensor) -> Tensor:
+        """Indices [b, t', h', w'] of a video that were packed ahead, as :meth:`codes` gives them.
+
+        Raises:
+            SweettokError: they cannot be what this tokenizer gave it.
+        """
+        config = self.network.config
+        (_, _, frames, height, width), grid = video.shape, config.patch_grid(*video.shape[-2:])
+        wanted = len(video), 1 + (frames - 1) // config.temporal_patch, grid.height, grid.width
+        if codes.shape != wanted or not 0 <= codes.min() <= codes.max() < config.codes:
+            raise SweettokError(
+                f"The codes packed beside samples of {frames}x{height}x{width} are {list(codes.shape)} up "
+                f"to {codes.max()}, not {list(wanted)} below {config.codes}; pack them again."
+            )
+        return torch.from_numpy(codes).to(video.device, torch.int64)
 
     @torch.no_grad()
     def decode(self, indices: Tensor) -> Tensor:
@@ -101,6 +122,35 @@ class Teacher:
         proxy.project.load_state_dict(own.post_vq.state_dict())
         proxy.decoder.load_state_dict(own.decoder.state_dict())
         return True
+
+
+def encoder_of(
+    folder: Path, device: torch.device, side: int, frames: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives samples, uint8 RGB [t, h, w, 3] of one size, the codes that are packed beside them.
+
+    Raises:
+        SweettokError: the folder holds another model, or one that does not take samples of this size.
+    """
+    teacher, turn = Teacher(folder, device), Lock()
+
+    def encode(sample: np.ndarray) -> np.ndarray:
+        video = to_video(torch.from_numpy(sample[None]).to(device))
+        with turn:
+            return teacher.codes(video)[0].cpu().numpy()
+
+    try:
+        encode(np.zeros((frames, side, side, 3), np.uint8))
+    except ValueError as error:
+        raise SweettokError(
+            f"{folder} cannot take samples of {frames} frames of {side}x{side} ({error}); change --sample."
+        ) from error
+    return encode
+
+
+def weights_of(folder: Path) -> str:
+    """SHA-256 of the weights of a tokenizer, by which the codes that it gave are known."""
+    return sha256_file(folder / WEIGHTS_FILE)
 
 
 def with_pixels(network: SweetTok, words: WordPrior) -> SweetTok:

@@ -97,7 +97,7 @@ class VidTokTask(GridTask):
         if sides:
             raise SweettokError(
                 f"The network takes sides of multiples of {config.space_factor} pixels, and crop has "
-                f"{sides[0]}; change this key of the recipe."
+                f"{sides[0]}; for example {self.recipe.crops_near(config.space_factor)}."
             )
         smallest = min(int(side) for side, _, _ in self.recipe.crop)
         if self.recipe.adversarial and self.recipe.discriminator_sees == "frames" and smallest < _JUDGED:

@@ -12,7 +12,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.metrics.convnext import LogitDistance, load_convnext
 from sweettok_cli.metrics.lpips import FILES, SMALLEST, Net, load_lpips
 from sweettok_cli.metrics.metric import NotMeasured
-from sweettok_cli.metrics.network_files import CONVNEXT_SMALL, SearchPath, find
+from sweettok_cli.metrics.network_files import CONVNEXT_SMALL, SearchPath, ask_for, find, find_here
 from sweettok_cli.training.recipe import Recipe
 
 _LPIPS: dict[str, Net] = {"lpips-vgg": "vgg", "lpips-alex": "alex"}
@@ -43,11 +43,11 @@ def perceptual_distance(
     Raises:
         SweettokError: they cannot be had and it says to stop, or samples are too small for the network.
     """
-    search = SearchPath(Path(recipe.features) if recipe.features else None, announce=announce)
+    search = SearchPath(_folder(recipe), announce=announce)
     try:
         distance = _load(recipe, search)
     except NotMeasured as error:
-        why = str(error).replace("--features", "--set features=")
+        why = _said(error)
         if recipe.without_features == "train":
             warn(f"training without the perceptual term: {why.rstrip('.')}")
             return None
@@ -55,6 +55,28 @@ def perceptual_distance(
             f"{why} Or train without the perceptual term: --set without_features=train."
         ) from error
     return distance.to(device).eval().requires_grad_(False)
+
+
+def features_to_fetch(recipe: Recipe) -> list[str]:
+    """What of the recipe's network is not on this machine, and will be fetched: a sentence a file.
+
+    Raises:
+        NotMeasured: something cannot be had; the words are those of :func:`perceptual_distance`.
+    """
+    net = _LPIPS.get(recipe.perceptual_network)
+    files = (CONVNEXT_SMALL,) if net is None else FILES[net]
+    try:
+        return [ask_for(file) for file in files if find_here(file, _folder(recipe)) is None]
+    except NotMeasured as error:
+        raise NotMeasured(_said(error)) from error
+
+
+def _folder(recipe: Recipe) -> Path | None:
+    return Path(recipe.features) if recipe.features else None
+
+
+def _said(error: NotMeasured) -> str:
+    return str(error).replace("--features", "--set features=")
 
 
 def _load(recipe: Recipe, search: SearchPath) -> nn.Module:

@@ -13,6 +13,9 @@ import torch.nn.functional as F
 from small_run import TINY_NETWORK, Heard
 
 from sweettok_cli.codebook.prior import load_prior
+from sweettok_cli.data.pack import Plan, pack
+from sweettok_cli.data.pieces import Packing
+from sweettok_cli.data.sampler import Batch
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.frames import to_video
 from sweettok_cli.models.common.network import lay_out
@@ -23,7 +26,7 @@ from sweettok_cli.models.sweettok.config import SweetTokConfig
 from sweettok_cli.models.sweettok.folder import read_model
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.task import SweetTokTask
-from sweettok_cli.models.sweettok.teacher import Teacher
+from sweettok_cli.models.sweettok.teacher import Teacher, encoder_of, weights_of
 from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.recipe import Recipe
@@ -89,7 +92,7 @@ def test_cross_entropy_is_that_of_the_teachers_codes(recipe: Recipe, prior: Path
     task, _ = built(recipe, None, prior, omni)
     task.model.eval()
     frames = torch.randint(256, (2, 17, 64, 64, 3), dtype=torch.uint8).numpy()
-    found = task.losses(task.model, type("Batch", (), {"frames": frames}), step=1)
+    found = task.losses(task.model, Batch(frames, ("a", "b")), step=1)
     video = to_video(torch.from_numpy(frames))
     with torch.no_grad():
         wanted = read_network(ModelFolder(omni)).eval().encode(video)
@@ -99,7 +102,7 @@ def test_cross_entropy_is_that_of_the_teachers_codes(recipe: Recipe, prior: Path
     hits = (logits.argmax(-1) == wanted).float().mean()
     assert found.measures["proxy_hits"].item() == pytest.approx(hits.item())
     assert set(found.losses["model"]) > {"proxy", "spatial_codebook"}
-    later = task.losses(task.model, type("Batch", (), {"frames": frames}), step=2)
+    later = task.losses(task.model, Batch(frames, ("a", "b")), step=2)
     assert "l2" in later.losses["model"] and "proxy" not in later.losses["model"]
 
 
@@ -224,3 +227,54 @@ def test_the_published_tokenizer_fits_the_published_network(prior: Path) -> None
         shapes = [{n: t.shape for n, t in half.state_dict().items()} for half in (given, taken)]
         assert shapes[0] == shapes[1]
     assert proxy.embeddings.shape == teacher.network.codebook.embeddings.shape
+
+
+def test_packed_codes_teach_what_the_teacher_would(
+    recipe: Recipe, clips: Path, prior: Path, omni: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of batches of first frames alone there are none packed: those are still computed."""
+    cpu = torch.device("cpu")
+    packing = Packing(sample=(64, 17), teacher=weights_of(omni))
+    plan = Plan([clips], tmp_path / "samples", packing, encode=encoder_of(omni, cpu, 64, 17))
+    assert pack(plan, Heard().progress, lambda _: None)["pieces"] == 6
+    for file in (tmp_path / "samples").glob("*.index.json"):
+        assert json.loads(file.read_text())["teacher"] == packing.teacher
+    asked: list[int] = []
+    codes = Teacher.codes
+
+    def counted(self: Teacher, video: torch.Tensor) -> torch.Tensor:
+        asked.append(video.shape[2])
+        return codes(self, video)
+
+    monkeypatch.setattr(Teacher, "codes", counted)
+    still = dataclasses.replace(recipe, flip=False, proxy=1.0, pictures=0.5, steps=6)
+    for out in ("packed", "computed"):
+        if out == "computed":
+            monkeypatch.setattr("sweettok_cli.data.sampler.Sampler.use_codes", lambda *_: None)
+        run(still, tmp_path / "samples", tmp_path / out, None, prior, omni)
+    assert 1 <= len(asked) - 6 < 6 and {*asked[:-6]} == {1} and {*asked[-6:]} == {1, 17}
+    losses = [[line["losses"]["proxy"] for line in lines(tmp_path / out)] for out in ("packed", "computed")]
+    assert losses[0] == losses[1]
+
+
+def test_packed_codes_that_do_not_fit_are_said_or_refused(
+    recipe: Recipe, clips: Path, prior: Path, omni: Path, tmp_path: Path
+) -> None:
+    task, _ = built(recipe, None, prior, omni)
+    teacher, video = task.teacher, torch.zeros(1, 3, 17, 64, 64)
+    assert teacher is not None
+    right = teacher.codes(video).numpy()
+    assert torch.equal(teacher.packed(right.astype("int32"), video), teacher.codes(video))
+    for wrong in (right[:, :1], right + 64, right - right.max() - 1):
+        with pytest.raises(SweettokError, match=r"beside samples of 17x64x64 are .* pack them again"):
+            teacher.packed(wrong, video)
+    with pytest.raises(SweettokError, match=r"cannot take samples of 17 frames of 60x60 .*change --sample"):
+        encoder_of(omni, torch.device("cpu"), 60, 17)
+    with pytest.raises(SweettokError, match=r"cannot take samples of 16 frames of 64x64 .*change --sample"):
+        encoder_of(omni, torch.device("cpu"), 64, 16)
+    packing = Packing(sample=(64, 17), teacher=weights_of(omni))
+    plan = Plan([clips], tmp_path / "s", packing, encode=lambda sample: right[0])
+    pack(plan, Heard().progress, lambda _: None)
+    task = SweetTokTask(recipe, None, prior, omni)
+    task.batches([tmp_path / "s"], None, 0, 1, Heard())
+    assert "not used: flip and reverse change samples" in task._missing[0]

@@ -169,3 +169,46 @@ def test_blank_words_are_filled_by_a_state_dict(quantizer: LanguageQuantizer, wo
     blank.load_state_dict(quantizer.state_dict())
     assert rows(blank.eval().codebook()).equal(rows(quantizer.codebook()))
     assert blank.sizes == (MODIFIERS, MODIFIERS, HEADS)
+
+
+@pytest.mark.parametrize("widths", [None, (4, 3)])
+def test_offsets_are_added_to_what_vectors_give(words: WordGraph, widths: tuple[int, int] | None) -> None:
+    torch.manual_seed(0)
+    plain = LanguageQuantizer(words, PUBLISHED, widths).eval()
+    moved = LanguageQuantizer(words, replace(PUBLISHED, word_offsets=True), widths).eval()
+    moved.load_state_dict(plain.state_dict(), strict=False)
+    torch.testing.assert_close(moved.codebook().modifiers, plain.codebook().modifiers)
+    assert moved.modifier_offsets is not None
+    with torch.no_grad():
+        moved.modifier_offsets[1] += 0.5
+    torch.testing.assert_close(moved.codebook().modifiers[1], plain.codebook().modifiers[1] + 0.5)
+    torch.testing.assert_close(moved.codebook().heads, plain.codebook().heads)
+
+
+def test_learned_codes_have_no_vectors_behind_them(words: WordGraph) -> None:
+    learned = LanguageQuantizer(words, replace(PUBLISHED, codebook="learned"))
+    assert {name for name, _ in learned.named_parameters()} == {"modifier_offsets", "head_offsets"}
+    codes = rows(learned.codebook())  # each as long as half of a vector of unit norm
+    assert codes.norm(dim=-1).mean().item() == pytest.approx(0.5**0.5, rel=0.1)
+    with pytest.raises(ValueError, match="come from no words"):
+        learned.projected_words()
+    learned.train()(codes[:5].unsqueeze(0).repeat(1, 1, 2).detach()).loss.backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in learned.parameters())
+    learned.freeze_codebook()
+    assert not any(p.requires_grad for p in learned.parameters())
+
+
+def test_random_vectors_take_the_place_of_the_words(words: WordGraph) -> None:
+    torch.manual_seed(0)
+    random = LanguageQuantizer(words, replace(PUBLISHED, codebook="random"))
+    given = torch.from_numpy(words.vectors)
+    assert random.vectors.shape == given.shape
+    assert not random.vectors.isclose(given).any()
+    assert random.vectors.std().item() == pytest.approx(given.std().item(), rel=0.2)
+
+
+def test_without_the_graph_each_word_stands_alone(words: WordGraph) -> None:
+    alone = LanguageQuantizer(words, replace(PUBLISHED, graph=False)).eval()
+    first, second = alone.gcn.conv1, alone.gcn.conv2
+    hidden = torch.relu(alone.vectors @ first.lin.weight.T + first.bias)
+    torch.testing.assert_close(alone.projected_words(), hidden @ second.lin.weight.T + second.bias)

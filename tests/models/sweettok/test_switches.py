@@ -112,6 +112,13 @@ def test_learned_codes_have_no_map_from_words(
         network.quantize_spatial.projected_words()
 
 
+def test_only_words_have_neighbours_to_keep(recipe: Recipe, prior: Path) -> None:
+    for codebook, halves in (("language", 2), ("random", 0), ("learned", 0)):
+        task = SweetTokTask(switched(recipe, {"codebook": codebook}), None, prior)
+        task.build(torch.device("cpu"), Heard())
+        assert len(task.meaning) == halves
+
+
 def test_without_a_graph_no_word_depends_on_another(recipe: Recipe, prior: Path) -> None:
     task = SweetTokTask(switched(recipe, {"graph": False}), None, prior)
     task.build(torch.device("cpu"), Heard())
@@ -170,7 +177,7 @@ def test_what_fits_no_network_is_said(
 
 def test_clips_of_another_length_than_the_network_are_refused(recipe: Recipe, prior: Path) -> None:
     wrong = dataclasses.replace(recipe, frames=33)
-    with pytest.raises(SweettokError, match=r"frames = 33 .*set model.frames"):
+    with pytest.raises(SweettokError, match=r"frames = 33 .*; change frames, or model.frames"):
         SweetTokTask(wrong, None, prior).build(torch.device("cpu"), Heard())
 
 

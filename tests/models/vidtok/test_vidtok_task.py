@@ -231,7 +231,10 @@ def test_stages_are_commanded_in_a_row_from_a_published_network(
             {"model": {**TINY, "causal": False}, "frames": 4, "alternate": 1},
             "not 1; change frames or pictures",
         ),
-        ({"crop": [[36.0, 1.0, 1.0]]}, "multiples of 8 pixels, and crop has 36"),
+        (
+            {"crop": [[36.0, 1.0, 1.0]]},
+            r"multiples of 8 pixels, and crop has 36; for example --set \"crop=\[\[32, 1, 1",
+        ),
         ({"crop": [[16.0, 1.0, 1.0]]}, "discriminator of frames needs 24 pixels, and crop has 16"),
         ({"model": {**TINY, "widht": 3}}, "'widht' is no setting; did you mean width"),
         ({"model": {"preset": "vidtok-fsq-causal-489-8"}}, "no network 'vidtok-fsq-causal-489-8'"),

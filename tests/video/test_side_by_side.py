@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweettok_cli.inspect.side_by_side import BACKGROUND, SideBySide, difference
+from sweettok_cli.video.side_by_side import BACKGROUND, SideBySide, difference
 
 
 def noise(height: int, width: int, seed: int) -> np.ndarray:

@@ -35,15 +35,18 @@ class SideBySide:
         self.width = _even(3 * self.panel_width + 4 * self.gap)
         self.height = _even(self.header + self.shown[1] + self.gap)
 
-    def draw(self, source: np.ndarray, reconstruction: np.ndarray, note: str = "") -> np.ndarray:
+    def draw(
+        self, source: np.ndarray, reconstruction: np.ndarray, note: str = "", name: str = ""
+    ) -> np.ndarray:
         """The picture, uint8 ``[self.height, self.width, 3]``, for a pair of frames, uint8 ``[h, w, 3]``.
 
-        ``note``, such as the PSNR, follows the reconstruction's label.
+        ``note``, such as the PSNR, follows the reconstruction's label, ``name`` the source's; what has no
+        room is left out.
         """
         picture = Image.new("RGB", (self.width, self.height), BACKGROUND)
         pen = ImageDraw.Draw(picture)
         panels = (
-            ("source", "", source),
+            ("source", name, source),
             ("reconstruction", note, reconstruction),
             (f"difference x{self.gain:g}", "", difference(source, reconstruction, self.gain)),
         )
