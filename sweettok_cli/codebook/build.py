@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sweettok_cli.codebook.captions import Pair, count_captions, count_pairs, edges_from_pairs
-from sweettok_cli.codebook.prior import WordGraph, WordPrior
+from sweettok_cli.codebook.prior import WordGraph, WordPrior, count_words
 from sweettok_cli.codebook.vectors import POOLINGS, Pooling, embed_words, reduce_vectors
 from sweettok_cli.codebook.vocabulary import (
     PLURAL_NAMES,
@@ -180,15 +178,7 @@ def _about(
         "dim": int(graphs["spatial"].vectors.shape[1]),
         "whitened": options.dim is not None,
         "versions": versions,
-        "counts": {
-            name: {
-                "modifiers": len(graph.modifiers),
-                "heads": len(graph.heads),
-                "edges": int(graph.edges.shape[1]),
-                "words_with_edges": int(np.unique(graph.edges).size),
-            }
-            for name, graph in graphs.items()
-        },
+        "counts": count_words(graphs),
     }
     if variance:
         about["variance_kept"] = {name: round(share, 4) for name, share in variance.items()}

@@ -8,6 +8,7 @@ prior was made, and the SHA-256 of the tensors it belongs to.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,45 @@ class WordPrior:
     spatial: WordGraph
     temporal: WordGraph
     about: dict[str, Any] = field(default_factory=dict)
+
+
+def first_words(prior: WordPrior, share: float) -> WordPrior:
+    """The first words of each list, a ``share`` of it (0 to 1), with their vectors and the edges among them.
+
+    At least two modifiers and one head stay, which tokens need.
+    """
+    if share == 1:
+        return prior
+    graphs = {name: _first(getattr(prior, name), share) for name in GRAPH_NAMES}
+    return WordPrior(**graphs, about={**prior.about, "counts": count_words(graphs)})
+
+
+def count_words(graphs: Mapping[str, WordGraph]) -> dict[str, dict[str, int]]:
+    """Of each graph by its name the numbers of words, of edges, and of words that an edge joins."""
+    return {
+        name: {
+            "modifiers": len(graph.modifiers),
+            "heads": len(graph.heads),
+            "edges": int(graph.edges.shape[1]),
+            "words_with_edges": int(np.unique(graph.edges).size),
+        }
+        for name, graph in graphs.items()
+    }
+
+
+def _first(graph: WordGraph, share: float) -> WordGraph:
+    sizes = len(graph.modifiers), len(graph.heads)
+    modifiers, heads = (max(least, round(share * size)) for least, size in zip((2, 1), sizes, strict=True))
+    kept = np.r_[:modifiers, sizes[0] : sizes[0] + heads]
+    place = np.full(sum(sizes), -1)
+    place[kept] = np.arange(len(kept))
+    edges = place[graph.edges]
+    return WordGraph(
+        graph.modifiers[:modifiers],
+        graph.heads[:heads],
+        graph.vectors[kept],
+        edges[:, (edges >= 0).all(axis=0)],
+    )
 
 
 def check_words(modifiers: list[Any], heads: list[Any]) -> None:

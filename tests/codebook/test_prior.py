@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from small_network import word_prior
 
 from sweettok_cli.codebook.prior import (
     JSON_FILE,
@@ -14,6 +15,7 @@ from sweettok_cli.codebook.prior import (
     WordPrior,
     check_folder,
     check_graph,
+    first_words,
     load_prior,
     save_prior,
 )
@@ -183,3 +185,24 @@ def test_impossible_folders_are_refused_before_any_work(prior, tmp_path):
         check_folder(tmp_path / "file", force=True)
     with pytest.raises(SweettokError, match="does not exist"):
         check_folder(tmp_path / "none" / "prior", force=True)
+
+
+def test_the_first_words_keep_their_vectors_and_edges() -> None:
+    prior = word_prior()
+    few = first_words(prior, 0.25)
+    assert first_words(prior, 1.0) is prior
+    for graph, whole, sizes in (
+        (few.spatial, prior.spatial, (5, 8)),
+        (few.temporal, prior.temporal, (3, 4)),
+    ):
+        assert (graph.modifiers, graph.heads) == (whole.modifiers[: sizes[0]], whole.heads[: sizes[1]])
+        words, all_words = graph.modifiers + graph.heads, whole.modifiers + whole.heads
+        for word, vector in zip(words, graph.vectors, strict=True):
+            assert np.array_equal(vector, whole.vectors[all_words.index(word)])
+        named = [(words[a], words[b]) for a, b in graph.edges.T]
+        both = [(all_words[a], all_words[b]) for a, b in whole.edges.T]
+        assert named == [pair for pair in both if {*pair} <= {*words}] != []
+        check_graph(graph, "few")
+    assert few.about["counts"]["spatial"]["heads"] == 8 and few.about["from"] == "dice"
+    least = first_words(prior, 0.0)
+    assert (len(least.spatial.modifiers), len(least.temporal.heads)) == (2, 1)

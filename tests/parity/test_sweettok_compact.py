@@ -49,7 +49,7 @@ def run() -> Iterator[Run]:
     with torch.inference_mode(), tapped(model) as taps:
         grid = model.config.patch_grid(SIZE, SIZE)
         embedded = model.encoder.embed(case.input_video("sweettok_video"))
-        spatial, _ = model.spatial_latents(embedded, grid)
+        spatial, *_ = model.spatial_latents(embedded, grid)
         latents = TokenPair(spatial, model.temporal_latents(frame_differences(embedded), grid))
         quantizers = {"spatial": model.quantize_spatial, "temporal": model.quantize_temporal}
         quantized = {kind: quantizers[kind](getattr(latents, kind)) for kind in quantizers}

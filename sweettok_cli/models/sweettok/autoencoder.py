@@ -37,7 +37,64 @@ def learned(*shape: int) -> nn.Parameter:
     return nn.Parameter(0.02 * torch.randn(*shape))
 
 
-class Encoder(nn.Module):
+class FrameEncoder(nn.Module):
+    """What every encoder begins with: patches of the first frame and of groups of later ones, embedded."""
+
+    config: SweetTokConfig
+    embed_first_frame: nn.Module
+    embed_later_frames: nn.Module
+
+    def lay_embeddings(self) -> None:
+        """Make the two embeddings; a network's parameters are in the order in which they are made."""
+        config = self.config
+        # Anchored tokens live on the linear path from pixels to pixels: norms would take away its scale.
+        embedding = Linear if config.anchored else PatchEmbedding
+        self.embed_first_frame = embedding(3 * config.patch**2, config.dim)
+        self.embed_later_frames = embedding(3 * config.temporal_patch * config.patch**2, config.dim)
+
+    def embed(self, video: Tensor) -> Tensor:
+        """[b, 3, 1 + k*temporal_patch, h, w] -> [b, 1 + k, h/patch, w/patch, d]."""
+        patch, temporal_patch = self.config.patch, self.config.temporal_patch
+        first = self.embed_first_frame(cut_first_frame(video, patch))
+        if video.shape[2] == 1:
+            return first
+        later = self.embed_later_frames(cut_later_frames(video, patch, temporal_patch))
+        return torch.cat([first, later], dim=1)
+
+    def motion_layout(self, grid: TileGrid) -> Layout:
+        """How the temporal stack cuts a volume into sequences."""
+        in_space = self.config.motion == "residual" or self.config.windowed_motion
+        return grid if in_space else TimeColumns(grid.height, grid.width)
+
+
+def space_stack(config: SweetTokConfig) -> Transformer:
+    """The encoder's stack over the patches of each latent frame."""
+    looks = {"position_convolution": True, "rotary": True}
+    return Transformer(config.stack(config.encoder_spatial, **looks, norm_out=False))
+
+
+def time_stack(config: SweetTokConfig) -> Transformer:
+    """The encoder's stack over latent frames."""
+    moving = {"position_convolution": True, "scrambled": config.scrambled, "causal": True}
+    return Transformer(config.stack(config.encoder_temporal, **moving, norm_out=False))
+
+
+def picture_stack(config: SweetTokConfig) -> Transformer:
+    """The decoder's stack over the patches of each latent frame, which reads tokens."""
+    return Transformer(
+        config.stack(
+            config.decoder_spatial,
+            position_convolution=True,
+            rotary=True,
+            cross=True,
+            cross_every=config.decoder_reads,
+            null_keys=config.null_keys,
+            norm_out=not config.anchored,
+        )
+    )
+
+
+class Encoder(FrameEncoder):
     """Video to one feature vector a token, before quantisation."""
 
     def __init__(self, config: SweetTokConfig) -> None:
@@ -48,17 +105,11 @@ class Encoder(nn.Module):
         self.latent_temporal_tokens = learned(config.tile**2, dim)
         self.spatial_position = learned(config.spatial_queries**2, dim)
         self.temporal_position = learned(config.tile**2, dim)
-        # Anchored tokens live on the linear path from pixels to pixels: norms would take away its scale.
-        embedding = Linear if config.anchored else PatchEmbedding
-        self.embed_first_frame = embedding(3 * config.patch**2, dim)
-        self.embed_later_frames = embedding(3 * config.temporal_patch * config.patch**2, dim)
-        self.spatial_features = Transformer(
-            config.stack(config.encoder_spatial, position_convolution=True, rotary=True, norm_out=False)
-        )
+        self.lay_embeddings()
+        self.spatial_features = space_stack(config)
         query_blocks = config.encoder_spatial.translate(_WINDOWS_TO_WHOLE)
         self.spatial_queries = Transformer(config.stack(query_blocks, rotary=True, cross=True))
-        moving = {"position_convolution": True, "scrambled": config.scrambled, "causal": True}
-        self.temporal_features = Transformer(config.stack(config.encoder_temporal, **moving, norm_out=False))
+        self.temporal_features = time_stack(config)
         self.temporal_queries = Transformer(config.stack("1" * len(config.encoder_temporal), cross=True))
         self.spatial_norm = nn.LayerNorm(dim)
         self.temporal_norm = nn.LayerNorm(dim)
@@ -69,15 +120,6 @@ class Encoder(nn.Module):
         """What only clips of more than one frame pass through."""
         stacks = [self.temporal_features, self.temporal_queries, self.temporal_norm, self.temporal_out]
         return [self.latent_temporal_tokens, self.temporal_position, self.embed_later_frames, *stacks]
-
-    def embed(self, video: Tensor) -> Tensor:
-        """[b, 3, 1 + k*temporal_patch, h, w] -> [b, 1 + k, h/patch, w/patch, d]."""
-        patch, temporal_patch = self.config.patch, self.config.temporal_patch
-        first = self.embed_first_frame(cut_first_frame(video, patch))
-        if video.shape[2] == 1:
-            return first
-        later = self.embed_later_frames(cut_later_frames(video, patch, temporal_patch))
-        return torch.cat([first, later], dim=1)
 
     def encode_space(self, features: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
         """[b, t, h, w, d] -> one vector a spatial query [b, S, d], raster order over the whole frame.
@@ -116,10 +158,6 @@ class Encoder(nn.Module):
             contexts.append(TimeColumns(grid.height, grid.width).fold(motion))
         return self.query_time(contexts, grid, motion.shape[0]), motion
 
-    def motion_layout(self, grid: TileGrid) -> Layout:
-        """How motion is cut into sequences."""
-        return grid if self.config.motion == "residual" else TimeColumns(grid.height, grid.width)
-
     def query_time(self, contexts: Iterable[Tensor], grid: TileGrid, batch: int) -> Tensor:
         """One vector a patch column [b, h*w, d], from the motion [(b h w), t, d] after each layer."""
         columns = TimeColumns(grid.height, grid.width)
@@ -152,17 +190,7 @@ class Decoder(nn.Module):
         self.spatial_latents = Transformer(config.stack(latent_blocks, rotary=True, norm_out=False))
         layers = config.decoder_temporal_layers
         self.temporal_latents = Transformer(config.stack("1" * layers, norm_out=False))
-        self.features = Transformer(
-            config.stack(
-                config.decoder_spatial,
-                position_convolution=True,
-                rotary=True,
-                cross=True,
-                cross_every=config.decoder_reads,
-                null_keys=config.null_keys,
-                norm_out=not config.anchored,
-            )
-        )
+        self.features = picture_stack(config)
         self.motion = Transformer(
             config.stack("c" * layers, cross=True, null_keys=config.null_keys, norm_out=False)
         )

@@ -16,6 +16,7 @@ from torch import Tensor
 from sweettok_cli.models.common.bands import Bands
 from sweettok_cli.models.common.tiles import Layout, TileGrid, TimeColumns
 from sweettok_cli.models.common.transformer import Layer, Transformer
+from sweettok_cli.models.sweettok.autoencoder import Decoder, Encoder
 from sweettok_cli.models.sweettok.network import SweetTok, TokenPair
 from sweettok_cli.runtime import map_large_blocks
 
@@ -43,6 +44,7 @@ def choose_bands(network: SweetTok, clips: int, frames: int, height: int, width:
 def encode_bands(network: SweetTok, bands: Bands, videos: Iterable[Tensor], still: bool) -> TokenPair:
     """As :meth:`SweetTok.encode`, of the bands [b, 3, t, h, w] of one video; ``still`` if t is 1."""
     encoder, differences = network.encoder, network.config.motion == "differences"
+    assert isinstance(encoder, Encoder)  # flattened networks need whole frames
     before: deque[Tensor] = deque()
     spatial: list[Tensor] = []
 
@@ -80,7 +82,7 @@ def decode_bands(
 ) -> Iterator[Tensor]:
     """As :meth:`SweetTok.decode` of ids [b, S, 3] and [b, T, 3]: bands [b, 3, frames, h, w] of the video."""
     decoder, config = network.decoder, network.config
-    assert network.to_pixels is not None
+    assert network.to_pixels is not None and isinstance(decoder, Decoder)
     # What each layer will read of the bands that are on their way to it.
     appearance: list[deque[Tensor]] = [deque() for _ in decoder.spatial_latents.layers]
     motion: list[deque[Tensor]] = [deque() for _ in decoder.temporal_latents.layers]

@@ -54,6 +54,8 @@ class SweetTokConfig:
     null_keys: Annotated[int, Whole(0, 64)] = 2
     scrambled: Flag = True  # temporal position convolutions on the published, unpermuted view
     decoder_reads: Side = 1  # the decoder reads appearance in every so many spatial layers
+    # Share of each of the prior's lists that a new network takes, the first words; a model says what it took.
+    words: Annotated[float, Real(0, 1)] = 1.0
     code_dim: Width = 256  # width of a projected word, and of a modifier or head vector unless given below
     spatial_code: Widths = None  # widths (modifier, head) that words are mapped to
     temporal_code: Widths = None
@@ -66,7 +68,9 @@ class SweetTokConfig:
     straight: Weight = 0.0  # share of the decoder's gradient that the codes see, beside their own loss
     coverage_weight: Weight = 0.0  # weight of the loss that draws idle words to where the latents are
     anchored: Flag = False  # linear paths around the stacks: patches to tokens, tokens to patches
-    # What temporal queries read; or "residual": what appearance leaves over.
+    # Spatial queries read appearance, temporal ones motion; or "flattened": all read all of the clip.
+    queries: Annotated[str, OneOf(("decoupled", "flattened"))] = "decoupled"
+    # What decoupled temporal queries read; or "residual": what appearance leaves over.
     motion: Annotated[str, OneOf(("differences", "residual"))] = "differences"
     code_dropout: Annotated[float, Real(0, 1)] = 0.5
     encoder_weight: Weight = 1.0  # weight of the loss that draws the encoder to the codes
@@ -85,14 +89,16 @@ class SweetTokConfig:
         check_settings(self)
         if self.motion == "residual" and not self.anchored:
             raise ValueError("motion = 'residual' needs anchored = true")
-        if self.motion == "differences" and set(self.encoder_temporal) & set("was"):
-            raise ValueError("windows in encoder_temporal need motion = 'residual'")
+        if self.motion == "differences" and self.windowed_motion and "t" in self.encoder_temporal:
+            both = f"encoder_temporal = {self.encoder_temporal!r} mixes t, attention over time, with windows"
+            raise ValueError(f"{both}, which motion = 'differences' cannot have at once")
         if len(self.decoder_spatial) % self.temporal_every:
             raise ValueError("temporal_every must divide the number of decoder layers")
         if not self.proxy_codes and not self.pixels:
             raise ValueError("a network without a proxy head must end in pixels")
-        if self.anchored and self.frames == 1:
-            raise ValueError("anchored tokens need clips of more than one frame")
+        if (self.anchored or self.flattened) and self.frames == 1:
+            kind = "anchored tokens" if self.anchored else "flattened queries"
+            raise ValueError(f"{kind} need clips of more than one frame")
         self.latent_frames(self.frames)
         stacks = self.encoder_spatial + self.encoder_temporal + self.decoder_spatial
         if self.proxy_codes and self.pixels:
@@ -139,9 +145,19 @@ class SweetTokConfig:
         )
 
     @property
+    def flattened(self) -> bool:
+        """Whether one set of queries reads space and time together."""
+        return self.queries == "flattened"
+
+    @property
+    def windowed_motion(self) -> bool:
+        """Whether the temporal stack has windows of patches, besides or instead of attention over time."""
+        return not set(self.encoder_temporal).isdisjoint("was")
+
+    @property
     def bandable(self) -> bool:
         """Whether frames can go through in bands of tiles; what scrambles positions needs them whole."""
-        return not self.scrambled and not self.proxy_codes
+        return not (self.scrambled or self.proxy_codes or self.flattened)
 
     @property
     def multiple(self) -> int:
@@ -166,7 +182,7 @@ class SweetTokConfig:
         groups, rest = divmod(frames - 1, self.temporal_patch)
         if rest or frames < 1:
             raise ValueError(f"{frames} frames are not 1 + k * {self.temporal_patch}")
-        if self.anchored and frames not in (1, self.frames):
+        if (self.anchored or self.flattened) and frames not in (1, self.frames):
             raise ValueError(f"{frames} frames are neither 1 nor {self.frames}, the lengths of this network")
         return 1 + groups
 

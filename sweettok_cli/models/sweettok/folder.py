@@ -51,7 +51,7 @@ def read_model(model: ModelFolder) -> StoredModel:
 
     config, state = read_config(model), model.state()
     words = read_prior(model, state)
-    fewest = min(len(graph.modifiers) for graph in (words.spatial, words.temporal))
+    fewest = fewest_modifiers(words)
     if config.search > fewest:
         what = f"search = {config.search}, more than the {fewest} modifiers that there are"
         raise SweettokError(f"{model.path / CONFIG_FILE} has {what}; {WRITE_AGAIN}.")
@@ -117,6 +117,11 @@ def read_prior(model: ModelFolder, state: Mapping[str, Tensor]) -> WordPrior:
     return WordPrior(spatial, temporal, about if isinstance(about, dict) else {})
 
 
+def fewest_modifiers(words: WordPrior) -> int:
+    """Of the two lists, of which a token's pair of modifiers is found by trying ``search`` of them."""
+    return min(len(graph.modifiers) for graph in (words.spatial, words.temporal))
+
+
 def read_words_of(folder: Path) -> WordPrior:
     """The words of a new network: those of a word prior's folder, or of a SweetTok model.
 
@@ -130,6 +135,23 @@ def read_words_of(folder: Path) -> WordPrior:
     model = ModelFolder(folder)
     read_config(model)  # says so if it is no SweetTok
     return read_prior(model, model.state())
+
+
+def words_for(config: SweetTokConfig, folder: Path) -> WordPrior:
+    """The words of :func:`read_words_of` that a new network of this configuration takes.
+
+    Raises:
+        SweettokError: as there; or there are fewer modifiers than it is to try.
+    """
+    from sweettok_cli.codebook.prior import first_words
+
+    words = first_words(read_words_of(folder), config.words)
+    if config.search > (fewest := fewest_modifiers(words)):
+        raise SweettokError(
+            f"model.search = {config.search} tries more modifiers than the {fewest} that model.words = "
+            f"{config.words:g} leaves of {folder}; set a smaller model.search, or take more words."
+        )
+    return words
 
 
 def save_model_folder(

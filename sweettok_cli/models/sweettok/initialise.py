@@ -72,12 +72,8 @@ def start_linear(
         found = model.quantize_spatial(model.spatial_latents(embedded, grid)[0]).vectors
         motions.append(temporal.gather(model.motion(embedded, embedded, found, grid)))
     own = torch.cat(motions).flatten(0, 1)
-    # The first latent frame is a single frame: its error counts less than that of a group.
-    first = model.config.temporal_patch**-0.5
-    importance = torch.ones(temporal.frames, model.config.dim, device=own.device)
-    if temporal.residual:
-        importance[0] = first
-    start_transform(model.pre_vq_temporal, temporal.to_features, own, importance.flatten())
+    importance = temporal.importance.to(own.device)
+    start_transform(model.pre_vq_temporal, temporal.to_features, own, importance)
     latents = read_latents(model.pre_vq_temporal, own)
     start_codebook(
         model.quantize_temporal, latents, polish_steps, polish_rows, neighbours,
@@ -110,9 +106,9 @@ def start_words(
     moving = []
     for part in video.split(_CLIPS_AT_ONCE):
         embedded = model.encoder.embed(part)
-        vectors, features = model.spatial_latents(embedded, grid)
+        vectors, features, read = model.spatial_latents(embedded, grid)
         found = model.quantize_spatial(vectors).vectors
-        moving.append(model.temporal_latents(model.motion(embedded, features, found, grid), grid))
+        moving.append(model.temporal_latents(model.motion(embedded, features, found, grid), grid, read))
     start_codebook(
         model.quantize_temporal, torch.cat(moving).flatten(0, 1), steps, rows, neighbours,
         lambda done, _: on_progress(steps + done, 2 * steps), until,
@@ -141,9 +137,10 @@ def silence_branches(model: nn.Module) -> None:
             nn.init.zeros_(module.proj.bias)
         if isinstance(module, attention.WindowAttention):
             prefer_near(module)
-    decoder = model.get_submodule("decoder")
-    nn.init.zeros_(decoder.get_parameter("mask_token"))
-    nn.init.zeros_(decoder.get_parameter("position"))
+    decoder = dict(model.get_submodule("decoder").named_parameters())
+    for name in ("mask_token", "position", "frame_position"):  # the last one of flattened networks
+        if name in decoder:
+            nn.init.zeros_(decoder[name])
 
 
 def prefer_near(window: attention.WindowAttention) -> None:

@@ -4,7 +4,8 @@
                       +-> temporal queries -> adverbs + verb -----+
 
 Networks without proxy codes turn the decoder's features into pixels directly; anchored ones have linear paths
-around the stacks (:class:`SpatialAnchor`).
+around the stacks (:mod:`~sweettok_cli.models.sweettok.anchors`). Flattened queries read space and time at
+once (:mod:`~sweettok_cli.models.sweettok.flattened`).
 One class for all sizes: :class:`SweetTokConfig` describes the published network by default.
 """
 
@@ -15,72 +16,17 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from einops import rearrange
 from torch import Tensor, nn
 
 from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.models.common.linear import Linear, by_rows
 from sweettok_cli.models.common.patches import ToPixels
 from sweettok_cli.models.common.tiles import TileGrid, frame_differences
+from sweettok_cli.models.sweettok.anchors import SpatialAnchor, make_anchors
 from sweettok_cli.models.sweettok.autoencoder import Decoder, Encoder, ProxyHead, ProxyPixels
 from sweettok_cli.models.sweettok.config import SweetTokConfig
+from sweettok_cli.models.sweettok.flattened import FlattenedDecoder, FlattenedEncoder
 from sweettok_cli.models.sweettok.quantizer import LanguageQuantizer, Quantized
-
-
-class SpatialAnchor(nn.Module):
-    """A spatial token and the square of patches it stands for, averaged over the time of the clip."""
-
-    weights: Tensor
-
-    def __init__(self, config: SweetTokConfig) -> None:
-        super().__init__()
-        self.side = config.tile // config.spatial_queries  # patches
-        self.width = self.side**2 * config.dim
-        self.to_features = nn.Linear(sum(config.spatial_widths), self.width)
-        # Real even while a network is laid out on "meta".
-        frames = torch.ones(config.latent_frames(config.frames), device="cpu") * config.temporal_patch
-        frames[0] = 1
-        self.register_buffer("weights", frames, persistent=False)
-
-    def gather(self, features: Tensor) -> Tensor:
-        """Features [b, t, h, w, d] -> [b, S, side*side*d], each latent frame weighted by its frames."""
-        weights = self.weights[: features.shape[1]]
-        mean = torch.einsum("bthwd,t->bhwd", features, (weights / weights.sum()).to(features.dtype))
-        return rearrange(mean, "b (h y) (w x) d -> b (h w) (y x d)", y=self.side, x=self.side)
-
-    def spread(self, vectors: Tensor, height: int, width: int) -> Tensor:
-        """Token vectors [b, S, c] -> the same features for every latent frame [b, 1, height, width, d]."""
-        features = self.to_features(vectors)
-        sides = {"h": height // self.side, "w": width // self.side, "y": self.side, "x": self.side}
-        return rearrange(features, "b (h w) (y x d) -> b 1 (h y) (w x) d", **sides)
-
-
-class TemporalAnchor(nn.Module):
-    """A temporal token and the column of patches it stands for, latent frame by latent frame."""
-
-    def __init__(self, config: SweetTokConfig) -> None:
-        super().__init__()
-        self.frames = config.latent_frames(config.frames)
-        if config.motion == "differences":
-            self.frames -= 1
-        self.residual = config.motion == "residual"
-        self.width = self.frames * config.dim
-        self.to_features = nn.Linear(sum(config.temporal_widths), self.width)
-
-    def gather(self, motion: Tensor) -> Tensor:
-        """Motion [b, t, h, w, d] -> [b, h*w, t*d]."""
-        return rearrange(motion, "b t h w d -> b (h w) (t d)")
-
-    def spread(self, vectors: Tensor, height: int, width: int) -> Tensor:
-        """Token vectors [b, T, c] -> what each latent frame has of its own [b, 1 + k, height, width, d].
-
-        From differences, the first latent frame has nothing of its own and the others what changed since.
-        """
-        sides = {"t": self.frames, "h": height, "w": width}
-        own = rearrange(self.to_features(vectors), "b (h w) (t d) -> b t h w d", **sides)
-        if self.residual:
-            return own
-        return torch.cat([torch.zeros_like(own[:, :1]), own.cumsum(dim=1)], dim=1)
 
 
 class TokenPair(NamedTuple):
@@ -104,6 +50,21 @@ class SweetTokOutput:
     spatial: Quantized
     temporal: Quantized
 
+    def ids_by_list(self) -> dict[str, Tensor]:
+        """Ids by the list they are of: a token is two modifiers and a head."""
+        halves = {"spatial": self.spatial.ids, "temporal": self.temporal.ids}
+        modifiers = {f"{half}_modifier": ids[..., :2] for half, ids in halves.items()}
+        return modifiers | {f"{half}_head": ids[..., 2] for half, ids in halves.items()}
+
+    def codebook_losses(self) -> dict[str, Tensor]:
+        """The quantizers' weighted terms by name."""
+        return {
+            "spatial_encoder": self.spatial.commitment_loss,
+            "spatial_codebook": self.spatial.codebook_loss,
+            "temporal_encoder": self.temporal.commitment_loss,
+            "temporal_codebook": self.temporal.codebook_loss,
+        }
+
 
 class SweetTok(nn.Module):
     """The tokenizer network.
@@ -116,16 +77,15 @@ class SweetTok(nn.Module):
         self.config = config
         dim = config.dim
         spatial_code, temporal_code = sum(config.spatial_widths), sum(config.temporal_widths)
-        self.encoder = Encoder(config)
-        self.spatial_anchor = SpatialAnchor(config) if config.anchored else None
-        self.temporal_anchor = TemporalAnchor(config) if config.anchored else None
+        self.encoder = FlattenedEncoder(config) if config.flattened else Encoder(config)
+        self.spatial_anchor, self.temporal_anchor = make_anchors(config)
         self.pre_vq_spatial = Linear(dim + getattr(self.spatial_anchor, "width", 0), spatial_code)
         self.pre_vq_temporal = Linear(dim + getattr(self.temporal_anchor, "width", 0), temporal_code)
         self.quantize_spatial = LanguageQuantizer(words.spatial, config, config.spatial_code)
         self.quantize_temporal = LanguageQuantizer(words.temporal, config, config.temporal_code)
         self.post_vq_spatial = Linear(spatial_code, dim)
         self.post_vq_temporal = Linear(temporal_code, dim)
-        self.decoder = Decoder(config)
+        self.decoder = FlattenedDecoder(config) if config.flattened else Decoder(config)
         self.proxy_head: ProxyHead | None = None
         self.proxy_pixels: ProxyPixels | None = None
         self.to_pixels: ToPixels | None = None
@@ -162,18 +122,22 @@ class SweetTok(nn.Module):
         self.config.token_counts(height, width, frames)  # refuses what does not fit
         grid = self.config.patch_grid(height, width)
         embedded = self.encoder.embed(video)
-        latents, features = self.spatial_latents(embedded, grid)
+        latents, features, found = self.spatial_latents(embedded, grid)
         spatial = self.quantize_spatial(latents)
         motion = self.motion(embedded, features, spatial.vectors, grid)
-        return spatial, self.quantize_temporal(self.temporal_latents(motion, grid))
+        return spatial, self.quantize_temporal(self.temporal_latents(motion, grid, found))
 
-    def spatial_latents(self, embedded: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor]:
+    def spatial_latents(self, embedded: Tensor, grid: TileGrid) -> tuple[Tensor, Tensor, Tensor | None]:
         """Patch embeddings [b, t, h, w, d] -> vectors to quantise [b, S, c].
 
-        Also returns what the spatial stack made of the embeddings, [b, t, h, w, d].
+        Also returns what the stack made of the embeddings, [b, t, h, w, d], and what flattened queries have
+        found for the temporal tokens, [b, T, d]; None of decoupled ones.
         """
+        if isinstance(self.encoder, FlattenedEncoder):
+            vectors, found, features = self.encoder.read(embedded, grid)
+            return self.to_spatial_code(vectors, features), features, found
         vectors, features = self.encoder.encode_space(embedded, grid)
-        return self.to_spatial_code(vectors, features), features
+        return self.to_spatial_code(vectors, features), features, None
 
     def to_spatial_code(self, vectors: Tensor, features: Tensor) -> Tensor:
         """What queries found [b, S, d], and features [b, t, h, w, d] -> vectors to quantise [b, S, c]."""
@@ -182,10 +146,16 @@ class SweetTok(nn.Module):
         own = self.spatial_anchor.gather(features)
         return self.pre_vq_spatial(torch.cat([vectors, own], dim=-1)).float()
 
-    def temporal_latents(self, motion: Tensor, grid: TileGrid) -> Tensor:
-        """Motion [b, t, h, w, d] -> vectors to quantise [b, T, c]; T is 0 if t is 0."""
+    def temporal_latents(self, motion: Tensor, grid: TileGrid, found: Tensor | None = None) -> Tensor:
+        """Motion [b, t, h, w, d] -> vectors to quantise [b, T, c]; T is 0 if t is 0.
+
+        ``found`` is what flattened queries have found already.
+        """
         if not motion.shape[1]:
             return motion.new_zeros(motion.shape[0], 0, self.pre_vq_temporal.out_features).float()
+        if isinstance(self.encoder, FlattenedEncoder):
+            assert found is not None
+            return self.to_temporal_code(found, motion)
         return self.to_temporal_code(*self.encoder.encode_time(motion, grid))
 
     def to_temporal_code(self, vectors: Tensor, motion: Tensor) -> Tensor:
@@ -200,12 +170,15 @@ class SweetTok(nn.Module):
 
         Published: differences of neighbouring patch ``embedded``. ``residual``: the ``features`` of the
         spatial stack less what the quantised ``spatial`` vectors already say about every latent frame.
+        Flattened: ``features`` behind the first latent frame.
         """
         if embedded.shape[1] == 1:
             return embedded[:, :0]
+        if self.config.flattened:
+            return features[:, 1:]
         if self.config.motion == "differences":
             return frame_differences(embedded)
-        assert self.spatial_anchor is not None
+        assert isinstance(self.spatial_anchor, SpatialAnchor)
         return features - self.spatial_anchor.spread(spatial.to(features.dtype), grid.height, grid.width)
 
     def encode(self, video: Tensor) -> TokenPair:
@@ -271,9 +244,10 @@ class SweetTok(nn.Module):
             return None
         dtype = self.post_vq_spatial.weight.dtype
         start = self.spatial_anchor.spread(spatial.to(dtype), grid.height, grid.width)
-        if temporal.shape[1]:
-            start = start + self.temporal_anchor.spread(temporal.to(dtype), grid.height, grid.width)
-        return start
+        if not temporal.shape[1]:
+            return start
+        later = self.temporal_anchor.spread(temporal.to(dtype), grid.height, grid.width)
+        return torch.cat([start, later], dim=1) if self.config.flattened else start + later
 
     def forward(self, video: Tensor, paint: bool = True) -> SweetTokOutput:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] through encoder, codebooks and decoder.

@@ -30,8 +30,8 @@ from sweettok_cli.models.sweettok.folder import (
     read_config,
     read_model,
     read_prior,
-    read_words_of,
     save_model_folder,
+    words_for,
 )
 from sweettok_cli.models.sweettok.initialise import start_linear, start_words
 from sweettok_cli.models.sweettok.meaning import Meaning
@@ -130,13 +130,14 @@ class SweetTokTask(ClipTask):
             raise SweettokError(
                 "A new network needs words: give --prior FOLDER (sweettok codebook build), or --init MODEL."
             )
-        config, words = make_config(self.recipe.model), read_words_of(self._prior)
+        config = make_config(self.recipe.model)
+        words = words_for(config, self._prior)
         self._check(config)
         network = SweetTok(config, words).to(device)
         self.device = device
         if config.anchored and self.recipe.init_samples:
             video = self._first(voice, until)
-            steps, neighbours = self.recipe.word_steps, self.recipe.neighbours
+            steps, neighbours = self.recipe.word_steps, self._held_near(config)
             with voice.progress("fitting the new network to them", "steps") as on_progress:
                 start_linear(
                     network, video, steps, neighbours=neighbours, on_progress=on_progress, until=until
@@ -171,7 +172,7 @@ class SweetTokTask(ClipTask):
         grown.load_state_dict(network.state_dict(), strict=False)
         self.device = device
         video = self._first(voice, until)
-        steps, neighbours = self.recipe.word_steps, self.recipe.neighbours
+        steps, neighbours = self.recipe.word_steps, self._held_near(config)
         with voice.progress("laying out the words among them", "steps") as on_progress:
             start_words(grown, video, steps, neighbours, on_progress=on_progress, until=until)
         _say_if_late(until, voice)
@@ -197,8 +198,8 @@ class SweetTokTask(ClipTask):
             try:
                 config.token_counts(side, side, self.recipe.frames)
             except ValueError as error:
-                uneven = side % config.multiple
-                how = f"for example {self.recipe.crops_near(config.multiple)}" if uneven else "change frames"
+                near = f"for example {self.recipe.crops_near(config.multiple)}"
+                how = near if side % config.multiple else "change frames, or model.frames with it"
                 raise SweettokError(
                     f"The network cannot take samples of crop = {side} and frames = {self.recipe.frames} "
                     f"({error}); {how}."
@@ -258,7 +259,7 @@ class SweetTokTask(ClipTask):
             sizes |= {f"{half}_modifier": modifiers, f"{half}_head": heads}
         self.use = CodebookWindow(sizes, self.recipe.window, device)
         self.meaning = {}
-        if self.recipe.neighbours:
+        if self._held_near(network.config):
             quantizers = {"spatial": network.quantize_spatial, "temporal": network.quantize_temporal}
             self.meaning = {half: Meaning.of(quantizer) for half, quantizer in quantizers.items()}
         self.perceptual = None
@@ -320,9 +321,9 @@ class SweetTokTask(ClipTask):
         else:
             terms, measures = self._by_pixels(output, video)
         if self.recipe.stage != 3:
-            of_words = _quantizer(output) | self._neighbours(output)
+            of_words = output.codebook_losses() | self._neighbours(output)
             terms |= {name: self.recipe.quantizer * term.float() for name, term in of_words.items()}
-        self.use.add(_by_kind(output))
+        self.use.add(output.ids_by_list())
         losses = {"model": terms}
         if self.critics and step >= self.recipe.discriminator_start and not by_codes:
             of_decoder, own = self.critics[DISCRIMINATOR](output.reconstruction, video)
@@ -349,6 +350,10 @@ class SweetTokTask(ClipTask):
             felt = perceptual_loss(self.perceptual, output.reconstruction, video, every)
             terms["perceptual"] = self.recipe.perceptual * felt
         return terms, {"mse": mean_squared_error(output.reconstruction, video)}
+
+    def _held_near(self, config: SweetTokConfig) -> float:
+        """How much it counts that words lie near their neighbours: nothing where codes are none of words'."""
+        return self.recipe.neighbours if config.codebook == "language" else 0.0
 
     def _neighbours(self, output: SweetTokOutput) -> Terms:
         """Of each codebook that was chosen from: how badly near words lie near each other, weighted."""
@@ -393,20 +398,3 @@ class SweetTokTask(ClipTask):
 def _say_if_late(until: float, voice: Voice) -> None:
     if time.perf_counter() > until:
         voice.say("its start was cut short: half of the minutes are over")
-
-
-def _by_kind(output: SweetTokOutput) -> dict[str, Tensor]:
-    """Ids of a batch by codebook: tokens are two modifiers and a head each."""
-    halves = {"spatial": output.spatial.ids, "temporal": output.temporal.ids}
-    modifiers = {f"{half}_modifier": ids[..., :2] for half, ids in halves.items()}
-    return modifiers | {f"{half}_head": ids[..., 2] for half, ids in halves.items()}
-
-
-def _quantizer(output: SweetTokOutput) -> dict[str, Tensor]:
-    """The quantizers' weighted terms by name."""
-    return {
-        "spatial_encoder": output.spatial.commitment_loss,
-        "spatial_codebook": output.spatial.codebook_loss,
-        "temporal_encoder": output.temporal.commitment_loss,
-        "temporal_codebook": output.temporal.codebook_loss,
-    }

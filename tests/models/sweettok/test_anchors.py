@@ -5,8 +5,8 @@ import torch
 from small_network import small_config
 from torch import nn
 
+from sweettok_cli.models.sweettok.anchors import BlockAnchor, SpatialAnchor, TemporalAnchor, make_anchors
 from sweettok_cli.models.sweettok.initialise import start_transform
-from sweettok_cli.models.sweettok.network import SpatialAnchor, TemporalAnchor
 
 
 def test_spatial_anchor_averages_the_frames_of_a_square() -> None:
@@ -38,6 +38,23 @@ def test_temporal_anchor_gives_back_what_it_gathers(motion: str) -> None:
     expected = features if motion == "residual" else features - features[:, :1]
     assert spread.shape == features.shape
     assert torch.allclose(spread, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("frames", "side", "length"), [(9, 1, 2), (17, 2, 1), (33, 2, 2), (65, 4, 1)])
+def test_blocks_cover_a_clip_of_any_length(frames: int, side: int, length: int) -> None:
+    config = small_config(queries="flattened", frames=frames)
+    first, later = make_anchors(config)
+    assert isinstance(first, BlockAnchor) and isinstance(later, BlockAnchor)
+    assert (later.side, later.parts, later.frames) == (side, side, config.latent_frames(frames) - 1)
+    assert later.width == length * side**2 * config.dim
+    features = torch.randn(2, config.latent_frames(frames), 8, 16, 32)
+    opening, rest = first.gather(features), later.gather(features[:, 1:])
+    assert (opening.shape[1], rest.shape[1]) == config.token_counts(64, 128, frames)
+    block = features[:, 1 + length : 1 + 2 * length, :side, side : 2 * side]  # the second in time, if any
+    if side > 1:
+        assert rest[:, side + 1].equal(block.flatten(1))
+    first.to_features = later.to_features = nn.Identity()
+    assert torch.cat([first.spread(opening, 8, 16), later.spread(rest, 8, 16)], dim=1).equal(features)
 
 
 @pytest.mark.parametrize("query", [0, 5])

@@ -17,7 +17,11 @@ from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.tokenizer import SweetTokTokenizer
 from sweettok_cli.tokens.layout import TiledTokens, TokenizerSpec
 
-MOTIONS: list[dict[str, Any]] = [{}, {"motion": "differences", "encoder_temporal": "t"}]
+MOTIONS: list[dict[str, Any]] = [
+    {},
+    {"motion": "differences", "encoder_temporal": "t"},
+    {"motion": "differences", "encoder_temporal": "as"},
+]
 
 
 def lively_network(**changes: Any) -> SweetTok:
@@ -30,7 +34,7 @@ def lively_network(**changes: Any) -> SweetTok:
     return network
 
 
-@pytest.mark.parametrize("changes", MOTIONS, ids=["residual", "differences"])
+@pytest.mark.parametrize("changes", MOTIONS, ids=["residual", "differences", "windows"])
 @pytest.mark.parametrize("frames", [1, 17])
 @pytest.mark.parametrize("rows", [(8, 8, 8, 8), (16, 8, 8), (8, 8, 16)])
 def test_bands_give_what_whole_frames_give(

@@ -188,7 +188,7 @@ def test_network_that_ends_in_logits_has_no_pixels() -> None:
         ({"proxy_codes": 0, "pixels": False}, "must end in pixels"),
         ({"motion": "flow"}, "motion = 'flow' is not one of 'differences', 'residual'"),
         ({"motion": "residual"}, "needs anchored"),
-        ({"encoder_temporal": "a"}, "need motion = 'residual'"),
+        ({"encoder_temporal": "at"}, "encoder_temporal = 'at' mixes t, attention over time, with windows"),
     ],
 )
 def test_impossible_configs_are_refused(changes: dict[str, Any], words: str) -> None:

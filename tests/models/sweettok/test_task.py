@@ -164,7 +164,8 @@ def test_samples_that_the_network_cannot_take_are_refused(
     tiny: Recipe, prior: Path, change: dict[str, object]
 ) -> None:
     recipe = dataclasses.replace(tiny, **change)  # type: ignore[arg-type]
-    how = r'for example --set "crop=\[\[64, 2, 1\.0\]\]"' if "crop" in change else "change frames"
+    crop, length = r'for example --set "crop=\[\[64, 2, 1\.0\]\]"', "change frames, or model.frames with it"
+    how = crop if "crop" in change else length
     wanted = rf"cannot take samples of crop = 6\d and frames = 1\d \(.*\); {how}\.$"
     with pytest.raises(SweettokError, match=wanted):
         built(recipe, prior)
