@@ -56,8 +56,8 @@ def brief(name: str, changes: dict[str, Any], teacher: Path, share: int) -> Reci
     small = dataclasses.replace(
         recipe, steps=STEPS, warmup=0, precision="fp32", crop=[[side, share, 0.5], [side, 2 * share, 0.5]],
         init_samples=min(recipe.init_samples, 32), discriminator_start=1, discriminator_warmup=1,
-        discriminator_width=4, log_every=1, hold_out=1, workers=1, prefetch=2, checkpoint_every=0, sample_every=0,
-        validate_every=0, teacher=str(teacher) if recipe.teacher else "",
+        discriminator_width=4, log_every=1, hold_out=1, workers=1, prefetch=2, checkpoint_every=0,
+        sample_every=0, validate_every=0, teacher=str(teacher) if recipe.teacher else "",
     )  # fmt: skip
     return dataclasses.replace(small, **changes)
 
