@@ -116,7 +116,7 @@ def outcome(out: Path, step: int) -> dict[str, Any]:
         for name in ("model", "best")
         for file in ("config.json", "model.safetensors", "words.json")
     }
-    timed = {"seconds_per_step", "data_wait", "minutes", "event"}
+    timed = {"seconds_per_step", "data_wait", "clips_per_second", "minutes", "event"}
     log = [
         {key: value for key, value in json.loads(line).items() if key not in timed}
         for line in (out / "log.jsonl").read_text().splitlines()

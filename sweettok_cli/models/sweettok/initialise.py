@@ -236,7 +236,9 @@ def start_codebook(
             if own.shape[1] >= part.shape[1]:
                 codes = spread_words(own, part, spread)[2]
             centre = words.mean(dim=0)
-            weight = torch.linalg.lstsq(words - centre, codes - codes.mean(dim=0)).solution.T
+            # Rounded from float64: where words lie in memory, which changes the last bits, is not seen.
+            apart, wanted = (words - centre).double(), (codes - codes.mean(dim=0)).double()
+            weight = torch.linalg.lstsq(apart, wanted).solution.T.to(words.dtype)
             bias = codes.mean(dim=0) - weight @ centre
             offsets.copy_(codes - (words @ weight.T + bias))
         layer.weight.copy_(weight)
