@@ -38,6 +38,16 @@ def test_published_times_are_medians_and_best_runs() -> None:
             assert [float(each) for each in times.split(", ")] == [round(each, 1) for each in ratios]
 
 
+def test_words_keep_of_their_meaning_what_was_measured() -> None:
+    shipped = json.loads((ROOT / "weights" / "sweettok-small" / "config.json").read_text(encoding="utf-8"))
+    rows = [row for row in result("language")["rows"] if row["weights_sha256"] == shipped["weights_sha256"]]
+    assert [row["list"] for row in rows] == ["adjectives", "nouns", "adverbs", "verbs"]
+    told = [f"{100 * row['kept']:.0f} %" for row in rows]
+    assert f"(`benchmarks/language.py`) | {', '.join(told)} |" in README
+    card = " ".join(CARD.split())
+    assert all(f"{share} of the {row['list']}'" in card for share, row in zip(told, rows, strict=True))
+
+
 def test_fidelity_is_that_of_one_run_beside_codecs() -> None:
     record = result("fidelity")
     summaries = [each["summary"] for each in record["contenders"]]
