@@ -133,6 +133,17 @@ def same(a: Any, b: Any) -> bool:
     return torch.equal(a, b) if isinstance(a, Tensor) else a == b
 
 
+def _apart(a: Any, b: Any) -> str:
+    """Where two outcomes differ first."""
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        return next(f"{key}: {_apart(a[key], b[key])}" for key in a if not same(a[key], b[key]))
+    if isinstance(a, list) and len(a) == len(b):
+        return next(
+            f"{at}: {_apart(x, y)}" for at, (x, y) in enumerate(zip(a, b, strict=True)) if not same(x, y)
+        )
+    return f"{str(a)[:500]} and {str(b)[:500]}"
+
+
 def suffer(
     folder: Path, clips: Path, prior: Path, recipe: Recipe, kills: int, in_writing: int, seed: int = 0
 ) -> Ordeal:
@@ -151,7 +162,7 @@ def suffer(
     one, two = (outcome(run.out, recipe.steps) for run in (straight, killed))
     assert set(one["state"]["critics"]["discriminator"]) >= {"lecam.real", "lecam.fake"}
     for part in one:
-        assert same(one[part], two[part]), f"{part} differs"
+        assert same(one[part], two[part]), f"{part} differs: {_apart(one[part], two[part])}"
     return killed
 
 

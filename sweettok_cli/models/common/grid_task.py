@@ -47,9 +47,9 @@ class GridTask(ClipTask):
             known = ", then ".join(map(str, self.stages))
             raise SweettokError(f"{self.family} has no stage {recipe.stage}; train stage {known}.")
         if prior is not None:
-            raise SweettokError(f"{self.family} has no words; leave out --prior.")
+            raise SweettokError(f"{self.family} has no words; give no word prior.")
         if teacher is not None or recipe.proxy:
-            raise SweettokError(f"{self.family} learns no proxy codes; leave out --teacher, and set proxy=0.")
+            raise SweettokError(f"{self.family} learns no proxy codes; give no teacher, and set proxy=0.")
         self._init = init
         self._missing: list[str] = []  # what the recipe asks for and cannot be had
         self.title = f"stage {recipe.stage}, {self.stages[recipe.stage]}"

@@ -292,7 +292,7 @@ def test_what_it_cannot_train_is_named(stage: int, changes: dict[str, Any], word
 def test_words_are_not_for_omnitokenizer_nor_its_forms_for_every_stage(
     prior: Path, families: dict[str, Path]
 ) -> None:
-    with pytest.raises(SweettokError, match="has no words; leave out --prior"):
+    with pytest.raises(SweettokError, match="has no words; give no word prior"):
         task_of(recipe_of(1), None, prior)
     task = task_of(recipe_of(2), families["omnitokenizer-vae"], None)
     with pytest.raises(SweettokError, match="Stage 2 does not train a network continuous"):

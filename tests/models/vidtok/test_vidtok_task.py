@@ -248,7 +248,7 @@ def test_what_it_cannot_train_is_named(changes: dict[str, Any], words: str, reci
 
 
 def test_words_are_not_for_vidtok(recipe: Recipe, prior: Path) -> None:
-    with pytest.raises(SweettokError, match="has no words; leave out --prior"):
+    with pytest.raises(SweettokError, match="has no words; give no word prior"):
         task_of(recipe, None, prior)
 
 
