@@ -329,8 +329,8 @@ class Run:
 
     def _keep_best(self, weights: nn.Module, name: str, figure: float) -> bool:
         """Export the averaged weights apart from the last ones if their leading figure is the best."""
-        before = self.state.best
-        if before is not None and self.folder.best.is_dir() and figure <= before.get(name, -math.inf):
+        before = self.state.best if self.folder.best.is_dir() else None
+        if not figure > (before or {}).get(name, -math.inf):  # nor is what is no number
             return False
         with self._written(), self.folder.best_replaced() as made:
             self.task.export(made, weights, self.folder.path.name)

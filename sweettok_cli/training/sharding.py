@@ -8,6 +8,7 @@ have written, and the other way round.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -26,6 +27,8 @@ from sweettok_cli.training.blocks import Block
 
 def shard(network: nn.Module, device: torch.device) -> None:
     """Leave each device a part of each weight of ``network``, which all processes have alike."""
+    # Nothing is changed in place of what a block returns.
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view tensor")
     mesh = init_device_mesh(device.type, (collective.processes(),))
     apart = parse_flag_from_env("FSDP_RESHARD_AFTER_FORWARD", True)
     for block in list(network.modules()):

@@ -171,6 +171,18 @@ def test_accelerate_that_starts_one_process_for_two_is_refused(monkeypatch: pyte
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [("ACCELERATE_USE_DEEPSPEED", "DeepSpeed; "), ("FSDP_OFFLOAD_PARAMS", "--fsdp_offload_params; ")],
+)
+def test_what_accelerate_knows_and_we_do_not_is_refused(
+    monkeypatch: pytest.MonkeyPatch, flag: str, said: str
+) -> None:
+    monkeypatch.setenv(flag, "true")
+    with pytest.raises(SweettokError, match=f"^Training does not know {said}"):
+        join("fp32", False)
+
+
 def test_of_several_processes_a_repeated_signal_stops_none() -> None:
     """Launchers pass on what the terminal has sent already."""
     said: list[str] = []

@@ -1,0 +1,65 @@
+"""Compiled blocks have the gradients of plain ones, alone and in every way of training together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.training.launching import launch
+
+COMPILED = """
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from sweettok_cli.models.vidtok.blocks import ResidualBlock
+from sweettok_cli.models.vidtok.config import VidTokConfig
+from sweettok_cli.models.vidtok.memory import FrameMemory
+from sweettok_cli.training.blocks import compile_blocks, recompute
+from sweettok_cli.training.sharding import shard
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(1)
+        self.block = ResidualBlock.volume(VidTokConfig(regularizer="fsq", channels=4, width=8), 8)
+
+    def forward(self, x):
+        memory = FrameMemory()
+        return torch.cat([self.block(piece, memory) for piece in x.split(2, 1)], 1)
+
+
+def gradients(network, run, x):
+    run(x).square().mean().backward()
+    return [getattr(p.grad, "full_tensor", lambda p=p: p.grad)() for p in network.parameters()]
+
+
+dist.init_process_group("gloo")
+torch.manual_seed(0)
+x = torch.randn(2, 4, 8, 8, 8)
+plain = Network()
+wanted = gradients(plain, plain, x)
+for sharded in (False, True):
+    for again in (False, True):
+        network = Network()
+        if again:
+            recompute(network)
+        if sharded:
+            shard(network, torch.device("cpu"))
+        compile_blocks(network)
+        assert network.block._compiled_call_impl is not None
+        run = network if sharded else DistributedDataParallel(network)
+        found = gradients(network, run, x[dist.get_rank()][None])
+        for a, b in zip(found, wanted, strict=True):
+            torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_compiled_blocks_learn_the_same_with_ddp_and_fsdp(tmp_path: Path) -> None:
+    (tmp_path / "compiled.py").write_text(COMPILED)
+    launch(["--multi_gpu"], str(tmp_path / "compiled.py"), folder=tmp_path)
