@@ -73,7 +73,7 @@ def compare(options: argparse.Namespace) -> int:
     prior = Path(options.prior) if Path(options.prior).exists() else resolve_model(options.prior)
     other = None
     if options.llm is not None:
-        folder = work / f"words-{Path(options.llm).name}-{options.pooling}"
+        folder = work / "-".join((prior.name, Path(options.llm).name, options.pooling))
         other = with_other_vectors(prior, options.llm, options.pooling, folder)
     budget = Budget(None if options.minutes else options.steps, options.minutes)
     changes = {"sweettok-small": options.sweettok, "vidtok-small": options.vidtok}
@@ -89,6 +89,7 @@ def compare(options: argparse.Namespace) -> int:
         print(f"{name}: {VARIANTS[name].question}", file=sys.stderr, flush=True)
         try:
             trained = train_variant(name, plan)
+            assert trained.model is not None
             found = measure(trained.model, held_out.clips, plan.words_of(name))
         except SweettokError as error:
             failed = True

@@ -87,7 +87,7 @@ class Plan:
 class Trained:
     """The model of a variant, and what it took."""
 
-    model: Path
+    model: Path | None = None
     steps: list[int] = field(default_factory=list)  # of each stage
     seconds: list[float] = field(default_factory=list)  # of processor time a step, of each stage
     parameters: int = 0
@@ -119,6 +119,56 @@ class Meter(Mute):
         return float(statistics.median(apart[2:] if len(apart) > 4 else apart)) if len(apart) else 0.0
 
 
+@dataclass(frozen=True)
+class Job:
+    """One run: a variant, or a stage of it."""
+
+    name: str
+    config: str
+    lines: list[str]
+    record: RunRecord
+    out: Path
+
+    def train(self, budget: Budget, found: Trained) -> None:
+        """To its end, or on from its checkpoint; ``found`` notes what it took."""
+        resume = bool(CheckpointStore(self.out / "checkpoints", keep=1).steps())
+        if resume:
+            recipe = load_recipe(None, str(self.out / RECIPE_FILE))
+        else:
+            steps = budget.steps or self.steps_in(budget)
+            recipe = load_recipe(None, self.config, [*self.lines, f"steps={steps}"])
+        meter = Meter(self.name)
+        task = self._run(recipe, self.out, resume, meter)
+        note = self.out / "seconds.json"  # of a run that has nothing left to do
+        if meter.seconds:
+            note.write_text(json.dumps(meter.seconds))
+        found.model = self.out / "model"
+        found.steps.append(recipe.steps)
+        found.seconds.append(round(json.loads(note.read_text()), 4) if note.exists() else 0.0)
+        found.parameters = sum(p.numel() for p in task.model.parameters())
+
+    def steps_in(self, budget: Budget) -> int:
+        """How many steps fit into the minutes of processor time, by what some took."""
+        assert budget.minutes is not None
+        meter, out = Meter(self.name), self.out.parent / "trial"
+        # The clips that a network starts from are none of its steps.
+        brief = [*self.lines, f"steps={_TRIAL}", "init_samples=0", "checkpoint_every=0"]
+        shutil.rmtree(out, ignore_errors=True)
+        self._run(load_recipe(None, self.config, brief), out, False, meter)
+        shutil.rmtree(out)
+        return max(1, round(60 * budget.minutes / meter.seconds))
+
+    def _run(self, recipe: Recipe, out: Path, resume: bool, meter: Meter) -> Any:
+        """Train, and return the task."""
+        begins = (None, None) if resume else (self.record.init, self.record.prior)
+        start, words = (None if path is None else Path(path) for path in begins)
+        task = task_of(recipe, start, words, None)
+        summary = train(RunOptions(task, recipe, self.record, out, resume), meter)
+        if summary is None or summary["interrupted"]:
+            raise Interrupted
+        return task
+
+
 def train_variant(name: str, plan: Plan) -> Trained:
     """Train one variant, or what is left of it.
 
@@ -128,80 +178,22 @@ def train_variant(name: str, plan: Plan) -> Trained:
     """
     variant, base = VARIANTS[name], BASES[VARIANTS[name].base]
     budget = plan.budget.halved() if variant.staged else plan.budget
-    found = Trained(Path())
-    init: Path | None = None
+    found = Trained()
     for stage in (1, 2) if variant.staged else (2,):
         lines = [*base.lines, *plan.changes[variant.base], *variant.lines]
         lines += base.pictures if variant.staged and stage == 1 else ()
-        words = plan.words_of(name) if base.words and init is None else None
-        if init is not None:  # it brings its network
+        if found.model is not None:  # it brings its network
             lines = [line for line in lines if not line.startswith("model.")]
-        config = base.recipe.format(stage=stage)
-        out = plan.folder(name) / f"stage{stage}"
-        seconds = _stage(name, config, lines, budget, plan, out, init, words, found)
-        found.seconds.append(round(seconds, 4))
-        given = {"--init": init and "stage1/model", "--prior": words and _called(words, plan)}
-        where = [part for option, value in given.items() if value for part in (option, str(value))]
+        words = plan.words_of(name) if base.words and found.model is None else None
+        record = RunRecord.of([plan.train], None, found.model, words)
+        job = Job(name, base.recipe.format(stage=stage), lines, record, plan.folder(name) / f"stage{stage}")
+        where = ["--init", "stage1"] if found.model is not None else []
+        where += ["--prior", plan.prior_name if words == plan.prior else words.name] if words else []
+        job.train(budget, found)
         sets = [part for line in (*lines, f"steps={found.steps[-1]}") for part in ("--set", line)]
-        command = ["sweettok", "train", "--config", config, "--data", plan.train.name, *where]
-        found.commands.append(shlex.join([*command, "--out", out.name, *sets]))
-        init = found.model = out / "model"
+        command = ["sweettok", "train", "--config", job.config, "--data", plan.train.name, *where]
+        found.commands.append(shlex.join([*command, "--out", job.out.name, *sets]))
     return found
-
-
-def _called(words: Path, plan: Plan) -> str:
-    return plan.prior_name if words == plan.prior else words.name
-
-
-def _stage(
-    name: str,
-    config: str,
-    lines: list[str],
-    budget: Budget,
-    plan: Plan,
-    out: Path,
-    init: Path | None,
-    words: Path | None,
-    found: Trained,
-) -> float:
-    """One stage; returns the processor time of a step, and notes steps and parameters."""
-    record = RunRecord.of([plan.train], None, init, words)
-    resume = bool(CheckpointStore(out / "checkpoints", keep=1).steps())
-    if resume:
-        recipe = load_recipe(None, str(out / RECIPE_FILE))
-    else:
-        steps = budget.steps or _steps_in(budget, config, lines, record, out.parent / "trial", name)
-        recipe = load_recipe(None, config, [*lines, f"steps={steps}"])
-    meter = Meter(name)
-    task = _run(recipe, record, out, resume, meter)
-    found.steps.append(recipe.steps)
-    found.parameters = sum(p.numel() for p in task.model.parameters())
-    note = out / "seconds.json"  # of a run that has nothing left to do
-    if meter.seconds:
-        note.write_text(json.dumps(meter.seconds))
-    return float(json.loads(note.read_text())) if note.exists() else 0.0
-
-
-def _steps_in(budget: Budget, config: str, lines: list[str], record: RunRecord, out: Path, name: str) -> int:
-    """How many steps fit into the minutes of processor time, by what some took."""
-    assert budget.minutes is not None
-    meter = Meter(name)
-    # The clips that a network starts from are none of its steps.
-    brief = [*lines, f"steps={_TRIAL}", "init_samples=0", "checkpoint_every=0"]
-    shutil.rmtree(out, ignore_errors=True)
-    _run(load_recipe(None, config, brief), record, out, False, meter)
-    shutil.rmtree(out)
-    return max(1, round(60 * budget.minutes / meter.seconds))
-
-
-def _run(recipe: Recipe, record: RunRecord, out: Path, resume: bool, meter: Meter) -> Any:
-    """A run to its end; returns its task."""
-    start, words = (None if path is None or resume else Path(path) for path in (record.init, record.prior))
-    task = task_of(recipe, start, words, None)
-    summary = train(RunOptions(task, recipe, record, out, resume), meter)
-    if summary is None or summary["interrupted"]:
-        raise Interrupted
-    return task
 
 
 def with_other_vectors(prior: Path, llm: str, pooling: Pooling, folder: Path) -> Path:

@@ -28,6 +28,7 @@ _CHANGE_SHARE = 0.25
 _PAIR_SPREAD = 1.35
 _CLIPS_AT_ONCE = 64
 _POLISH_RATE = 1e-3
+_FAINT = 0.1  # strength, in that of the strongest direction of the words, of one that is half fitted
 _OFFSET_RATE = 0.05  # in standard deviations of a latent
 
 
@@ -238,12 +239,23 @@ def start_codebook(
             centre = words.mean(dim=0)
             # Rounded from float64: where words lie in memory, which changes the last bits, is not seen.
             apart, wanted = (words - centre).double(), (codes - codes.mean(dim=0)).double()
-            weight = torch.linalg.lstsq(apart, wanted).solution.T.to(words.dtype)
+            weight = fit(apart, wanted).to(words.dtype)
             bias = codes.mean(dim=0) - weight @ centre
             offsets.copy_(codes - (words @ weight.T + bias))
         layer.weight.copy_(weight)
         layer.bias.copy_(bias)
     polish(quantizer, latents, steps, rows, neighbours, on_progress, until)
+
+
+def fit(words: Tensor, codes: Tensor) -> Tensor:
+    """The map [c, k] that takes ``words`` [n, k] near ``codes`` [n, c], and leans on no faint direction.
+
+    Ridge regression: what it takes large weights to fit, and what a step of training would then throw far
+    away, is left to the offsets. Graphs of few words make most directions faint.
+    """
+    left, sizes, directions = torch.linalg.svd(words, full_matrices=False)
+    kept = sizes / (sizes.square() + (_FAINT * sizes[0]).square())
+    return codes.T @ left @ (kept[:, None] * directions)
 
 
 def spread_words(words: Tensor, latents: Tensor, factor: float) -> tuple[Tensor, Tensor, Tensor]:
