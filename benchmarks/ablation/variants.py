@@ -76,6 +76,8 @@ VARIANTS = {
     "9-frames": Variant(_SMALL, "clips of 9 frames", _length(9)),
     "33-frames": Variant(_SMALL, "clips of 33 frames", _length(33)),
     "65-frames": Variant(_SMALL, "clips of 65 frames", _length(65)),
+    "muon": Variant(_SMALL, "Muon in place of AdamW for matrices", ("optimizer=muon",)),
+    "decibels": Variant(_SMALL, "the logarithm of the error", ("log_l2=2e-3", "log_floor=2e-4", "l2=0.01")),
     "vidtok": Variant(_VIDTOK, "FSQ of 4 096 codes, learned mixing, 3 frames a second"),
     "vq": Variant(_VIDTOK, "a learned codebook of as many codes", ("model.regularizer=vq",)),
     "fixed-mixing": Variant(_VIDTOK, "shares of convolutions that stay", ("model.mixing=fixed",)),

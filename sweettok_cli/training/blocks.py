@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 
@@ -40,6 +40,15 @@ def compile_blocks(network: nn.Module) -> None:
     warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")
     for block in blocks:
         block.compile()
+
+
+def matrices(network: nn.Module) -> Iterator[Tensor]:
+    """The weights of all linear maps inside the blocks of a network: what Muon is for."""
+    for block in network.modules():
+        if isinstance(block, Block):
+            for part in block.modules():
+                if isinstance(part, nn.Linear):
+                    yield part.weight
 
 
 def recompute(network: nn.Module) -> None:

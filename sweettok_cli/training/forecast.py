@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from sweettok_cli.data.sampler import Batch
+from sweettok_cli.training.blocks import matrices
 from sweettok_cli.training.clips import ClipTask
 from sweettok_cli.training.recipe import Recipe
 
@@ -74,6 +75,8 @@ def memory_of(task: ClipTask, trained: nn.Module, before: int) -> Memory:
     learned = sum(
         p.numel() * p.element_size() for part in networks for p in part.parameters() if p.requires_grad
     )
+    one_moment = matrices(task.model) if task.recipe.optimizer == "muon" else ()
+    of_muon = sum(p.numel() * p.element_size() for p in one_moment if p.requires_grad)
     sizes = {description: _activations(task, trained, held, *cut) for description, cut in _cuts(task.recipe)}
     largest = max(sizes, key=lambda name: sizes[name][0])
     activations, batch = sizes[largest]
@@ -81,7 +84,7 @@ def memory_of(task: ClipTask, trained: nn.Module, before: int) -> Memory:
         "weights": sum(map(_bytes, held)),
         "averages": sum(map(_bytes, _tensors([task.model]))),
         "gradients": learned,
-        "moments": 2 * learned,
+        "moments": 2 * learned - of_muon,
         "activations": activations,
     }
     host = {"program": before, "batches": (task.recipe.prefetch + 1) * batch}

@@ -24,7 +24,7 @@ from sweettok_cli.training import collective
 from sweettok_cli.training.descent import Descent, NotFiniteError
 from sweettok_cli.training.folder import RunFolder, other_data
 from sweettok_cli.training.log import Journal, Mute, Voice
-from sweettok_cli.training.optimizer import learning_rate, run_progress
+from sweettok_cli.training.optimizer import MATRICES, learning_rate, run_progress
 from sweettok_cli.training.processes import asked_to_stop, join, shares_out
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.record import RunRecord
@@ -262,10 +262,11 @@ class Run:
         """Give every optimizer the learning rate of this step; returns them."""
         step, rates = self.state.step, []
         for name, optimizer in self.state.optimizers.items():
-            when = self.task.begin(name), self.task.warmup(name)
+            group = name.removesuffix(MATRICES)
+            when = self.task.begin(group), self.task.warmup(group)
             rates.append(learning_rate(self.recipe, step, progress, *when))
-            for group in optimizer.param_groups:
-                group["lr"] = rates[-1] * group["factor"]
+            for options in optimizer.param_groups:
+                options["lr"] = rates[-1] * options["factor"]
         return rates
 
     def _log(self, lr: float, norm: Tensor, seconds: float, waited: float, pace: float) -> None:

@@ -1,15 +1,64 @@
-"""AdamW and its learning rate."""
+"""AdamW, Muon and their learning rate."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import torch
 from torch import nn
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.training.blocks import matrices
 from sweettok_cli.training.recipe import Recipe
+
+#: Of an optimizer's name: it has the matrices that Muon moves, and the rest is left to the one named before.
+MATRICES = "/matrices"
+
+
+def make_optimizers(
+    network: nn.Module, groups: Mapping[str, Sequence[tuple[str, nn.Parameter]]], recipe: Recipe
+) -> dict[str, torch.optim.Optimizer]:
+    """What moves the named parameters of each group, by the group's name: AdamW.
+
+    With ``optimizer = "muon"`` a second one, named group + :data:`MATRICES`, moves the weight matrices inside
+    the ``network``'s blocks by orthogonal steps as long as AdamW's (Jordan et al., "Muon", 2024; scaled as by
+    Liu et al., arXiv 2502.16982); embeddings, codes, heads, convolutions and vectors are left to AdamW.
+
+    Raises:
+        SweettokError: Muon is asked for, and the network has no such matrix or this torch no Muon.
+    """
+    if recipe.optimizer == "adamw":
+        return {name: make_optimizer(learned, recipe) for name, learned in groups.items()}
+    if not hasattr(torch.optim, "Muon"):
+        raise SweettokError(
+            f"optimizer = muon needs torch 2.9 or newer, not {torch.__version__}; update torch, or "
+            "--set optimizer=adamw."
+        )
+    inside = {id(matrix) for matrix in matrices(network)}
+    optimizers: dict[str, torch.optim.Optimizer] = {}
+    for name, learned in groups.items():
+        apart = [pair for pair in learned if id(pair[1]) in inside]
+        optimizers[name] = make_optimizer([pair for pair in learned if id(pair[1]) not in inside], recipe)
+        if apart:
+            optimizers[name + MATRICES] = make_muon(apart, recipe)
+    if len(optimizers) == len(groups):
+        raise SweettokError(
+            "optimizer = muon moves matrices of transformer layers, of which none is trained here; "
+            "--set optimizer=adamw."
+        )
+    return optimizers
+
+
+def make_muon(learned: Iterable[tuple[str, nn.Parameter]], recipe: Recipe) -> torch.optim.Optimizer:
+    """Muon over named matrices."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in learned:
+        groups.setdefault(rate_factor(name, recipe), []).append(parameter)
+    options = [{"params": group, "factor": factor} for factor, group in groups.items()]
+    return torch.optim.Muon(
+        options, lr=recipe.lr, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
 
 
 def make_optimizer(learned: Iterable[tuple[str, nn.Parameter]], recipe: Recipe) -> torch.optim.AdamW:

@@ -23,6 +23,7 @@ PRECISIONS = ("auto", "bf16", "fp32")
 PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
 WITHOUT_FEATURES = ("stop", "train")
 SEEN = ("clips", "frames")
+OPTIMIZERS = ("adamw", "muon")
 TRACKERS = ("none", "tensorboard", "trackio", "wandb")
 LOADERS = ("threads", "processes")
 _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
@@ -121,6 +122,10 @@ class Recipe:
         (0, 1),
     )
 
+    optimizer: str = _key(
+        "adamw",
+        "adamw; or muon for the matrices in transformer layers and AdamW for all else",
+    )
     lr: float = _key(1e-4, "peak learning rate", (0, 10))
     lr_factors: dict[str, float] = _key(  # noqa: RUF009
         {}, "factors on the rate of parameters whose dotted name starts so, e.g. lr_factors.encoder", (0, 1e4)
@@ -158,6 +163,12 @@ class Recipe:
     )
     l1: float = _key(0.0, "weight of the mean absolute error of pixels", _WEIGHT)
     l2: float = _key(1.0, "weight of the mean squared error of pixels", _WEIGHT)
+    log_l2: float = _key(
+        0.0,
+        "weight of log(mean squared error + log_floor) of a frame: decibels, easy and hard frames alike",
+        _WEIGHT,
+    )
+    log_floor: float = _key(1e-4, "error below which a frame gains little: 1e-4 is 40 dB", (1e-12, 1.0))
     ssim: float = _key(0.0, "weight of 1 - SSIM", _WEIGHT)
     frequency: float = _key(0.0, "weight of the mean absolute error of the two-dimensional spectrum", _WEIGHT)
     quantizer: float = _key(
@@ -351,7 +362,7 @@ def _check(recipe: Recipe, origin: str) -> None:
         and 0 < crop[2] < math.inf
         for crop in recipe.crop
     )
-    terms = recipe.l1 + recipe.l2 + recipe.ssim + recipe.frequency
+    terms = recipe.l1 + recipe.l2 + recipe.log_l2 + recipe.ssim + recipe.frequency
     rules = {
         "crop must list [side, samples, weight], for example [[64, 8, 1.0]], of 1 to 65536 each": crops,
         "betas must be two numbers below 1": len(recipe.betas) == 2 and max(recipe.betas) < 1,
@@ -367,8 +378,9 @@ def _check(recipe: Recipe, origin: str) -> None:
         f"discriminator_sees must be one of {', '.join(SEEN)}": recipe.discriminator_sees in SEEN,
         f"without_features must be one of {', '.join(WITHOUT_FEATURES)}": recipe.without_features
         in WITHOUT_FEATURES,
+        f"optimizer must be one of {', '.join(OPTIMIZERS)}": recipe.optimizer in OPTIMIZERS,
         f"tracker must be one of {', '.join(TRACKERS)}": recipe.tracker in TRACKERS,
-        "one of l1, l2, ssim and frequency must be above 0": terms > 0,
+        "one of l1, l2, log_l2, ssim and frequency must be above 0": terms > 0,
     }
     for rule, holds in rules.items():
         if not holds:

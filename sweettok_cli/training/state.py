@@ -16,7 +16,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.training import collective
 from sweettok_cli.training.blocks import compile_blocks, recompute
 from sweettok_cli.training.ema import EMA
-from sweettok_cli.training.optimizer import check_factors, make_optimizer
+from sweettok_cli.training.optimizer import check_factors, make_optimizers
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Step, Task
 
@@ -31,7 +31,7 @@ class State:
     task: Task
     trained: nn.Module  # the task's model as Accelerate wraps it
     optimizers: dict[str, Any]
-    parameters: dict[str, list[nn.Parameter]]  # what each optimizer learns
+    parameters: dict[str, list[nn.Parameter]]  # of each group, which one optimizer or two learn
     averaged: EMA
     sharded: bool = False  # whether model, averages and moments are shared out among the processes
     shelf: nn.Module | None = None  # where the first process puts together averages that are sharded
@@ -48,7 +48,8 @@ class State:
         """Around a task that has been built: what trains it, as it is before the first step.
 
         Raises:
-            SweettokError: ``lr_factors`` speak of parameters that there are not.
+            SweettokError: ``lr_factors`` speak of parameters that there are not, or the recipe's optimizer
+                is none for this network.
         """
         if recipe.gradient_checkpointing:
             recompute(task.model)
@@ -63,7 +64,7 @@ class State:
         groups = {name: list(learned) for name, learned in task.parameter_groups().items()}
         named = [*task.model.named_parameters(), *(pair for learned in groups.values() for pair in learned)]
         check_factors(recipe, [name for name, _ in named])
-        optimizers = {name: make_optimizer(learned, recipe) for name, learned in groups.items()}
+        optimizers = make_optimizers(task.model, groups, recipe)
         if recipe.compile:
             compile_blocks(task.model)
         # Evaluation is what Accelerate calls it where it adds autocast alone.
@@ -79,7 +80,7 @@ class State:
         """Add up what the log will average, without waiting for the device."""
         terms: dict[str, Tensor] = {}
         for optimizer, losses in found.losses.items():
-            prefix = f"{optimizer}/" if len(self.optimizers) > 1 else ""
+            prefix = f"{optimizer}/" if len(self.parameters) > 1 else ""
             terms |= {f"{prefix}{name}": value for name, value in losses.items()}
         one = torch.ones_like(loss)
         for name, value in {**terms, "loss": loss, **found.measures}.items():

@@ -76,10 +76,11 @@ class Signalled(SweetTokTask):
         return super().losses(model, batch, step)
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_interrupted_and_resumed_run_equals_a_straight_one(
-    tiny: Recipe, clips: Path, prior: Path, tmp_path: Path
+    optimizer: str, tiny: Recipe, clips: Path, prior: Path, tmp_path: Path
 ) -> None:
-    tiny = dataclasses.replace(tiny, accumulate=2)
+    tiny = dataclasses.replace(tiny, accumulate=2, optimizer=optimizer)
     straight = run(tiny, clips, tmp_path / "straight", prior)
     halted = run(tiny, clips, tmp_path / "halves", prior, task=Signalled(tiny, None, prior))
     assert halted["interrupted"] and halted["step"] == 3

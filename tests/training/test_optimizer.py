@@ -9,8 +9,15 @@ import torch
 from torch import nn
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.training.blocks import Block
 from sweettok_cli.training.ema import EMA
-from sweettok_cli.training.optimizer import check_factors, learning_rate, make_optimizer, run_progress
+from sweettok_cli.training.optimizer import (
+    check_factors,
+    learning_rate,
+    make_optimizer,
+    make_optimizers,
+    run_progress,
+)
 from sweettok_cli.training.recipe import Recipe
 
 
@@ -79,6 +86,61 @@ def test_factors_follow_the_longest_start_of_a_name() -> None:
     assert factors[id(net.queries.weight)] == 1.0
     with pytest.raises(SweettokError, match="'layers'; they begin with frozen, layer, position, queries"):
         check_factors(Recipe(lr_factors={"layers": 0.5}), [name for name, _ in net.named_parameters()])
+
+
+class Layers(Block):
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide = nn.Linear(4, 16)
+        self.table = nn.Parameter(torch.zeros(3, 4))
+        self.convolution = nn.Conv1d(4, 4, 1)
+
+
+class Blocks(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Linear(4, 4)
+        self.layers = nn.ModuleList([Layers(), Layers()])
+
+
+def test_muon_moves_the_matrices_inside_blocks_and_nothing_else() -> None:
+    net, beside = Blocks(), nn.Linear(3, 3)
+    groups = {"model": learned(net), "discriminator": learned(beside)}
+    recipe = Recipe(optimizer="muon", lr_factors={"layers.1": 0.5})
+    found = make_optimizers(net, groups, recipe)
+    assert list(found) == ["model", "model/matrices", "discriminator"]
+    moved = {
+        name: {id(p): g["factor"] for g in one.param_groups for p in g["params"]}
+        for name, one in found.items()
+    }
+    first, second = net.layers
+    assert moved["model/matrices"] == {id(first.wide.weight): 1.0, id(second.wide.weight): 0.5}  # type: ignore[union-attr]
+    assert sum(map(len, moved.values())) == len(groups["model"]) + 2
+    assert moved["discriminator"].keys() == {id(p) for p in beside.parameters()}
+
+
+def test_a_step_of_muon_is_orthogonal_and_as_long_as_one_of_adamw() -> None:
+    net = Blocks()
+    weight = net.layers[0].wide.weight  # type: ignore[union-attr]
+    before = weight.detach().clone()
+    optimizer = make_optimizers(
+        net, {"model": learned(net)}, Recipe(optimizer="muon", lr=0.01, weight_decay=0)
+    )
+    weight.grad = torch.randn(16, 4, generator=torch.Generator().manual_seed(0))
+    optimizer["model/matrices"].step()
+    moved = (weight.detach() - before) / 0.01
+    sizes = torch.linalg.svdvals(moved) / (0.2 * 16**0.5)
+    assert sizes.min() > 0.6 and sizes.max() < 1.3, "steps of gradients differ as their singular values do"
+    assert moved.square().mean().sqrt().item() == pytest.approx(0.2, rel=0.25)
+
+
+def test_muon_is_refused_where_it_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Net()
+    with pytest.raises(SweettokError, match="of which none is trained here; --set optimizer=adamw"):
+        make_optimizers(net, {"model": learned(net)}, Recipe(optimizer="muon"))
+    monkeypatch.delattr(torch.optim, "Muon")
+    with pytest.raises(SweettokError, match=r"needs torch 2\.9 or newer, not 2.*update torch"):
+        make_optimizers(Blocks(), {}, Recipe(optimizer="muon"))
 
 
 def test_average_follows_the_published_decay() -> None:

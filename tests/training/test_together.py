@@ -121,7 +121,7 @@ SHARDED: dict[str, dict[str, Any]] = {
     "compact-ucf101-stage2": {"model": TAUGHT, "pictures": 0.4, "accumulate": 2, "proxy": 0.5},
     "compact-ucf101-stage3": {"model": TAUGHT, "lecam": 0.1, "gradient_checkpointing": True},
     "vidtok-fsq-stage1": {"model": {"preset": "vidtok-small"}, "gradient_checkpointing": True},
-    "omnitokenizer-stage2": {"model": OMNI, "restart": 1.0},
+    "omnitokenizer-stage2": {"model": OMNI, "restart": 1.0, "optimizer": "muon"},
 }
 
 

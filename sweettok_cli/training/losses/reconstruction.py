@@ -25,6 +25,9 @@ def reconstruction_losses(reconstruction: Tensor, video: Tensor, recipe: Recipe)
         terms["l1"] = recipe.l1 * F.l1_loss(made, wanted)
     if recipe.l2:
         terms["l2"] = recipe.l2 * F.mse_loss(made, wanted)
+    if recipe.log_l2:
+        of_frames = (made - wanted).square().mean(dim=(1, 3, 4))
+        terms["log_l2"] = recipe.log_l2 * (of_frames + recipe.log_floor).log().mean()
     if recipe.ssim:
         terms["ssim"] = recipe.ssim * (1 - structural_similarity(made, wanted))
     if recipe.frequency:

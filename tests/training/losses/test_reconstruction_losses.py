@@ -37,6 +37,25 @@ def test_terms_are_weighted_and_named(pair: tuple[torch.Tensor, torch.Tensor]) -
     assert list(reconstruction_losses(made, wanted, Recipe(l2=1.0))) == ["l2"]
 
 
+def test_decibels_count_alike_whatever_the_error_of_a_frame(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+    made, wanted = pair
+    recipe = Recipe(l2=0.0, log_l2=2.0, log_floor=1e-3)
+    of_frames = np.square((made - wanted).numpy()).mean(axis=(1, 3, 4))
+    expected = 2 * np.log(of_frames + 1e-3).mean()
+    assert reconstruction_losses(made, wanted, recipe)["log_l2"].item() == pytest.approx(expected, rel=1e-5)
+    # The second clip is ten times as far off: its gain by a hundredth of its error is the first one's.
+    error, fine = made - wanted, dataclasses.replace(recipe, log_floor=1e-12)
+    far = wanted + error * torch.tensor([1.0, 10.0]).view(2, 1, 1, 1, 1)
+    gains = [
+        reconstruction_losses(far, wanted, fine)["log_l2"]
+        - reconstruction_losses(far - 0.01 * (far - wanted) * which.view(2, 1, 1, 1, 1), wanted, fine)[
+            "log_l2"
+        ]
+        for which in torch.eye(2)
+    ]
+    assert gains[0].item() == pytest.approx(gains[1].item(), rel=1e-2) and gains[0] > 0
+
+
 def test_similarity_follows_its_definition(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
     made, wanted = (v.double().numpy() + 0.5 for v in pair)
     values = []
@@ -69,7 +88,7 @@ def test_gradients_are_finite_where_pictures_agree() -> None:
 def test_loss_falls_along_its_gradient(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
     made, wanted = pair
     made = made.clone().requires_grad_()
-    recipe = Recipe(l1=1.0, l2=1.0, ssim=1.0, frequency=1.0)
+    recipe = Recipe(l1=1.0, l2=1.0, log_l2=1.0, ssim=1.0, frequency=1.0)
     before = torch.stack(list(reconstruction_losses(made, wanted, recipe).values())).sum()
     before.backward()
     assert made.grad is not None
