@@ -24,7 +24,7 @@ from sweettok_cli.training import collective
 from sweettok_cli.training.descent import Descent, NotFiniteError
 from sweettok_cli.training.folder import RunFolder, other_data
 from sweettok_cli.training.log import Journal, Mute, Voice
-from sweettok_cli.training.optimizer import MATRICES, learning_rate, run_progress
+from sweettok_cli.training.optimizer import MATRICES, learning_rate, run_progress, set_rate
 from sweettok_cli.training.processes import asked_to_stop, join, shares_out
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.record import RunRecord
@@ -265,8 +265,7 @@ class Run:
             group = name.removesuffix(MATRICES)
             when = self.task.begin(group), self.task.warmup(group)
             rates.append(learning_rate(self.recipe, step, progress, *when))
-            for options in optimizer.param_groups:
-                options["lr"] = rates[-1] * options["factor"]
+            set_rate(optimizer, rates[-1])
         return rates
 
     def _log(self, lr: float, norm: Tensor, seconds: float, waited: float, pace: float) -> None:

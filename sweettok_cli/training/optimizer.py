@@ -116,6 +116,12 @@ def learning_rate(
     return min(cosine, recipe.lr * (step + 1) / warmup) if warmup else cosine
 
 
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give an optimizer of :func:`make_optimizers` this learning rate, each group by its factor."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
+
+
 def run_progress(recipe: Recipe, step: int, seconds: float, reserve: float = 0.0) -> float:
     """Share of the run that is over, by steps or by minutes, whichever is further; 1 is the end.
 
