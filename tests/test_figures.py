@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +66,21 @@ def test_fidelity_is_that_of_one_run_beside_codecs() -> None:
     told = [f"{name} {each['psnr']['value']:.2f} dB" for name, each in zip(names, summaries, strict=True)]
     card = CARD.replace("\n", " ").replace("AV1", "av1")
     assert f"{told[1]}, {told[2]}, {told[3]}." in card
+
+
+def test_what_variants_bring_is_what_was_measured() -> None:
+    rows = result("ablations")["rows"]
+    docs = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    lines = docs.partition("| variant | |")[2].split("\n\n")[0].splitlines()[2:]
+    assert len(lines) == len(rows)
+    for line, (name, row) in zip(lines, rows.items(), strict=True):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        assert cells[:3] == [f"`{name}`", row["question"], f"{row['psnr']['value']:.2f}"]
+        gain = row["gain"]
+        wanted = "" if gain is None else "{value:+.2f} [{low:+.2f}, {high:+.2f}]".format(**gain)
+        assert cells[3] == wanted, name
+        assert cells[5] == " ".join(f"{100 * share:.0f}" for share in row["kept"].values())
+    told = README.partition("## What the choices bring")[2].partition("\n## ")[0]
+    for name, figure in re.findall(r"\(`([\w.-]+)`, ([+-]\d\.\d\d) dB\)", told):
+        assert figure == f"{rows[name]['gain']['value']:+.2f}", name
+    assert told.count(" dB)") >= 8
