@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from sweettok_cli.data.entry import Entry
@@ -27,6 +30,26 @@ def find_entries(paths: Sequence[Path], what: str = "training data") -> list[Ent
             f"No clips found in {', '.join(map(str, paths))}; give a folder of videos, images or tar shards."
         )
     return entries
+
+
+def without(entries: Sequence[Entry], aside: Sequence[Entry]) -> list[Entry]:
+    """The entries that share no moment with one ``aside``, in their order.
+
+    Two are of one clip if they are the same file, links followed, or the same member of the same shard; of
+    one clip, parts that do not overlap share nothing.
+    """
+    real = cache(os.path.realpath)
+    taken: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+    for entry in aside:
+        taken[real(entry.path), entry.offset].append(entry)
+    return [
+        entry
+        for entry in entries
+        if not any(
+            entry.start < other.end and other.start < entry.end
+            for other in taken.get((real(entry.path), entry.offset), ())
+        )
+    ]
 
 
 def _spelt_out(paths: Sequence[Path], what: str) -> Iterator[Path]:
