@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sweettok_cli.data.entry import Entry
 from sweettok_cli.data.lists import is_list, listed
+from sweettok_cli.data.runs import is_of_run
 from sweettok_cli.data.shards import SHARD, shard_entries, spelt_out
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.source import MEDIA, find_files
@@ -19,7 +20,8 @@ def find_entries(paths: Sequence[Path], what: str = "training data") -> list[Ent
     """All clips and pictures that ``paths`` lead to, in a fixed order.
 
     They are folders, tar shards, lists (:func:`sweettok_cli.data.lists.listed`) and single files, or several
-    at once by braces, as in ``clips-{000..003}.tar``. ``what`` they are is for errors.
+    at once by braces, as in ``clips-{000..003}.tar``. Folders of runs below a folder are not entered.
+    ``what`` they are is for errors.
 
     Raises:
         SweettokError: a path does not exist, a shard is not a tar file, a list is wrong, or nothing is found.
@@ -70,7 +72,7 @@ def _spelt_out(paths: Sequence[Path], what: str) -> Iterator[Path]:
 
 def _below(path: Path) -> Iterator[Entry]:
     if path.is_dir():
-        for file in find_files(path, {SHARD, *MEDIA}):
+        for file in find_files(path, {SHARD, *MEDIA}, closed=is_of_run):
             if file.suffix.lower() == SHARD:
                 yield from shard_entries(file)
             else:

@@ -13,12 +13,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
+from sweettok_cli.data.runs import RECIPE_FILE
 from sweettok_cli.data.sampler import Sampling
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import open_regular
 from sweettok_cli.training.recipe_values import assign, brief, parse, typed
 
-RECIPE_FILE = "recipe.toml"
 PRECISIONS = ("auto", "bf16", "fp32")
 PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
 WITHOUT_FEATURES = ("stop", "train")

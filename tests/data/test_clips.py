@@ -75,6 +75,25 @@ def test_lists_may_hold_what_is_no_name(tmp_path: Path, name: str) -> None:
         find_entries([folder / "list.txt"])
 
 
+def test_what_a_run_has_drawn_is_no_clip(tmp_path: Path) -> None:
+    """Neither where it lies among the clips nor where it writes into their folder; unless it is asked for."""
+    names = ("a.mp4", "recipe.toml", "b/recipe.toml", "b/c.png", "samples/d.png")
+    run = ("recipe.toml", "run.json", "samples/step.png", "samples/step-clip.mp4", "more/e.mp4")
+    for name in (*names, *(f"runs/one/{name}" for name in run)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "linked").symlink_to(tmp_path / "runs")
+
+    def found(folder: Path) -> list[str]:
+        return [entry.name for entry in find_entries([folder])]
+
+    assert found(tmp_path) == ["a.mp4", "b/c.png", "samples/d.png"]
+    assert found(tmp_path / "runs" / "one") == ["more/e.mp4"]
+    assert found(tmp_path / "runs" / "one" / "samples") == ["step-clip.mp4", "step.png"]
+    (tmp_path / "run.json").touch()
+    assert found(tmp_path) == ["a.mp4", "b/c.png"]
+
+
 def test_what_is_set_aside_is_known_again_under_other_names(clips: Path, tmp_path: Path) -> None:
     """A link, a path over another folder, a member of a shard; parts of a clip only where they overlap."""
     (tmp_path / "linked").symlink_to(clips, target_is_directory=True)
