@@ -123,16 +123,28 @@ class Entry:
         """Number of the first frame that counts, and how many do: at least one.
 
         Where frames are not evenly spaced, seconds are taken by the mean rate.
+
+        Raises:
+            SweettokError: the part begins behind the end.
         """
         if not self.is_part:
             return 0, facts.frames
         rate = facts.rate or float(DEFAULT_RATE)
+        if self.start * rate > facts.frames - 1e-6:
+            raise SweettokError(
+                f"{self._subject}: it ends at {facts.frames / rate:g} s, before the part that begins at "
+                f"{self.start:g} s; correct the list."
+            )
         first = min(math.ceil(self.start * rate - 1e-6), facts.frames - 1)
         last = facts.frames if self.end == math.inf else min(facts.frames, math.ceil(self.end * rate - 1e-6))
         return first, max(1, last - first)
 
+    @property
+    def _subject(self) -> str:
+        """How errors of what reads it call it."""
+        return str(self.path) if self.offset < 0 else source_name(BytesIO())
+
     def why(self, error: Exception) -> str:
         """What is wrong with it, in a few words to stand beside its name, which they leave out."""
-        subject = str(self.path) if self.offset < 0 else source_name(BytesIO())
         words = " ".join((str(error) or type(error).__name__).rstrip(".").split())
-        return words.removeprefix(subject).lstrip(": ")
+        return words.removeprefix(self._subject).lstrip(": ")

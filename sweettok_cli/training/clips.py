@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -128,7 +129,8 @@ class ClipTask(Task):
         for place, entry in enumerate(self.sampler.entries):
             facts = entry.facts or self.sampler.facts.get(place)
             if facts is not None and facts.rate and not entry.is_image:
-                seconds, known = seconds + entry.part(facts)[1] / facts.rate, known + 1
+                with suppress(SweettokError):  # a part behind the end is none that can be read
+                    seconds, known = seconds + entry.part(facts)[1] / facts.rate, known + 1
         pictures = sum(entry.is_image for entry in self.sampler.entries)
         return {
             "clips": len(self.sampler.entries),

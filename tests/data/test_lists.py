@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from small_run import write_clip
 from sweettok_cli.data.clips import find_entries
 from sweettok_cli.data.entry import Facts
 from sweettok_cli.data.sampler import Sampler, Sampling
+from sweettok_cli.data.shards import Member, Packed, write_shard
 from sweettok_cli.data.stretch import read_stretch
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.runtime import ignore_progress
 from sweettok_cli.video.reader import read_clip
 
 
@@ -100,10 +103,39 @@ def test_what_is_wrong_is_named_by_file_and_line(shelf: Path, name: str, text: s
     assert str(raised.value).endswith(".") and len(str(raised.value)) < 1000
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_part_behind_the_end_cannot_be_read(tmp_path: Path, packed: bool) -> None:
+    """Of a file, and of a member whose length an index tells; found before the first step, or in it."""
+    write_clip(tmp_path / "a.mp4", 0, frames=40, width=32, height=32)  # 1.6 s
+    clip = "a.mp4"
+    if packed:
+        size = (tmp_path / "a.mp4").stat().st_size
+        write_shard(
+            tmp_path / "s.tar", [Packed(tmp_path / clip, None, Member(clip, 0, size, 40, 25, 32, 32))]
+        )
+    rows = "".join(f"{clip},{'s.tar' if packed else ''},{part}\n" for part in ("500,501", "0.4,1", "1.6,"))
+    (tmp_path / "list.csv").write_text(f"path,shard,start,end\n{rows}")
+    found = [
+        replace(entry, name=str(place)) for place, entry in enumerate(find_entries([tmp_path / "list.csv"]))
+    ]
+    settings = Sampling([[32.0, 4.0, 1.0]], frames=5, skip_unreadable=0.7)
+    whys = {
+        str(place): f"it ends at 1.6 s, before the part that begins at {start} s; correct the list"
+        for place, start in ((0, 500), (2, 1.6))
+    }
+    sampler, late = Sampler(found, settings), Sampler(found, settings)
+    sampler.check(ignore_progress)
+    assert sampler.unreadable == whys
+    assert set(late.batch(0).clips) == {"1"} and late.unreadable == whys
+    wanted = "2 of 3 training clips cannot be read .*500 s.* skip_unreadable=0.67"
+    with pytest.raises(SweettokError, match=wanted):
+        Sampler(found, replace(settings, skip_unreadable=0.5)).check(ignore_progress)
+
+
 def test_samples_stay_inside_the_part_that_a_list_cuts_out(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", 0, frames=40, width=32, height=32)  # 25 a second
     (tmp_path / "list.csv").write_text(
-        "path,start,end\na.mp4,0.4,1.0\na.mp4,0.4,0.5\na.mp4,1.4,\na.mp4,9,10\n"
+        "path,start,end\na.mp4,0.4,1.0\na.mp4,0.4,0.5\na.mp4,1.4,\na.mp4,1.59,10\n"
     )
     whole = read_clip(tmp_path / "a.mp4", 0, 40)
     found = find_entries([tmp_path / "list.csv"])
