@@ -124,7 +124,10 @@ class ClipTask(Task):
         return found
 
     def found(self) -> dict[str, Any]:
-        """What there is of data: ``clips``, ``pictures`` among them, ``hours`` of video if known."""
+        """What there is of data: ``clips``, ``pictures`` among them, ``hours`` of video if known.
+
+        ``held_out`` are to be looked at, of which ``learned_too`` are trained on as well.
+        """
         seconds, known = 0.0, 0
         for place, entry in enumerate(self.sampler.entries):
             facts = entry.facts or self.sampler.facts.get(place)
@@ -138,6 +141,7 @@ class ClipTask(Task):
             "hours": round(seconds / 3600, 6) if known else None,
             "unreadable": dict(self.unreadable),
             "held_out": len(self._held_out),
+            "learned_too": len({*self._held_out}.intersection(self.sampler.entries)),
         }
 
     def on_device(self, frames: np.ndarray) -> Tensor:

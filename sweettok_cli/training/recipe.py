@@ -114,7 +114,10 @@ class Recipe:
     loader: str = _key("threads", "what these are: threads or processes; batches are the same")
     prefetch: int = _key(6, "batches kept ready", (1, 1024))
     hold_out: int = _key(
-        4, "clips not trained on, shown in the sample sheets, where --val is not given", (0, 1000)
+        4,
+        "clips shown in the sample sheets, where --val is not given; trained on, too, if there are fewer "
+        "than ten times as many",
+        (0, 1000),
     )
     skip_unreadable: float = _key(
         0.1,
