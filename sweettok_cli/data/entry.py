@@ -45,6 +45,7 @@ class Entry:
     end: float = math.inf  # and at which it ends
     facts: Facts | None = None  # where they are known without opening it
     codes: Codes | None = None  # where they are packed beside it
+    lacking: str = ""  # where it is not there, as was found out by looking for it: why
 
     @property
     def is_image(self) -> bool:
@@ -60,8 +61,10 @@ class Entry:
         """What the video reader opens: the path, or the member's bytes.
 
         Raises:
-            SweettokError: the shard cannot be read or has become shorter.
+            SweettokError: it is not there, or the shard cannot be read or has become shorter.
         """
+        if self.lacking:
+            raise SweettokError(f"{self._subject}: {self.lacking}; correct the list.")
         return self.path if self.offset < 0 else BytesIO(self._bytes(self.offset, self.size))
 
     def read_codes(self) -> np.ndarray:
@@ -142,6 +145,8 @@ class Entry:
     @property
     def _subject(self) -> str:
         """How errors of what reads it call it."""
+        if self.lacking:
+            return self.name
         return str(self.path) if self.offset < 0 else source_name(BytesIO())
 
     def why(self, error: Exception) -> str:
