@@ -157,7 +157,7 @@ def suffer(
     """
     (folder / "recipe.toml").write_text(recipe.as_toml())
     given = ["--config", str(folder / "recipe.toml"), "--prior", str(prior)]
-    new = [*given, "--data", str(clips), "--val", str(clips)]
+    new = [*given, "--data", str(clips), "--val", str(min(clips.rglob("*.mp4")))]
     straight = Ordeal(folder / "straight" / "run", new, random.Random(seed), recipe.steps)
     straight.go_on(0, 0)
     for attempt in range(5):

@@ -20,6 +20,7 @@ import numpy as np
 from ablation.variants import BASES, VARIANTS
 from sweettok_cli.codebook.prior import WordGraph, WordPrior, save_prior
 from sweettok_cli.codebook.vectors import Pooling, embed_words, reduce_vectors
+from sweettok_cli.data.runs import RECIPE_FILE
 from sweettok_cli.files import sha256_file
 from sweettok_cli.models.registry import task_of
 from sweettok_cli.models.sweettok.folder import read_words_of
@@ -27,7 +28,7 @@ from sweettok_cli.runtime import OnProgress
 from sweettok_cli.training.checkpoint import CheckpointStore
 from sweettok_cli.training.log import Mute
 from sweettok_cli.training.loop import RunOptions, train
-from sweettok_cli.training.recipe import RECIPE_FILE, Recipe, load_recipe
+from sweettok_cli.training.recipe import Recipe, load_recipe
 from sweettok_cli.training.record import RunRecord
 
 _TRIAL = 8  # steps that show what one takes

@@ -257,9 +257,10 @@ def _data(data: dict[str, Any]) -> str:
     filmed, pictures = data["clips"] - data["pictures"], data["pictures"]
     found = [count(filmed, "clip")] * bool(filmed) + [count(pictures, "picture")] * bool(pictures)
     length = "" if data["hours"] is None else f", {_hours(data['hours'])}"
+    learned = f", {data['learned_too']} of them trained on, too" if data["learned_too"] else ""
     return (
         f"{' and '.join(found)}{length}; {len(data['unreadable'])} cannot be read, "
-        f"{data['held_out']} to be looked at"
+        f"{data['held_out']} to be looked at{learned}"
     )
 
 

@@ -45,6 +45,7 @@ class Entry:
     end: float = math.inf  # and at which it ends
     facts: Facts | None = None  # where they are known without opening it
     codes: Codes | None = None  # where they are packed beside it
+    lacking: str = ""  # where it is not there, as was found out by looking for it: why
 
     @property
     def is_image(self) -> bool:
@@ -60,8 +61,10 @@ class Entry:
         """What the video reader opens: the path, or the member's bytes.
 
         Raises:
-            SweettokError: the shard cannot be read or has become shorter.
+            SweettokError: it is not there, or the shard cannot be read or has become shorter.
         """
+        if self.lacking:
+            raise SweettokError(f"{self._subject}: {self.lacking}; correct the list.")
         return self.path if self.offset < 0 else BytesIO(self._bytes(self.offset, self.size))
 
     def read_codes(self) -> np.ndarray:
@@ -123,16 +126,30 @@ class Entry:
         """Number of the first frame that counts, and how many do: at least one.
 
         Where frames are not evenly spaced, seconds are taken by the mean rate.
+
+        Raises:
+            SweettokError: the part begins behind the end.
         """
         if not self.is_part:
             return 0, facts.frames
         rate = facts.rate or float(DEFAULT_RATE)
+        if self.start * rate > facts.frames - 1e-6:
+            raise SweettokError(
+                f"{self._subject}: it ends at {facts.frames / rate:g} s, before the part that begins at "
+                f"{self.start:g} s; correct the list."
+            )
         first = min(math.ceil(self.start * rate - 1e-6), facts.frames - 1)
         last = facts.frames if self.end == math.inf else min(facts.frames, math.ceil(self.end * rate - 1e-6))
         return first, max(1, last - first)
 
+    @property
+    def _subject(self) -> str:
+        """How errors of what reads it call it."""
+        if self.lacking:
+            return self.name
+        return str(self.path) if self.offset < 0 else source_name(BytesIO())
+
     def why(self, error: Exception) -> str:
         """What is wrong with it, in a few words to stand beside its name, which they leave out."""
-        subject = str(self.path) if self.offset < 0 else source_name(BytesIO())
         words = " ".join((str(error) or type(error).__name__).rstrip(".").split())
-        return words.removeprefix(subject).lstrip(": ")
+        return words.removeprefix(self._subject).lstrip(": ")

@@ -17,6 +17,7 @@ from sweettok_cli.data.entry import Entry
 from sweettok_cli.data.shards import SHARD, shard_entries, spelt_out
 from sweettok_cli.errors import SweettokError, brief
 from sweettok_cli.files import is_file, open_regular
+from sweettok_cli.video.source import MEDIA
 
 #: Columns of a table and keys of an object that name a clip, the first that names a file first.
 NAMES = ("path", "video", "file", "videos", "filename", "file_name", "image", "picture")
@@ -41,18 +42,20 @@ def is_list(path: Path) -> bool:
 
 
 def listed(file: Path) -> list[Entry]:
-    """The clips that a list names, in its order.
+    """The clips that a list names, in its order; one that is not there is one that cannot be read.
 
     Names are looked for beside the list, above it and in the folders there.
 
     Raises:
-        SweettokError: it cannot be read, has a line that is none of its kind, or names what is not there.
+        SweettokError: it cannot be read, has a line that is none of its kind, or names shards, or no
+            clips but such, that are not there.
     """
     beside, above = file.absolute().parent, file.absolute().parent.parent
     roots = [beside, above, *sorted(folder for folder in above.iterdir() if folder.is_dir())]
     members = cache(lambda shard: {entry.name: entry for entry in shard_entries(shard)})
     entries: list[Entry] = []
     missing: list[tuple[str, int]] = []
+    bearable = True  # whether each of these is but a clip
     for row in _rows(file):
         if not row.shard and any(map(is_list, map(Path, row.names))):
             raise SweettokError(
@@ -60,14 +63,23 @@ def listed(file: Path) -> list[Entry]:
             )
         found = list(_found(row, roots, members))
         if not found:
-            missing.append((f"{row.shard} with {row.names[-1]}" if row.shard else row.names[-1], row.line))
-        else:
-            entries += [replace(entry, start=row.start, end=row.end) for entry in found]
-    if missing:
+            name = f"{row.shard} with {row.names[-1]}" if row.shard else row.names[-1]
+            missing.append((name, row.line))
+            bearable = bearable and _is_clip(row.names[-1])
+            found = [
+                Entry(name, file, lacking=f"cannot be found, and line {row.line} of {file.name} names it")
+            ]
+        entries += [replace(entry, start=row.start, end=row.end) for entry in found]
+    if missing and not (bearable and len(missing) < len(entries)):
         (name, line), more = missing[0], f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         how = f"line {line}; put the list beside the folder of the clips"
         raise SweettokError(f"{file} names {name}{more}, which cannot be found: {how}.")
     return entries
+
+
+def _is_clip(name: str) -> bool:
+    """Whether a name is that of one clip, and not of a shard or of several."""
+    return Path(name).suffix.lower() in MEDIA and spelt_out(name) == [name]
 
 
 def _found(row: _Row, roots: list[Path], members: Callable[[Path], Mapping[str, Entry]]) -> Iterator[Entry]:

@@ -23,9 +23,12 @@ class Survey:
 
 
 def survey(entries: Sequence[Entry], on_progress: OnProgress) -> Survey:
-    """Open every clip of which an index does not tell, and read no more than its header."""
+    """Open every clip of which an index does not tell, and read no more than its header.
+
+    A part that begins behind its clip's end cannot be read either.
+    """
     found = Survey()
-    unknown = [place for place, entry in enumerate(entries) if entry.facts is None]
+    unknown = [place for place, entry in enumerate(entries) if entry.facts is None or entry.is_part]
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="check") as pool:
         told = pool.map(_look, [entries[place] for place in unknown])
         for done, (place, seen) in enumerate(zip(unknown, told, strict=True), 1):
@@ -40,14 +43,20 @@ def survey(entries: Sequence[Entry], on_progress: OnProgress) -> Survey:
 def _look(entry: Entry) -> Facts | str:
     """Its facts, or why it cannot be read."""
     try:
-        if entry.is_image and _opens_as_picture(entry):
-            return Facts(1, 1.0)
-        facts = entry.header()
-        return Facts(1, 1.0) if entry.is_image else facts
+        facts = entry.facts or _opened(entry)
+        entry.part(facts)
+        return facts
     except MemoryError:
         raise
     except Exception as error:  # whatever a decoder makes of one damaged clip
         return entry.why(error)
+
+
+def _opened(entry: Entry) -> Facts:
+    if entry.is_image and _opens_as_picture(entry):
+        return Facts(1, 1.0)
+    facts = entry.header()
+    return Facts(1, 1.0) if entry.is_image else facts
 
 
 def _opens_as_picture(entry: Entry) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sweettok_cli.data.clips import find_entries
+from sweettok_cli.data.clips import find_entries, without
 from sweettok_cli.data.entry import Entry
 from sweettok_cli.data.joint import JointSampler
 from sweettok_cli.data.sampler import Sampler, hold_out
@@ -80,7 +81,7 @@ class ClipTask(Task):
     def batches(self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice) -> Sampler:
         """As :meth:`Task.batches`: whatever :func:`find_entries` finds. The first rank searches and opens."""
         self._validates = val is not None and self.recipe.validate_every > 0
-        entries, self._held_out = from_first(partial(self._find, data, val))
+        entries, self._held_out = from_first(partial(self._find, data, val, voice))
         sampling, alternate = self.recipe.sampling, self.recipe.alternate
         if alternate:
             self.sampler = JointSampler(entries, sampling, alternate, rank, ranks)
@@ -90,13 +91,24 @@ class ClipTask(Task):
             self.sampler.take(from_first(partial(self._open, entries, val, voice)))
         return self.sampler
 
-    def _find(self, data: Sequence[Path], val: Path | None) -> tuple[list[Entry], list[Entry]]:
+    def _find(self, data: Sequence[Path], val: Path | None, voice: Voice) -> tuple[list[Entry], list[Entry]]:
         """Clips to train on, and to look at."""
         entries = find_entries(data)
-        if val is not None:
-            return entries, find_entries([val], "validation clips")[: self.recipe.validate_clips]
-        held_out, entries = hold_out(entries, self.recipe.hold_out, self.recipe.seed)
-        return entries, held_out
+        if val is None:
+            held_out, entries = hold_out(entries, self.recipe.hold_out, self.recipe.seed)
+            return entries, held_out
+        measured = find_entries([val], "validation clips")
+        learned = without(entries, measured)
+        if not learned:
+            given = ", ".join(map(str, data))
+            raise SweettokError(
+                f"All clips of --data {given} lie in --val {val}, too, which is never trained on; give other "
+                "ones with one of them."
+            )
+        if out := len(entries) - len(learned):
+            clips, lie = ("clip", "lies in --data and is") if out == 1 else ("clips", "lie in --data and are")
+            voice.say(f"{out} {clips} of --val {lie} left out")
+        return learned, measured[: self.recipe.validate_clips]
 
     def _open(self, entries: Sequence[Entry], val: Path | None, voice: Voice) -> Survey:
         """Open all clips, and those to look at."""
@@ -112,12 +124,16 @@ class ClipTask(Task):
         return found
 
     def found(self) -> dict[str, Any]:
-        """What there is of data: ``clips``, ``pictures`` among them, ``hours`` of video if known."""
+        """What there is of data: ``clips``, ``pictures`` among them, ``hours`` of video if known.
+
+        ``held_out`` are to be looked at, of which ``learned_too`` are trained on as well.
+        """
         seconds, known = 0.0, 0
         for place, entry in enumerate(self.sampler.entries):
             facts = entry.facts or self.sampler.facts.get(place)
             if facts is not None and facts.rate and not entry.is_image:
-                seconds, known = seconds + entry.part(facts)[1] / facts.rate, known + 1
+                with suppress(SweettokError):  # a part behind the end is none that can be read
+                    seconds, known = seconds + entry.part(facts)[1] / facts.rate, known + 1
         pictures = sum(entry.is_image for entry in self.sampler.entries)
         return {
             "clips": len(self.sampler.entries),
@@ -125,6 +141,7 @@ class ClipTask(Task):
             "hours": round(seconds / 3600, 6) if known else None,
             "unreadable": dict(self.unreadable),
             "held_out": len(self._held_out),
+            "learned_too": len({*self._held_out}.intersection(self.sampler.entries)),
         }
 
     def on_device(self, frames: np.ndarray) -> Tensor:

@@ -11,10 +11,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from sweettok_cli.data.runs import RECIPE_FILE, SAMPLES
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output, restore_folder, swap_folder
 from sweettok_cli.training.checkpoint import CheckpointStore
-from sweettok_cli.training.recipe import RECIPE_FILE, Recipe, resumed_with
+from sweettok_cli.training.recipe import Recipe, resumed_with
 from sweettok_cli.training.record import RunRecord, read_record
 
 
@@ -23,7 +24,7 @@ class RunFolder:
 
     def __init__(self, path: Path, resume: bool, keep: int):
         self.path, self.resume = path, resume
-        self.log, self.samples, self.model = path / "log.jsonl", path / "samples", path / "model"
+        self.log, self.samples, self.model = path / "log.jsonl", path / SAMPLES, path / "model"
         self.best = path / "best"  # the model with the best validation
         self.checkpoints = CheckpointStore(path / "checkpoints", keep)
         self._lock = FileLock(path / ".lock")

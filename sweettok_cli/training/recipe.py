@@ -13,12 +13,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, cast, get_type_hints
 
+from sweettok_cli.data.runs import RECIPE_FILE
 from sweettok_cli.data.sampler import Sampling
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import open_regular
 from sweettok_cli.training.recipe_values import assign, brief, parse, typed
 
-RECIPE_FILE = "recipe.toml"
 PRECISIONS = ("auto", "bf16", "fp32")
 PERCEPTUAL_NETWORKS = ("convnext-small", "lpips-vgg", "lpips-alex")
 WITHOUT_FEATURES = ("stop", "train")
@@ -114,7 +114,10 @@ class Recipe:
     loader: str = _key("threads", "what these are: threads or processes; batches are the same")
     prefetch: int = _key(6, "batches kept ready", (1, 1024))
     hold_out: int = _key(
-        4, "clips not trained on, shown in the sample sheets, where --val is not given", (0, 1000)
+        4,
+        "clips shown in the sample sheets, where --val is not given; trained on, too, if there are fewer "
+        "than ten times as many",
+        (0, 1000),
     )
     skip_unreadable: float = _key(
         0.1,

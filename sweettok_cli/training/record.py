@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sweettok_cli.data.runs import RECORD_FILE
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.runtime import __version__
-
-RECORD_FILE = "run.json"
 
 
 @dataclass(frozen=True)

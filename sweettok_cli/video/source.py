@@ -208,12 +208,13 @@ def find_files(
     endings: Collection[str],
     on_error: Callable[[OSError], None] | None = None,
     others: list[Path] | None = None,
+    closed: Callable[[Path], bool] | None = None,
 ) -> list[Path]:
     """Files in and below ``folder`` that end so, sorted; what is hidden is left out, linked folders are not.
 
     ``endings`` are in small letters, with their dots, such as :data:`MEDIA`. ``on_error`` is given the error
     of each folder that cannot be read; without it, that is an error. ``others`` takes the files that end
-    otherwise.
+    otherwise. ``closed`` says which folders below are not entered.
 
     Raises:
         SweettokError: a folder cannot be read.
@@ -227,6 +228,8 @@ def find_files(
             continue
         met.add((place.st_dev, place.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if closed is not None:
+            folders[:] = [name for name in folders if not closed(Path(parent, name))]
         for name in files:
             if not name.startswith("."):
                 taken = found if Path(name).suffix.lower() in endings else others

@@ -52,6 +52,7 @@ def test_it_says_what_would_be_trained_and_writes_nothing(
     assert record["task"] == "stage 3, decoder on pixels"
     # Six clips of at most 30 frames, 25 a second; one of three, nine frames long, and none is held out.
     data = record["data"]
+    assert data["learned_too"] == 1, "of six clips, none is held out"
     assert (data["clips"], data["pictures"], data["unreadable"], data["held_out"]) == (6, 0, {}, 1)
     assert data["hours"] == pytest.approx((3 * 24 + 2 * 30 + 9) / 25 / 3600, abs=1e-6)
     # Two clips of each largest batch of four, two batches a step: four of six a step.
@@ -85,7 +86,7 @@ def test_it_is_shown_to_people(cli: Cli, asked: Cli, clips: Path, prior: Path, t
         r"^memory +about .* a process, with 4 of 17x64x64$",
         r"^ +weights \d+ MB, averages .*, activations .*$",
         r"^steps +6: \d\.\d\d times through the data$",
-        r"^data +6 clips, 0\.1 minutes; 0 cannot be read, 1 to be looked at$",
+        r"^data +6 clips, 0\.1 minutes; 0 cannot be read, 1 to be looked at, 1 of them trained on, too$",
         rf"^writes to +{re.escape(str(tmp_path))}/run$",
         r"^verdict +it would start$",
     ):

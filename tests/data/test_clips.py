@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweettok_cli.data.clips import find_entries
+from sweettok_cli.data.clips import find_entries, without
 from sweettok_cli.errors import SweettokError
 
 
@@ -73,3 +73,42 @@ def test_lists_may_hold_what_is_no_name(tmp_path: Path, name: str) -> None:
     (folder / "list.txt").write_text(f"{name}.mp4 3\n")
     with pytest.raises(SweettokError, match=r"list\.txt names .*which cannot be found"):
         find_entries([folder / "list.txt"])
+
+
+def test_what_a_run_has_drawn_is_no_clip(tmp_path: Path) -> None:
+    """Neither where it lies among the clips nor where it writes into their folder; unless it is asked for."""
+    names = ("a.mp4", "recipe.toml", "b/recipe.toml", "b/c.png", "samples/d.png")
+    run = ("recipe.toml", "run.json", "samples/step.png", "samples/step-clip.mp4", "more/e.mp4")
+    for name in (*names, *(f"runs/one/{name}" for name in run)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "linked").symlink_to(tmp_path / "runs")
+
+    def found(folder: Path) -> list[str]:
+        return [entry.name for entry in find_entries([folder])]
+
+    assert found(tmp_path) == ["a.mp4", "b/c.png", "samples/d.png"]
+    assert found(tmp_path / "runs" / "one") == ["more/e.mp4"]
+    assert found(tmp_path / "runs" / "one" / "samples") == ["step-clip.mp4", "step.png"]
+    (tmp_path / "run.json").touch()
+    assert found(tmp_path) == ["a.mp4", "b/c.png"]
+
+
+def test_what_is_set_aside_is_known_again_under_other_names(clips: Path, tmp_path: Path) -> None:
+    """A link, a path over another folder, a member of a shard; parts of a clip only where they overlap."""
+    (tmp_path / "linked").symlink_to(clips, target_is_directory=True)
+    (tmp_path / "one.mp4").symlink_to(clips / "inner" / "loose1.mp4")
+    entries = find_entries([clips])
+
+    def left(*aside: Path) -> list[str]:
+        return [Path(entry.name).stem for entry in without(entries, find_entries(aside))]
+
+    assert left(tmp_path / "linked" / "inner") == ["packed0", "packed1", "packed2"]
+    assert left(tmp_path / "one.mp4", clips / "inner" / ".." / "shard.tar") == ["loose0", "loose2"]
+    assert left(tmp_path / "linked") == []
+    (tmp_path / "member.csv").write_text(f"path,shard\npacked1.mp4,{clips / 'shard.tar'}\n")
+    assert left(tmp_path / "member.csv") == ["loose0", "loose1", "loose2", "packed0", "packed2"]
+    (tmp_path / "parts.csv").write_text("path,start,end\none.mp4,0,0.5\none.mp4,0.5,1\none.mp4,0.7,\n")
+    (tmp_path / "part.csv").write_text("path,start,end\none.mp4,0.5,0.7\n")
+    parts = without(find_entries([tmp_path / "parts.csv"]), find_entries([tmp_path / "part.csv"]))
+    assert [entry.start for entry in parts] == [0, 0.7]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from small_run import write_clip
 from sweettok_cli.data.clips import find_entries
 from sweettok_cli.data.entry import Facts
 from sweettok_cli.data.sampler import Sampler, Sampling
+from sweettok_cli.data.shards import Member, Packed, write_shard
 from sweettok_cli.data.stretch import read_stretch
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.runtime import ignore_progress
 from sweettok_cli.video.reader import read_clip
 
 
@@ -75,7 +78,10 @@ def test_the_column_that_names_a_file_is_the_one_that_is_read(shelf: Path) -> No
     [
         ("l.csv", "id,label\n1,2\n", r"l\.csv, line 1, has no column that names files \('id, label'\)"),
         ("l.csv", "path,start\na.mp4\n", r"l\.csv, line 2, has 1 cells, and the header 2"),
-        ("l.csv", "path\na.mp4\n\n\nz.mp4\n", r"l\.csv names z\.mp4, which cannot be found: line 5"),
+        ("l.csv", "path\ny.mp4\n\nz.mp4\n", r"l\.csv names y\.mp4 and 1 more, which cannot be found: line 2"),
+        ("l.csv", "path\na.mp4\n\n\nz\n", r"l\.csv names z, which cannot be found: line 5"),
+        ("l.csv", "path\na.mp4\nq.tar\n", r"l\.csv names q\.tar, which cannot be found: line 3"),
+        ("l.csv", "path\na.mp4\nz{0..9}.mp4\n", r"l\.csv names z\{0\.\.9\}\.mp4, which cannot be found"),
         ("l.csv", "path,start\na.mp4,soon\n", r"l\.csv, line 2: start = 'soon' is no number of seconds"),
         ("l.csv", "path,start\na.mp4,-1\n", r"start = '-1' is no number"),
         ("l.csv", "path,end\na.mp4,nan\n", r"end = 'nan' is no number"),
@@ -100,10 +106,60 @@ def test_what_is_wrong_is_named_by_file_and_line(shelf: Path, name: str, text: s
     assert str(raised.value).endswith(".") and len(str(raised.value)) < 1000
 
 
+def test_a_clip_that_is_not_there_is_one_that_cannot_be_read(tmp_path: Path) -> None:
+    """A video, a picture, a member of a shard: before the first step, or in it."""
+    write_clip(tmp_path / "a.mp4", 0, frames=8, width=32, height=32)
+    with tarfile.open(tmp_path / "s.tar", "w") as shard:
+        shard.add(tmp_path / "a.mp4", "b.mp4")
+    (tmp_path / "list.csv").write_text("path,shard\na.mp4,\ngone.mp4,\nb.mp4,s.tar\nc.mp4,s.tar\nd.png,\n")
+    found, settings = find_entries([tmp_path / "list.csv"]), Sampling([[32.0, 4.0, 1.0]], frames=5)
+    sampler, late = (Sampler(found, replace(settings, skip_unreadable=0.6)) for _ in range(2))
+    sampler.check(ignore_progress)
+    assert sampler.unreadable == {
+        name: f"cannot be found, and line {line} of list.csv names it; correct the list"
+        for name, line in (("gone.mp4", 3), ("s.tar with c.mp4", 5), ("d.png", 6))
+    }
+    assert set(late.batch(0).clips) <= {"a.mp4", "b.mp4"}
+    assert late.unreadable.items() <= sampler.unreadable.items() and late.unreadable
+    with pytest.raises(
+        SweettokError, match=r"3 of 5 training clips cannot be read \(gone\.mp4: cannot be found"
+    ):
+        Sampler(found, settings).check(ignore_progress)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_part_behind_the_end_cannot_be_read(tmp_path: Path, packed: bool) -> None:
+    """Of a file, and of a member whose length an index tells; found before the first step, or in it."""
+    write_clip(tmp_path / "a.mp4", 0, frames=40, width=32, height=32)  # 1.6 s
+    clip = "a.mp4"
+    if packed:
+        size = (tmp_path / "a.mp4").stat().st_size
+        write_shard(
+            tmp_path / "s.tar", [Packed(tmp_path / clip, None, Member(clip, 0, size, 40, 25, 32, 32))]
+        )
+    rows = "".join(f"{clip},{'s.tar' if packed else ''},{part}\n" for part in ("500,501", "0.4,1", "1.6,"))
+    (tmp_path / "list.csv").write_text(f"path,shard,start,end\n{rows}")
+    found = [
+        replace(entry, name=str(place)) for place, entry in enumerate(find_entries([tmp_path / "list.csv"]))
+    ]
+    settings = Sampling([[32.0, 4.0, 1.0]], frames=5, skip_unreadable=0.7)
+    whys = {
+        str(place): f"it ends at 1.6 s, before the part that begins at {start} s; correct the list"
+        for place, start in ((0, 500), (2, 1.6))
+    }
+    sampler, late = Sampler(found, settings), Sampler(found, settings)
+    sampler.check(ignore_progress)
+    assert sampler.unreadable == whys
+    assert set(late.batch(0).clips) == {"1"} and late.unreadable == whys
+    wanted = "2 of 3 training clips cannot be read .*500 s.* skip_unreadable=0.67"
+    with pytest.raises(SweettokError, match=wanted):
+        Sampler(found, replace(settings, skip_unreadable=0.5)).check(ignore_progress)
+
+
 def test_samples_stay_inside_the_part_that_a_list_cuts_out(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", 0, frames=40, width=32, height=32)  # 25 a second
     (tmp_path / "list.csv").write_text(
-        "path,start,end\na.mp4,0.4,1.0\na.mp4,0.4,0.5\na.mp4,1.4,\na.mp4,9,10\n"
+        "path,start,end\na.mp4,0.4,1.0\na.mp4,0.4,0.5\na.mp4,1.4,\na.mp4,1.59,10\n"
     )
     whole = read_clip(tmp_path / "a.mp4", 0, 40)
     found = find_entries([tmp_path / "list.csv"])

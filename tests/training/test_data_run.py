@@ -78,6 +78,30 @@ def test_a_checkpoint_says_where_in_the_data_it_is(
     assert [line["step"] for line in map(json.loads, lines) if line["kind"] == "warning"] == [3]
 
 
+def test_clips_to_validate_on_are_never_trained_on(brief: Recipe, prior: Path, tmp_path: Path) -> None:
+    """Neither those that are looked at nor the others, whichever process asks; what is left out is said."""
+    for name in ("train/a.mp4", "train/b.mp4", "val/c.mp4", "val/d.mp4"):
+        (tmp_path / "all" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_clip(tmp_path / "all" / name, ord(name[-5]))
+    recipe, data, heard = dataclasses.replace(brief, validate_clips=1), tmp_path / "all", Heard()
+    task = SweetTokTask(recipe, None, prior)
+    for rank in range(2):
+        sampler = task.batches([data], data / "val", rank, 2, heard)
+        assert [entry.path.name for entry in sampler.entries] == ["a.mp4", "b.mp4"]
+        found = task.found()
+        assert (found["clips"], found["held_out"], found["learned_too"]) == (2, 1, 0)
+    said = "2 clips of --val lie in --data and are left out"
+    assert heard.said.count(said) == 2, "once by each of these two, which are alone"
+    task.batches([data], data / "val" / "c.mp4", 0, 1, heard)
+    assert "1 clip of --val lies in --data and is left out" in heard.said
+    wanted = rf"All clips of --data {data / 'val'} lie in --val {data}, too, .* give other ones"
+    with pytest.raises(SweettokError, match=wanted):
+        task.batches([data / "val"], data, 0, 1, heard)
+    quiet = Heard()
+    task.batches([data / "train"], data / "val", 0, 1, quiet)
+    assert not any("--val" in line for line in quiet.said)
+
+
 def test_checkpoints_from_before_positions_go_on(run: Run, brief: Recipe, tmp_path: Path) -> None:
     run(brief)
     path = tmp_path / "run" / "checkpoints" / "00000002" / "state.pt"

@@ -138,7 +138,8 @@ def test_what_is_sharded_is_saved_whole_and_one_process_goes_on(
             recipe = brief(name, {"validate_every": 2, **changes}, families["omnitokenizer"], share)
             paths[kind] = tmp_path / f"{name}-{kind}.toml"
             paths[kind].write_text(dataclasses.replace(recipe, steps=6, final_lr=recipe.lr).as_toml())
-        data, out = ["--data", str(clips), "--val", str(clips)], ["--out", str(tmp_path / "two" / name)]
+        data = ["--data", str(clips), "--val", str(clips / "inner")]
+        out = ["--out", str(tmp_path / "two" / name)]
         alone.append([*data, *words, "--config", str(paths["one"]), "--out", str(tmp_path / "one" / name)])
         begun.append([*data, *words, "--config", str(paths["two"]), *out, *until(2, changes)])
         resumed.append(["--resume", "--config", str(paths["two"]), *out, *until(4, changes)])
