@@ -23,6 +23,16 @@ from sweettok_cli.training.task import Task
 class NotFiniteError(SweettokError):
     """A step that the weights must not take in."""
 
+    def told(self, saved: int) -> SweettokError:
+        """The same with what to do, from the newest checkpoint, after ``saved`` steps; -1 is none."""
+        changed = "a smaller --set lr, with --set precision=fp32, or without those clips"
+        if saved < 0:
+            return SweettokError(f"{self}; start again with {changed}.")
+        return SweettokError(
+            f"{self}; go on from step {saved}: --resume with {changed}; if that fails again, start a new run "
+            "from an earlier model with --init."
+        )
+
 
 @dataclass(frozen=True)
 class Descent:
@@ -64,11 +74,8 @@ class Descent:
         judged = norm if self.accelerator.num_processes > 1 else total + norm
         if not math.isfinite(judged.item()):
             what = "loss" if not math.isfinite(total.item()) else "gradient"
-            how = "the steps before it are saved: --resume" if state.step else "start again"
-            raise NotFiniteError(
-                f"The {what} of step {state.step + 1} is not finite on the clips {', '.join(taken)}; {how} with "
-                "a smaller --set lr, with --set precision=fp32, or without those clips."
-            )
+            where = f"step {state.step + 1} is not finite on the clips {', '.join(taken)}"
+            raise NotFiniteError(f"The {what} of {where}")
         for optimizer in state.optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import atomic_output, restore_folder, swap_folder
+from sweettok_cli.files import WriteError, atomic_output, restore_folder, swap_folder
 from sweettok_cli.training.checkpoint import CheckpointStore
 from sweettok_cli.training.recipe import RECIPE_FILE, Recipe, resumed_with
 from sweettok_cli.training.record import RunRecord, read_record
@@ -103,6 +104,18 @@ class RunFolder:
             raise SweettokError(
                 f"{self.path} was removed while the run wrote there, with all that it had saved; start again."
             )
+
+    @contextmanager
+    def written(self) -> Iterator[None]:
+        """Around what writes files by writers that raise no OSError.
+
+        Raises:
+            WriteError: they failed.
+        """
+        try:
+            yield
+        except (RuntimeError, SafetensorError) as error:
+            raise WriteError(self.path, OSError(str(error))) from error
 
     @contextmanager
     def best_replaced(self) -> Iterator[Path]:

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 import torch
 from accelerate.utils import gather_object, set_seed
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sweettok_cli.data.loader import prefetched
@@ -72,6 +71,7 @@ class Run:
         self.before = self.state.seconds  # of the run, when this process began
         self.seen = 0  # samples of this process since the last line of the log
         self.skipped: set[str] = set()  # unreadable clips that the log names
+        self.saved = self.state.step if options.resume else -1  # step of the newest checkpoint
         self.drawn = -1  # at which step samples were
         self.validated: tuple[int, dict[str, Any] | None] = (-1, None)
         count = sum(p.numel() for learned in self.state.parameters.values() for p in learned)
@@ -135,25 +135,30 @@ class Run:
         """Train until steps or minutes are used up, or a signal asks to stop; returns a summary.
 
         Raises:
-            SweettokError: a loss or gradient is not finite, too many clips are unreadable, or the folder
-                cannot be written; what has been learned before is saved if it can be.
+            SweettokError: too many clips are unreadable, or the folder cannot be written; what has been
+                learned before is saved if it can be. A loss or gradient is not finite; then the weights right
+                before are not trusted, and saved only if there is no checkpoint.
         """
         state = self.state
         begun = state.step
         processes = self.accelerator.num_processes
         try:
             with asked_to_stop(self.voice.say, processes) as asked:
-                stop, saved = self._steps(asked)
+                stop = self._steps(asked)
             # A stop at a checkpoint's own step has nothing to add to it.
-            if saved != state.step:
+            if self.saved != state.step:
                 self._save()
             figures = None if stop else self._look()
         except SweettokError as error:
-            # All processes meet what is not finite, and only there they can save together.
-            together = processes == 1 or isinstance(error, NotFiniteError)
-            if together and begun < state.step not in self.folder.checkpoints.steps():
+            blown = isinstance(error, NotFiniteError)
+            # All processes meet what is not finite, and only there they can save together. The weights right
+            # before it may be what is wrong: they must not push out a checkpoint of sound ones.
+            save = self.saved < 0 if blown else processes == 1
+            if save and state.step > max(self.saved, 0):
                 with suppress(SweettokError, OSError):
                     self._save()
+            if isinstance(error, NotFiniteError):
+                raise error.told(self.saved) from error
             raise
         finally:
             with suppress(OSError):  # the log has it all
@@ -176,11 +181,10 @@ class Run:
             "best": best,
         }
 
-    def _steps(self, asked: Event) -> tuple[bool, int]:
-        """All steps that there is time for: whether a signal ended them, and the step last saved."""
+    def _steps(self, asked: Event) -> bool:
+        """All steps that there is time for; returns whether a signal ended them."""
         state, recipe = self.state, self.recipe
         stepping = waited = 0.0
-        saved = state.step if self.options.resume else -1
         begun, clock = state.step, self._seconds()
         pinned = self.accelerator.device.type == "cuda"
         how = recipe.workers, recipe.prefetch, recipe.loader, pinned
@@ -193,7 +197,7 @@ class Run:
                 progress = run_progress(recipe, state.step, state.seconds, self._reserve())
                 stop, progress = self._agree(asked.is_set(), progress)
                 if stop or progress >= 1:
-                    return stop, saved
+                    return stop
                 if recipe.minutes:  # of those that were left before this process' first step, as of steps
                     on_progress(round(state.seconds - clock), round(60 * recipe.minutes - clock))
                 else:
@@ -214,7 +218,6 @@ class Run:
                 if _due(state.step, recipe.checkpoint_every):
                     state.seconds = self._seconds()
                     self._save()
-                    saved = state.step
 
     def _counting(self, batches: Iterator[tuple[Any, float]]) -> Iterator[tuple[Any, float]]:
         for batch, waited in batches:
@@ -332,7 +335,7 @@ class Run:
         before = self.state.best if self.folder.best.is_dir() else None
         if not figure > (before or {}).get(name, -math.inf):  # nor is what is no number
             return False
-        with self._written(), self.folder.best_replaced() as made:
+        with self.folder.written(), self.folder.best_replaced() as made:
             self.task.export(made, weights, self.folder.path.name)
         self.state.best = {"step": self.state.step, name: figure}
         return True
@@ -350,22 +353,15 @@ class Run:
         with self._timed("save"):
             with state.shown() as weights:
                 if self.main and weights is not None:
-                    with self._written():
+                    with folder.written():
                         folder.check_there()
                         self.task.export(folder.model, weights, folder.path.name)
             kept = state.state_dict()
             if self.main:
-                with self._written():
+                with folder.written():
                     folder.checkpoints.save(state.step, kept)
             self.accelerator.wait_for_everyone()
-
-    @contextmanager
-    def _written(self) -> Iterator[None]:
-        """Around what writes files by writers that raise no OSError."""
-        try:
-            yield
-        except (RuntimeError, SafetensorError) as error:
-            raise WriteError(self.folder.path, OSError(str(error))) from error
+        self.saved = state.step
 
 
 def train(options: RunOptions, voice: Voice) -> dict[str, Any] | None:

@@ -232,10 +232,28 @@ def poisoned(at: int, part: int = 0) -> type[SweetTokTask]:
 
 def test_steps_before_one_that_is_not_finite_are_saved(run: Run, brief: Recipe, tmp_path: Path) -> None:
     """Though no checkpoint was due."""
-    with pytest.raises(SweettokError, match=r"step 3 is not finite .*steps before it are saved: --resume"):
+    with pytest.raises(SweettokError, match=r"step 3 is not finite .*go on from step 2: --resume"):
         run(brief, poisoned(at=2))
     assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["00000002"]
     assert run(brief, resume=True)["step"] == 3
+
+
+def test_a_blow_up_leaves_the_checkpoints_that_were_due(run: Run, brief: Recipe, tmp_path: Path) -> None:
+    """Weights right before it may be what is wrong; those of before go on with a smaller rate."""
+    recipe = dataclasses.replace(brief, steps=4, warmup=0, checkpoint_every=2, keep_checkpoints=1)
+
+    class BlownUp(SweetTokTask):
+        def losses(self, model: torch.nn.Module, batch: Any, step: int) -> Step:
+            found = super().losses(model, batch, step)
+            factor = torch.nan if step == 3 and self.recipe.lr == recipe.lr else 1.0
+            return Step({"model": {n: v * factor for n, v in found.losses["model"].items()}}, found.measures)
+
+    how = r"step 4 is not finite on .*; go on from step 2: --resume with a smaller --set lr.* --init\.$"
+    for resume in (False, True):
+        with pytest.raises(SweettokError, match=how):
+            run(recipe, BlownUp, resume=resume)
+        assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["00000002"]
+    assert run(dataclasses.replace(recipe, lr=recipe.lr / 2), BlownUp, resume=True)["step"] == 4
 
 
 def test_what_is_not_learned_from_is_not_in_the_log(run: Run, brief: Recipe, tmp_path: Path) -> None:
