@@ -73,8 +73,10 @@ class RunFolder:
             if not there:
                 lock.unlink(missing_ok=True)
 
-    def open(self, recipe: Recipe, record: RunRecord) -> None:
+    def open(self, recipe: Recipe | None, record: RunRecord) -> None:
         """Make the folder, once all that the run goes on from has been read; remove what killed runs left.
+
+        No ``recipe`` is that of a run which has no step left: the one that is there stays, and its record.
 
         Raises:
             SweettokError: it cannot be written.
@@ -85,9 +87,10 @@ class RunFolder:
             out.mkdir(parents=True, exist_ok=True)
             self._hold()
             self._clean()
-            with atomic_output(out / RECIPE_FILE, force=True) as part:
-                part.write_text(recipe.as_toml(), encoding="utf-8")
-            record.write(out)
+            if recipe is not None:
+                with atomic_output(out / RECIPE_FILE, force=True) as part:
+                    part.write_text(recipe.as_toml(), encoding="utf-8")
+                record.write(out)
             self._opened = True
         except OSError as error:
             raise SweettokError(
@@ -116,6 +119,18 @@ class RunFolder:
             yield
         except (RuntimeError, SafetensorError) as error:
             raise WriteError(self.path, OSError(str(error))) from error
+
+    def unwritten(self, error: OSError | WriteError) -> SweettokError:
+        """What to say where something of the run could not be written, and where it goes on.
+
+        Raises:
+            SweettokError: somebody removed the folder.
+        """
+        self.check_there()
+        why = error.reason if isinstance(error, WriteError) else error.strerror or error
+        saved = self.checkpoints.steps()
+        how = f"go on from step {saved[-1]} with --resume" if saved else "start again"
+        return SweettokError(f"Cannot write into {self.path} ({why}); free some space, then {how}.")
 
     @contextmanager
     def best_replaced(self) -> Iterator[Path]:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
-from typing import Any, cast
+from typing import Any
 
 import torch
 from accelerate.utils import gather_object, set_seed
@@ -77,13 +77,30 @@ class Run:
         count = sum(p.numel() for learned in self.state.parameters.values() for p in learned)
         #: The longest that each part took of late, in seconds; a save writes weights, averages, moments.
         self.costs = {"save": 16 * count / _DISK_SPEED}
+        #: Whether no step is left of a run that is resumed, and whether nothing else is either.
+        self.spent, self.over = self._left_over() if options.resume else (False, False)
         if self.main:
             self._begin(f"{count:,} parameters", precision)
+
+    def _left_over(self) -> tuple[bool, bool]:
+        """Take up the last validation, if its checkpoint lacks it; whether no step, and nothing, is left."""
+        step, best = self.state.step, self.state.best or {}
+        if (known := self.journal.validation(step)) is not None:
+            if known.pop("best", False) and best.get("step") != step:
+                self.state.best = {"step": step, **dict([*known.items()][:1])}
+            self.validated = step, known
+        # A run may have been killed in its last validation.
+        unseen = self.task.validation_steps > 0 and known is None
+        progress = run_progress(self.recipe, step, self._seconds(), self._reserve())
+        unseen, progress = collective.furthest(unseen, progress, self.accelerator.device)
+        return progress >= 1, progress >= 1 and not unseen
 
     def _begin(self, what: str, precision: str) -> None:
         """Open the folder and its log, with all that there is to say before the first step."""
         record = replace(self.options.record, processes=self.accelerator.num_processes)
-        self.folder.open(self.recipe, record)
+        self.folder.open(None if self.spent else self.recipe, record)
+        if self.over:
+            return
         step = self.state.step if self.options.resume else -1
         logged = self.journal.rewind(step)
         if (tracker := open_tracker(self.recipe, self.folder.path, step, logged)) is not None:
@@ -144,11 +161,11 @@ class Run:
         processes = self.accelerator.num_processes
         try:
             with asked_to_stop(self.voice.say, processes) as asked:
-                stop = self._steps(asked)
+                stop = not self.over and self._steps(asked)
             # A stop at a checkpoint's own step has nothing to add to it.
             if self.saved != state.step:
                 self._save()
-            figures = None if stop else self._look()
+            figures = self.validated[1] if self.over else None if stop else self._look()
         except SweettokError as error:
             blown = isinstance(error, NotFiniteError)
             # All processes meet what is not finite, and only there they can save together. The weights right
@@ -173,7 +190,7 @@ class Run:
         return {
             "begun": begun,
             "step": state.step,
-            "minutes": round(self._seconds() / 60, 2),
+            "minutes": round((self.before if self.over else self._seconds()) / 60, 2),
             "interrupted": stop,
             f"validation_{leading}": (figures or {}).get(leading),
             "unreadable_clips": sorted(self.task.unreadable),
@@ -195,7 +212,7 @@ class Run:
             while True:
                 state.seconds = self._seconds()
                 progress = run_progress(recipe, state.step, state.seconds, self._reserve())
-                stop, progress = self._agree(asked.is_set(), progress)
+                stop, progress = collective.furthest(asked.is_set(), progress, self.accelerator.device)
                 if stop or progress >= 1:
                     return stop
                 if recipe.minutes:  # of those that were left before this process' first step, as of steps
@@ -231,7 +248,8 @@ class Run:
         if recipe.minutes and recipe.validate_every and "validate" not in self.costs:
             left, needed = 60 * recipe.minutes - self._seconds(), self._unseen()
             late = "step" not in self.costs or left < needed / 2
-            if self.state.step < recipe.steps and self._agree(late, 0.0)[0]:
+            device = self.accelerator.device
+            if self.state.step < recipe.steps and collective.furthest(late, 0.0, device)[0]:
                 what = shlex.join(["sweettok", "eval", self.options.record.val or "DIR"])
                 model = shlex.quote(str(self.folder.model))
                 self.voice.say(f"no time was left to validate; measure with: {what} --model {model}")
@@ -296,14 +314,6 @@ class Run:
                 unreadable=len(self.task.unreadable),
             )
         state.sums, state.counted = {}, 0
-
-    def _agree(self, stop: bool, progress: float) -> tuple[bool, float]:
-        """The same decision on every rank: one signal stops all, and the furthest clock counts."""
-        if self.accelerator.num_processes == 1:
-            return stop, progress
-        own = torch.tensor([float(stop), progress], device=self.accelerator.device, dtype=torch.float32)
-        every = cast(Tensor, self.accelerator.gather(own)).view(-1, 2).max(dim=0).values.tolist()
-        return every[0] > 0, every[1]
 
     @torch.no_grad()
     def _draw(self) -> None:
@@ -379,13 +389,7 @@ def train(options: RunOptions, voice: Voice) -> dict[str, Any] | None:
         if run is None or not run.state.step:
             folder.discard()
         if isinstance(error, OSError | WriteError):  # whatever of the run could not be written
-            folder.check_there()
-            why = error.reason if isinstance(error, WriteError) else error.strerror or error
-            saved = folder.checkpoints.steps()
-            how = f"go on from step {saved[-1]} with --resume" if saved else "start again"
-            raise SweettokError(
-                f"Cannot write into {options.out} ({why}); free some space, then {how}."
-            ) from error
+            raise folder.unwritten(error) from error
         raise
     finally:
         folder.release()

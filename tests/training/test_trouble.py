@@ -97,6 +97,30 @@ def test_a_disk_that_fills_while_samples_or_the_best_model_are_written(
     assert run(recipe, val=clips / "inner", resume=True)["step"] == 3
 
 
+def test_resuming_with_nothing_left_changes_nothing(
+    run: Run, brief: Recipe, clips: Path, tmp_path: Path
+) -> None:
+    """But a run that was killed in its last validation has that left."""
+    out, val = tmp_path / "run", clips / "inner"
+    recipe = dataclasses.replace(brief, steps=2, validate_every=9)
+    done = run(recipe, val=val)
+
+    def content() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    before = content()
+    for steps in (2, 1):
+        again = run(dataclasses.replace(recipe, steps=steps), val=val, resume=True)
+        assert content() == before
+        assert again["best"]["step"] == 2 and again["minutes"] <= done["minutes"]
+        assert again["validation_psnr"] == pytest.approx(done["validation_psnr"], abs=1e-3)
+    lines = (out / "log.jsonl").read_text().splitlines(keepends=True)
+    (out / "log.jsonl").write_text("".join(line for line in lines if '"validate"' not in line))
+    run(dataclasses.replace(recipe, steps=1), val=val, resume=True)
+    assert [record["step"] for record in logged(out) if record["kind"] == "validate"] == [2]
+    assert (out / "recipe.toml").read_bytes() == before[out / "recipe.toml"]
+
+
 def removing(folder: Path, at: int) -> type[SweetTokTask]:
     class Removing(SweetTokTask):
         def losses(self, model: torch.nn.Module, batch: Any, step: int) -> Step:
