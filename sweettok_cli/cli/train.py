@@ -243,8 +243,10 @@ def _left(folder: Path) -> str:
 def _how_to_train_on(recipe: Recipe, summary: dict[str, Any], folder: Path) -> str:
     """What to say of a run that had nothing left to do when it began."""
     if summary["step"] >= recipe.steps:
-        more = f"--set steps={2 * recipe.steps}"
-        return f"No step was left: all {recipe.steps} are done. To train on: {_resumed(folder)} {more}"
+        step, more = summary["step"], f"--set steps={2 * summary['step']}"
+        past = f"the run is at step {step}, past steps={recipe.steps}"
+        how = f"all {step} are done" if step == recipe.steps else past
+        return f"No step was left: {how}. To train on: {_resumed(folder)} {more}"
     more = f"--max-minutes {math.ceil(summary['minutes'] + max(1.0, recipe.minutes))}"
     return (
         f"No time was left for a step: of {recipe.minutes:g} minutes, {summary['minutes']} are over; a run's "

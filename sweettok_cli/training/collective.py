@@ -77,6 +77,16 @@ def mean(tensor: Tensor) -> Tensor:
     return total(tensor) / processes()
 
 
+@torch.no_grad()
+def furthest(stop: bool, progress: float, device: torch.device) -> tuple[bool, float]:
+    """The same decision in every process: one signal stops all, and the furthest clock counts."""
+    if processes() == 1:
+        return stop, progress
+    own = torch.tensor([float(stop), progress], device=device, dtype=torch.float32)
+    dist.all_reduce(own, op=dist.ReduceOp.MAX)
+    return own[0].item() > 0, own[1].item()
+
+
 def from_first(make: Callable[[], Made]) -> Made:
     """What the first process makes, and it alone, given to all; so is the error that it meets.
 

@@ -23,6 +23,16 @@ from sweettok_cli.training.task import Task
 class NotFiniteError(SweettokError):
     """A step that the weights must not take in."""
 
+    def told(self, saved: int) -> SweettokError:
+        """The same with what to do, from the newest checkpoint, after ``saved`` steps; -1 is none."""
+        changed = "a smaller --set lr, with --set precision=fp32, or without those clips"
+        if saved < 0:
+            return SweettokError(f"{self}; start again with {changed}.")
+        return SweettokError(
+            f"{self}; go on from step {saved}: --resume with {changed}; if that fails again, start a new run "
+            "from an earlier model with --init."
+        )
+
 
 @dataclass(frozen=True)
 class Descent:
@@ -41,6 +51,7 @@ class Descent:
         """
         state, recipe = self.state, self.recipe
         taken: list[str] = []
+        figures: list[dict[str, Tensor]] = []
         total, waited = torch.zeros((), device=self.accelerator.device), 0.0
         for part in range(recipe.accumulate):
             batch, wait = next(batches)
@@ -53,7 +64,7 @@ class Descent:
                 self._backward({name: loss / recipe.accumulate for name, loss in sums.items()})
             loss = torch.stack(list(sums.values())).sum().detach()
             total = total + loss
-            state.count(found, loss)
+            figures.append(state.figures(found, loss))
         for critic in self.task.critics.values():
             average_gradients(critic.parameters())
         norms = [self._clip(learned) for learned in state.parameters.values()]
@@ -63,14 +74,13 @@ class Descent:
         judged = norm if self.accelerator.num_processes > 1 else total + norm
         if not math.isfinite(judged.item()):
             what = "loss" if not math.isfinite(total.item()) else "gradient"
-            how = "the steps before it are saved: --resume" if state.step else "start again"
-            raise NotFiniteError(
-                f"The {what} of step {state.step} is not finite on the clips {', '.join(taken)}; {how} with "
-                "a smaller --set lr, with --set precision=fp32, or without those clips."
-            )
+            where = f"step {state.step + 1} is not finite on the clips {', '.join(taken)}"
+            raise NotFiniteError(f"The {what} of {where}")
         for optimizer in state.optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        for one in figures:
+            state.count(one)
         state.averaged.update(self.task.model, state.step)
         state.step += 1
         state.counted += 1

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from sweettok_cli.data.runs import RECIPE_FILE, SAMPLES
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import atomic_output, restore_folder, swap_folder
+from sweettok_cli.files import WriteError, atomic_output, restore_folder, swap_folder
 from sweettok_cli.training.checkpoint import CheckpointStore
 from sweettok_cli.training.recipe import Recipe, resumed_with
 from sweettok_cli.training.record import RunRecord, read_record
@@ -73,8 +74,10 @@ class RunFolder:
             if not there:
                 lock.unlink(missing_ok=True)
 
-    def open(self, recipe: Recipe, record: RunRecord) -> None:
+    def open(self, recipe: Recipe | None, record: RunRecord) -> None:
         """Make the folder, once all that the run goes on from has been read; remove what killed runs left.
+
+        No ``recipe`` is that of a run which has no step left: the one that is there stays, and its record.
 
         Raises:
             SweettokError: it cannot be written.
@@ -85,9 +88,10 @@ class RunFolder:
             out.mkdir(parents=True, exist_ok=True)
             self._hold()
             self._clean()
-            with atomic_output(out / RECIPE_FILE, force=True) as part:
-                part.write_text(recipe.as_toml(), encoding="utf-8")
-            record.write(out)
+            if recipe is not None:
+                with atomic_output(out / RECIPE_FILE, force=True) as part:
+                    part.write_text(recipe.as_toml(), encoding="utf-8")
+                record.write(out)
             self._opened = True
         except OSError as error:
             raise SweettokError(
@@ -104,6 +108,30 @@ class RunFolder:
             raise SweettokError(
                 f"{self.path} was removed while the run wrote there, with all that it had saved; start again."
             )
+
+    @contextmanager
+    def written(self) -> Iterator[None]:
+        """Around what writes files by writers that raise no OSError.
+
+        Raises:
+            WriteError: they failed.
+        """
+        try:
+            yield
+        except (RuntimeError, SafetensorError) as error:
+            raise WriteError(self.path, OSError(str(error))) from error
+
+    def unwritten(self, error: OSError | WriteError) -> SweettokError:
+        """What to say where something of the run could not be written, and where it goes on.
+
+        Raises:
+            SweettokError: somebody removed the folder.
+        """
+        self.check_there()
+        why = error.reason if isinstance(error, WriteError) else error.strerror or error
+        saved = self.checkpoints.steps()
+        how = f"go on from step {saved[-1]} with --resume" if saved else "start again"
+        return SweettokError(f"Cannot write into {self.path} ({why}); free some space, then {how}.")
 
     @contextmanager
     def best_replaced(self) -> Iterator[Path]:

@@ -83,6 +83,13 @@ class Journal:
                 self._tell(record, new=False)
         return max((at for at in steps if at is not None), default=-1)
 
+    def validation(self, step: int) -> dict[str, Any] | None:
+        """The figures of the last validation after ``step`` steps, and if it was the ``best``; or None."""
+        lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+        records = [json.loads(line) for line in lines if _step(line) == step]
+        found = [record for record in records if record["kind"] == "validate"]
+        return {k: v for k, v in found[-1].items() if k not in ("kind", "step")} if found else None
+
     def track(self, tracker: Tracker) -> None:
         """Let a tracker have all figures from now on, and those of before if it has nothing of the run."""
         self.tracker = tracker

@@ -10,11 +10,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
-from typing import Any, cast
+from typing import Any
 
 import torch
 from accelerate.utils import gather_object, set_seed
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sweettok_cli.data.loader import prefetched
@@ -72,18 +71,36 @@ class Run:
         self.before = self.state.seconds  # of the run, when this process began
         self.seen = 0  # samples of this process since the last line of the log
         self.skipped: set[str] = set()  # unreadable clips that the log names
+        self.saved = self.state.step if options.resume else -1  # step of the newest checkpoint
         self.drawn = -1  # at which step samples were
         self.validated: tuple[int, dict[str, Any] | None] = (-1, None)
         count = sum(p.numel() for learned in self.state.parameters.values() for p in learned)
         #: The longest that each part took of late, in seconds; a save writes weights, averages, moments.
         self.costs = {"save": 16 * count / _DISK_SPEED}
+        #: Whether no step is left of a run that is resumed, and whether nothing else is either.
+        self.spent, self.over = self._left_over() if options.resume else (False, False)
         if self.main:
             self._begin(f"{count:,} parameters", precision)
+
+    def _left_over(self) -> tuple[bool, bool]:
+        """Take up the last validation, if its checkpoint lacks it; whether no step, and nothing, is left."""
+        step, best = self.state.step, self.state.best or {}
+        if (known := self.journal.validation(step)) is not None:
+            if known.pop("best", False) and best.get("step") != step:
+                self.state.best = {"step": step, **dict([*known.items()][:1])}
+            self.validated = step, known
+        # A run may have been killed in its last validation.
+        unseen = self.task.validation_steps > 0 and known is None
+        progress = run_progress(self.recipe, step, self._seconds(), self._reserve())
+        unseen, progress = collective.furthest(unseen, progress, self.accelerator.device)
+        return progress >= 1, progress >= 1 and not unseen
 
     def _begin(self, what: str, precision: str) -> None:
         """Open the folder and its log, with all that there is to say before the first step."""
         record = replace(self.options.record, processes=self.accelerator.num_processes)
-        self.folder.open(self.recipe, record)
+        self.folder.open(None if self.spent else self.recipe, record)
+        if self.over:
+            return
         step = self.state.step if self.options.resume else -1
         logged = self.journal.rewind(step)
         if (tracker := open_tracker(self.recipe, self.folder.path, step, logged)) is not None:
@@ -135,25 +152,30 @@ class Run:
         """Train until steps or minutes are used up, or a signal asks to stop; returns a summary.
 
         Raises:
-            SweettokError: a loss or gradient is not finite, too many clips are unreadable, or the folder
-                cannot be written; what has been learned before is saved if it can be.
+            SweettokError: too many clips are unreadable, or the folder cannot be written; what has been
+                learned before is saved if it can be. A loss or gradient is not finite; then the weights right
+                before are not trusted, and saved only if there is no checkpoint.
         """
         state = self.state
         begun = state.step
         processes = self.accelerator.num_processes
         try:
             with asked_to_stop(self.voice.say, processes) as asked:
-                stop, saved = self._steps(asked)
+                stop = not self.over and self._steps(asked)
             # A stop at a checkpoint's own step has nothing to add to it.
-            if saved != state.step:
+            if self.saved != state.step:
                 self._save()
-            figures = None if stop else self._look()
+            figures = self.validated[1] if self.over else None if stop else self._look()
         except SweettokError as error:
-            # All processes meet what is not finite, and only there they can save together.
-            together = processes == 1 or isinstance(error, NotFiniteError)
-            if together and begun < state.step not in self.folder.checkpoints.steps():
+            blown = isinstance(error, NotFiniteError)
+            # All processes meet what is not finite, and only there they can save together. The weights right
+            # before it may be what is wrong: they must not push out a checkpoint of sound ones.
+            save = self.saved < 0 if blown else processes == 1
+            if save and state.step > max(self.saved, 0):
                 with suppress(SweettokError, OSError):
                     self._save()
+            if isinstance(error, NotFiniteError):
+                raise error.told(self.saved) from error
             raise
         finally:
             with suppress(OSError):  # the log has it all
@@ -168,7 +190,7 @@ class Run:
         return {
             "begun": begun,
             "step": state.step,
-            "minutes": round(self._seconds() / 60, 2),
+            "minutes": round((self.before if self.over else self._seconds()) / 60, 2),
             "interrupted": stop,
             f"validation_{leading}": (figures or {}).get(leading),
             "unreadable_clips": sorted(self.task.unreadable),
@@ -176,11 +198,10 @@ class Run:
             "best": best,
         }
 
-    def _steps(self, asked: Event) -> tuple[bool, int]:
-        """All steps that there is time for: whether a signal ended them, and the step last saved."""
+    def _steps(self, asked: Event) -> bool:
+        """All steps that there is time for; returns whether a signal ended them."""
         state, recipe = self.state, self.recipe
         stepping = waited = 0.0
-        saved = state.step if self.options.resume else -1
         begun, clock = state.step, self._seconds()
         pinned = self.accelerator.device.type == "cuda"
         how = recipe.workers, recipe.prefetch, recipe.loader, pinned
@@ -191,9 +212,9 @@ class Run:
             while True:
                 state.seconds = self._seconds()
                 progress = run_progress(recipe, state.step, state.seconds, self._reserve())
-                stop, progress = self._agree(asked.is_set(), progress)
+                stop, progress = collective.furthest(asked.is_set(), progress, self.accelerator.device)
                 if stop or progress >= 1:
-                    return stop, saved
+                    return stop
                 if recipe.minutes:  # of those that were left before this process' first step, as of steps
                     on_progress(round(state.seconds - clock), round(60 * recipe.minutes - clock))
                 else:
@@ -214,7 +235,6 @@ class Run:
                 if _due(state.step, recipe.checkpoint_every):
                     state.seconds = self._seconds()
                     self._save()
-                    saved = state.step
 
     def _counting(self, batches: Iterator[tuple[Any, float]]) -> Iterator[tuple[Any, float]]:
         for batch, waited in batches:
@@ -228,7 +248,8 @@ class Run:
         if recipe.minutes and recipe.validate_every and "validate" not in self.costs:
             left, needed = 60 * recipe.minutes - self._seconds(), self._unseen()
             late = "step" not in self.costs or left < needed / 2
-            if self.state.step < recipe.steps and self._agree(late, 0.0)[0]:
+            device = self.accelerator.device
+            if self.state.step < recipe.steps and collective.furthest(late, 0.0, device)[0]:
                 what = shlex.join(["sweettok", "eval", self.options.record.val or "DIR"])
                 model = shlex.quote(str(self.folder.model))
                 self.voice.say(f"no time was left to validate; measure with: {what} --model {model}")
@@ -294,14 +315,6 @@ class Run:
             )
         state.sums, state.counted = {}, 0
 
-    def _agree(self, stop: bool, progress: float) -> tuple[bool, float]:
-        """The same decision on every rank: one signal stops all, and the furthest clock counts."""
-        if self.accelerator.num_processes == 1:
-            return stop, progress
-        own = torch.tensor([float(stop), progress], device=self.accelerator.device, dtype=torch.float32)
-        every = cast(Tensor, self.accelerator.gather(own)).view(-1, 2).max(dim=0).values.tolist()
-        return every[0] > 0, every[1]
-
     @torch.no_grad()
     def _draw(self) -> None:
         if not self.recipe.sample_every or self.drawn == self.state.step:
@@ -332,7 +345,7 @@ class Run:
         before = self.state.best if self.folder.best.is_dir() else None
         if not figure > (before or {}).get(name, -math.inf):  # nor is what is no number
             return False
-        with self._written(), self.folder.best_replaced() as made:
+        with self.folder.written(), self.folder.best_replaced() as made:
             self.task.export(made, weights, self.folder.path.name)
         self.state.best = {"step": self.state.step, name: figure}
         return True
@@ -350,22 +363,15 @@ class Run:
         with self._timed("save"):
             with state.shown() as weights:
                 if self.main and weights is not None:
-                    with self._written():
+                    with folder.written():
                         folder.check_there()
                         self.task.export(folder.model, weights, folder.path.name)
             kept = state.state_dict()
             if self.main:
-                with self._written():
+                with folder.written():
                     folder.checkpoints.save(state.step, kept)
             self.accelerator.wait_for_everyone()
-
-    @contextmanager
-    def _written(self) -> Iterator[None]:
-        """Around what writes files by writers that raise no OSError."""
-        try:
-            yield
-        except (RuntimeError, SafetensorError) as error:
-            raise WriteError(self.folder.path, OSError(str(error))) from error
+        self.saved = state.step
 
 
 def train(options: RunOptions, voice: Voice) -> dict[str, Any] | None:
@@ -383,13 +389,7 @@ def train(options: RunOptions, voice: Voice) -> dict[str, Any] | None:
         if run is None or not run.state.step:
             folder.discard()
         if isinstance(error, OSError | WriteError):  # whatever of the run could not be written
-            folder.check_there()
-            why = error.reason if isinstance(error, WriteError) else error.strerror or error
-            saved = folder.checkpoints.steps()
-            how = f"go on from step {saved[-1]} with --resume" if saved else "start again"
-            raise SweettokError(
-                f"Cannot write into {options.out} ({why}); free some space, then {how}."
-            ) from error
+            raise folder.unwritten(error) from error
         raise
     finally:
         folder.release()

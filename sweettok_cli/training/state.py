@@ -76,15 +76,19 @@ class State:
         return cls(task, trained, prepared, parameters, averaged, sharded, shelf)
 
     @torch.no_grad()
-    def count(self, found: Step, loss: Tensor) -> None:
-        """Add up what the log will average, without waiting for the device."""
+    def figures(self, found: Step, loss: Tensor) -> dict[str, Tensor]:
+        """What the log will average of a batch, by name: numbers on the device, without their gradients."""
         terms: dict[str, Tensor] = {}
         for optimizer, losses in found.losses.items():
             prefix = f"{optimizer}/" if len(self.parameters) > 1 else ""
             terms |= {f"{prefix}{name}": value for name, value in losses.items()}
-        one = torch.ones_like(loss)
-        for name, value in {**terms, "loss": loss, **found.measures}.items():
-            counted = torch.stack([value.detach().to(loss.dtype), one])
+        every = {**terms, "loss": loss, **found.measures}
+        return {name: value.detach().to(loss.dtype) for name, value in every.items()}
+
+    def count(self, figures: dict[str, Tensor]) -> None:
+        """Add up the figures of a batch that has been learned from, without waiting for the device."""
+        for name, value in figures.items():
+            counted = torch.stack([value, torch.ones_like(value)])
             self.sums[name] = self.sums.get(name, torch.zeros_like(counted)) + counted
 
     def total_sums(self) -> dict[str, Tensor]:

@@ -68,6 +68,10 @@ def test_command_saves_on_a_signal_and_resumes(
     assert done.stderr.endswith(f"No step was left: all {step + 1} are done. {how}\n")
     newest = max((tmp_path / "run" / "checkpoints").iterdir())
     assert newest.name == f"{step + 1:08d}"
+    kept = (tmp_path / "run" / "recipe.toml").read_text()
+    fewer = subprocess.run([*resume[:-1], "steps=1"], capture_output=True, text=True)
+    assert fewer.stderr.endswith(f"No step was left: the run is at step {step + 1}, past steps=1. {how}\n")
+    assert (tmp_path / "run" / "recipe.toml").read_text() == kept
 
 
 def heeding_ctrl_c() -> None:

@@ -212,7 +212,7 @@ def test_run_that_is_not_finite_stops_with_the_clips_named(
             return Step({"model": terms}, found.measures)
 
     recipe = dataclasses.replace(tiny, checkpoint_every=1)
-    with pytest.raises(SweettokError, match=r"loss of step 3 is not finite on the clips .*\.mp4.*--resume"):
+    with pytest.raises(SweettokError, match=r"loss of step 4 is not finite on the clips .*\.mp4.*--resume"):
         run(recipe, clips, tmp_path / "run", prior, task=Poisoned(recipe, None, prior))
     state = final_state(tmp_path / "run")
     assert state["step"] == 3

@@ -97,6 +97,30 @@ def test_a_disk_that_fills_while_samples_or_the_best_model_are_written(
     assert run(recipe, val=clips / "inner", resume=True)["step"] == 3
 
 
+def test_resuming_with_nothing_left_changes_nothing(
+    run: Run, brief: Recipe, clips: Path, tmp_path: Path
+) -> None:
+    """But a run that was killed in its last validation has that left."""
+    out, val = tmp_path / "run", clips / "inner"
+    recipe = dataclasses.replace(brief, steps=2, validate_every=9)
+    done = run(recipe, val=val)
+
+    def content() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+    before = content()
+    for steps in (2, 1):
+        again = run(dataclasses.replace(recipe, steps=steps), val=val, resume=True)
+        assert content() == before
+        assert again["best"]["step"] == 2 and again["minutes"] <= done["minutes"]
+        assert again["validation_psnr"] == pytest.approx(done["validation_psnr"], abs=1e-3)
+    lines = (out / "log.jsonl").read_text().splitlines(keepends=True)
+    (out / "log.jsonl").write_text("".join(line for line in lines if '"validate"' not in line))
+    run(dataclasses.replace(recipe, steps=1), val=val, resume=True)
+    assert [record["step"] for record in logged(out) if record["kind"] == "validate"] == [2]
+    assert (out / "recipe.toml").read_bytes() == before[out / "recipe.toml"]
+
+
 def removing(folder: Path, at: int) -> type[SweetTokTask]:
     class Removing(SweetTokTask):
         def losses(self, model: torch.nn.Module, batch: Any, step: int) -> Step:
@@ -215,11 +239,16 @@ def test_what_killed_runs_left_is_removed(run: Run, brief: Recipe, tmp_path: Pat
     assert [path.name for path in out.rglob(".*")] == [".lock"]
 
 
-def poisoned(at: int) -> type[SweetTokTask]:
+def poisoned(at: int, part: int = 0) -> type[SweetTokTask]:
+    """A task whose loss is infinite after ``at`` steps, from a batch of the next step on."""
+
     class Poisoned(SweetTokTask):
+        parts = 0
+
         def losses(self, model: torch.nn.Module, batch: Any, step: int) -> Step:
             found = super().losses(model, batch, step)
-            factor = torch.inf if step == at else 1.0
+            self.parts += step == at
+            factor = torch.inf if self.parts > part else 1.0
             return Step({"model": {n: v * factor for n, v in found.losses["model"].items()}}, found.measures)
 
     return Poisoned
@@ -227,20 +256,49 @@ def poisoned(at: int) -> type[SweetTokTask]:
 
 def test_steps_before_one_that_is_not_finite_are_saved(run: Run, brief: Recipe, tmp_path: Path) -> None:
     """Though no checkpoint was due."""
-    with pytest.raises(SweettokError, match=r"step 2 is not finite .*steps before it are saved: --resume"):
+    with pytest.raises(SweettokError, match=r"step 3 is not finite .*go on from step 2: --resume"):
         run(brief, poisoned(at=2))
     assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["00000002"]
     assert run(brief, resume=True)["step"] == 3
 
 
+def test_a_blow_up_leaves_the_checkpoints_that_were_due(run: Run, brief: Recipe, tmp_path: Path) -> None:
+    """Weights right before it may be what is wrong; those of before go on with a smaller rate."""
+    recipe = dataclasses.replace(brief, steps=4, warmup=0, checkpoint_every=2, keep_checkpoints=1)
+
+    class BlownUp(SweetTokTask):
+        def losses(self, model: torch.nn.Module, batch: Any, step: int) -> Step:
+            found = super().losses(model, batch, step)
+            factor = torch.nan if step == 3 and self.recipe.lr == recipe.lr else 1.0
+            return Step({"model": {n: v * factor for n, v in found.losses["model"].items()}}, found.measures)
+
+    how = r"step 4 is not finite on .*; go on from step 2: --resume with a smaller --set lr.* --init\.$"
+    for resume in (False, True):
+        with pytest.raises(SweettokError, match=how):
+            run(recipe, BlownUp, resume=resume)
+        assert [p.name for p in (tmp_path / "run" / "checkpoints").iterdir()] == ["00000002"]
+    assert run(dataclasses.replace(recipe, lr=recipe.lr / 2), BlownUp, resume=True)["step"] == 4
+
+
+def test_what_is_not_learned_from_is_not_in_the_log(run: Run, brief: Recipe, tmp_path: Path) -> None:
+    """Nor the sound first half of a step whose second half is not finite."""
+    recipe = dataclasses.replace(brief, log_every=3, accumulate=2)
+    with pytest.raises(SweettokError, match="step 3 is not finite"):
+        run(recipe, poisoned(at=2, part=1))
+    run(recipe, resume=True)
+    run(recipe, out=tmp_path / "sound")
+    ends = [next(r for r in logged(tmp_path / name) if r["kind"] == "train") for name in ("run", "sound")]
+    assert ends[0]["losses"] == ends[1]["losses"] and ends[0]["loss"] == ends[1]["loss"]
+
+
 def test_a_run_that_does_not_come_to_its_first_step_leaves_no_folder(
     run: Run, brief: Recipe, tmp_path: Path
 ) -> None:
-    with pytest.raises(SweettokError, match=r"step 0 is not finite .*start again"):
+    with pytest.raises(SweettokError, match=r"step 1 is not finite .*start again"):
         run(brief, poisoned(at=0), out=tmp_path / "runs" / "first")
     assert not (tmp_path / "runs").exists()
     (tmp_path / "mine").mkdir()
-    with pytest.raises(SweettokError, match="step 0 is not finite"):
+    with pytest.raises(SweettokError, match="step 1 is not finite"):
         run(brief, poisoned(at=0), out=tmp_path / "mine" / "first")
     assert [*(tmp_path / "mine").iterdir()] == [], "a folder of the user's stays"
 
