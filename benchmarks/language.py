@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.sweettok.folder import read_model
 from sweettok_cli.models.sweettok.meaning import NEIGHBOURS, nearest_others, shared_neighbours
 from sweettok_cli.models.sweettok.quantizer import LanguageQuantizer
@@ -38,16 +40,21 @@ PAIRS = 200_000
 LISTS = {"spatial": ("adjectives", "nouns"), "temporal": ("adverbs", "verbs")}
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", default=["sweettok-small"], help="names or folders")
     parser.add_argument("--output", type=Path, default=RESULTS / "language.json")
     options = parser.parse_args()
-    rows = [row for name in options.models for row in measure(name)]
+    try:
+        rows = [row for name in options.models for row in measure(name)]
+    except SweettokError as error:
+        print(error, file=sys.stderr)
+        return 1
     show(rows)
     options.output.write_text(
         json.dumps({"pairs": PAIRS, "rows": rows, "machine": describe()}, indent=1) + "\n"
     )
+    return 0
 
 
 @torch.inference_mode()
@@ -100,4 +107,4 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,7 @@ from sweettok_cli.data.clips import find_entries  # noqa: E402
 from sweettok_cli.data.loader import prefetched  # noqa: E402
 from sweettok_cli.data.pack import Plan, pack  # noqa: E402
 from sweettok_cli.data.sampler import Sampler  # noqa: E402
+from sweettok_cli.errors import SweettokError  # noqa: E402
 from sweettok_cli.models.registry import task_of  # noqa: E402
 from sweettok_cli.training.ema import EMA  # noqa: E402
 from sweettok_cli.training.log import Mute  # noqa: E402
@@ -51,7 +53,18 @@ Numbers = Sequence[int]  # of consecutive batches
 Round = Callable[[Numbers], tuple[int, float, float]]  # samples, their seconds, their processor seconds
 
 
-def main() -> None:
+def main() -> int:
+    options = parse()
+    torch.set_num_threads(options.threads)
+    try:
+        compare(options)
+    except SweettokError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="+", default=[EXAMPLES])
     parser.add_argument("--config", default="sweettok-small-stage2")
@@ -62,8 +75,15 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=5, help="of a round")
     parser.add_argument("--packed", type=Path, help="shards of these clips or some; packed now by default")
     parser.add_argument("--output", type=Path, default=RESULTS / "loader.json")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    return parser.parse_args()
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Measure all ways, print and write what is found.
+
+    Raises:
+        SweettokError: no such clips, recipe or model.
+    """
     recipe = load_recipe(None, options.config)
 
     with tempfile.TemporaryDirectory() as folder:
@@ -183,4 +203,4 @@ def training(recipe: Recipe, init: str, sampler: Sampler) -> Round:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

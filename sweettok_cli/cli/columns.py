@@ -59,6 +59,7 @@ def fitted(
             overflow="fold",
             justify="right" if name in right else "left",
             min_width=None if name in least else needed[name],
+            no_wrap=name not in least,  # or rich takes room from it, gives it back, and cuts the table
         )
     for row in zip(*kept.values(), strict=True):
         table.add_row(*map(shown, row))

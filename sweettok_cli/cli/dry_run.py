@@ -84,7 +84,7 @@ def dry_run(asked: Asked, output: Output) -> None:
             found.facts["steps"] = {
                 "steps": recipe.steps,
                 "minutes": recipe.minutes or None,
-                "epochs": batches.position(recipe.steps * recipe.accumulate)["epoch"],
+                "epochs": round(batches.passes(recipe.steps), 4),
                 "processes": processes,
                 "accumulate": recipe.accumulate,
             }

@@ -86,6 +86,11 @@ class JointSampler(Sampler):
         alone = pictures.replace("clip", "picture", 1) if self.apart else "their frames"
         return f"{clips} and, by turns, {alone}"
 
+    def passes(self, steps: int) -> float:
+        """As :meth:`Sampler.passes`, of clips; pictures that are frames of them are not counted."""
+        clips = self._kinds[0].sampler
+        return clips.passes(-(-steps * self.settings.accumulate // (2 * clips.settings.accumulate)))
+
     def position(self, number: int) -> dict[str, Any]:
         """As :meth:`Sampler.position`; the epoch is that of clips."""
         epoch = self._kinds[0].sampler.position(-(-number // 2))["epoch"]

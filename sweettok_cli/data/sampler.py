@@ -195,6 +195,13 @@ class Sampler:
         count = len(self.entries) - len(self._unreadable)
         return f"{count} clip{'s' * (count != 1)}{drawn}"
 
+    def passes(self, steps: int) -> float:
+        """How often so many steps are expected to read each clip; a position tells what they walk over."""
+        crop = self.settings.crop
+        sizes = [(self._clips(self.parts * int(samples)), weight) for _, samples, weight in crop]
+        read = sum(clips * weight for clips, weight in sizes) / sum(weight for _, weight in sizes)
+        return steps * read * (1 - self.settings.synthetic) / len(self.entries)
+
     def position(self, number: int) -> dict[str, Any]:
         """Where batch ``number`` begins, for a checkpoint to say: batch, epoch, how many clips, their digest.
 

@@ -55,8 +55,8 @@ def test_it_says_what_would_be_trained_and_writes_nothing(
     assert data["learned_too"] == 1, "of six clips, none is held out"
     assert (data["clips"], data["pictures"], data["unreadable"], data["held_out"]) == (6, 0, {}, 1)
     assert data["hours"] == pytest.approx((3 * 24 + 2 * 30 + 9) / 25 / 3600, abs=1e-6)
-    # Two clips of each largest batch of four, two batches a step: four of six a step.
-    assert record["steps"]["epochs"] == pytest.approx(6 * 4 / 6)
+    # Two crops a clip, two batches a step: two clips in two steps of three, four in the third.
+    assert record["steps"]["epochs"] == pytest.approx(6 * (2 + 2 + 4) / 3 / 6, abs=1e-4)
     counted = record["parameters"]
     assert counted["learned"] > 0 < counted["frozen"], "stage 3 freezes the encoder"
     assert sum(part["learned"] for part in counted["parts"]) == counted["learned"]

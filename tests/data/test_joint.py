@@ -43,6 +43,9 @@ def test_turns_and_kinds(clips: Path, pictures: list[Entry]) -> None:
     again = pickle.loads(pickle.dumps(joint))
     assert np.array_equal(again.batch(3).frames, joint.batch(3).frames)
     assert joint.position(4)["epoch"] == round(2 * 2 / 6, 4) and joint.position(4)["clips"] == 10
+    assert joint.passes(4) == pytest.approx(2 * 2 / 6)
+    added = JointSampler(joint.entries, replace(SAMPLING, accumulate=2), 3)
+    assert added.passes(4) == pytest.approx(4 * 2 / 6)
 
 
 def test_two_processes_cut_what_one_does_of_twice_the_batch(clips: Path, pictures: list[Entry]) -> None:

@@ -363,6 +363,17 @@ def test_clips_of_one_name_are_two(tmp_path: Path, tiny: Sampling, clips: Path) 
         sampler.batch(0)
 
 
+def test_clips_are_read_as_often_as_is_expected(entries: list[Entry], tiny: Sampling) -> None:
+    crop = [[64.0, 16.0, 0.3], [64.0, 4.0, 0.7]]
+    settings = dataclasses.replace(tiny, crop=crop, crops_per_clip=1, synthetic=0.25, frames=1)
+    sampler = Sampler(entries, settings)
+    read = sum(not name.startswith("synthetic ") for n in range(200) for name in sampler.batch(n).clips)
+    assert sampler.passes(200) == pytest.approx(200 * 7.6 * 0.75 / 6)
+    assert sampler.passes(200) == pytest.approx(read / 6, rel=0.15)
+    shared = Sampler(entries, dataclasses.replace(settings, accumulate=2, crops_per_clip=8), 1, 3)
+    assert shared.passes(10) == pytest.approx(10 * (0.3 * 12 + 0.7 * 3) * 0.75 / 6)
+
+
 def test_a_position_tells_the_epoch_and_the_data(entries: list[Entry], tiny: Sampling) -> None:
     one = Sampler(entries, dataclasses.replace(tiny, accumulate=2), 1, 3)
     assert one.stride == 12  # 4 samples, 2 crops a clip, 6 parts

@@ -85,9 +85,9 @@ def test_every_key_has_a_kind_and_a_range(copy: Callable[[str], Path], family: s
     [
         ("sweettok", "frames", 1 + 4 * 10**9, "frames = 4000000001 is not a whole number from 1 to 1025"),
         ("sweettok", "frames", 18, "18 frames are not 1"),
-        ("sweettok", "heads", 3, "dim = 32 is not a multiple of 3"),
-        ("sweettok", "window", 5, "tile = 8 is not a multiple of 5"),
-        ("sweettok", "spatial_queries", 3, "tile = 8 is not a multiple of 3"),
+        ("sweettok", "heads", 3, "dim = 32 is not a multiple of heads = 3, but would be of heads = 1"),
+        ("sweettok", "window", 5, "tile = 8 is not a multiple of window = 5"),
+        ("sweettok", "spatial_queries", 3, "tile = 8 is not a multiple of spatial_queries = 3"),
         ("sweettok", "patch", 7, "patch = 7 is not a multiple of 2"),
         ("sweettok", "spatial_code", [1, 2, 3], "null or a list of 2, each a whole number from 1 to 16384"),
         ("sweettok", "search", 1000, "search = 1000, more than the 12 modifiers that there are"),

@@ -20,6 +20,7 @@ from sweettok_cli.data.sampler import Sampler
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.processes import asked_to_stop, join
 from sweettok_cli.training.recipe import Recipe, recipe_keys, recipe_names
+from sweettok_cli.training.recipe_table import describe_recipes
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM cannot be caught there")
@@ -197,19 +198,22 @@ def test_of_several_processes_a_repeated_signal_stops_none() -> None:
     assert said == ["Stopping after this step, to save it."]
 
 
-@pytest.mark.parametrize("columns", [60, 80, 160])
+@pytest.mark.parametrize("columns", [60, 80, 110, 140, 160])
 def test_recipes_are_listed_within_any_width(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int
 ) -> None:
-    monkeypatch.setattr("sweettok_cli.cli.columns.text_width", lambda: columns)
-    monkeypatch.setattr("sweettok_cli.cli.train.text_width", lambda: columns)
+    for module in ("columns", "output", "train"):
+        monkeypatch.setattr(f"sweettok_cli.cli.{module}.text_width", lambda: columns)
     train(list_recipes=True)
     listed = capsys.readouterr().out.rstrip().split("\n")
     assert max(map(len, listed)) <= columns
-    begun = [line.split()[0] for line in listed if not line.startswith(" ")]
+    begun = [line.split()[0] for line in listed if line and not line.startswith(" ")]
     assert [name for name in begun if name in recipe_names()] == recipe_names()
     words = " ".join(" ".join(listed).split())
-    assert "12 of 17x256x256" in words and "omnitokenizer-imagenet-ucf" in words and "100,000" in words
+    assert "omnitokenizer-imagenet-ucf" in words and "100,000" in words
+    assert ("12 of 17x256x256" in words) != ("not shown for want of width: samples a device" in words)
+    for recipe in describe_recipes():
+        assert recipe["what"] in words, "nothing is cut"
 
 
 def test_keys_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:

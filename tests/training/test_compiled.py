@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
+from sweettok_cli.models.vidtok.blocks import ResidualBlock
+from sweettok_cli.models.vidtok.config import VidTokConfig
+from sweettok_cli.models.vidtok.memory import FrameMemory
 from tests.training.launching import launch
 
 COMPILED = """
@@ -63,3 +68,19 @@ dist.destroy_process_group()
 def test_compiled_blocks_learn_the_same_with_ddp_and_fsdp(tmp_path: Path) -> None:
     (tmp_path / "compiled.py").write_text(COMPILED)
     launch(["--multi_gpu"], str(tmp_path / "compiled.py"), folder=tmp_path)
+
+
+def in_pieces(block: Callable[..., torch.Tensor], pieces: Sequence[torch.Tensor]) -> torch.Tensor:
+    memory = FrameMemory()
+    return torch.cat([block(piece, memory) for piece in pieces], 1)
+
+
+def test_compiled_blocks_take_samples_of_other_sizes() -> None:
+    """From the second on, the compiler knows no sizes; only traced here, as generating code takes minutes."""
+    torch.manual_seed(0)
+    block = ResidualBlock.volume(VidTokConfig(regularizer="fsq", channels=4, width=8), 8)
+    traced = torch.compile(block, backend="eager", fullgraph=True)
+    for frames, side in ((4, 8), (5, 12), (6, 16)):
+        pieces = torch.randn(1, frames, side, side, 8).split(2, 1)
+        found, wanted = (in_pieces(each, pieces) for each in (traced, block))
+        torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)

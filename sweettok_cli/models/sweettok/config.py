@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
@@ -105,16 +106,20 @@ class SweetTokConfig:
             stacks += self.pixel_spatial
         windows = set(stacks) & set("was")
         queries_too = "w" in self.encoder_spatial + self.decoder_spatial  # others see whole tiles
-        for name, number, divisor, needed in (
-            ("head_dim", self.head_dim, 4, True),  # rotary positions
-            ("dim", self.dim, self.heads, windows),
-            ("tile", self.tile, self.window, windows),
-            ("spatial_queries", self.spatial_queries, self.window, queries_too),
-            ("tile", self.tile, self.spatial_queries, self.anchored),
-            ("patch", self.patch, 2, self.filter_channels and not self.proxy_codes),
+        for name, unit, needed in (
+            ("head_dim", 4, True),  # rotary positions
+            ("dim", "heads", windows),
+            ("tile", "window", windows),
+            ("spatial_queries", "window", queries_too),
+            ("tile", "spatial_queries", self.anchored),
+            ("patch", 2, self.filter_channels and not self.proxy_codes),
         ):
+            number, divisor = getattr(self, name), getattr(self, unit) if isinstance(unit, str) else unit
             if needed and number % divisor:
-                raise ValueError(f"{name} = {number} is not a multiple of {divisor}")
+                said = f"{divisor}"
+                if isinstance(unit, str):
+                    said = f"{unit} = {divisor}, but would be of {unit} = {math.gcd(number, divisor)}"
+                raise ValueError(f"{name} = {number} is not a multiple of {said}")
 
     @property
     def spatial_widths(self) -> tuple[int, int]:

@@ -268,9 +268,8 @@ class SweetTokTask(ClipTask):
             self.perceptual = perceptual_distance(self.recipe, device, say, self._missing.append)
         if self.recipe.adversarial:
             kind = {"clips": CLIPS, "frames": PICTURES}[self.recipe.discriminator_sees]
-            discriminator = PatchDiscriminator(replace(kind, width=self.recipe.discriminator_width)).to(
-                device
-            )
+            kind = replace(kind, width=self.recipe.discriminator_width)
+            discriminator = PatchDiscriminator(kind).to(device)
             self.critics = {DISCRIMINATOR: Adversary(discriminator, self.recipe)}
 
     def _instruct(self, network: SweetTok, device: torch.device, voice: Voice | None) -> None:
@@ -279,22 +278,23 @@ class SweetTokTask(ClipTask):
         Raises:
             SweettokError: there is none and the recipe needs one, or they do not fit each other.
         """
-        if self._teacher is None:
-            if self.recipe.proxy:
-                raise SweettokError(
-                    f"proxy = {self.recipe.proxy:g} needs the tokenizer whose codes are to be learned; name "
-                    "an OmniTokenizer with --teacher, or set proxy=0."
-                )
-        else:
+        if self._teacher is not None:
             self.teacher = Teacher(self._teacher, device)
             self.teacher.check(network.config, sorted({int(side) for side, _, _ in self.recipe.crop}))
             if network.config.pixels and self.teacher.hand_over(network) and voice is not None:
                 voice.say(f"pixels begin with the codes and the decoder of {self._teacher}")
+        elif self.recipe.proxy:
+            raise SweettokError(
+                f"proxy = {self.recipe.proxy:g} needs the tokenizer whose codes are to be learned; name "
+                "an OmniTokenizer with --teacher, or set proxy=0."
+            )
         if not network.config.pixels and self.recipe.proxy < 1:
+            how = "set proxy=1 and name that tokenizer with --teacher, or leave that out of the recipe"
+            if self._init is not None:
+                how = "train stage 2 on it first, which adds pixels, with that tokenizer as --teacher"
             raise SweettokError(
                 "A network with model.pixels = false ends in codes of the proxy tokenizer, not in the pixels "
-                "that the losses compare; set proxy=1 and name that tokenizer with --teacher, or leave that "
-                "out of the recipe."
+                f"that the losses compare; {how}."
             )
 
     def freeze(self, network: SweetTok) -> None:

@@ -46,8 +46,13 @@ def _last(parts: list[Tensor], count: int) -> list[Tensor]:
             break
         frames = part[:, -count:]
         count -= frames.shape[1]
-        kept.insert(0, frames if frames.nbytes == frames.untyped_storage().nbytes() else frames.clone())
+        kept.insert(0, frames if _all_of_its_storage(frames) else frames.clone())
     return kept
+
+
+def _all_of_its_storage(frames: Tensor) -> bool:
+    """Whether nothing else is kept with them; not known in what is compiled for frames of any size."""
+    return not torch.compiler.is_compiling() and frames.nbytes == frames.untyped_storage().nbytes()
 
 
 #: Numbers that a causal network works on at once, rounded to whole frames. Tensors of up to 32 MiB come from

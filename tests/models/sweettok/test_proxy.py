@@ -194,6 +194,21 @@ def test_what_does_not_fit_the_teacher_is_refused(
         built(dataclasses.replace(recipe, model=network, **changes), None, prior, omni)
 
 
+def test_a_model_without_pixels_is_sent_to_stage_two(
+    recipe: Recipe, prior: Path, omni: Path, tmp_path: Path
+) -> None:
+    codes = dataclasses.replace(recipe, model=WITHOUT_PIXELS, proxy=1.0)
+    first, _ = built(codes, None, prior, omni)
+    first.export(tmp_path / "model", first.model, "first")
+    last = dataclasses.replace(recipe, stage=3, proxy=0.0)
+    with pytest.raises(SweettokError, match=r"train stage 2 on it first, .* as --teacher\.$"):
+        built(last, tmp_path / "model")
+    second, _ = built(recipe, tmp_path / "model", None, omni)
+    second.export(tmp_path / "model", second.model, "second")
+    third, _ = built(last, tmp_path / "model")
+    assert third.model.config.pixels
+
+
 def test_codes_need_a_teacher_that_is_an_omnitokenizer(
     recipe: Recipe, prior: Path, model_folder: Path
 ) -> None:

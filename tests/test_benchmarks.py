@@ -1,0 +1,28 @@
+"""Benchmarks that cannot measure say why in a sentence, as the program does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("language", "family vidtok-fsq; "), ("loader", "nope do not exist; ")],
+)
+def test_what_cannot_be_measured_is_said(
+    families: dict[str, Path], tmp_path: Path, name: str, words: str
+) -> None:
+    given = {"language": [families["vidtok-fsq-causal"]], "loader": ["--data", tmp_path / "nope"]}[name]
+    ran = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / f"{name}.py", *given, "--output", tmp_path / "found.json"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 1 and not ran.stdout and not (tmp_path / "found.json").exists()
+    (line,) = ran.stderr.splitlines()
+    assert words in line
