@@ -157,7 +157,7 @@ def _sentence(record: Mapping[str, Any]) -> str:
     if record["kind"] == "validate":
         which = "psnr" if "psnr" in record else "picture_psnr"
         what = f"the first {record['frames']} frames" if which == "psnr" else "first frames alone"
-        clips = f"of {what} of {record['clips']} clips (averaged weights)"
+        clips = f"of {what} of {record['clips']} clip{'s' * (record['clips'] != 1)} (averaged weights)"
         best = ", the best so far" if record.get("best") else ""
         return f"{step}  validation psnr {record[which]:.2f} dB {clips}{best}"
     return f"{step}  {record['event']}"

@@ -336,8 +336,7 @@ class Run:
             self.validated = (self.state.step, figures)
             if figures is not None and weights is not None:
                 best = self._keep_best(weights, *next(iter(figures.items())))
-                rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in figures.items()}
-                self.journal.write("validate", self.state.step, **rounded, best=best)
+                self.journal.write("validate", self.state.step, **figures, best=best)
         return figures
 
     def _keep_best(self, weights: nn.Module, name: str, figure: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -102,8 +103,10 @@ class SampleSheet:
                 panel for t in self.shown for panel in (clip[t], back[t], difference(clip[t], back[t], _GAIN))
             ]
             pictures.append(np.concatenate(panels, axis=1))
-        sheet = Image.new("RGB", (3 * width * len(self.shown), _TITLE + len(pictures) * (_TITLE + height)))
-        draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_FONT)
+        font = ImageFont.load_default(_FONT)
+        across = max(3 * width * len(self.shown), math.ceil(font.getlength(lines[0])) + 2 * 4)
+        sheet = Image.new("RGB", (across, _TITLE + len(pictures) * (_TITLE + height)))
+        draw = ImageDraw.Draw(sheet)
         draw.text((4, 2), lines[0], font=font)
         for row, (line, picture) in enumerate(zip(lines[1:], pictures, strict=True)):
             top = _TITLE + row * (_TITLE + height)

@@ -85,6 +85,22 @@ def test_sheet_shows_source_result_and_difference_and_says_step_and_decibels(
     assert not np.array_equal(drawn(1, 40)[18:36], captions)
 
 
+def test_a_sheet_of_small_pictures_has_room_for_its_title(clips: Path, tmp_path: Path) -> None:
+    shown = {e.name: centre_clip(e, 1, 64) for e in find_entries([clips / "inner"])[:1]}
+    drawn = []
+    for step in (1, 12345678):
+        (file,) = SampleSheet(shown, 64).draw(partial(off_by, 5), tmp_path / "1", step)
+        with Image.open(file) as picture:
+            drawn.append(np.asarray(picture))
+    short, long = drawn
+    assert long.shape[1] > short.shape[1] > 3 * 64
+    for pixels in drawn:
+        assert not pixels[:18, -4:].any() and pixels[:18, -16:].any(), "the title ends there"
+        assert not pixels[36:, 3 * 64 :].any() and np.array_equal(
+            pixels[36:, :64], shown[next(iter(shown))][0]
+        )
+
+
 def test_clips_that_move_are_shown_moving_each_at_its_rate(clips: Path, tmp_path: Path) -> None:
     first, second, still = find_entries([clips / "inner"])
     shown = {e.name: centre_clip(e, 5, 64) for e in (first, still, second)}
