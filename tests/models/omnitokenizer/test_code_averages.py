@@ -107,6 +107,7 @@ for restart in (0.0, 1.0):
     found.append([codebook.embeddings, averages.counts, averages.sums])
 torch.save(found, f"{sys.argv[1]}/{rank}.pt")
 dist.barrier()
+dist.barrier()  # who leaves first takes nothing from under the other
 dist.destroy_process_group()
 """
 
