@@ -27,6 +27,7 @@ from sweettok_cli.models.common.discriminator import (
 TINY = DiscriminatorConfig(3, (2, 1), kernel=3, padding=1, width=4, normal_logits=True)
 
 TOGETHER = """
+import os
 import sys
 import torch
 import torch.distributed as dist
@@ -41,8 +42,8 @@ clips = torch.randn(4, 3, 5, 8, 8)[2 * dist.get_rank() :][:2].requires_grad_()
 average_gradients(model.parameters())
 found = [clips.grad / 2, *(p.grad for p in model.parameters()), *model.state_dict().values()]
 torch.save(found, f"{sys.argv[1]}/{dist.get_rank()}.pt")
-dist.barrier()  # who leaves first takes nothing from under the other
-dist.destroy_process_group()
+dist.barrier()
+os._exit(0)  # threads of the group can abort an interpreter that takes them down
 """
 
 
