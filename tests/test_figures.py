@@ -84,3 +84,15 @@ def test_what_variants_bring_is_what_was_measured() -> None:
     for name, figure in re.findall(r"\(`([\w.-]+)`, ([+-]\d\.\d\d) dB\)", told):
         assert figure == f"{rows[name]['gain']['value']:+.2f}", name
     assert told.count(" dB)") >= 8
+
+
+def test_crops_and_ucf101_are_what_was_measured() -> None:
+    shipped = json.loads((ROOT / "weights" / "sweettok-small" / "config.json").read_text(encoding="utf-8"))
+    sha = shipped["weights_sha256"]
+    row = next(row for row in result("crops")["rows"] if row["weights_sha256"] == sha)
+    crops, pictures = (sum(row[kind].values()) / len(row[kind]) for kind in ("crops", "pictures"))
+    assert f"(`benchmarks/crops.py`) | {crops:.2f}, {pictures:.2f} dB |" in README
+    record = next(each for each in result("ucf101")["contenders"] if each["weights_sha256"] == sha)
+    found = record["summary"]["psnr"]
+    assert f"| {found['value']:.2f} dB [{found['low']:.2f}, {found['high']:.2f}] |" in README
+    assert f"{found['value']:.2f} dB ({found['low']:.2f} to {found['high']:.2f})" in CARD
