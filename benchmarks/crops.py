@@ -7,14 +7,15 @@ crops     the middle 256x256 of the first 17 frames of each clip, as `sweettok t
 pictures  the first frame of each of these, as an image of its own
 flat      one colour, 128x128, as a clip of 17 frames and as an image: the lowest of twelve, and the mean
 
-PSNR in dB of 8-bit RGB, the mean of the frames' decibels, what is equal counting as 60 dB; float32. Each goes
-through `encode` and `decode` of the Python API. Prints a table, writes ``benchmarks/results/crops.json``.
+PSNR in dB of 8-bit RGB, the mean of the frames' decibels; float32. Each goes through `encode` and
+`decode` of the Python API. Prints a table, writes ``benchmarks/results/crops.json``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,12 @@ from rich.console import Console
 from rich.table import Table
 
 from sweettok_cli.data.clips import find_entries
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.tokenizer import Tokenizer
-from sweettok_cli.training.samples import centre_clip
+from sweettok_cli.training.samples import centre_clip, mean_psnr
 from sweettok_cli.zoo.load import load
 
 SIDE, FRAMES, FIELD = 256, 17, 128
-_FINEST = 60.0  # dB
 COLOURS = {
     **{"green": (0, 255, 0), "red": (255, 0, 0), "blue": (0, 0, 255), "yellow": (255, 255, 0)},
     **{"cyan": (0, 255, 255), "magenta": (255, 0, 255), "white": (255, 255, 255), "black": (0, 0, 0)},
@@ -38,17 +39,22 @@ COLOURS = {
 }
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clips", type=Path, nargs="+", help="folder of clips, then models")
+    parser.add_argument("clips", type=Path, help="folder of clips")
+    parser.add_argument("models", nargs="*", default=["sweettok-small"], help="names or folders")
     parser.add_argument("--output", type=Path, default=RESULTS / "crops.json")
     options = parser.parse_args()
-    folder, *models = options.clips
-    clips = dict(read(folder))
-    rows = [measure(str(model), clips) for model in models or ["sweettok-small"]]
+    try:
+        clips = dict(read(options.clips))
+        rows = [measure(model, clips) for model in options.models]
+    except SweettokError as error:
+        print(error, file=sys.stderr)
+        return 1
     show(rows)
     result = {"clips": list(clips), "side": SIDE, "frames": FRAMES, "rows": rows, "machine": describe()}
     options.output.write_text(json.dumps(result, indent=1) + "\n")
+    return 0
 
 
 def read(folder: Path) -> Iterable[tuple[str, np.ndarray]]:
@@ -73,9 +79,9 @@ def measure(model: str, clips: dict[str, np.ndarray]) -> dict[str, Any]:
 
 def psnr(tokenizer: Tokenizer, video: np.ndarray) -> float:
     """Of uint8 [t, h, w, 3], or of an image [h, w, 3], there and back, in dB."""
-    made = tokenizer.decode(tokenizer.encode(video)).reshape(video.shape)
-    error = np.square(made.astype(np.float64) - video).mean(axis=(-3, -2, -1)) / 255**2
-    return round(float(np.minimum(-10 * np.log10(np.maximum(error, 1e-12)), _FINEST).mean()), 3)
+    made = tokenizer.decode(tokenizer.encode(video))
+    frames = video.reshape(-1, *video.shape[-3:])
+    return round(mean_psnr(frames, made.reshape(frames.shape)), 3)
 
 
 def show(rows: list[dict[str, Any]]) -> None:
@@ -90,4 +96,4 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

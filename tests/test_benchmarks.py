@@ -13,12 +13,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("language", "family vidtok-fsq; "), ("loader", "nope do not exist; ")],
+    [
+        ("language", "family vidtok-fsq; "),
+        ("loader", "nope do not exist; "),
+        ("crops", "nope do not exist; "),
+    ],
 )
 def test_what_cannot_be_measured_is_said(
     families: dict[str, Path], tmp_path: Path, name: str, words: str
 ) -> None:
-    given = {"language": [families["vidtok-fsq-causal"]], "loader": ["--data", tmp_path / "nope"]}[name]
+    nope = tmp_path / "nope"
+    given = {"language": [families["vidtok-fsq-causal"]], "loader": ["--data", nope], "crops": [nope]}[name]
     ran = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / f"{name}.py", *given, "--output", tmp_path / "found.json"],
         capture_output=True, text=True, check=False,
