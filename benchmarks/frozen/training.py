@@ -47,12 +47,11 @@ RUN = {
 
 def train_stage(bench: Bench, stage: int) -> None:
     """Six steps of a stage from a prior, or the third from the model of its own; resumed from the third."""
-    settings = recipe_settings(
-        {**RUN, "stage": stage, "init_samples": 0, "frames": 1 if stage == 1 else 17}, NETWORK
-    )
-    start = ["--prior", bench.models / "prior"]
+    values = {**RUN, "stage": stage, "init_samples": 0, "frames": 1 if stage == 1 else 17}
+    start, network = ["--prior", bench.models / "prior"], NETWORK
     if stage == 3:
-        start = ["--init", bench.models / "sweettok-differences"]
+        start, network = ["--init", bench.models / "sweettok-differences"], {}  # that model's own
+    settings = recipe_settings(values, network)
     train(bench, f"stage {stage}", ["--config", f"compact-ucf101-stage{stage}", *start, *settings])
 
 
