@@ -44,4 +44,4 @@ with tempfile.TemporaryDirectory() as folder:
     tokens = tokenizer.encode(video)
     sweettok.write_tokens(f"{folder}/clip.npz", tokens)
     sweettok.decode_video(sweettok.read_tokens(f"{folder}/clip.npz"), tokenizer, f"{folder}/clip.decoded.mp4")
-    print(f"{tokens.meta.frames} frames in {tokens.arrays['spatial'].shape[0]} clips")
+    print(f"{tokens.meta.frames} frames in {tokens.meta.clips} clips")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from sweettok_cli.evaluation.run import Shown
+
 FRAMES = 20
-
-
-Pair = tuple[np.ndarray, np.ndarray]
 
 
 class Numbered:
@@ -17,8 +16,8 @@ class Numbered:
         self.shape = frames, height, width, 3
         self.asked: list[tuple[str, str, int | None]] = []
 
-    def show(self, item: str, method: str, frames: int | None = None) -> Pair:
+    def show(self, item: str, method: str, frames: int | None = None) -> Shown:
         self.asked.append((item, method, frames))
         steps = (30 + 10 * np.arange(self.shape[0])).reshape(-1, 1, 1, 1)
         source = np.broadcast_to(steps, self.shape).astype(np.uint8)
-        return source, source + 5 if method == "blocks" else source - 10
+        return Shown(source, source + 5 if method == "blocks" else source - 10)

@@ -148,8 +148,9 @@ def _describe(result: Result) -> tuple[dict[str, Any], str]:
         "lost": _lost(result.loss) if result.loss else None,
         "file_bytes": result.output.stat().st_size,
     }
+    mean = f" ({cost.tokens / meta.clips:,.0f} a clip)" if meta.levels and meta.clips > 1 else ""
     return record, (
-        f"{count(meta.frames, 'frame')}, {count(meta.clips, 'clip')}, {cost.tokens:,} tokens, "
+        f"{count(meta.frames, 'frame')}, {count(meta.clips, 'clip')}, {cost.tokens:,} tokens{mean}, "
         f"{cost.bits / 1000:.1f} kbit"
     )
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument
 
 from sweettok_cli.cli.columns import lined_up
 from sweettok_cli.cli.options import JsonOption, QuietOption
 from sweettok_cli.cli.output import Output, count, picked
+
+if TYPE_CHECKING:
+    from sweettok_cli.tokens.layout import TokenizerSpec
+    from sweettok_cli.tokens.meta import TokenMeta
+    from sweettok_cli.tokens.ragged import Spread
 
 
 def info(
@@ -23,8 +29,9 @@ def info(
     """Show what a token file holds and costs, or what a video or a model is.
 
     A token names several words of the codebooks, each by an index. True bits are the sum of log2(codebook
-    size) over all indices: what the tokens cost, however well the file packs them. Bits per pixel are of the
-    source's pixels, all frames counted, padding not.
+    size) over all indices: what the tokens cost, however well the file packs them. Where a position may have
+    several tokens or none, so does how many it has. Bits per pixel are of the source's pixels, all frames
+    counted, padding not.
 
     Examples:
 
@@ -67,20 +74,25 @@ def _model(name_or_path: str) -> dict[str, Any]:
         "weights_sha256": spec.weights_sha256,
         "source": model.header.source,
         **picked(spec, "clip_frames", "stream_frames", "multiple", "images", "value_range", "codebooks"),
-        "clip_256": {
-            "shapes": spec.clip_shapes(*size),
-            "tokens": spec.tokens_per_clip(*size),
-            "indices": spec.indices_per_clip(*size),
-            "bits": spec.bits_per_clip(*size),
-        },
+        "clip_256": {"shapes": spec.clip_shapes(*size), **_clip(spec, size)},
+        **({"levels": dict(spec.levels), "least_256": _clip(spec, size, least=True)} if spec.levels else {}),
+    }
+
+
+def _clip(spec: TokenizerSpec, size: tuple[int, int], least: bool = False) -> dict[str, Any]:
+    """What a clip costs; with levels at most, or at ``least``."""
+    return {
+        "tokens": spec.tokens_per_clip(*size, least=least),
+        "indices": spec.indices_per_clip(*size, least=least),
+        "bits": spec.bits_per_clip(*size, least=least),
     }
 
 
 def _tokens(file: Path) -> dict[str, Any]:
     from sweettok_cli.models.registry import family_of_tokens
-    from sweettok_cli.tokens import read_meta, token_cost
+    from sweettok_cli.tokens import read_spread, token_cost
 
-    meta = read_meta(file)
+    meta, spreads = read_spread(file)
     family_of_tokens(meta, str(file))
     return {
         "file": str(file),
@@ -93,7 +105,25 @@ def _tokens(file: Path) -> dict[str, Any]:
         "seconds": None if meta.duration is None else float(meta.duration),
         **picked(meta, "clips", "clip_frames", "overlap", "shapes", "codebooks"),
         **vars(token_cost(meta)),
+        **(_spread(meta, spreads) if spreads else {}),
         "writer": meta.writer,
+    }
+
+
+def _spread(meta: TokenMeta, spreads: Mapping[str, Spread]) -> dict[str, Any]:
+    """Tokens of each array a clip, and how many of its positions have none, one, two, ..."""
+    return {
+        "levels": dict(meta.levels),
+        "spread": {
+            name: {
+                "tokens": spread.tokens,
+                "mean": spread.tokens / meta.clips,
+                "least": spread.least or 0,
+                "most": spread.most,
+                "positions": spread.positions.tolist(),
+            }
+            for name, spread in spreads.items()
+        },
     }
 
 
@@ -163,7 +193,14 @@ def _stored_rows(data: dict[str, Any]) -> dict[str, str]:
 
 
 def _token_rows(data: dict[str, Any]) -> dict[str, str]:
-    if _has_words(data["shapes"]):
+    spread = data.get("spread", {})
+    if spread:
+        each = [
+            f"{_per_clip(spread[name]) if name in spread else math.prod(shape[:-1])} {name}"
+            for name, shape in data["shapes"].items()
+        ]
+        shapes = f"{data['tokens'] / data['clips']:,.0f} = {' + '.join(each)}"
+    elif _has_words(data["shapes"]):
         shapes = " + ".join(f"{shape[0]} {name}" for name, shape in data["shapes"].items())
     else:
         shapes = ", ".join(f"{name} {_times(shape)}" for name, shape in data["shapes"].items())
@@ -177,12 +214,26 @@ def _token_rows(data: dict[str, Any]) -> dict[str, str]:
         "source": f"{data['source']}: {_picture(data)}",
         "clips": f"{data['clips']} of {length}{overlap}{padded}",
         "tokens": f"{data['tokens']:,} ({shapes} a clip)",
+        **{f"{name} positions": _positions(data, name) for name in spread if 0 not in data["shapes"][name]},
         "indices": f"{data['indices']:,}",
         "true bits": f"{data['bits']:,.0f} ({data['bits_per_clip']:,.0f} a clip); "
         f"{8 * data['file_bytes']:,} in this file, compressed",
         "bits per pixel": f"{data['bits_per_pixel']:.4f}",
         **({} if rate is None else {"kbit per second": f"{rate:.1f}"}),
     }
+
+
+def _per_clip(known: dict[str, Any]) -> str:
+    """Tokens a clip on average, and how they range where they do."""
+    ranges = "" if known["least"] == known["most"] else f" ({known['least']:,} to {known['most']:,})"
+    return f"{known['mean']:,.0f}{ranges}"
+
+
+def _positions(data: dict[str, Any], name: str) -> str:
+    """How many positions of an array a clip has, and which share of them how many tokens."""
+    counts = data["spread"][name]["positions"]
+    shares = [f"{100 * many / sum(counts):.0f} % {tokens}" for tokens, many in enumerate(counts) if many]
+    return f"{_times(data['shapes'][name][:-1])} a clip; tokens of one: {', '.join(shares)}"
 
 
 def _model_rows(data: dict[str, Any]) -> dict[str, str]:
@@ -197,6 +248,11 @@ def _model_rows(data: dict[str, Any]) -> dict[str, str]:
     images = "" if data["images"] else "; no images"
     origin = data["source"].get("repository") or data["source"].get("file")
     shapes = "" if words else "".join(f" ({_times(shape)})" for shape in clip["shapes"].values())
+    least = data.get("least_256", clip)
+    tokens = [
+        _range(least["tokens"][name], most) + f" {name}" * ("levels" in data)
+        for name, most in clip["tokens"].items()
+    ]
     return {
         "folder": f"{data['file']} ({data['file_bytes'] / 1e6:.1f} MB)",
         "model": f"{data['model']} (weights {data['weights_sha256'][:12]})",
@@ -205,14 +261,21 @@ def _model_rows(data: dict[str, Any]) -> dict[str, str]:
         "clips": f"{data['clip_frames']} frames, padded to multiples of {data['multiple']} pixels"
         f"{stream}{images}",
         "words" if words else "codes": codes,
-        "at 256x256": f"{' + '.join(map(str, clip['tokens'].values()))} tokens{shapes}, "
-        f"{clip['indices']} indices, {clip['bits']:,.0f} true bits a clip",
+        "at 256x256": f"{' + '.join(tokens)} tokens{shapes}, "
+        f"{_range(least['indices'], clip['indices'])} indices, "
+        f"{_range(least['bits'], clip['bits'], ',.0f')} true bits a clip",
     }
 
 
-def _has_words(shapes: Mapping[str, Sequence[int]]) -> bool:
-    """Whether the arrays are rows of words, [tokens, columns], and no grids."""
-    return all(len(shape) == 2 for shape in shapes.values())
+def _has_words(shapes: Iterable[str]) -> bool:
+    """Whether tokens are words, and no indices of one codebook or latents."""
+    from sweettok_cli.tokens.arrays import ARRAYS
+
+    return all(ARRAYS[name].columns for name in shapes)
+
+
+def _range(least: float, most: float, form: str = "") -> str:
+    return format(most, form) if least == most else f"{least:{form}} to {most:{form}}"
 
 
 def _times(sides: Iterable[int]) -> str:

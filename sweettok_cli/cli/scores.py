@@ -230,15 +230,9 @@ def _model_lines(model: MethodFacts) -> list[str]:
     """Cost, seams and codebooks of one model."""
     from sweettok_cli.evaluation.tables import COSTS, figure, with_interval
 
-    clip = model.cost.clip_256
-    assert clip is not None  # of a model
     pixel, second = (model.summary[name].value if name in model.summary else None for name in COSTS)
     rate = "" if second is None else f", {figure(second, 1)} kbit/s"
-    lines = [
-        f"cost  {' + '.join(str(number) for number in clip.tokens.values())} tokens "
-        f"({clip.indices} indices, {clip.kbit:.2f} kbit) for {count(clip.frames, 'frame')} of "
-        f"{clip.width}x{clip.height}; here {figure(pixel, 4)} bits per pixel{rate}"
-    ]
+    lines = [f"cost  {_clip_cost(model)}; here {figure(pixel, 4)} bits per pixel{rate}"]
     if "seam_flicker" in model.summary:
         lines.append(
             f"seams {with_interval('seam_flicker', model.summary['seam_flicker'])} times the change that "
@@ -249,3 +243,16 @@ def _model_lines(model: MethodFacts) -> list[str]:
         f"{use.entropy_bits:.1f} bits a code"
         for part, use in model.codebooks.items()
     ]
+
+
+def _clip_cost(model: MethodFacts) -> str:
+    """What a clip of a model costs: each the same, or on average of those that were measured."""
+    cost, clip = model.cost, model.cost.clip_256
+    if clip is not None:
+        return (
+            f"{' + '.join(str(number) for number in clip.tokens.values())} tokens "
+            f"({clip.indices} indices, {clip.kbit:.2f} kbit) for {count(clip.frames, 'frame')} of "
+            f"{clip.width}x{clip.height}"
+        )
+    tokens, indices, bits = (each / max(1, cost.clips) for each in (cost.tokens, cost.indices, cost.bits))
+    return f"{tokens:,.0f} tokens ({indices:,.0f} indices, {bits / 1000:.2f} kbit) a clip on average"

@@ -63,13 +63,15 @@ def words(
     """Show the words that the tokens of a clip name, most frequent first, by part of speech.
 
     Every token is two modifiers and a head: adjectives and a noun for what is seen, adverbs and a verb for
-    how it moves. The share is that of all words of its part of speech in the file. Videos and pictures are
-    encoded first. Of a folder, its token files are taken, or its videos where it has none.
+    how it moves. The share is that of all words of its part of speech in the file. Where there are tokens of
+    detail, adjectives and nouns of a few pixels of a few frames, it is shown how often the tokens below them,
+    the first, the second, ... tokens of detail name the word. Videos and pictures are encoded first. Of a
+    folder, its token files are taken, or its videos where it has none.
 
     Of several files, the words are shown that tell each from all of them: those that it names more often.
 
     --video writes the leading adjective and noun over each region of the frame, and the adverb and verb where
-    it moves.
+    it moves; tokens of detail are left out, for they correct a region in places and do not speak for it.
 
     Examples:
 
@@ -151,7 +153,12 @@ def _contrast(given: list[Path], reader: WordReader, top: int, output: Output) -
 
 
 def _plain(words: Mapping[str, Sequence[Any]]) -> dict[str, list[dict[str, Any]]]:
-    return {part: [vars(word) for word in each] for part, each in words.items()}
+    return {part: [_known(word) for word in each] for part, each in words.items()}
+
+
+def _known(word: RankedWord | TellingWord) -> dict[str, Any]:
+    """Its facts, levels only where there are any."""
+    return {name: value for name, value in vars(word).items() if value != ()}
 
 
 def _contrast_table(telling: list[tuple[Path, dict[str, list[TellingWord]]]]) -> str:
@@ -172,10 +179,12 @@ def _table(ranking: dict[str, list[RankedWord]], uses: dict[str, ListUse]) -> st
         if not ranked:  # a picture has nothing that moves
             continue
         use = uses[part]
-        numbers = (Column(name, justify="right") for name in ("count", "share"))
+        names = ("count", "share", "by level") if ranked[0].levels else ("count", "share")
+        numbers = (Column(name, justify="right") for name in names)
         table = Table("word", *numbers, title_justify="left", box=None, min_width=30)
         table.title = f"{part}: {use.used} of {use.size}"
         for word in ranked:
-            table.add_row(shown(word.word), str(word.count), f"{100 * word.share:.1f} %")
+            levels = [" + ".join(map(str, word.levels))] * bool(word.levels)
+            table.add_row(shown(word.word), str(word.count), f"{100 * word.share:.1f} %", *levels)
         tables.append(table)
     return as_text(Columns(tables, padding=(1, 4)))

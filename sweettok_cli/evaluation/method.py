@@ -22,6 +22,8 @@ from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.pipeline.reconstruct import Seconds, reconstruct_frames
 from sweettok_cli.tokens.layout import CostCounter, TokenizerSpec
+from sweettok_cli.tokens.ragged import COUNTED, TokenMap, token_map
+from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.info import VideoInfo
 
 Pairs = Generator[tuple[np.ndarray, np.ndarray, bool], None, None]
@@ -148,11 +150,16 @@ class ModelMethod:
     def reconstruct(self, clip: Clip, cost: Cost, bits_per_frame: float | None = None) -> Pairs:
         """As :meth:`Method.reconstruct`."""
         counter = CostCounter(self.spec)
+        fit = Fit.to_multiple(clip.info.width, clip.info.height, self.spec.multiple)
         codes = cost.codes = CodeCounts(self.spec.codebooks)
+        maps: list[TokenMap] = []  # of each clip: one a latent frame
 
         def count(arrays: dict[str, np.ndarray]) -> None:
             counter.add(arrays)
             codes.add(arrays)
+            if cost.maps is not None and any(name in arrays for name in COUNTED):
+                side, clips = token_map(arrays, fit.padded_height, fit.padded_width)
+                maps.extend(TokenMap(side, clip) for clip in clips)
 
         seconds = Seconds()
         self.tokenizer.truncate = self.truncate
@@ -168,14 +175,22 @@ class ModelMethod:
         )
         with closing(pairs):
             for number, (source, decoded) in enumerate(pairs):
+                if cost.maps is not None and maps:
+                    which, cell = self.spec.cell_of(number, self.overlap)
+                    cost.maps.append(TokenMap(maps[which].side, maps[which].tokens[cell]))
                 yield source, decoded, self.spec.begins_clip(number, self.overlap)
         cost.bits, cost.clips = counter.bits, counter.clips
         cost.tokens, cost.indices = counter.tokens, counter.indices
         cost.encode, cost.decode = seconds.encode, seconds.decode
 
 
-def clip_cost(spec: TokenizerSpec, image: bool = False, side: int = 256) -> ClipCost:
-    """What a full clip, or one ``image``, of ``side`` x ``side`` pixels costs, as papers compare it."""
+def clip_cost(spec: TokenizerSpec, image: bool = False, side: int = 256) -> ClipCost | None:
+    """What a full clip, or one ``image``, of ``side`` x ``side`` pixels costs, as papers compare it.
+
+    None of models with levels, whose clips differ.
+    """
+    if spec.levels:
+        return None
     side = math.ceil(side / spec.multiple) * spec.multiple
     return ClipCost(
         frames=1 if image else spec.clip_frames,

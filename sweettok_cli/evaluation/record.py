@@ -77,7 +77,11 @@ class SetCost(JsonObject):
     tokens: Annotated[int, "as papers count them; 0 for codecs."]
     indices: Annotated[int, "codebook indices; 0 for codecs and for continuous latents."]
     bits: Annotated[float, "true bits."]
-    clip_256: Annotated[ClipCost | None, Mark.OPTIONAL, "of one clip or picture; only for models."] = None
+    clip_256: Annotated[
+        ClipCost | None,
+        Mark.OPTIONAL,
+        "of one clip or picture; only for models whose clips all cost the same.",
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from sweettok_cli.metrics.comparison import SeamFlicker, error_change
 from sweettok_cli.metrics.frechet import RECONSTRUCTION, SOURCE, FeatureDistance
 from sweettok_cli.metrics.metric import Metric, SetMetric
 from sweettok_cli.metrics.psnr import GlobalPsnr, decibels
+from sweettok_cli.tokens.ragged import TokenMap
 
 
 @dataclass
@@ -46,6 +47,8 @@ class Cost(JsonObject):
     limits: tuple[str, ...] = ()  # "floor" or "ceiling" for each stream of a codec that missed its target
     # How often each code was named, None for codecs; among the journal's arrays.
     codes: Annotated[CodeCounts | None, Mark.APART] = None
+    # Given a list, where the tokens of each frame are, [rows, columns], of models with levels.
+    maps: Annotated[list[TokenMap] | None, Mark.APART] = None
 
 
 @dataclass

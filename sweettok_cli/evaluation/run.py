@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from sweettok_cli.metrics.frechet import SOURCE
 from sweettok_cli.metrics.psnr import Psnr
 from sweettok_cli.metrics.ssim import Structure
 from sweettok_cli.runtime import OnProgress, Watcher
+from sweettok_cli.tokens.ragged import TokenMap
 
 _ON_CURVES = ("psnr", "psnr_clip", "psnr_vidtok", "ssim", "ssim_vidtok")
 """Metrics of rate-distortion curves, where they are measured at all; others take too long."""
@@ -166,6 +168,17 @@ def _curve(plan: Plan, clip: Clip, codec: CodecMethod) -> tuple[CurveResult, ...
     )
 
 
+class Shown(NamedTuple):
+    """Frames before and after, uint8 ``[t, h, w, 3]``, and of models with levels where their tokens are.
+
+    Squares of ``tokens`` lie over the padded frames; there is one map a frame, that of its latent frame.
+    """
+
+    source: np.ndarray
+    decoded: np.ndarray
+    tokens: TokenMap | None = None
+
+
 class Media:
     """Gives the frames of any item that was measured, as any method gives them back.
 
@@ -177,8 +190,8 @@ class Media:
         self._items = {item.name: item for item in plan.items}
         self._clips = {clip.name: clip for clip in found.clips}
 
-    def show(self, item: str, method: str, frames: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """The first ``frames`` frames of an item (by default all) before and after, uint8 ``[t, h, w, 3]``.
+    def show(self, item: str, method: str, frames: int | None = None) -> Shown:
+        """The first ``frames`` frames of an item, by default all, before and after.
 
         Item and method are named as in the record.
 
@@ -189,7 +202,8 @@ class Media:
         clip = Clip(self._items[item], self._plan.protocol)
         one = {each.name: each for each in self._plan.methods}[method]
         share = found.methods[self._plan.models[0].name].cost.bits / found.frames
-        with closing(one.reconstruct(clip, Cost(), share)) as pairs:
-            taken = [(source, decoded) for source, decoded, _ in islice(pairs, frames)]
-        source, decoded = (np.stack(side) for side in zip(*taken, strict=True))
-        return source, decoded
+        maps: list[TokenMap] = []
+        with closing(one.reconstruct(clip, Cost(maps=maps), share)) as pairs:
+            source, decoded, _ = zip(*islice(pairs, frames), strict=True)
+        tokens = TokenMap(maps[0].side, np.stack([each.tokens for each in maps])) if maps else None
+        return Shown(np.stack(source), np.stack(decoded), tokens)

@@ -8,8 +8,16 @@ from typing import Annotated
 
 import numpy as np
 
+from sweettok_cli.tokens.arrays import ARRAYS
+from sweettok_cli.tokens.ragged import COUNTED
+
 PARTS_OF_SPEECH = {"spatial": ("adjectives", "nouns"), "temporal": ("adverbs", "verbs")}
 """Modifiers and heads of the two halves of the language codebook (SweetTok, section 3.3)."""
+
+
+def parts_of_speech(array: str) -> tuple[str, str] | None:
+    """The lists that modifiers and heads of an array's tokens are of; None where they are no words."""
+    return PARTS_OF_SPEECH.get(ARRAYS[array].codebooks or array) if array in ARRAYS else None
 
 
 @dataclass(frozen=True)
@@ -33,24 +41,30 @@ class CodeCounts:
 
     Args:
         codebooks: sizes behind the index columns, ``{"indices": [8192]}`` or ``{"spatial": [a, a, n],
-            "temporal": [v, v, w]}``. Empty for continuous latents, of which nothing is counted.
+            "temporal": [v, v, w]}``, with levels ``"detail": [a, a, n]``, too. Empty for continuous latents,
+            of which nothing is counted.
     """
 
     def __init__(self, codebooks: Mapping[str, Sequence[int]]) -> None:
         self.counts: dict[str, np.ndarray] = {}
         for array, sizes in codebooks.items():
-            if array in PARTS_OF_SPEECH:
-                modifiers, heads = PARTS_OF_SPEECH[array]
+            if parts := parts_of_speech(array):
+                modifiers, heads = parts
                 self.counts[modifiers] = np.zeros(sizes[0], np.int64)
                 self.counts[heads] = np.zeros(sizes[-1], np.int64)
             else:
                 self.counts["codes"] = np.zeros(sizes[0], np.int64)
 
     def add(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Count index arrays: ``[..., tokens, columns]`` of words (modifiers first, head last), or a grid."""
+        """Count index arrays: ``[..., tokens, columns]`` of words (modifiers first, head last), or a grid.
+
+        Of ragged tokens the rows are counted; how many each position has is no code.
+        """
         for array, indices in arrays.items():
-            if array in PARTS_OF_SPEECH:
-                modifiers, heads = PARTS_OF_SPEECH[array]
+            if array in COUNTED:
+                continue
+            if parts := parts_of_speech(array):
+                modifiers, heads = parts
                 self._count(modifiers, indices[..., :-1])
                 self._count(heads, indices[..., -1])
             elif self.counts:

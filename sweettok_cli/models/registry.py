@@ -11,8 +11,10 @@ from sweettok_cli.models.omnitokenizer.family import OMNITOKENIZER
 from sweettok_cli.models.sweettok.family import SWEETTOK
 from sweettok_cli.models.vidtok.family import VIDTOK
 from sweettok_cli.storage.model_folder import CONFIG_FILE, ModelFolder
+from sweettok_cli.tokens.arrays import ARRAYS
+from sweettok_cli.tokens.fault import ENCODE_AGAIN
 from sweettok_cli.tokens.layout import TokenizerSpec
-from sweettok_cli.tokens.meta import ENCODE_AGAIN, TokenMeta
+from sweettok_cli.tokens.meta import TokenMeta
 
 if TYPE_CHECKING:
     from sweettok_cli.training.recipe import Recipe
@@ -50,7 +52,7 @@ def family_of_tokens(meta: TokenMeta, name: str) -> Family:
             f"{name} holds tokens of an unknown family {brief(meta.family)}, which is none of "
             f"{', '.join(FAMILIES)}; update sweettok."
         )
-    if meta.shapes.keys() != family.names[meta.family]:
+    if {name for name in meta.shapes if ARRAYS[name].version == 1} != family.names[meta.family]:
         raise SweettokError(
             f"{name} does not describe the arrays of the family {meta.family!r}; {ENCODE_AGAIN}."
         )

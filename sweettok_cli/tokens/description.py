@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from fractions import Fraction
 
 from sweettok_cli.errors import SweettokError, option
@@ -17,13 +18,29 @@ _FINEST_CLOCK = 1_000_000_000
 
 
 def describe_tokens(
-    info: VideoInfo, spec: TokenizerSpec, fit: Fit, overlap: int, times: list[Fraction]
+    info: VideoInfo,
+    spec: TokenizerSpec,
+    fit: Fit,
+    overlap: int,
+    times: list[Fraction],
+    rows: Mapping[str, tuple[int, ...]],
 ) -> TokenMeta:
-    """What a token file says about itself; ``times`` are those of every frame, in seconds.
+    """What a token file says about itself.
+
+    Args:
+        info: of the source.
+        spec: of the tokenizer.
+        fit: how frames were padded.
+        overlap: frames that each clip repeats of the one before.
+        times: of every frame, in seconds.
+        rows: of each ragged array, by level; empty where the arrays are dense, as those of a model with
+            levels may be.
 
     Raises:
         TokenFault: something cannot be stored.
     """
+    if not rows:
+        spec = spec.fixed
     varying = None if info.is_image else variable_times(times, info.rate, info.time_base)
     base = ticks = None
     if varying is not None:
@@ -52,6 +69,8 @@ def describe_tokens(
         times=ticks,
         writer=f"sweettok {__version__}",
         sample_aspect_ratio=info.sample_aspect_ratio,
+        levels=dict(spec.levels),
+        rows=rows,
     )
 
 
@@ -60,6 +79,8 @@ def check_match(meta: TokenMeta, spec: TokenizerSpec, name: str) -> None:
 
     ``name`` is what to call the tokens in the message, usually their file.
     """
+    if not meta.levels:
+        spec = spec.fixed
     if meta.weights_sha256 != spec.weights_sha256:
         raise SweettokError(
             f"{name} was encoded by {meta.model} with weights {meta.weights_sha256[:12]}, "
@@ -79,8 +100,8 @@ def check_match(meta: TokenMeta, spec: TokenizerSpec, name: str) -> None:
     except ValueError:
         shapes = {}
     codebooks = {name: tuple(sizes) for name, sizes in spec.codebooks.items()}
-    found = (meta.family, dict(meta.codebooks), dict(meta.shapes), meta.clip_frames)
-    if found != (spec.family, codebooks, shapes, clip_frames):
+    found = (meta.family, dict(meta.codebooks), dict(meta.shapes), meta.clip_frames, dict(meta.levels))
+    if found != (spec.family, codebooks, shapes, clip_frames, dict(spec.levels)):
         raise SweettokError(
             f"{name} is not laid out as {spec.name} lays out its tokens; encode the source again."
         )

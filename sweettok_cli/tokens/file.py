@@ -22,12 +22,16 @@ import numpy as np
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
-from sweettok_cli.tokens.meta import ARRAYS, ENCODE_AGAIN, MAX_META_CHARS, TokenFault, TokenMeta, Tokens
+from sweettok_cli.tokens.arrays import ARRAYS
+from sweettok_cli.tokens.fault import ENCODE_AGAIN, TokenFault
+from sweettok_cli.tokens.meta import MAX_META_CHARS, TokenMeta, Tokens
+from sweettok_cli.tokens.ragged import COUNTED, Spread
 from sweettok_cli.video.source import missing
 
 #: Bytes a ``.npy`` header may take; NumPy writes 128.
 _HEADER_BYTES = 1024
 _PIECE_BYTES = 1 << 20
+_PIECE_COUNTS = 1 << 16  # of which sums are made, in eight times the memory
 #: What the standard library and NumPy raise over damaged archives.
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -59,7 +63,10 @@ def write_tokens(path: Path | str, tokens: Tokens, force: bool = False) -> None:
         raise SweettokError(f"{path} cannot be written: it {fault.problem}; {fault.remedy}.") from fault
     # Packed in memory, because zipfile cannot close an archive cleanly on a full disk.
     packed = io.BytesIO()
-    arrays: dict[str, Any] = {"meta": meta, **{name: tokens.arrays[name] for name in sorted(tokens.arrays)}}
+    arrays: dict[str, Any] = {"meta": meta}
+    for name in sorted(tokens.arrays):
+        given = tokens.arrays[name]
+        arrays[name] = np.ascontiguousarray(given) if name in COUNTED else given
     np.savez_compressed(packed, **arrays)
     with atomic_output(path, force) as temporary:
         temporary.write_bytes(packed.getbuffer())
@@ -84,20 +91,36 @@ def read_meta(path: Path) -> TokenMeta:
     return _read(path, None)
 
 
-def _read(path: Path, arrays: dict[str, np.ndarray] | None) -> TokenMeta:
-    """Check a token file, and put its arrays into ``arrays`` if it is given."""
+def read_spread(path: Path) -> tuple[TokenMeta, dict[str, Spread]]:
+    """As :func:`read_meta`, and how the tokens of each array with levels are spread; none where none has.
+
+    Raises:
+        SweettokError: as :func:`read_tokens`.
+    """
+    spreads: dict[str, Spread] = {}
+    return _read(path, None, spreads), spreads
+
+
+def _read(
+    path: Path, arrays: dict[str, np.ndarray] | None, spreads: dict[str, Spread] | None = None
+) -> TokenMeta:
+    """Check a token file; put its arrays into ``arrays`` and what is counted into ``spreads``, if given."""
     try:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise SweettokError(f"{path} is not a regular file; give one that `sweettok encode` wrote.")
         with zipfile.ZipFile(path) as archive:
             members = _members(archive)
             meta = _read_meta(archive, members["meta"])
-            if set(members) != {"meta", *meta.shapes}:
-                raise TokenFault(f"holds the arrays {sorted(members)}, not {sorted({'meta', *meta.shapes})}")
-            for name in meta.shapes:
-                array = _read_array(archive, members[name], meta, name, arrays is not None)
+            if set(members) != {"meta", *meta.arrays}:
+                raise TokenFault(f"holds the arrays {sorted(members)}, not {sorted({'meta', *meta.arrays})}")
+            for name in meta.arrays:
+                counted = COUNTED.get(name)
+                spread = Spread(meta.positions(counted), meta.levels[counted]) if counted else None
+                array = _read_array(archive, members[name], meta, name, arrays is not None, spread)
                 if arrays is not None and array is not None:
                     arrays[name] = array
+                if spread is not None and spreads is not None and counted is not None:
+                    spreads[counted] = spread
     except TokenFault as fault:
         raise SweettokError(f"{path} {fault.problem}; {fault.remedy}.") from fault
     except OSError as error:
@@ -125,7 +148,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     found: dict[str, zipfile.ZipInfo] = {}
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
-        if name == info.filename or name not in {"meta", *ARRAYS} or name in found:
+        if name == info.filename or name not in {"meta", *ARRAYS, *COUNTED} or name in found:
             raise TokenFault(f"holds an unexpected member {info.filename[:40]!r}")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise TokenFault(f"packs {name!r} in a way that NumPy does not")
@@ -150,30 +173,42 @@ def _read_meta(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> TokenMeta:
 
 
 def _read_array(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, meta: TokenMeta, name: str, keep: bool
+    archive: zipfile.ZipFile,
+    info: zipfile.ZipInfo,
+    meta: TokenMeta,
+    name: str,
+    keep: bool,
+    spread: Spread | None,
 ) -> np.ndarray | None:
-    """One checked array; None where it shall not be kept."""
+    """One checked array; None where it shall not be kept. ``spread`` takes what is counted in it."""
     with archive.open(info) as stream:
         shape, column_order, dtype = _read_header(stream)
         if shape != meta.array_shape(name) or dtype != meta.dtype(name):
             expected = f"{meta.dtype(name)} {list(meta.array_shape(name))}"
             raise TokenFault(f"holds {name!r} as {dtype} {_listed(shape)}, not {expected}")
+        if spread is not None and column_order:
+            raise TokenFault(f"holds {name!r} in column order", "save its counts clip by clip")
         # In order of columns, all indices of a column lie together; else those of a token do.
-        count, columns = math.prod(shape), shape[-1] if ARRAYS[name].columns else 1
+        count, columns = math.prod(shape), meta.columns(name)
         runs = [slice(n, n + 1) for n in range(columns)] if column_order else [slice(0, columns)]
         whole = np.empty(count, dtype) if keep else None
         done = 0
         for run in runs:
             end = done + count // len(runs)
             while done < end:
-                size = min(end - done, _PIECE_BYTES // dtype.itemsize // columns * columns)
+                most = _PIECE_BYTES // dtype.itemsize if spread is None else _PIECE_COUNTS
+                size = min(end - done, most // columns * columns)
                 piece = np.frombuffer(_read_exactly(stream, size * dtype.itemsize), dtype)
                 meta.check_values(name, piece.reshape(-1, run.stop - run.start), run)
+                if spread is not None:
+                    spread.add(piece)
                 if whole is not None:
                     whole[done : done + size] = piece
                 done += size
         if stream.read(1):  # at the end of the member, where the archive's checksum is verified
             raise _cut_short()
+    if spread is not None:
+        meta.check_rows(name, spread.rows)
     return None if whole is None else whole.reshape(shape, order="F" if column_order else "C")
 
 

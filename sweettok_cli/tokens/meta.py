@@ -1,20 +1,4 @@
-"""What a token file says: index arrays and the facts that decoding needs.
-
-================  ==========================================  =================================
-family            arrays (leading axis: clips)                dtype
-================  ==========================================  =================================
-sweettok          ``spatial`` [clips, S, 3],                  uint16
-                  ``temporal`` [clips, T, 3]
-omnitokenizer     ``indices`` [clips, t, h, w]                uint16
-omnitokenizer-vae ``latents`` [clips, c, t, h, w]             float16
-vidtok-fsq        ``indices`` [clips, t, h, w]                uint16, uint32 past 65,536 codes
-vidtok-vq         ``indices`` [clips, t, h, w]                the same
-vidtok-kl         ``latents`` [clips, c, t, h, w]             float16
-================  ==========================================  =================================
-
-Columns of ``spatial`` and ``temporal`` are modifier, modifier, head: two adjectives and a noun, two adverbs
-and a verb. S and T are 256 and 1024 at 256x256 and grow with the area; T is 0 for a single image.
-"""
+"""What a token file says of itself: the facts that decoding needs, and the arrays held against them."""
 
 from __future__ import annotations
 
@@ -22,16 +6,23 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from sweettok_cli.errors import brief
+from sweettok_cli.tokens import values
+from sweettok_cli.tokens.arrays import ARRAYS
+from sweettok_cli.tokens.fault import UPDATE, TokenFault
+from sweettok_cli.tokens.ragged import COUNTED, counts_name, rows_by_level
 
 FORMAT = "sweettok-tokens"
-VERSION = 1
+#: Of files whose positions hold one token each, and of those with levels.
+VERSIONS = (1, 2)
+#: Tokens of a position at most: counts are bytes.
+MAX_LEVELS = 255
 #: Bytes of all index arrays together, once unpacked: more than a day of 256x256 video.
 MAX_ARRAY_BYTES = 4 << 30
 #: Frames a second at most.
@@ -44,37 +35,8 @@ MAX_META_CHARS = 16 << 20
 MAX_SECONDS = 1 << 29
 
 
-@dataclass(frozen=True)
-class ArrayKind:
-    """What an array holds, told by its name."""
-
-    axes: int  # of one clip
-    indices: bool = True  # of codebooks; else continuous latents
-    columns: bool = False  # the last axis is a token, an index into each of its codebooks; else each index is
-
-
-#: The arrays that a token file may hold. A family whose tokens are laid out in these needs nothing here.
-ARRAYS: dict[str, ArrayKind] = {
-    "spatial": ArrayKind(2, columns=True),
-    "temporal": ArrayKind(2, columns=True),
-    "indices": ArrayKind(3),
-    "latents": ArrayKind(4, indices=False),
-}
-
 #: Keys that are left out where they say what is usual.
-_OPTIONAL = ("time_base", "times", "sample_aspect_ratio")
-
-ENCODE_AGAIN = "encode the source again"
-UPDATE = "update sweettok"
-
-
-class TokenFault(ValueError):
-    """What is wrong with tokens, and what to do; whoever knows the file adds its name."""
-
-    def __init__(self, problem: str, remedy: str = ENCODE_AGAIN) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.remedy = remedy
+_OPTIONAL = ("time_base", "times", "sample_aspect_ratio", "levels", "rows")
 
 
 def clip_count(frames: int, clip_frames: int, overlap: int) -> int:
@@ -92,7 +54,8 @@ class TokenMeta:
         model: name of the model that encoded, and alone can decode.
         weights_sha256: of that model's weights, lower-case hex.
         codebooks: codebook size behind each index column of each array; empty for continuous latents.
-        shapes: shape of one clip of each array, without the clip axis.
+        shapes: shape of one clip of each array, without the clip axis; with levels that of one token at
+            every position, whatever the clip has.
         source: file name of the source, without its folder.
         image: a single picture, not a video of one frame.
         width: of the source's frames, in pixels.
@@ -108,6 +71,9 @@ class TokenMeta:
         overlap: frames that neighbouring clips share.
         writer: program and version that wrote the file.
         sample_aspect_ratio: width of a pixel of the source over its height.
+        levels: tokens that a position has at most, by array; of the arrays where that varies, if any.
+        rows: of each array with ``levels``, how many first tokens all clips together have, how many second
+            ones, and so on.
     """
 
     family: str
@@ -129,13 +95,15 @@ class TokenMeta:
     times: tuple[int, ...] | None = None
     writer: str = ""
     sample_aspect_ratio: Fraction = Fraction(1)
+    levels: Mapping[str, int] = field(default_factory=dict)
+    rows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _text("family", self.family, least=1)
-        _text("model", self.model, least=1)
-        _text("source", self.source)
-        _text("writer", self.writer)
-        if not re.fullmatch(r"[0-9a-f]{64}", _text("weights_sha256", self.weights_sha256)):
+        values.text("family", self.family, least=1)
+        values.text("model", self.model, least=1)
+        values.text("source", self.source)
+        values.text("writer", self.writer)
+        if not re.fullmatch(r"[0-9a-f]{64}", values.text("weights_sha256", self.weights_sha256)):
             raise TokenFault("names no SHA-256 of its weights")
         if not isinstance(self.image, bool):
             raise TokenFault("does not say whether it is an image")
@@ -148,9 +116,11 @@ class TokenMeta:
             ("clip_frames", 1, 1 << 40),
             ("overlap", 0, self.clip_frames - 1),
         ):
-            _whole(name, getattr(self, name), least, most)
-        _ratio("rate", self.rate, 0, HIGHEST_RATE)
-        _ratio("sample_aspect_ratio", self.sample_aspect_ratio, Fraction(1, MOST_STRETCHED), MOST_STRETCHED)
+            values.whole(name, getattr(self, name), least, most)
+        values.ratio("rate", self.rate, 0, HIGHEST_RATE)
+        values.ratio(
+            "sample_aspect_ratio", self.sample_aspect_ratio, Fraction(1, MOST_STRETCHED), MOST_STRETCHED
+        )
         self._check_times()
         begins = self.times[0] * self.time_base if self.times and self.time_base else 0
         if begins + (self.duration or 0) > MAX_SECONDS:
@@ -161,12 +131,12 @@ class TokenMeta:
     def _check_times(self) -> None:
         if self.times is None:
             return
-        _ratio("time_base", self.time_base)
+        values.ratio("time_base", self.time_base)
         if len(self.times) != self.frames:
             raise TokenFault(f"has {len(self.times)} time stamps for {self.frames} frames")
         previous = -1
         for tick in self.times:
-            _whole("times", tick, 0, 1 << 62)
+            values.whole("times", tick, 0, 1 << 62)
             if tick <= previous:
                 raise TokenFault("has time stamps that do not increase")
             previous = tick
@@ -175,7 +145,7 @@ class TokenMeta:
         unknown = sorted(set(self.shapes) - set(ARRAYS))
         if unknown:
             raise TokenFault(f"holds an array of an unknown kind {unknown[0][:40]!r}", UPDATE)
-        if not self.shapes or ("spatial" in self.shapes) != ("temporal" in self.shapes):
+        if not self.shapes or not all(self.shapes.keys() >= {*ARRAYS[name].beside} for name in self.shapes):
             raise TokenFault("does not describe all arrays of its tokens")
         if set(self.codebooks) != {name for name in self.shapes if ARRAYS[name].indices}:
             raise TokenFault("does not give the codebooks of its index arrays")
@@ -183,58 +153,119 @@ class TokenMeta:
             if len(shape) != ARRAYS[name].axes:
                 raise TokenFault(f"gives {name!r} {len(shape)} axes, not {ARRAYS[name].axes}")
             for length in shape:
-                _whole(f"the shape of {name}", length, 0, 1 << 31)
+                values.whole(f"the shape of {name}", length, 0, 1 << 31)
         for name, sizes in self.codebooks.items():
             columns = self.shapes[name][-1] if ARRAYS[name].columns else 1
             if len(sizes) != columns:
                 raise TokenFault(f"gives {len(sizes)} codebook sizes for {columns} index columns of {name!r}")
             for size in sizes:
-                _whole(f"a codebook size of {name}", size, 1, 1 << 32)
+                values.whole(f"a codebook size of {name}", size, 1, 1 << 32)
+            shared = ARRAYS[name].codebooks or name
+            if sizes != self.codebooks[shared]:
+                raise TokenFault(f"gives {name!r} other codebook sizes than {shared!r}, whose words it uses")
         if self.image and self.shapes.get("temporal", (0,))[0]:
             raise TokenFault("has temporal tokens for a single image")
+        self._check_levels()
         if self.array_bytes > MAX_ARRAY_BYTES:
             raise TokenFault(
                 f"is larger than {MAX_ARRAY_BYTES >> 30} GiB unpacked", "encode the source in parts"
             )
 
+    def _check_levels(self) -> None:
+        ragged = {name for name in self.shapes if ARRAYS[name].least is not None}
+        if not self.levels and not self.rows and all(ARRAYS[name].version == 1 for name in self.shapes):
+            return
+        if not self.levels.keys() == self.rows.keys() == ragged:
+            raise TokenFault("does not give the levels and rows of its arrays")
+        for name, most in self.levels.items():
+            values.whole(f"the levels of {name}", most, 1, MAX_LEVELS)
+            if len(self.rows[name]) != most:
+                raise TokenFault(f"gives {len(self.rows[name])} numbers of rows of {most} levels of {name!r}")
+            before = self.clips * self.positions(name)
+            for level, rows in enumerate(self.rows[name], 1):
+                least = before if level <= (ARRAYS[name].least or 0) else 0
+                before = values.whole(f"the rows of {name}", rows, least, before)
+
+    @property
+    def version(self) -> int:
+        """Of the file format that is needed."""
+        return VERSIONS[bool(self.levels)]
+
     @property
     def clips(self) -> int:
-        """Number of clips, which is the length of every array's first axis."""
+        """Number of clips, which is the length of every array's first axis but of those that are rows."""
         return clip_count(self.frames, self.clip_frames, self.overlap)
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Names of all arrays, those that count tokens among them."""
+        return (*self.shapes, *map(counts_name, self.levels))
 
     @property
     def array_bytes(self) -> int:
         """Bytes of all arrays together, unpacked."""
-        return sum(self.array_size(name) for name in self.shapes)
+        return sum(self.array_size(name) for name in self.arrays)
 
     def array_size(self, name: str) -> int:
         """Bytes of the array ``name``, unpacked."""
         return math.prod(self.array_shape(name)) * self.dtype(name).itemsize
 
     def array_shape(self, name: str) -> tuple[int, ...]:
-        """Shape of the array ``name``, clip axis first."""
+        """Shape of the array ``name``: clips or rows first."""
+        if name in COUNTED:
+            return (self.clips, *self.shapes[COUNTED[name]][:-1])
+        if name in self.levels:
+            return (sum(self.rows[name]), self.shapes[name][-1])
         return (self.clips, *self.shapes[name])
+
+    def positions(self, name: str) -> int:
+        """Positions of one clip's array ``name``, which is of tokens in columns."""
+        return math.prod(self.shapes[name][:-1])
+
+    def columns(self, name: str) -> int:
+        """Length of the last axis of the array ``name`` where that is a token's indices; else 1."""
+        return self.shapes[name][-1] if name in ARRAYS and ARRAYS[name].columns else 1
 
     def dtype(self, name: str) -> np.dtype:
         """Number format of the array ``name`` (little-endian)."""
+        if name in COUNTED:
+            return np.dtype("u1")
         if name not in self.codebooks:
             return np.dtype("<f2")
         return np.dtype("<u2" if max(self.codebooks[name], default=1) <= 1 << 16 else "<u4")
 
-    def check_values(self, name: str, values: np.ndarray, columns: slice = slice(None)) -> None:
+    def check_values(self, name: str, numbers: np.ndarray, columns: slice = slice(None)) -> None:
         """Raise :class:`TokenFault` unless numbers of the array ``name`` are in range.
 
-        ``values`` are all of it or some; ``columns`` says which, where its last axis is a token's columns.
+        ``numbers`` are all of it or some; ``columns`` says which, where its last axis is a token's columns.
         """
+        if name in COUNTED:
+            self._check_counts(COUNTED[name], numbers)
+            return
         if name not in self.codebooks:
-            if not np.isfinite(values).all():
+            if not np.isfinite(numbers).all():
                 raise TokenFault(f"holds values in {name!r} that are not finite numbers")
             return
-        split = np.moveaxis(values, -1, 0) if ARRAYS[name].columns else values[None]
+        split = np.moveaxis(numbers, -1, 0) if ARRAYS[name].columns else numbers[None]
         for size, column in zip(self.codebooks[name][columns], split, strict=True):
             if column.size and int(column.max()) >= size:
                 raise TokenFault(
                     f"holds the index {int(column.max())} in {name!r}, past its codebook of {size}"
+                )
+
+    def _check_counts(self, name: str, counts: np.ndarray) -> None:
+        least, most = ARRAYS[name].least or 0, self.levels[name]
+        if counts.size and not least <= int(counts.min()) <= int(counts.max()) <= most:
+            wrong = int(counts.min()) if counts.min() < least else int(counts.max())
+            raise TokenFault(f"gives a position {wrong} {name} tokens, where {least} to {most} may be")
+
+    def check_rows(self, name: str, rows: tuple[int, ...]) -> None:
+        """Raise :class:`TokenFault` unless ``rows``, which the array ``name`` counts by level, are there."""
+        kind = COUNTED[name]
+        for level, (counted, stated) in enumerate(zip(rows, self.rows[kind], strict=True), 1):
+            if counted != stated:
+                raise TokenFault(
+                    f"counts {counted} {kind} tokens of level {level} in {name!r}, and says it has {stated}"
                 )
 
     @property
@@ -256,7 +287,7 @@ class TokenMeta:
         """One JSON object in one line; :meth:`from_json` gives back an equal object."""
         record: dict[str, Any] = {
             "format": FORMAT,
-            "version": VERSION,
+            "version": self.version,
             "family": self.family,
             "model": self.model,
             "weights_sha256": self.weights_sha256,
@@ -270,16 +301,19 @@ class TokenMeta:
             "padded_width": self.padded_width,
             "padded_height": self.padded_height,
             "frames": self.frames,
-            "rate": _fraction(self.rate),
+            "rate": values.spelt_ratio(self.rate),
             "clip_frames": self.clip_frames,
             "overlap": self.overlap,
             "writer": self.writer,
         }
         if self.times is not None and self.time_base is not None:
-            record["time_base"] = _fraction(self.time_base)
+            record["time_base"] = values.spelt_ratio(self.time_base)
             record["times"] = list(self.times)
         if self.sample_aspect_ratio != 1:
-            record["sample_aspect_ratio"] = _fraction(self.sample_aspect_ratio)
+            record["sample_aspect_ratio"] = values.spelt_ratio(self.sample_aspect_ratio)
+        if self.levels:
+            record["levels"] = dict(self.levels)
+            record["rows"] = {name: list(rows) for name, rows in self.rows.items()}
         text = json.dumps(record, ensure_ascii=False, allow_nan=False)
         # A source's name need not be text; what is none is spelt in ASCII, and comes back.
         return text if _is_text(text) else json.dumps(record, allow_nan=False)
@@ -295,27 +329,33 @@ class TokenMeta:
             raise TokenFault(
                 f"does not say that its format is {FORMAT!r}", "give a file that `sweettok encode` wrote"
             )
-        if record.get("version") != VERSION or isinstance(record["version"], bool):
-            raise TokenFault(
-                f"has format version {brief(record.get('version'))}, this program reads {VERSION}", UPDATE
-            )
+        version = record.get("version")
+        if version not in VERSIONS or isinstance(version, bool):
+            known = " and ".join(map(str, VERSIONS))
+            raise TokenFault(f"has format version {brief(version)}, this program reads {known}", UPDATE)
         if record.get("fit") != "repeat-edge":
             raise TokenFault(f"fitted its frames in an unknown way {record.get('fit')!r}", UPDATE)
-        names = [field.name for field in fields(cls) if field.name not in _OPTIONAL]
+        names = [each.name for each in fields(cls) if each.name not in _OPTIONAL]
+        names += ["levels", "rows"] * (version == 2)
         if missing := [name for name in names if name not in record]:
             raise TokenFault(f"does not say its {', '.join(missing)}")
-        values = {name: record[name] for name in names}
-        values["codebooks"] = _table("codebooks", record["codebooks"])
-        values["shapes"] = _table("shapes", record["shapes"])
-        values["rate"] = _parse_ratio("rate", record["rate"])
+        found = {name: record[name] for name in names}
+        found["codebooks"] = values.table("codebooks", record["codebooks"])
+        found["shapes"] = values.table("shapes", record["shapes"])
+        found["rate"] = values.parse_ratio("rate", record["rate"])
         if "times" in record:
             if not isinstance(record["times"], list):
                 raise TokenFault("has time stamps that are no list")
-            values["times"] = tuple(record["times"])
-            values["time_base"] = _parse_ratio("time_base", record.get("time_base"))
+            found["times"] = tuple(record["times"])
+            found["time_base"] = values.parse_ratio("time_base", record.get("time_base"))
         if "sample_aspect_ratio" in record:
-            values["sample_aspect_ratio"] = _parse_ratio("sample_aspect_ratio", record["sample_aspect_ratio"])
-        return cls(**values)
+            given = record["sample_aspect_ratio"]
+            found["sample_aspect_ratio"] = values.parse_ratio("sample_aspect_ratio", given)
+        if version == 2:
+            if not isinstance(record["levels"], dict) or not record["levels"]:
+                raise TokenFault("has no usable levels")
+            found["rows"] = values.table("rows", record["rows"], MAX_LEVELS)
+        return cls(**found)
 
 
 @dataclass(frozen=True)
@@ -335,8 +375,8 @@ class Tokens:
 
     def check(self) -> None:
         """Raise :class:`TokenFault` unless names, dtypes, shapes and value ranges are as ``meta`` says."""
-        if set(self.arrays) != set(self.meta.shapes):
-            raise TokenFault(f"holds the arrays {sorted(self.arrays)}, not {sorted(self.meta.shapes)}")
+        if set(self.arrays) != set(self.meta.arrays):
+            raise TokenFault(f"holds the arrays {sorted(self.arrays)}, not {sorted(self.meta.arrays)}")
         for name, array in self.arrays.items():
             if array.dtype != self.meta.dtype(name) or array.shape != self.meta.array_shape(name):
                 raise TokenFault(
@@ -344,10 +384,8 @@ class Tokens:
                     f"not {self.meta.dtype(name)} {list(self.meta.array_shape(name))}"
                 )
             self.meta.check_values(name, array)
-
-
-def _fraction(value: Fraction) -> str:
-    return f"{value.numerator}/{value.denominator}"
+            if name in COUNTED:
+                self.meta.check_rows(name, rows_by_level(array, self.meta.levels[COUNTED[name]]))
 
 
 def _is_text(value: str) -> bool:
@@ -356,37 +394,3 @@ def _is_text(value: str) -> bool:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
-
-
-def _text(name: str, value: object, least: int = 0) -> str:
-    if not isinstance(value, str) or not least <= len(value) <= 4096:
-        raise TokenFault(f"has no usable {name}")
-    return value
-
-
-def _whole(name: str, value: object, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise TokenFault(f"has an impossible value for {name}: {repr(value)[:40]}")
-    return value
-
-
-def _ratio(name: str, value: object, least: Fraction | int = 0, most: int = 1 << 31) -> Fraction:
-    digits = isinstance(value, Fraction) and max(value.numerator, value.denominator) < 1 << 31
-    if not isinstance(value, Fraction) or not digits or not value > 0 or not least <= value <= most:
-        raise TokenFault(f"has an impossible value for {name}: {str(value)[:40]}")
-    return value
-
-
-def _parse_ratio(name: str, value: object) -> Fraction:
-    match = re.fullmatch(r"([0-9]{1,19})/([0-9]{1,19})", value, re.ASCII) if isinstance(value, str) else None
-    if match is None or int(match[2]) == 0:
-        raise TokenFault(f"has an impossible value for {name}: {str(value)[:40]!r}")
-    return Fraction(int(match[1]), int(match[2]))
-
-
-def _table(name: str, value: object) -> dict[str, tuple[int, ...]]:
-    if not isinstance(value, dict) or not all(
-        isinstance(row, list) and len(row) <= 8 for row in value.values()
-    ):
-        raise TokenFault(f"has no usable {name}")
-    return {key: tuple(row) for key, row in value.items()}

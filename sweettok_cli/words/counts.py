@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts
+from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts, parts_of_speech
 from sweettok_cli.models.registry import family_of
 from sweettok_cli.storage.model_folder import ModelFolder
+from sweettok_cli.tokens.arrays import ARRAYS
+from sweettok_cli.tokens.ragged import COUNTED, counts_name, places, split_clips
 from sweettok_cli.zoo.local import find_model
+
+_POSITIONS_AT_ONCE = 1 << 20  # whose tokens are told apart by level
 
 
 def read_word_lists(model: str, weights_sha256: str) -> dict[str, list[str]]:
@@ -42,18 +47,24 @@ def read_word_lists(model: str, weights_sha256: str) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class RankedWord:
-    """A word, how often it is named, and which share of its part of speech that is."""
+    """A word, how often it is named, and which share of its part of speech that is.
+
+    Where there is detail, ``levels`` is how often the tokens below it, the first tokens of detail, the second
+    ones and so on name it; else it is empty.
+    """
 
     word: str
     count: int
     share: float
+    levels: tuple[int, ...] = ()
 
 
 class WordCounts(CodeCounts):
     """Occurrences of every word of the four lists of a language codebook.
 
     Args:
-        codebooks: list sizes behind the index columns, ``{"spatial": [a, a, n], "temporal": [v, v, w]}``.
+        codebooks: list sizes behind the index columns, ``{"spatial": [a, a, n], "temporal": [v, v, w]}``,
+            with levels ``"detail": [a, a, n]``, too.
         words: the word behind each index, by part of speech; an attribute too.
 
     Raises:
@@ -62,13 +73,14 @@ class WordCounts(CodeCounts):
     """
 
     def __init__(self, codebooks: Mapping[str, Sequence[int]], words: Mapping[str, Sequence[str]]) -> None:
-        for half, sizes in codebooks.items():
-            if half not in PARTS_OF_SPEECH or len(sizes) < 2 or len(set(sizes[:-1])) != 1:
+        for array, sizes in codebooks.items():
+            if parts_of_speech(array) is None or len(sizes) < 2 or len(set(sizes[:-1])) != 1:
                 raise SweettokError(
-                    f"These tokens name no words: {half!r} is not a half of a language codebook."
+                    f"These tokens name no words: {array!r} is not a half of a language codebook."
                 )
         super().__init__(codebooks)
         self.words = words
+        self._by_level: dict[str, dict[str, np.ndarray]] = {}  # of each part, by array, [levels, codes]
         for part, counts in self.counts.items():
             known = len(words.get(part, ()))
             if known != len(counts):
@@ -77,11 +89,48 @@ class WordCounts(CodeCounts):
                     "give the model that made them with --model."
                 )
 
+    def add(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """As :meth:`CodeCounts.add`; words of ragged tokens are counted by level, too."""
+        super().add(arrays)
+        positions = [math.prod(arrays[name].shape[1:]) for name in COUNTED if name in arrays]
+        if positions:
+            for some in split_clips(arrays, max(1, _POSITIONS_AT_ONCE // max(positions))):
+                for array in some.keys() - COUNTED.keys():
+                    self._add_rows(
+                        array, some[array].reshape(-1, some[array].shape[-1]), some.get(counts_name(array))
+                    )
+
+    def _add_rows(self, array: str, rows: np.ndarray, counts: np.ndarray | None) -> None:
+        level = np.zeros(len(rows), np.int64) if counts is None else places(counts)[1]
+        parts = parts_of_speech(array)
+        assert parts is not None
+        self._add_levels(parts[0], array, level, rows[:, :-1])
+        self._add_levels(parts[1], array, level, rows[:, -1:])
+
+    def _add_levels(self, part: str, array: str, level: np.ndarray, indices: np.ndarray) -> None:
+        known, codes = self._by_level.setdefault(part, {}), len(self.counts[part])
+        before = known.get(array, np.zeros((0, codes), np.int64))
+        most = max(int(level.max(initial=-1)) + 1, len(before))
+        pairs = (level[:, None] * codes + indices).ravel()
+        known[array] = np.bincount(pairs, minlength=most * codes).reshape(most, codes)
+        known[array][: len(before)] += before
+
+    def _levels(self, part: str) -> np.ndarray:
+        """How often tokens of each level name each word, [levels, codes]; none where there is but one."""
+        known = self._by_level.get(part, {})
+        levels = [known[array] for array in ARRAYS if array in known]
+        none = np.zeros((0, len(self.counts[part])), np.int64)
+        return np.concatenate(levels) if sum(map(len, levels)) > 1 else none
+
     def ranking(self, top: int | None = None) -> dict[str, list[RankedWord]]:
         """By part of speech, the ``top`` words that occur, most frequent first (ties in list order)."""
         ranked = {}
         for part, counts in self.counts.items():
             words, total = self.words[part], counts.sum()
             order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)][:top]
-            ranked[part] = [RankedWord(words[i], int(counts[i]), float(counts[i] / total)) for i in order]
+            levels = self._levels(part)
+            ranked[part] = [
+                RankedWord(words[i], int(counts[i]), float(counts[i] / total), tuple(levels[:, i].tolist()))
+                for i in order
+            ]
         return ranked

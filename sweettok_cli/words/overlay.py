@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -15,6 +14,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.meta import TokenMeta, Tokens
+from sweettok_cli.tokens.ragged import clip_ends, counts_name, square_side
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.reader import VideoReader
 from sweettok_cli.video.writer import VideoWriter
@@ -25,7 +25,8 @@ from sweettok_cli.words.counts import WordCounts
 class Region:
     """A part of the frame, in pixels without padding, and what its tokens say of one clip.
 
-    ``words`` has the leading word of each part of speech: adjectives, nouns, adverbs, verbs.
+    ``words`` has the leading word of each part of speech: adjectives and nouns; adverbs and verbs, too, where
+    there are temporal tokens.
     """
 
     left: int
@@ -39,8 +40,10 @@ class WordMap:
     """The leading words of square regions, clip by clip.
 
     A word leads a region if its tokens name no word more often; of several such words the one leads that the
-    whole file names least, because it tells the region from others. Tokens lie in raster order over the
-    padded frame, each for a square of pixels: 16 wide for appearance, 8 for motion.
+    whole file names least, because it tells the region from others. Positions lie in raster order over the
+    padded frame, each for a square of pixels: 16 wide for appearance, 8 for motion; one that has no token
+    says nothing. Tokens of detail are left out: they correct a part of a square for a few frames, and do not
+    speak for it.
 
     Args:
         tokens: of the family sweettok.
@@ -51,6 +54,11 @@ class WordMap:
     def __init__(self, tokens: Tokens, counts: WordCounts, region: int) -> None:
         self.meta, self.region = tokens.meta, region
         self._arrays, self._counts = tokens.arrays, counts
+        self._ends = {
+            half: clip_ends(tokens.arrays[counts_name(half)])
+            for half in PARTS_OF_SPEECH
+            if half in tokens.meta.levels
+        }
 
     def regions(self, clip: int) -> list[Region]:
         """Every region of a clip that lies at least partly inside the frame, row by row."""
@@ -59,24 +67,34 @@ class WordMap:
         for top in range(0, meta.height, self.region):
             for left in range(0, meta.width, self.region):
                 words = {}
-                for half, grid in grids.items():
+                for half, (grid, there) in grids.items():
                     side = meta.padded_height // grid.shape[0]
                     rows, columns = (
                         slice(start // side, max(start // side + 1, (start + self.region) // side))
                         for start in (top, left)
                     )
+                    named = grid[rows, columns][there[rows, columns]]  # [tokens, 3]
+                    if not len(named):
+                        continue
                     modifiers, heads = PARTS_OF_SPEECH[half]
-                    words[modifiers] = self._leading(modifiers, grid[rows, columns, :-1])
-                    words[heads] = self._leading(heads, grid[rows, columns, -1])
+                    words[modifiers] = self._leading(modifiers, named[:, :-1])
+                    words[heads] = self._leading(heads, named[:, -1])
                 size = min(self.region, meta.width - left), min(self.region, meta.height - top)
                 found.append(Region(left, top, *size, words))
         return found
 
-    def _grid(self, half: str, clip: int) -> np.ndarray:
-        """Indices of one clip, [rows, columns, 3]."""
-        meta = self.meta
-        side = math.isqrt(meta.padded_width * meta.padded_height // meta.shapes[half][0])
-        return self._arrays[half][clip].reshape(meta.padded_height // side, meta.padded_width // side, -1)
+    def _grid(self, half: str, clip: int) -> tuple[np.ndarray, np.ndarray]:
+        """First tokens of one clip, [rows, columns, 3], and where there are any, [rows, columns]."""
+        meta, (positions, indices) = self.meta, self.meta.shapes[half]
+        side = square_side(positions, meta.padded_height, meta.padded_width)
+        shape = meta.padded_height // side, meta.padded_width // side
+        if half not in meta.levels:
+            return self._arrays[half][clip].reshape(*shape, indices), np.ones(shape, bool)
+        there = self._arrays[counts_name(half)][clip] > 0
+        first = np.zeros((positions, indices), self._arrays[half].dtype)
+        begin = self._ends[half][clip]
+        first[there] = self._arrays[half][begin : begin + np.count_nonzero(there)]
+        return first.reshape(*shape, indices), there.reshape(shape)
 
     def _leading(self, part: str, indices: np.ndarray) -> str:
         named, counts = np.unique(indices, return_counts=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH
+from sweettok_cli.metrics.codebook_use import parts_of_speech
 from sweettok_cli.models.registry import family_of_tokens
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.file import looks_like_tokens, read_tokens
@@ -84,7 +84,7 @@ class WordReader:
         tokens = read_tokens(file) if stored else self._encode(file)
         meta = tokens.meta
         family_of_tokens(meta, str(file))
-        if meta.codebooks.keys() != PARTS_OF_SPEECH.keys():
+        if not meta.codebooks or not all(map(parts_of_speech, meta.codebooks)):
             raise SweettokError(f"{file} holds tokens of {meta.model}, whose codebook has no words.")
         from sweettok_cli.zoo.load import model_of_tokens
 

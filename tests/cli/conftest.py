@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
+from ragged_tokenizer import RaggedTokenizer
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader, VideoWriter
@@ -68,7 +69,7 @@ def clip(small_clip: Path, tmp_path: Path) -> Path:
 def blocks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[BlockTokenizer]:
     """``blocks`` and ``cubes`` are models of a family of their own; the list holds every one that was loaded.
 
-    Both name themselves ``blocks``.
+    Both name themselves ``blocks``. ``stairs`` is one of it with levels.
     """
     import torch
 
@@ -79,12 +80,17 @@ def blocks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[BlockTokeniz
 
     loaded: list[BlockTokenizer] = []
 
+    def made(model: ModelFolder) -> BlockTokenizer:
+        kind = RaggedTokenizer if model.header.name == "stairs" else BlockTokenizer
+        return kind(weights_sha256=model.header.weights_sha256)
+
     def spec(model: ModelFolder) -> TokenizerSpec:
-        return BlockTokenizer(weights_sha256=model.header.weights_sha256).spec
+        return made(model).spec
 
     def load(model: ModelFolder, spec: TokenizerSpec, *_: object) -> BlockTokenizer:
         assert model.state()
-        loaded.append(BlockTokenizer(weights_sha256=spec.weights_sha256))
+        loaded.append(made(model))
+        assert loaded[-1].spec == spec
         return loaded[-1]
 
     def convert(*_: object) -> ModelHeader:
@@ -99,9 +105,9 @@ def blocks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[BlockTokeniz
     )
     monkeypatch.setitem(FAMILIES, "blocks", family)
     monkeypatch.setenv("SWEETTOK_HOME", str(tmp_path / "store"))
-    for name in ("blocks", "cubes"):
+    for folder, name in (("blocks", "blocks"), ("cubes", "blocks"), ("stairs", "stairs")):
         state = {"mean": torch.zeros(1)}
-        write_model(tmp_path / "store" / name, name="blocks", family="blocks", config={}, state=state)
+        write_model(tmp_path / "store" / folder, name=name, family="blocks", config={}, state=state)
     return loaded
 
 

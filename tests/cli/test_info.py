@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from fractions import Fraction
-from math import log2
+from math import comb, log2
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from block_tokenizer import LEVELS, BlockTokenizer
 from PIL import Image
+from ragged_tokenizer import RaggedTokenizer
 from small_network import small_network, word_prior
 from small_run import write_clip
 from video import torture
 
 from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.pipeline.encode import encode_video
-from sweettok_cli.tokens import Tokens, write_tokens
+from sweettok_cli.tokens import Tokens, token_cost, write_tokens
 from sweettok_cli.video import write_image
 
 Cli = Callable[..., Any]
@@ -55,6 +56,45 @@ def test_text_names_the_same(cli: Cli, tokens: Path) -> None:
     assert "blocks (weights b10cb10cb10c)" in ran.out
     assert "454x256, 60 frames, 29.97 fps, 2.00 s" in ran.out
     assert "10,240 (512 spatial + 2048 temporal a clip)" in ran.out
+
+
+def test_how_tokens_of_levels_are_spread(cli: Cli, tmp_path: Path, examples: Path) -> None:
+    tokens = encode_video(examples / CLIP, RaggedTokenizer())
+    write_tokens(tmp_path / "clip.npz", tokens)
+    data = json.loads(cli("info", tmp_path / "clip.npz", "--json").out)
+    counts = {name: tokens.arrays[f"{name}_counts"] for name in ("temporal", "detail")}
+    assert data["tokens"] == 4 * 512 + sum(int(array.sum()) for array in counts.values())
+    assert data["levels"] == {"temporal": 1, "detail": 2}
+    for name, array in counts.items():
+        sums, found = array.reshape(4, -1).sum(axis=1), data["spread"][name]
+        assert (found["least"], found["most"], found["mean"]) == (sums.min(), sums.max(), sums.mean())
+        assert found["positions"] == np.bincount(array.ravel(), minlength=data["levels"][name] + 1).tolist()
+    bits = 3 * (3 * (4 * 512 + counts["detail"].sum()) + 4 * counts["temporal"].sum())
+    places = 4 * 2048, int(counts["temporal"].sum())
+    assert data["bits"] > bits + log2(comb(*places))
+    assert data["bits"] == token_cost(tokens.meta).bits
+    text = cli("info", tmp_path / "clip.npz").out
+    sums = counts["detail"].reshape(4, -1).sum(axis=1)
+    assert " = 512 spatial + " in text and f"({sums.min():,} to {sums.max():,}) detail a clip)" in text
+    assert "temporal positions  2048 a clip; tokens of one: " in text
+    assert "detail positions    5x32x64 a clip; tokens of one: " in text
+
+
+def test_tokens_of_levels_of_an_image(cli: Cli, tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", np.full((9, 7, 3), 32, np.uint8))
+    write_tokens(tmp_path / "a.npz", encode_video(tmp_path / "a.png", RaggedTokenizer()))
+    text = cli("info", tmp_path / "a.npz").out
+    assert "16 (16 = 16 spatial + 0 temporal + 0 detail a clip)" in text
+    assert "1x8x8 a clip; tokens of one: 100 % 0" in text and "temporal positions" not in text
+
+
+def test_a_model_with_levels_says_what_a_clip_may_cost(cli: Cli, blocks: list[BlockTokenizer]) -> None:
+    data = json.loads(cli("info", "stairs", "--json").out)
+    assert data["clip_256"]["tokens"] == {"spatial": 256, "temporal": 1024, "detail": 10240}
+    assert data["least_256"]["tokens"] == {"spatial": 256, "temporal": 0, "detail": 0}
+    assert data["least_256"]["bits"] == pytest.approx(256 * 9 + log2(1025) + log2(5121))
+    text = cli("info", "stairs").out
+    assert "256 spatial + 0 to 1024 temporal + 0 to 10240 detail tokens, 768 to 34560 indices, 2,326 " in text
 
 
 def test_a_video_and_an_image(cli: Cli, examples: Path, tmp_path: Path) -> None:

@@ -84,6 +84,35 @@ def test_top_limits_text_and_json(cli: Cli, tokens: Path, model: Path) -> None:
     assert [len(words) for words in record["words"].values()] == [1, 1, 1, 1]
 
 
+def test_levels_are_shown_where_there_are_several(
+    cli: Cli, tokens: Path, model: Path, tmp_path: Path
+) -> None:
+    read = read_tokens(tokens)
+    counts = np.zeros((1, 5, 8, 8), np.uint8)
+    counts[0, 2, 7, 5] = 2
+    arrays = {
+        "spatial": read.arrays["spatial"],
+        "temporal": read.arrays["temporal"][0, :1],
+        "temporal_counts": np.eye(1, 64, 5, dtype=np.uint8),
+        "detail": np.array([[3, 3, 0]] * 2, np.uint16),
+        "detail_counts": counts,
+    }
+    meta = dataclasses.replace(
+        read.meta,
+        codebooks={**read.meta.codebooks, "detail": read.meta.codebooks["spatial"]},
+        shapes={**read.meta.shapes, "detail": (5, 8, 8, 3)},
+        levels={"temporal": 1, "detail": 4},
+        rows={"temporal": (1,), "detail": (1, 1, 0, 0)},
+    )
+    write_tokens(tmp_path / "levels.npz", Tokens(arrays, meta))
+    record = json.loads(cli("words", tmp_path / "levels.npz", "-m", model, "--json").out)
+    assert record["words"]["nouns"][-1] == {"word": "cat", "count": 2, "share": 2 / 18, "levels": [0, 1, 1]}
+    assert record["words"]["verbs"] == [{"word": "run", "count": 1, "share": 1.0}]
+    text = cli("words", tmp_path / "levels.npz", "-m", model).out
+    assert "by level" in text and "0 + 1 + 1" in text
+    assert "by level" not in cli("words", tokens, "-m", model).out
+
+
 def test_words_of_other_weights_are_refused(cli: Cli, tokens: Path, model: Path) -> None:
     config = model / "config.json"
     config.write_text(config.read_text().replace("ab" * 32, "cd" * 32))

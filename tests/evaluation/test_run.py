@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
 from measuring import colour_distance, fill, film, make_plan, measure
+from ragged_tokenizer import RaggedTokenizer
 from running_tokenizer import RunningTokenizer
 from torch import Tensor
 
@@ -24,6 +25,7 @@ from sweettok_cli.metrics.psnr import Psnr, decibels
 from sweettok_cli.models.common.tokenizer import decode_frames
 from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens.layout import token_cost
+from sweettok_cli.tokens.ragged import token_map
 from sweettok_cli.video import VideoReader
 
 BITS_PER_TILE = 16 * 3 * 8 + 64 * 3 * math.log2(511)
@@ -142,8 +144,25 @@ def test_a_protocol_changes_what_the_model_is_given(shared: Path, tmp_path: Path
     (clip,) = record["clips"]
     assert (clip["start"], clip["frames"], clip["width"], clip["height"]) == (2, 17, 64, 64)
     media = Media(make_plan(shared / "b.mp4", protocol=rules), found)
-    assert {side.shape for side in media.show("b.mp4", "blocks", frames=5)} == {(5, 64, 64, 3)}
+    shown = media.show("b.mp4", "blocks", frames=5)
+    assert shown.source.shape == shown.decoded.shape == (5, 64, 64, 3) and shown.tokens is None
     assert record["protocol"]["fit"]["filter"] == "swscale bicubic"
+
+
+@pytest.mark.parametrize("overlap", [0, 5])
+def test_each_frame_is_shown_with_the_tokens_of_its_latent_frame(
+    shared: Path, tmp_path: Path, overlap: int
+) -> None:
+    plan = make_plan(shared / "b.mp4", RaggedTokenizer(), overlap=overlap)
+    _, found = measure(plan, tmp_path)
+    shown = Media(plan, found).show("b.mp4", "stairs", frames=19)
+    tokens = encode_video(shared / "b.mp4", RaggedTokenizer(), overlap=overlap)
+    expected = token_map(tokens.arrays, 64, 128).tokens
+    assert shown.tokens is not None and shown.tokens.side == 8 and len(shown.tokens.tokens) == 19
+    assert len({each.tobytes() for clip in expected[:2] for each in clip[:3]}) >= 5
+    cells = [0, *(1 + (number - 1) // 4 for number in range(1, 17)), *([0, 1] if overlap == 0 else [2, 2])]
+    for number, (where, cell) in enumerate(zip(shown.tokens.tokens, cells, strict=True)):
+        assert np.array_equal(where, expected[int(number >= 17), cell])
 
 
 def test_what_differs_from_the_paper_is_said(shared: Path, tmp_path: Path) -> None:
@@ -203,7 +222,7 @@ def test_codecs_get_the_bits_of_the_model_and_are_compared_in_pairs(shared: Path
     rates = [point["bits_per_pixel"] for point in points]
     assert rates == sorted(rates, reverse=True)
     assert [p["psnr"] for p in points] == sorted((p["psnr"] for p in points), reverse=True)
-    values = Psnr(("psnr",)).measure(*Media(plan, found).show("b.mp4", "x264"))
+    values = Psnr(("psnr",)).measure(*Media(plan, found).show("b.mp4", "x264")[:2])
     assert values["psnr"] == pytest.approx(scores["x264"]["psnr"], abs=1e-12)
     without, _ = measure(make_plan(shared / "b.mp4", codecs=["x264"], curves=False), tmp_path)
     assert without["curves"] == {}

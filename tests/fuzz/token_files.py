@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from random import Random
@@ -16,9 +17,11 @@ from small_models import SAVE
 from video.torture import make
 
 from sweettok_cli.pipeline.encode import encode_video
-from sweettok_cli.tokens import read_tokens, write_tokens
+from sweettok_cli.tokens import Tokens, read_tokens, write_tokens
+from sweettok_cli.tokens.arrays import ARRAYS
 from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.tokens.meta import clip_count
+from sweettok_cli.tokens.ragged import COUNTED, counts_name, rows_by_level
 from sweettok_cli.video import write_image
 from sweettok_cli.zoo.load import load
 
@@ -26,6 +29,7 @@ from .mutation import NUMBERS, Raw, damaged, displaced, disturbed, spelt
 from .verdict import NAME, ODD, Verdict
 
 _MODELS = ("sweettok", "omnitokenizer", "vidtok-fsq-causal-v1.1", "vidtok-kl-causal")
+_LEVELS = {"temporal": 1, "detail": 5}
 _MOST_FRAMES = 200  # that are decoded here
 
 
@@ -54,7 +58,47 @@ def make_seeds(shelf: Path) -> Seeds:
             files.append(path.read_bytes())
             models.append(shelf / name)
             specs.append(tokenizer.spec)
+            if name == "sweettok":
+                files.append(_in_levels(path, specs[-1], Random(source.stem)))
+                models.append(shelf / name)
+                specs.append(_with_levels(tokenizer.spec))
     return Seeds(files, models, specs)
+
+
+def _with_levels(spec: TokenizerSpec) -> TokenizerSpec:
+    books = {name: spec.codebooks[ARRAYS[name].codebooks or name] for name in ("spatial", *_LEVELS)}
+    return replace(spec, codebooks=books, layout=replace(spec.layout, levels=_LEVELS))
+
+
+def _in_levels(path: Path, spec: TokenizerSpec, random: Random) -> bytes:
+    """A token file with levels beside one of the model ``spec``; no model here decodes it."""
+    tokens, spec = read_tokens(path), _with_levels(spec)
+    meta = tokens.meta
+    shapes = spec.clip_shapes(meta.padded_height, meta.padded_width, meta.image)
+    books = {name: tuple(sizes) for name, sizes in spec.codebooks.items()}
+    drawn = _ragged(meta.clips, shapes, books, random)
+    rows = {name: rows_by_level(drawn[counts_name(name)], most) for name, most in _LEVELS.items()}
+    meta = replace(meta, codebooks=books, shapes=shapes, levels=_LEVELS, rows=rows)
+    write_tokens(path, Tokens({"spatial": tokens.arrays["spatial"], **drawn}, meta), force=True)
+    return path.read_bytes()
+
+
+def _ragged(
+    clips: int,
+    shapes: Mapping[str, Sequence[int]],
+    codebooks: Mapping[str, Sequence[int]],
+    random: Random,
+) -> dict[str, np.ndarray]:
+    """Counts that may be, and the rows that they ask for."""
+    draw, found = np.random.default_rng(random.randrange(1 << 30)), {}
+    for name, most in _LEVELS.items():
+        least = ARRAYS[name].least or 0
+        most = random.randint(least, most)
+        counts = draw.integers(least, most + 1, (clips, *shapes[name][:-1]), np.uint8)
+        size = (int(counts.sum()), shapes[name][-1])
+        found[counts_name(name)] = counts
+        found[name] = draw.integers(0, min(codebooks[name]), size, np.uint16)
+    return found
 
 
 def attempt(seeds: Seeds, random: Random, folder: Path) -> list[str]:
@@ -136,6 +180,7 @@ def _archive(seeds: Seeds, data: bytes, random: Random) -> bytes:
         "meta.npy",
         "Meta.npy",
         "spatial.npy",
+        "detail_counts.npy",
         "indices.npy",
         "latents.npy",
     )
@@ -261,7 +306,14 @@ def _extreme(seeds: Seeds, data: bytes, random: Random) -> bytes:
     shapes = spec.clip_shapes(height, width, meta["image"], meta["clip_frames"])
     meta["shapes"] = {name: list(shape) for name, shape in shapes.items()}
     clips = clip_count(frames, meta["clip_frames"], meta["overlap"])
-    members = {"meta": np.array(json.dumps(meta))}
+    members = {}
+    if spec.levels:
+        members = _ragged(clips, shapes, spec.codebooks, random)
+        meta["rows"] = {
+            name: rows_by_level(members[counts_name(name)], most) for name, most in _LEVELS.items()
+        }
+        shapes = {name: shape for name, shape in shapes.items() if name not in _LEVELS}
+    members["meta"] = np.array(json.dumps(meta))
     for name, shape in shapes.items():
         draw = np.random.default_rng(random.randrange(1 << 30))
         if name in spec.codebooks:
@@ -281,6 +333,9 @@ def _bomb(seeds: Seeds, data: bytes, random: Random) -> bytes:
     clips = (1 << 28) // max(sum(len(content) for content in members.values()), 1 << 12)
     meta["frames"] = 1 + (clips - 1) * (meta["clip_frames"] - meta["overlap"])
     meta.pop("times", None)
+    rows = {name: clips * math.prod(meta["shapes"][name][:-1]) for name in meta.get("levels", ())}
+    if rows:  # one token at every position
+        meta["rows"] = {name: [rows[name], *[0] * (most - 1)] for name, most in meta["levels"].items()}
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, content in members.items():
@@ -289,16 +344,19 @@ def _bomb(seeds: Seeds, data: bytes, random: Random) -> bytes:
                     np.save(stream, np.array(json.dumps(meta)))
                     continue
                 array = np.load(io.BytesIO(content))
+                array_name = name.removesuffix(".npy")
+                length = rows.get(array_name, clips)
                 header = {
                     "descr": array.dtype.str,
                     "fortran_order": False,
-                    "shape": (clips, *array.shape[1:]),
+                    "shape": (length, *array.shape[1:]),
                 }
                 np.lib.format.write_array_header_1_0(stream, header)
-                size = clips * array[:1].nbytes
+                size = length * array.dtype.itemsize * math.prod(array.shape[1:])
+                filling = (b"\1" if array_name in COUNTED else b"\0") * (1 << 20)
                 for _ in range(size >> 20):
-                    stream.write(bytes(1 << 20))
-                stream.write(bytes(size & ((1 << 20) - 1)))
+                    stream.write(filling)
+                stream.write(filling[: size & ((1 << 20) - 1)])
     return packed.getvalue()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 from sweettok_cli.tokens import TokenMeta, Tokens
+from sweettok_cli.tokens.arrays import ARRAYS
+from sweettok_cli.tokens.ragged import counts_name, rows_by_level
 
 SWEETTOK: dict[str, Any] = {
     "family": "sweettok",
@@ -26,14 +29,32 @@ SWEETTOK: dict[str, Any] = {
     "clip_frames": 17,
     "writer": "sweettok 0.1.0",
 }
+LEVELS = {"temporal": 1, "detail": 4}
+DETAIL = {
+    "codebooks": {**SWEETTOK["codebooks"], "detail": SWEETTOK["codebooks"]["spatial"]},
+    "shapes": {**SWEETTOK["shapes"], "detail": (5, 8, 16, 3)},
+}
 GRID = {"codebooks": {"indices": (8192,)}, "shapes": {"indices": (5, 8, 16)}}
 
 
 def random_tokens(seed: int = 0, **changes: Any) -> Tokens:
-    """Valid tokens with uniformly random indices; ``changes`` override the fields of the description."""
-    meta = TokenMeta(**{**SWEETTOK, **changes})
+    """Valid tokens with uniformly random indices; ``changes`` override the fields of the description.
+
+    With ``levels``, there is detail, and positions have any number of tokens that may be: clips differ.
+    """
+    levels = changes.get("levels", {})
+    none = {name: (0,) * most for name, most in levels.items()}
+    meta = TokenMeta(**{**SWEETTOK, **(DETAIL if levels else {}), "rows": none, **changes})
     random = np.random.default_rng(seed)
-    arrays = {}
+    arrays = {
+        counts_name(name): random.integers(
+            ARRAYS[name].least or 0, most + 1, meta.array_shape(counts_name(name)), np.uint8
+        )
+        for name, most in levels.items()
+    }
+    if levels:
+        rows = {name: rows_by_level(arrays[counts_name(name)], most) for name, most in levels.items()}
+        meta = replace(meta, rows=rows)
     for name in meta.shapes:
         shape = meta.array_shape(name)
         sizes = np.array(meta.codebooks[name]) if name in meta.codebooks else None
@@ -47,16 +68,26 @@ def make_tokens() -> Callable[..., Tokens]:
     return random_tokens
 
 
-@pytest.fixture(params=["video", "image", "varying", "overlap", "omnitokenizer", "vidtok-fsq", "vidtok-kl"])
+_KINDS = ("video", "image", "varying", "overlap", "levels", "levels-image")
+
+
+@pytest.fixture(params=[*_KINDS, "omnitokenizer", "vidtok-fsq", "vidtok-kl"])
 def tokens(request: pytest.FixtureRequest) -> Tokens:
     """One valid example of everything the format can say."""
+    image: dict[str, Any] = {
+        "image": True,
+        "frames": 1,
+        "source": "Küche.png",
+        "shapes": {"spatial": (32, 3), "temporal": (0, 3)},
+    }
     changes: dict[str, dict[str, Any]] = {
         "video": {},
-        "image": {
-            "image": True,
-            "frames": 1,
-            "source": "Küche.png",
-            "shapes": {"spatial": (32, 3), "temporal": (0, 3)},
+        "image": image,
+        "levels": {"levels": LEVELS},
+        "levels-image": {
+            **image,
+            "levels": LEVELS,
+            "shapes": {**image["shapes"], "detail": (1, 8, 16, 3)},
         },
         "varying": {"frames": 3, "time_base": Fraction(1, 90000), "times": (0, 3003, 9009)},
         "overlap": {"overlap": 4},

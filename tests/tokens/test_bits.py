@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from math import log2
+from itertools import pairwise
+from math import comb, log2
 from typing import Any
 
 import pytest
 
 from sweettok_cli.tokens import token_cost
+from sweettok_cli.tokens.layout import count_bits
 
 PUBLISHED = {
     "shapes": {"spatial": (256, 3), "temporal": (1024, 3)},
@@ -42,6 +44,38 @@ def test_an_image_has_no_rate(make_tokens: Any) -> None:
     cost = token_cost(make_tokens(image=True, frames=1, shapes={"spatial": (32, 3), "temporal": (0, 3)}).meta)
     assert cost.tokens == 32
     assert cost.kbit_per_second is None
+
+
+def test_levels_cost_their_rows_and_how_many_there_are(make_tokens: Any) -> None:
+    meta = make_tokens(levels={"temporal": 1, "detail": 4}).meta
+    cost = token_cost(meta)
+    (moving,), detail = meta.rows["temporal"], meta.rows["detail"]
+    assert len(detail) == 4 and list(detail) == sorted(detail, reverse=True)
+    assert cost.tokens == 3 * 32 + moving + sum(detail)
+    assert cost.indices == 3 * cost.tokens
+    seen, moved = 2 * log2(5078) + log2(5403), 2 * log2(1872) + log2(9267)
+    indices = (3 * 32 + sum(detail)) * seen + moving * moved
+    counts = log2(comb(3 * 128, moving)) + log2(3 * 128 + 1)
+    for before, here in pairwise([3 * 5 * 8 * 16, *detail]):
+        counts += log2(comb(before, here)) + log2(before + 1)
+    assert cost.bits == pytest.approx(indices + counts, rel=1e-12)
+    assert cost.bits_per_clip == pytest.approx(cost.bits / 3)
+
+
+@pytest.mark.parametrize(
+    ("positions", "rows", "expected"),
+    [
+        (0, [0, 0], 0),
+        (7, [0, 0], 3),
+        (7, [7, 0], 3 + 3),
+        (8, [4, 1], log2(9) + log2(70) + log2(5) + log2(4)),
+        (1 << 32, [1, 1], log2((1 << 32) + 1) + 32 + 1),
+    ],
+)
+def test_choosing_positions_costs_what_the_choice_is_of(
+    positions: int, rows: list[int], expected: float
+) -> None:
+    assert count_bits("detail", positions, rows) == pytest.approx(expected, abs=1e-4)
 
 
 def test_grids_and_latents(make_tokens: Any) -> None:

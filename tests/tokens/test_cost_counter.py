@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from sweettok_cli.tokens.layout import CostCounter, GridTokens, TokenizerSpec
+from sweettok_cli.tokens.layout import CostCounter, GridTokens, TiledTokens, TokenizerSpec, token_cost
+from sweettok_cli.tokens.ragged import split_clips
 
 
 def test_bits_are_the_logarithms_of_the_codebook_sizes() -> None:
@@ -16,6 +19,29 @@ def test_bits_are_the_logarithms_of_the_codebook_sizes() -> None:
     cost.add({"spatial": np.zeros((1, 16, 3), np.uint16), "temporal": np.zeros((1, 0, 3), np.uint16)})
     assert (cost.clips, cost.tokens, cost.indices) == (3, 2 * 1280 + 16, 3 * (2 * 1280 + 16))
     assert cost.bits == pytest.approx(528 * (10 + 10 + 12) + 2048 * (8 + 8 + np.log2(3)))
+
+
+def test_rows_are_counted_with_their_counts_as_the_file_states_them(make_tokens: Any) -> None:
+    levels = {"temporal": 1, "detail": 4}
+    tokens = make_tokens(levels=levels)
+    books = {name: list(sizes) for name, sizes in tokens.meta.codebooks.items()}
+    cost = CostCounter(TokenizerSpec("levels", codebooks=books, layout=TiledTokens(levels=levels)))
+    for part in split_clips(tokens.arrays, 2):
+        cost.add(part)
+    expected = token_cost(tokens.meta)
+    assert (cost.clips, cost.tokens, cost.indices) == (3, expected.tokens, expected.indices)
+    assert cost.bits == pytest.approx(expected.bits)
+
+
+def test_a_model_with_levels_may_give_dense_tokens_which_have_no_counts_to_pay() -> None:
+    spec = TokenizerSpec(
+        "levels",
+        codebooks={"spatial": [4] * 3, "temporal": [2] * 3, "detail": [4] * 3},
+        layout=TiledTokens(levels={"temporal": 1, "detail": 6}),
+    )
+    cost = CostCounter(spec)
+    cost.add({"spatial": np.zeros((2, 16, 3), np.uint16), "temporal": np.zeros((2, 64, 3), np.uint16)})
+    assert (cost.clips, cost.tokens, cost.bits) == (2, 160, 2 * (16 * 6 + 64 * 3))
 
 
 def test_a_grid_holds_one_index_a_token() -> None:

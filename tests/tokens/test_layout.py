@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
+from sweettok_cli.tokens.layout import GridTokens, TiledTokens, TokenizerSpec
 
 WORDS = {"spatial": [1024, 1024, 4096], "temporal": [256, 256, 8]}
 
@@ -23,6 +23,36 @@ def test_tiled_tokens_grow_with_the_area() -> None:
     assert spec.clip_shapes(64, 64, image=True) == {"spatial": (16, 3), "temporal": (0, 3)}
     assert spec.indices_per_clip(256, 256) == 3840
     assert spec.bits_per_clip(256, 256) == 256 * 32 + 1024 * 19
+
+
+def test_levels_bound_what_a_clip_may_have() -> None:
+    books = {**WORDS, "detail": WORDS["spatial"]}
+    spec = TokenizerSpec("levels", codebooks=books, layout=TiledTokens(levels={"temporal": 1, "detail": 3}))
+    dense = {"spatial": (256, 3), "temporal": (1024, 3)}
+    assert spec.clip_shapes(256, 256) == {**dense, "detail": (5, 32, 32, 3)}
+    assert spec.clip_shapes(64, 128, image=True)["detail"] == (1, 8, 16, 3)
+    assert spec.tokens_per_clip(256, 256) == {"spatial": 256, "temporal": 1024, "detail": 3 * 5120}
+    assert spec.tokens_per_clip(256, 256, least=True) == {"spatial": 256, "temporal": 0, "detail": 0}
+    assert spec.indices_per_clip(256, 256, least=True) == 768
+    most, none = math.log2(1025) + 3 * math.log2(5121), math.log2(1025) + math.log2(5121)
+    assert spec.bits_per_clip(256, 256) == (256 + 3 * 5120) * 32 + 1024 * 19 + most
+    assert spec.bits_per_clip(256, 256, least=True) == 256 * 32 + none
+    assert spec.bits_per_clip(64, 64, image=True, least=True) == 16 * 32 + math.log2(65)
+    assert spec.fixed.clip_shapes(256, 256) == dense and not spec.fixed.levels
+    assert spec.fixed.codebooks == WORDS and spec.fixed.bits_per_clip(256, 256) == 256 * 32 + 1024 * 19
+
+
+@pytest.mark.parametrize(
+    ("overlap", "frame", "expected"),
+    [
+        *((0, 0, (0, 0)), (0, 1, (0, 1)), (0, 4, (0, 1)), (0, 5, (0, 2)), (0, 16, (0, 4)), (0, 17, (1, 0))),
+        *((0, 35, (2, 1)), (5, 16, (0, 4)), (5, 17, (1, 2)), (5, 28, (1, 4)), (5, 29, (2, 2))),
+    ],
+)
+def test_a_frame_lies_in_a_latent_frame_of_its_clip(
+    overlap: int, frame: int, expected: tuple[int, int]
+) -> None:
+    assert TokenizerSpec("levels").cell_of(frame, overlap) == expected
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ def test_json_round_trip(tokens: Tokens) -> None:
 def test_json_is_strict_json(tokens: Tokens) -> None:
     record = json.loads(tokens.meta.to_json(), parse_constant=lambda name: pytest.fail(name))
     assert record["format"] == "sweettok-tokens"
-    assert record["version"] == 1
+    assert record["version"] == (2 if tokens.meta.levels else 1)
+    assert ("levels" in record) == ("rows" in record) == (record["version"] == 2)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,80 @@ def test_missing_fields_are_refused(make_tokens: Any, field: str) -> None:
     record = json.loads(make_tokens().meta.to_json())
     del record[field]
     with pytest.raises(TokenFault):
+        TokenMeta.from_json(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("version", 1.5),
+        ("version", 3),
+        ("levels", None),
+        ("levels", {}),
+        ("levels", [1, 3]),
+        ("levels", {"temporal": 1}),
+        ("levels", {"temporal": 1, "detail": 0}),
+        ("levels", {"temporal": 1, "detail": 256}),
+        ("levels", {"temporal": 1, "detail": "3"}),
+        ("levels", {"temporal": 1, "detail": 2}),
+        ("levels", {"temporal": 1, "detail": 3, "spatial": 1}),
+        ("rows", None),
+        ("rows", {"detail": [7, 7, 0]}),
+        ("rows", {"temporal": 0, "detail": [7, 7, 0]}),
+        ("rows", {"temporal": [0], "detail": [7, 7]}),
+        ("rows", {"temporal": [0], "detail": [7, 7, 0, 0]}),
+        ("rows", {"temporal": [0], "detail": [7, 8, 0]}),
+        ("rows", {"temporal": [-1], "detail": [7, 7, 0]}),
+        ("rows", {"temporal": [0.0], "detail": [7, 7, 0]}),
+        ("rows", {"temporal": [3 * 128 + 1], "detail": [7, 7, 0]}),
+        ("rows", {"temporal": [0], "detail": [3 * 640 + 1, 7, 0]}),
+        ("rows", {"temporal": [0], "detail": [7, 7, 0], "spatial": [96]}),
+        ("shapes", {"spatial": [32, 3], "temporal": [128, 3]}),
+        ("shapes", {"spatial": [32, 3], "temporal": [128, 3], "detail": [640, 3]}),
+        ("shapes", {"temporal": [128, 3], "detail": [5, 8, 16, 3]}),
+        ("shapes", {"spatial": [32, 3], "temporal": [128, 3], "detail": [5, 1 << 30, 1, 3]}),
+        ("codebooks", {"spatial": [9, 9, 9], "temporal": [9, 9, 9]}),
+        ("codebooks", {"spatial": [9, 9, 9], "temporal": [9, 9, 9], "detail": [9, 9, 8]}),
+    ],
+)
+def test_impossible_levels_are_refused(make_tokens: Any, field: str, value: Any) -> None:
+    record = json.loads(make_tokens(levels={"temporal": 1, "detail": 3}).meta.to_json())
+    record["rows"] = {"temporal": [0], "detail": [7, 7, 0]}
+    assert TokenMeta.from_json(json.dumps(record)).rows["detail"] == (7, 7, 0)
+    with pytest.raises(TokenFault):
+        TokenMeta.from_json(json.dumps(record | {field: value}))
+
+
+def test_grids_have_no_levels(make_tokens: Any) -> None:
+    record = json.loads(
+        make_tokens(codebooks={"indices": (8,)}, shapes={"indices": (5, 8, 16)}).meta.to_json()
+    )
+    record |= {"version": 2, "levels": {"indices": 2}, "rows": {"indices": [3 * 640, 0]}}
+    with pytest.raises(TokenFault, match="levels"):
+        TokenMeta.from_json(json.dumps(record))
+
+
+def test_detail_is_of_levels(make_tokens: Any) -> None:
+    record = json.loads(make_tokens(levels={"temporal": 1, "detail": 3}).meta.to_json())
+    with pytest.raises(TokenFault, match="does not give the levels and rows"):
+        TokenMeta.from_json(json.dumps({**record, "version": 1}))
+
+
+def test_the_bound_counts_rows_and_counts(make_tokens: Any) -> None:
+    meta = make_tokens(levels={"temporal": 1, "detail": 4}).meta
+    rows = {name: sum(each) for name, each in meta.rows.items()}
+    sizes = [6 * 3 * 32, 6 * rows["temporal"], 6 * rows["detail"], 3 * 128, 3 * 640]
+    assert [meta.array_size(name) for name in meta.arrays] == sizes and meta.array_bytes == sum(sizes)
+    record = json.loads(meta.to_json())
+    record["frames"] = 17 << 22
+    record["rows"] = {"temporal": [0], "detail": [0] * 4}
+    shapes = {"spatial": [32, 3], "temporal": [0, 3], "detail": [5, 8, 4, 3]}
+    TokenMeta.from_json(json.dumps(record | {"shapes": shapes}))
+    for change in ({"detail": [5, 16, 16, 3]}, {"spatial": [192, 3]}):
+        with pytest.raises(TokenFault, match="GiB"):
+            TokenMeta.from_json(json.dumps(record | {"shapes": shapes | change}))
+    record |= {"shapes": shapes, "rows": {"temporal": [0], "detail": [160 << 22, 0, 0, 0]}}
+    with pytest.raises(TokenFault, match="GiB"):
         TokenMeta.from_json(json.dumps(record))
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from sweettok_cli.tokens.meta import HIGHEST_RATE, MAX_SECONDS, MOST_STRETCHED, TokenFault, TokenMeta
+from sweettok_cli.tokens.fault import TokenFault
+from sweettok_cli.tokens.meta import HIGHEST_RATE, MAX_SECONDS, MOST_STRETCHED, TokenMeta
 from sweettok_cli.video import VideoReader, VideoWriter
 
 WHOLE = st.one_of(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 from sweettok_cli.tokens import TokenMeta, Tokens
+from sweettok_cli.tokens.ragged import places
 from sweettok_cli.words.counts import WordCounts
 from sweettok_cli.words.overlay import WordMap, clip_of
 
@@ -100,3 +102,37 @@ def test_a_frame_belongs_to_the_first_clip_that_holds_it(overlap: int, frame: in
     meta = make_tokens(clips=9).meta
     changed = TokenMeta(**{**vars(meta), "overlap": overlap})
     assert clip_of(changed, frame) == clip
+
+
+def test_a_position_without_a_token_says_nothing_and_detail_does_not_speak() -> None:
+    dense = make_tokens()
+    grid(dense, "spatial", 1)[:4, :4, 2] = 3
+    grid(dense, "temporal", 1)[:8, 8:16] = [1, 1, 2]
+    moving = np.zeros((2, 384), np.uint8)
+    moving[0, :5] = 1
+    moving[1].reshape(16, 24)[:8, 8:16] = 1
+    moving[1].reshape(16, 24)[12, 3] = 1
+    clip, _, position = places(moving)
+    arrays = {
+        "spatial": dense.arrays["spatial"],
+        "temporal": dense.arrays["temporal"][clip, position],
+        "temporal_counts": moving,
+        "detail": np.full((2 * 5 * 16 * 24, 3), 2, np.uint16),
+        "detail_counts": np.ones((2, 5, 16, 24), np.uint8),
+    }
+    meta = replace(
+        dense.meta,
+        codebooks={**CODEBOOKS, "detail": CODEBOOKS["spatial"]},
+        shapes={**dense.meta.shapes, "detail": (5, 16, 24, 3)},
+        levels={"temporal": 1, "detail": 1},
+        rows={"temporal": (len(clip),), "detail": (len(arrays["detail"]),)},
+    )
+    tokens = Tokens(arrays, meta)
+    tokens.check()
+    counts = WordCounts(meta.codebooks, LISTS)
+    counts.add(arrays)
+    words = WordMap(tokens, counts, 64)
+    regions = words.regions(1)
+    assert [region.words["nouns"] for region in regions] == ["noun3", *["noun0"] * 5]
+    assert [region.words.get("verbs") for region in regions] == [None, "verb2", None, "verb0", None, None]
+    assert words.regions(0)[0].words["verbs"] == "verb0"

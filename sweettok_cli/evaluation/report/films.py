@@ -16,8 +16,9 @@ from PIL import Image
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.record import ClipFacts
 from sweettok_cli.evaluation.report.findings import Findings
+from sweettok_cli.evaluation.report.heat import heat
 from sweettok_cli.evaluation.report.text import plural
-from sweettok_cli.evaluation.run import Media
+from sweettok_cli.evaluation.run import Media, Shown
 from sweettok_cli.evaluation.spelling import printable
 from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.video.color import FromRgb, tag_options
@@ -40,8 +41,8 @@ _KEY_FRAMES = 24  # at most so far apart: any frame is soon found
 class Film:
     """A clip for the page.
 
-    Panels lie in two columns: the source at the top left, and below it a row for each method with its
-    reconstruction at the left and the amplified difference at the right.
+    Panels lie in columns: the source at the top left, and below it a row for each method with its
+    reconstruction, the amplified difference and, if it has levels, where its tokens are.
     """
 
     width: int  # of a panel as shown, in pixels
@@ -53,6 +54,7 @@ class Film:
     kind: str  # media type of the data
     data: bytes  # an MP4 file, or a PNG for a single picture
     psnr: dict[str, list[float]]  # of every frame at full size, by method
+    tokens: dict[str, str]  # what the third panel of a method shows, of those that have one
 
     @property
     def base64(self) -> str:
@@ -78,7 +80,11 @@ class Films:
         for place, (title, film) in self.films.items():
             clip = findings.record.clips[place]
             scores = [
-                {"method": printable(name), "psnr": [round(value, 3) for value in values]}
+                {
+                    "method": printable(name),
+                    "psnr": [round(value, 3) for value in values],
+                    "tokens": film.tokens.get(name),
+                }
                 for name, values in film.psnr.items()
             ]
             found = {key: getattr(film, key) for key in _SIZES} | {"clip": place, "title": title}
@@ -133,30 +139,34 @@ def _size_note(clip: ClipFacts, film: Film) -> str:
     return f"{note}; difference amplified {_GAIN:g} times, grey where there is none"
 
 
-def make_film(versions: Iterable[tuple[str, tuple[np.ndarray, np.ndarray]]], rate: Fraction) -> Film:
+def make_film(versions: Iterable[tuple[str, Shown]], rate: Fraction) -> Film:
     """Draw and encode.
 
     Args:
-        versions: of each method its name, and source and reconstruction, uint8 ``[t, h, w, 3]`` each. They
-            are asked for one after the other, and only what is shown of them is kept.
+        versions: of each method its name, and what is shown. They are asked for one after the other, and only
+            what is shown of them is kept.
         rate: frames a second.
     """
-    panels: list[np.ndarray] = []
+    panels: dict[tuple[int, int], np.ndarray] = {}  # by column and row; places beside the source stay grey
     scores: dict[str, list[float]] = {}
-    for name, (source, decoded) in versions:
-        if not panels:
-            panels.append(_panel(source))
+    tokens: dict[str, str] = {}
+    for y, (name, (source, decoded, where)) in enumerate(versions, 1):
+        if not scores:
+            panels[0, 0] = _panel(source)
         scores[name] = [psnr(before, after) for before, after in zip(source, decoded, strict=True)]
         errors = (difference(before, after, _GAIN) for before, after in zip(source, decoded, strict=True))
-        panels += [_panel(decoded), _panel(errors)]
-    frames, height, width = panels[0].shape[:3]
+        panels[0, y], panels[1, y] = _panel(decoded), _panel(errors)
+        if where is not None:
+            least, most = float(where.tokens.min()), float(where.tokens.max())
+            panels[2, y] = _panel(heat(source, where, most))
+            square = f"{where.side}\u00d7{where.side} pixels"
+            tokens[name] = f"tokens of {square}, {least:g} to {most:g}: the brighter, the more"
+    frames, height, width = panels[0, 0].shape[:3]
     column, row = (-(-side // _BLOCK) * _BLOCK for side in (width, height))
-    # Panel 0 is alone in its row: the place beside the source stays grey.
-    places = [(0, 0), *(((number - 1) % 2, (number + 1) // 2) for number in range(1, len(panels)))]
-    sheet = np.full((row * (1 + len(scores)), 2 * column, 3), 128, np.uint8)
+    sheet = np.full((row * (1 + len(scores)), column * (3 if tokens else 2), 3), 128, np.uint8)
 
     def draw(number: int) -> np.ndarray:
-        for (x, y), panel in zip(places, panels, strict=True):
+        for (x, y), panel in panels.items():
             padding = ((0, row - height), (0, column - width), (0, 0))
             box = slice(y * row, (y + 1) * row), slice(x * column, (x + 1) * column)
             sheet[box] = np.pad(panel[number], padding, mode="edge")
@@ -168,7 +178,7 @@ def make_film(versions: Iterable[tuple[str, tuple[np.ndarray, np.ndarray]]], rat
         kind, data = "image/png", stream.getvalue()
     else:
         kind, data = "video/mp4", _mp4(map(draw, range(frames)), sheet.shape[1::-1], rate)
-    return Film(width, height, column, row, rate, frames, kind, data, scores)
+    return Film(width, height, column, row, rate, frames, kind, data, scores, tokens)
 
 
 def _panel(frames: Iterable[np.ndarray]) -> np.ndarray:

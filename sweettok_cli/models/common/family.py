@@ -39,7 +39,8 @@ class Conversion:
 class Family:
     """A family of tokenizers."""
 
-    # Names under which model folders and token files know it, and the arrays that such token files hold.
+    # Names under which model folders and token files know it, and the arrays that such token files hold; of
+    # models with levels, those of version 1 of the file.
     names: Mapping[str, frozenset[str]]
     kinds: tuple[str, ...]  # of its checkpoints, when they are converted; the first begins its models' names
     # The facts about the tokenizer in a model folder; weights are not read. Raises SweettokError or, for a

@@ -25,9 +25,11 @@ from sweettok_cli.models.common.streams import (
     WaitingClips,
 )
 from sweettok_cli.tokens.description import check_match, describe_tokens, fit_source, video_name
+from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.file import read_tokens
 from sweettok_cli.tokens.layout import TokenizerSpec
-from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, TokenFault, Tokens, clip_count
+from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, Tokens, clip_count
+from sweettok_cli.tokens.ragged import COUNTED, check_rows, counts_name, rows_by_level
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.info import VideoInfo
 from sweettok_cli.video.pixels import as_clips, as_frames, as_path, as_rate
@@ -59,11 +61,13 @@ class Tokenizer(HubTokenizer, ABC):
         spec = self.spec
         books = ", ".join(f"{name} {' x '.join(map(str, sizes))}" for name, sizes in spec.codebooks.items())
         side = spec.multiple * -(-256 // spec.multiple)
-        kbit = spec.bits_per_clip(side, side) / spec.clip_frames * _USUAL_RATE / 1000
+        clips = _USUAL_RATE / spec.clip_frames  # a second
+        most, least = (clips / 1000 * spec.bits_per_clip(side, side, least=each) for each in (False, True))
+        kbit = f"{least:.1f} to {most:.1f}" if spec.levels else f"{most:.1f}"
         facts = (
             f"{self._network()}clips of {spec.clip_frames} frames",
             f"codebooks {books}" if books else "continuous latents",
-            f"{kbit:.1f} kbit/s at {side}x{side} and {_USUAL_RATE} fps",
+            f"{kbit} kbit/s at {side}x{side} and {_USUAL_RATE} fps",
             f"on {self.device}",
         )
         return f"{type(self).__name__}({spec.name!r}: {'; '.join(facts)})"
@@ -203,7 +207,8 @@ class Tokenizer(HubTokenizer, ABC):
                 ``spec.clip_frames``, or 1 for images; of streams any that the network takes.
 
         Returns:
-            One array a name, ``[b, *spec.clip_shapes(h, w)[name]]``, of the types that :meth:`stored` says.
+            One array a name, ``[b, *spec.clip_shapes(h, w)[name]]``, of the types that :meth:`stored` says;
+            of a model with levels, rows and counts of all clips (:mod:`sweettok_cli.tokens.ragged`).
 
         Raises:
             TypeError, ValueError: no array, or a shape or type that the network does not take.
@@ -225,13 +230,20 @@ class Tokenizer(HubTokenizer, ABC):
             uint8 RGB ``[b, t, height, width, 3]``.
 
         Raises:
-            ValueError: arrays that do not fit the size.
+            ValueError: arrays that do not fit the size, or rows that do not fit their counts.
         """
-        shapes = self.spec.clip_shapes(height, width)
-        if arrays.keys() != shapes.keys() or any(arrays[n].ndim != 1 + len(s) for n, s in shapes.items()):
-            wanted = ", ".join(f"{name} {['b', *shape]}".replace("'", "") for name, shape in shapes.items())
+        spec = self.spec if any(name in arrays for name in COUNTED) else self.spec.fixed
+        shapes: dict[str, list[int | str]] = {
+            name: ["b", *shape] for name, shape in spec.clip_shapes(height, width).items()
+        }
+        for name in spec.levels:
+            shapes[counts_name(name)] = shapes[name][:-1]
+            shapes[name] = ["rows", shapes[name][-1]]
+        if arrays.keys() != shapes.keys() or any(arrays[n].ndim != len(s) for n, s in shapes.items()):
+            wanted = ", ".join(f"{name} {shape}".replace("'", "") for name, shape in shapes.items())
             given = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
             raise ValueError(f"The arrays of clips of {width}x{height} are {wanted}, not {given or 'none'}.")
+        check_rows(arrays, spec.levels)
         return self.decode_batch(self.on_device(arrays), height, width).cpu().numpy()
 
     def encode_waiting(self, clips: WaitingClips) -> dict[str, Tensor]:
@@ -244,16 +256,17 @@ class Tokenizer(HubTokenizer, ABC):
 
     @abstractmethod
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
-        """As :meth:`encode_clips`, on tensors of the device: indices int64, latents float16."""
+        """As :meth:`encode_clips`, on tensors of the device: indices and counts int64, latents float16."""
 
     @abstractmethod
     def decode_batch(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Tensor:
         """As :meth:`decode_clips`, on tensors of the device as :meth:`encode_batch` gives them."""
 
     def stored(self, tokens: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-        """Tensors as token files hold them: uint16 (uint32 past 65,536 codes), or float16."""
-        books = self.spec.codebooks.items()
-        kinds = {name: np.uint16 if max(sizes) <= 1 << 16 else np.uint32 for name, sizes in books}
+        """Tensors as token files hold them: uint16 (uint32 past 65,536 codes), or float16; counts uint8."""
+        kinds: dict[str, type[np.generic]] = dict.fromkeys(COUNTED, np.uint8)
+        for name, sizes in self.spec.codebooks.items():
+            kinds[name] = np.uint16 if max(sizes) <= 1 << 16 else np.uint32
         return {name: t.cpu().numpy().astype(kinds.get(name, np.float16)) for name, t in tokens.items()}
 
     def on_device(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
@@ -311,12 +324,18 @@ class VideoEncoder:
         self._keep(self._stream.finish())
         if not self._times:
             raise SweettokError(f"{name} holds no frame that can be decoded; it is damaged, fetch it again.")
+        arrays, spec = self._buffer.arrays(), self._tokenizer.spec
+        rows = {
+            counted: rows_by_level(arrays[name], spec.levels[counted])
+            for name, counted in COUNTED.items()
+            if name in arrays
+        }
         try:
-            meta = describe_tokens(self._info, self._tokenizer.spec, self._fit, self._overlap, self._times)
+            meta = describe_tokens(self._info, spec, self._fit, self._overlap, self._times, rows)
         except TokenFault as fault:
             why = f"it {fault.problem}; {fault.remedy}"
             raise SweettokError(f"The tokens of {name} cannot be stored: {why}.") from fault
-        return Tokens(self._buffer.arrays(), meta)
+        return Tokens(arrays, meta)
 
     def _keep(self, tokens: Mapping[str, Tensor]) -> None:
         stored, spec = self._tokenizer.stored(tokens), self._tokenizer.spec

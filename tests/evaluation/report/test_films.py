@@ -7,7 +7,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from numbered import FRAMES, Numbered, Pair
+from numbered import FRAMES, Numbered
 from PIL import Image
 
 from sweettok_cli.errors import SweettokError
@@ -15,7 +15,9 @@ from sweettok_cli.evaluation.record import Record
 from sweettok_cli.evaluation.report import films as films_module
 from sweettok_cli.evaluation.report.films import Film, chosen, make_film, make_films
 from sweettok_cli.evaluation.report.findings import Findings
+from sweettok_cli.evaluation.run import Shown
 from sweettok_cli.metrics.psnr import psnr
+from sweettok_cli.tokens.ragged import TokenMap
 
 
 def panels(film: Film, sheet: np.ndarray, method: int) -> list[np.ndarray]:
@@ -42,19 +44,19 @@ def test_every_frame_of_every_panel_is_where_it_belongs() -> None:
         for method, error in enumerate((5, -10)):
             means = [panel.mean() for panel in panels(film, sheet, method)]
             assert means == pytest.approx([grey, grey + error, 128 + 4 * error], abs=2)
-    pairs = zip(*media.show("a", "blocks"), strict=True)
+    pairs = zip(*media.show("a", "blocks")[:2], strict=True)
     assert film.psnr["blocks"] == [psnr(before, after) for before, after in pairs]
 
 
 def test_a_picture_is_exact_and_a_large_one_smaller() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (1, 48, 32, 3), dtype=np.uint8)
-    film = make_film([("a", (noise, noise))], Fraction(1))
+    film = make_film([("a", Shown(noise, noise))], Fraction(1))
     assert film.kind == "image/png"
     sheet = np.asarray(Image.open(io.BytesIO(film.data)))
     before, after, difference = panels(film, sheet, 0)
     assert (before == noise[0]).all() and (after == noise[0]).all() and (difference == 128).all()
     large = np.zeros((2, 720, 1280, 3), np.uint8)
-    film = make_film([("a", (large, large))], Fraction(25))
+    film = make_film([("a", Shown(large, large))], Fraction(25))
     assert (film.width, film.height, film.psnr["a"]) == (640, 360, [100.0, 100.0])
 
 
@@ -81,7 +83,7 @@ def test_clips_that_are_gone_or_too_large_are_named(
     gone, small = (record["clips"][findings.ranked[place]]["name"] for place in (0, -1))
 
     class Media(Numbered):
-        def show(self, item: str, method: str, frames: int | None = None) -> Pair:
+        def show(self, item: str, method: str, frames: int | None = None) -> Shown:
             if item == gone:
                 raise SweettokError("The file is gone; fetch it again.")
             return super().show(item, method, frames)
@@ -101,3 +103,19 @@ def test_only_so_many_frames_are_asked_for(record: dict[str, Any]) -> None:
     made = make_films(findings, media)
     assert {frames for _, _, frames in media.asked} == {17}
     assert "3840\u00d72160, 900 frames, the first 20 shown" in made.facts(findings)["films"][0]["note"]
+
+
+def test_where_tokens_are_is_a_panel_of_the_methods_that_say_so() -> None:
+    grey = np.full((2, 50, 70, 3), 100, np.uint8)
+    tokens = np.zeros((2, 8, 16), np.float32)  # of frames padded to 128x64
+    tokens[0, 2, 5], tokens[1, :, 8:] = 4, 2
+    film = make_film([("a", Shown(grey, grey, TokenMap(8, tokens))), ("b", Shown(grey, grey))], Fraction(25))
+    assert film.tokens == {"a": "tokens of 8\u00d78 pixels, 0 to 4: the brighter, the more"}
+    first, second = (sheet.astype(int).sum(-1) for sheet in decoded(film))
+    assert first.shape == (3 * film.row, 3 * film.column)
+    panel = (slice(film.row, film.row + 50), slice(2 * film.column, 2 * film.column + 70))
+    dark, bright = first[panel][40:, :30].mean(), first[panel][16:24, 40:48].mean()
+    assert bright > dark + 250
+    assert dark + 30 < second[panel][:, 66:].mean() < bright - 100
+    assert second[panel][16:24, 40:48].mean() == pytest.approx(dark, abs=20)
+    assert abs(first[2 * film.row : 2 * film.row + 50, 2 * film.column :] - 3 * 128).max() < 20  # b has none

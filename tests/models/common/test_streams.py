@@ -10,6 +10,7 @@ import torch
 from block_tokenizer import BlockTokenizer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ragged_tokenizer import RaggedTokenizer
 from running_tokenizer import RunningTokenizer
 from torch import Tensor
 
@@ -128,7 +129,11 @@ def test_pieces_of_a_stream_are_whole_steps(count: int, padded: int) -> None:
     assert [frame for frame in range(count) if spec.begins_clip(frame)] == [0, *range(1, count, 8)]
 
 
-@pytest.mark.parametrize("tokenizer", [BlockTokenizer(), RunningTokenizer()], ids=["clips", "stream"])
+@pytest.mark.parametrize(
+    "tokenizer",
+    [BlockTokenizer(), RaggedTokenizer(), RaggedTokenizer(1), RunningTokenizer()],
+    ids=["clips", "levels", "levels-one", "stream"],
+)
 def test_live_input_gives_what_the_whole_video_gives(tokenizer: BlockTokenizer | RunningTokenizer) -> None:
     video = np.random.default_rng(0).integers(0, 256, (40, 60, 72, 3), dtype=np.uint8)
     whole = tokenizer.encode(video)
@@ -237,3 +242,20 @@ def test_pieces_are_joined(expected: int | None, axis: int) -> None:
         assert np.array_equal(arrays[name], np.concatenate([piece[name] for piece in pieces], axis))
     assert arrays["spatial"].dtype == np.uint16
     assert buffer.nbytes == 9 * 3 * 2
+
+
+@pytest.mark.parametrize("expected", [None, 1, 7, 10**12])
+def test_pieces_of_rows_are_joined(expected: int | None) -> None:
+    random = np.random.default_rng(0)
+    pieces = []
+    for clips in (3, 1, 4, 1):
+        counts = random.integers(1, 5, (clips, 6), np.uint8) * (clips > 1)  # none in some pieces
+        rows = random.integers(0, 9, (int(counts.sum()), 3)).astype(np.uint16)
+        pieces.append({"temporal": rows, "temporal_counts": counts})
+    buffer = TokenBuffer(lambda name: 0, expected)
+    for piece in (pieces[1], *pieces):
+        buffer.add(piece)
+    arrays = buffer.arrays()
+    for name in arrays:
+        assert np.array_equal(arrays[name], np.concatenate([piece[name] for piece in pieces[1:2] + pieces]))
+    assert buffer.nbytes == sum(array.nbytes for array in arrays.values())

@@ -6,7 +6,7 @@
   if (!films.length) return;
 
   const slider = find("frame");
-  const panels = ["source", "decoded", "difference"].map((name) => find(`panel-${name}`));
+  const panels = ["source", "decoded", "difference", "tokens"].map((name) => find(`panel-${name}`));
   const video = document.createElement("video");
   video.muted = true;
   video.loop = true;
@@ -31,11 +31,12 @@
 
   const isVideo = () => film.kind.startsWith("video/");
 
-  /* Panels in the sheet: the source at the top left, then a row for each method. */
+  /* Panels in the sheet: the source at the top left, then a row for each method, some without tokens. */
   const draw = () => {
     const row = (method + 1) * film.row;
-    const places = [[0, 0], [0, row], [film.column, row]];
+    const places = [[0, 0], [0, row], [film.column, row], [2 * film.column, row]];
     panels.forEach((panel, number) => {
+      if (panel.parentElement.hidden) return;
       const [x, y] = places[number];
       const pen = panel.getContext("2d");
       pen.drawImage(isVideo() ? video : picture, x, y, film.width, film.height, 0, 0, film.width, film.height);
@@ -191,7 +192,10 @@
   video.addEventListener("error", trouble);
 
   const name = () => {
-    find("decoded-caption").textContent = film.scores[method].method;
+    const { method: who, tokens } = film.scores[method];
+    find("decoded-caption").textContent = who;
+    find("tokens-caption").textContent = tokens ?? "";
+    find("panel-tokens").parentElement.hidden = tokens === null;
   };
 
   const radio = (group, label, title, checked, chosen) => {

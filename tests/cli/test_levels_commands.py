@@ -1,0 +1,85 @@
+"""The commands with a model whose clips have as many tokens as they need."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from block_tokenizer import BlockTokenizer
+
+from sweettok_cli.tokens import read_tokens, token_cost
+from sweettok_cli.video import write_image
+
+Cli = Callable[..., Any]
+MODEL = ("--model", "stairs")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals of evaluations lie here."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def test_a_clip_goes_out_and_comes_back(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
+    ran = cli("encode", clip, *MODEL, "--json")
+    assert ran.code == 0, ran.err
+    meta = read_tokens(clip.with_suffix(".npz")).meta
+    cost, (told,) = token_cost(meta), json.loads(ran.out)["encoded"]
+    assert (told["tokens"], told["bits"]) == (cost.tokens, cost.bits) and meta.version == 2
+    assert meta.rows["detail"][1] > 0
+    assert cli("encode", clip, *MODEL, "--skip-existing").code == 0
+    assert (
+        f"{cost.tokens:,} tokens ({cost.tokens / 2:,.0f} a clip)"
+        in cli("encode", clip, *MODEL, "--force").err
+    )
+    assert cli("decode", clip.with_suffix(".npz"), *MODEL, "-o", clip.with_name("a.npy")).code == 0
+    expected = BlockTokenizer().decode(BlockTokenizer().encode(clip))
+    assert np.array_equal(np.load(clip.with_name("a.npy")), expected)
+    ran = cli("decode", clip.with_suffix(".npz"), "--model", "blocks", "-o", clip.with_name("b.npy"))
+    assert ran.code == 1 and "is not laid out as blocks lays out its tokens" in ran.err
+
+
+def test_a_round_trip_costs_what_its_tokens_cost(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
+    record = json.loads(cli("roundtrip", clip, *MODEL, "--json", "--quiet").out)
+    meta = read_tokens(Path(record["files"]["tokens"])).meta
+    assert meta.version == 2
+    assert (record["tokens"], record["bits"]) == (token_cost(meta).tokens, token_cost(meta).bits)
+
+
+def test_an_evaluation_states_the_mean_of_what_clips_cost(
+    cli: Cli, blocks: list[BlockTokenizer], clip: Path
+) -> None:
+    folder = clip.parent / "set"
+    folder.mkdir()
+    clip = clip.rename(folder / "clip.mp4")
+    write_image(folder / "b.png", np.random.default_rng(0).integers(0, 256, (40, 70, 3), dtype=np.uint8))
+    report = folder.parent / "report.html"
+    both = ("--compare", "stairs,blocks")
+    ran = cli("eval", folder, *both, "--report", report, "--metrics", "psnr", "--json", "--quiet")
+    assert ran.code == 0, ran.err
+    stairs, fixed = json.loads(ran.out)["contenders"]
+    costs = [
+        token_cost(tokenizer.encode(path).meta)
+        for path in (clip, folder / "b.png")
+        for tokenizer in blocks[:1]
+    ]
+    assert stairs["cost"]["tokens"] == sum(cost.tokens for cost in costs)
+    assert stairs["cost"]["bits"] == pytest.approx(sum(cost.bits for cost in costs))
+    assert stairs["cost"]["clips"] == 3 and "clip_256" not in stairs["cost"]
+    assert stairs["summary"]["psnr"]["value"] == pytest.approx(fixed["summary"]["psnr"]["value"])
+    nouns = stairs["codebooks"]["nouns"]
+    assert nouns["size"] == 8 and nouns["occurrences"] < stairs["cost"]["tokens"]
+    mean = stairs["cost"]["tokens"] / 3
+    table = cli("eval", folder, *MODEL, "--metrics", "psnr").out
+    assert (
+        f"cost  {mean:,.0f} tokens ({3 * mean:,.0f} indices, " in table
+        and "kbit) a clip on average; " in table
+    )
+    page = re.sub(r"<[^>]*>|\s+", " ", report.read_text())
+    assert f"{mean:,.0f} {3 * mean:,.0f} indices" in " ".join(page.split())
+    assert "what one of the clips that were measured costs on average" in page
