@@ -19,7 +19,7 @@ test-all: $(VENV)/ready
 	$(BIN)/python -m pytest -q
 
 # Damaged and hostile files of every kind, these many; FUZZ="--media 100 --seed 7" for others.
-FUZZ ?= --tokens 10000 --media 2000 --models 900 --pickles 1000 --shards 1000
+FUZZ ?= --tokens 10000 --packed 5000 --media 2000 --models 900 --pickles 1000 --shards 1000
 fuzz: $(VENV)/ready
 	$(BIN)/python -m tests.fuzz $(FUZZ)
 

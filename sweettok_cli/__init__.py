@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer as Tokenizer
     from sweettok_cli.pipeline.decode import decode_video as decode_video
     from sweettok_cli.pipeline.encode import encode_video as encode_video
-    from sweettok_cli.tokens.file import read_tokens as read_tokens
-    from sweettok_cli.tokens.file import write_tokens as write_tokens
     from sweettok_cli.tokens.meta import Tokens as Tokens
     from sweettok_cli.video.pixels import write_video as write_video
     from sweettok_cli.zoo.load import load as load
+    from sweettok_cli.zoo.token_files import read_tokens as read_tokens
+    from sweettok_cli.zoo.token_files import write_tokens as write_tokens
 
 _HOMES = {
     "SweettokError": "errors",
@@ -34,8 +34,8 @@ _HOMES = {
     "decode_video": "pipeline.decode",
     "encode_video": "pipeline.encode",
     "load": "zoo.load",
-    "read_tokens": "tokens.file",
-    "write_tokens": "tokens.file",
+    "read_tokens": "zoo.token_files",
+    "write_tokens": "zoo.token_files",
     "write_video": "video.pixels",
 }
 

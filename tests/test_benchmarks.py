@@ -17,13 +17,20 @@ ROOT = Path(__file__).resolve().parent.parent
         ("language", "family vidtok-fsq; "),
         ("loader", "nope do not exist; "),
         ("crops", "nope do not exist; "),
+        ("packing", "nope does not exist; "),
     ],
 )
 def test_what_cannot_be_measured_is_said(
     families: dict[str, Path], tmp_path: Path, name: str, words: str
 ) -> None:
     nope = tmp_path / "nope"
-    given = {"language": [families["vidtok-fsq-causal"]], "loader": ["--data", nope], "crops": [nope]}[name]
+    small = families["vidtok-fsq-causal"]
+    given = {
+        "language": [small],
+        "loader": ["--data", nope],
+        "crops": [nope],
+        "packing": [nope, "--model", small],
+    }[name]
     ran = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / f"{name}.py", *given, "--output", tmp_path / "found.json"],
         capture_output=True, text=True, check=False,

@@ -96,3 +96,21 @@ def test_crops_and_ucf101_are_what_was_measured() -> None:
     found = record["summary"]["psnr"]
     assert f"| {found['value']:.2f} dB [{found['low']:.2f}, {found['high']:.2f}] |" in README
     assert f"{found['value']:.2f} dB ({found['low']:.2f} to {found['high']:.2f})" in CARD
+
+
+def test_packing_saves_what_was_measured() -> None:
+    measured = result("packing")
+    rows = table("| kbit | true bits")[1:]
+    assert [cells[0] for cells in rows] == ["all clips", "still cameras"]
+    for cells, name in zip(rows, ("all", "still"), strict=True):
+        found = measured[name]
+        bits = found["bits"], 8 * found["npz_bytes"], 8 * found["packed_bytes"]
+        ratios = found["packed_ratio"], found["alone_ratio"]
+        assert cells[1:] == [*(f"{each / 1000:.1f}" for each in bits), *(f"{each:.2f}" for each in ratios)]
+    clips, still = measured["all"]["files"], measured["still"]["files"]
+    assert f"on the {clips} clips of *Numbers* and on the {still} of them" in README
+    spent = {key: round(value) for key, value in measured["ms_of_a_clip"].items()}
+    assert (
+        f"takes {spent['encode']} ms of one processor to encode, {spent['pack']} ms more to pack, "
+        f"{spent['unpack']} ms to unpack"
+    ) in README

@@ -29,6 +29,8 @@ from sweettok_cli.cli.info import info
 from sweettok_cli.cli.interruption import tell_of_end
 from sweettok_cli.cli.models import models_app
 from sweettok_cli.cli.output import BY_SIGNAL, FAILED, INTERRUPTED, debugging, explain, shown, tell
+from sweettok_cli.cli.pack import pack, unpack
+from sweettok_cli.cli.prior import prior
 from sweettok_cli.cli.roundtrip import roundtrip
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
@@ -68,11 +70,14 @@ def sweettok(
 
 app.command()(encode)
 app.command()(decode)
+app.command(short_help="Pack token files: the same tokens in fewer bits.")(pack)
+app.command(short_help="Unpack packed token files.")(unpack)
 app.command(short_help="Encode, decode, and show what became of a clip.")(roundtrip)
 app.command(short_help="Show what a token file, video or model holds.")(info)
 app.command(short_help="Show the words that a clip's tokens name.")(words)
 app.command("eval", short_help="Measure how well videos survive: PSNR, SSIM, bits.")(evaluate)
 app.command(short_help="Train a tokenizer, one stage of the curriculum.")(train)
+models_app.command(short_help="Make the token prior of a model, for packing.")(prior)
 app.add_typer(models_app, name="models")
 app.add_typer(codebook_app, name="codebook")
 app.add_typer(data_app, name="data")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -24,6 +24,7 @@ def show_results(
     *,
     batch: bool,
     describe: Callable[[Result], tuple[dict[str, Any], str]],
+    total: Callable[[Sequence[dict[str, Any]]], tuple[dict[str, Any], str]] | None = None,
 ) -> None:
     """Say what became of each job, print the paths written, and end with a summary.
 
@@ -34,6 +35,7 @@ def show_results(
         done: what was done to those that went well, such as ``encoded``; the key of their records.
         batch: whether there may be many: one that fails is listed; the only one is raised.
         describe: the record of a job that went well, and what to say of it.
+        total: the sum of those records, where there is one, and what to say of it.
 
     Raises:
         typer.Exit: something failed.
@@ -45,7 +47,12 @@ def show_results(
             _show(result, out, summary, done, batch, describe)
     if batch or summary["skipped"]:
         out.say(_counts(summary))
-    out.result(summary, None)
+    data: dict[str, Any] = dict(summary)
+    if total is not None:
+        data["total"], text = total(summary[done])
+        if batch and summary[done]:
+            out.say(text)
+    out.result(data, None)
     if summary["failed"]:
         raise typer.Exit(FAILED)
 

@@ -11,6 +11,7 @@ from typer import Argument, Option
 from sweettok_cli.cli import options
 from sweettok_cli.cli.batch import show_results
 from sweettok_cli.cli.output import Output, count, picked
+from sweettok_cli.cli.pack import packed_text
 from sweettok_cli.runtime import use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
@@ -35,7 +36,7 @@ def encode(
         Option(
             "--output",
             "-o",
-            help="File (.npz) for one source, else a folder to write into.",
+            help="File (.npz, or .swt packed) for one source, else a folder to write into.",
             show_default="beside the source",
             metavar="PATH",
         ),
@@ -47,6 +48,13 @@ def encode(
             "--skip-existing",
             help="Leave out what this model has encoded before: resume a long job. With --force, do "
             "again what has changed since.",
+        ),
+    ] = False,
+    compact: Annotated[
+        bool,
+        Option(
+            "--compact",
+            help="Write packed token files (.swt): the same tokens in fewer bits, see `sweettok help pack`.",
         ),
     ] = False,
     frames_of: options.FramesOption = False,
@@ -62,7 +70,7 @@ def encode(
     as_json: options.JsonOption = False,
     quiet: options.QuietOption = False,
 ) -> None:
-    """Encode videos and images into token files (.npz).
+    """Encode videos and images into token files (.npz, packed .swt).
 
     Folders are searched for videos and images, and their structure is kept. clip.mp4 becomes clip.npz; other
     endings stay in the name (clip.avi.npz, photo.jpg.npz), whatever else there is. A file that fails is
@@ -77,10 +85,13 @@ def encode(
 
         sweettok encode videos -o tokens --skip-existing --json > summary.json
 
+        sweettok encode clip.mp4 --compact
+
         sweettok encode --frames-of shots --fps 24
     """
     options.check_damage(keep_going, strict)
     use_one_heap()
+    from sweettok_cli.packing.token_file import PACKED, PLAIN
     from sweettok_cli.pipeline.folder import encode_folder, other_files
     from sweettok_cli.pipeline.plan import is_batch
     from sweettok_cli.video.sequence import is_pattern
@@ -109,6 +120,7 @@ def encode(
         to_folder=options.names_folder(output),
         frames=frames_of,
         rate=rate,
+        ending=PACKED if compact or (output or "").lower().endswith(PACKED) else PLAIN,
         force=force,
         skip_existing=skip_existing,
         spec=cache(spec),
@@ -136,22 +148,25 @@ def encode(
 
 
 def _describe(result: Result) -> tuple[dict[str, Any], str]:
+    from sweettok_cli.packing.file import PackedFile, looks_packed
     from sweettok_cli.tokens import token_cost
 
     meta = result.meta
     assert meta is not None and result.output is not None
     cost = token_cost(meta)
+    packed = PackedFile.open(result.output).cost if looks_packed(result.output) else None
     record = {
         **picked(meta, "model", "frames", "clips"),
         **picked(cost, "tokens", "indices", "bits"),
         "flattened": result.info.stored.flattened if result.info else [],
         "lost": _lost(result.loss) if result.loss else None,
         "file_bytes": result.output.stat().st_size,
+        "packed": packed and picked(packed, "coded_bits", "ratio", "prior_sha256"),
     }
     mean = f" ({cost.tokens / meta.clips:,.0f} a clip)" if meta.levels and meta.clips > 1 else ""
     return record, (
         f"{count(meta.frames, 'frame')}, {count(meta.clips, 'clip')}, {cost.tokens:,} tokens{mean}, "
-        f"{cost.bits / 1000:.1f} kbit"
+        f"{cost.bits / 1000:.1f} kbit" + (f" {packed_text(packed)}" if packed else "")
     )
 
 

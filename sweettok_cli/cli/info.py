@@ -31,7 +31,7 @@ def info(
     A token names several words of the codebooks, each by an index. True bits are the sum of log2(codebook
     size) over all indices: what the tokens cost, however well the file packs them. Where a position may have
     several tokens or none, so does how many it has. Bits per pixel are of the source's pixels, all frames
-    counted, padding not.
+    counted, padding not. A packed file (.swt) also states what its tokens were coded in.
 
     Examples:
 
@@ -43,7 +43,7 @@ def info(
 
         sweettok info runs/first/model
     """
-    from sweettok_cli.tokens import looks_like_tokens
+    from sweettok_cli.packing.token_file import looks_like_tokens
     from sweettok_cli.zoo.catalogue import named_model
     from sweettok_cli.zoo.local import find_local
 
@@ -58,12 +58,14 @@ def info(
 def _model(name_or_path: str) -> dict[str, Any]:
     from sweettok_cli.files import folder_bytes
     from sweettok_cli.models.registry import read_spec
+    from sweettok_cli.packing.prior import prior_in
     from sweettok_cli.storage.model_folder import ModelFolder
     from sweettok_cli.zoo.local import find_model
 
     folder = find_model(name_or_path)
     model = ModelFolder(folder)
     spec = read_spec(model)
+    prior = prior_in(folder)
     size = (-(-256 // spec.multiple) * spec.multiple,) * 2  # padded, as a frame of 256x256 is
     return {
         "file": str(folder),
@@ -72,6 +74,7 @@ def _model(name_or_path: str) -> dict[str, Any]:
         "model": spec.name,
         "family": spec.family,
         "weights_sha256": spec.weights_sha256,
+        "prior_sha256": prior and prior.sha256,
         "source": model.header.source,
         **picked(spec, "clip_frames", "stream_frames", "multiple", "images", "value_range", "codebooks"),
         "clip_256": {"shapes": spec.clip_shapes(*size), **_clip(spec, size)},
@@ -90,10 +93,13 @@ def _clip(spec: TokenizerSpec, size: tuple[int, int], least: bool = False) -> di
 
 def _tokens(file: Path) -> dict[str, Any]:
     from sweettok_cli.models.registry import family_of_tokens
-    from sweettok_cli.tokens import read_spread, token_cost
+    from sweettok_cli.packing.file import PackedFile, looks_packed
+    from sweettok_cli.packing.token_file import read_spread
+    from sweettok_cli.tokens import token_cost
 
     meta, spreads = read_spread(file)
     family_of_tokens(meta, str(file))
+    packed = PackedFile.open(file).cost if looks_packed(file) else None
     return {
         "file": str(file),
         "kind": "tokens",
@@ -105,6 +111,7 @@ def _tokens(file: Path) -> dict[str, Any]:
         "seconds": None if meta.duration is None else float(meta.duration),
         **picked(meta, "clips", "clip_frames", "overlap", "shapes", "codebooks"),
         **vars(token_cost(meta)),
+        "packed": packed and picked(packed, "coded_bits", "ratio", "prior_sha256"),
         **(_spread(meta, spreads) if spreads else {}),
         "writer": meta.writer,
     }
@@ -209,6 +216,8 @@ def _token_rows(data: dict[str, Any]) -> dict[str, str]:
     inside = _times((data["padded_width"], data["padded_height"]))
     padded = "" if inside == _times((data["width"], data["height"])) else f", padded to {inside}"
     overlap = f", overlapping by {data['overlap']}" if data["overlap"] else ""
+    packed = data["packed"]
+    held = "" if packed else f"; {8 * data['file_bytes']:,} in this file, compressed"
     return {
         "model": f"{data['model']} (weights {data['weights_sha256'][:12]})",
         "source": f"{data['source']}: {_picture(data)}",
@@ -216,11 +225,20 @@ def _token_rows(data: dict[str, Any]) -> dict[str, str]:
         "tokens": f"{data['tokens']:,} ({shapes} a clip)",
         **{f"{name} positions": _positions(data, name) for name in spread if 0 not in data["shapes"][name]},
         "indices": f"{data['indices']:,}",
-        "true bits": f"{data['bits']:,.0f} ({data['bits_per_clip']:,.0f} a clip); "
-        f"{8 * data['file_bytes']:,} in this file, compressed",
+        "true bits": f"{data['bits']:,.0f} ({data['bits_per_clip']:,.0f} a clip){held}",
+        **({"coded bits": _coded(packed, data)} if packed else {}),
         "bits per pixel": f"{data['bits_per_pixel']:.4f}",
         **({} if rate is None else {"kbit per second": f"{rate:.1f}"}),
     }
+
+
+def _coded(packed: dict[str, Any], data: dict[str, Any]) -> str:
+    prior = packed["prior_sha256"]
+    how = f"with the token prior {prior[:12]}" if prior else "without a token prior"
+    return (
+        f"{packed['coded_bits']:,} ({packed['coded_bits'] / data['clips']:,.0f} a clip), {how}; "
+        f"{8 * data['file_bytes']:,} in this file, {packed['ratio']:.2f} times smaller than true bits"
+    )
 
 
 def _per_clip(known: dict[str, Any]) -> str:
@@ -261,6 +279,7 @@ def _model_rows(data: dict[str, Any]) -> dict[str, str]:
         "clips": f"{data['clip_frames']} frames, padded to multiples of {data['multiple']} pixels"
         f"{stream}{images}",
         "words" if words else "codes": codes,
+        **({"token prior": data["prior_sha256"][:12]} if data["prior_sha256"] else {}),
         "at 256x256": f"{' + '.join(tokens)} tokens{shapes}, "
         f"{_range(least['indices'], clip['indices'])} indices, "
         f"{_range(least['bits'], clip['bits'], ',.0f')} true bits a clip",

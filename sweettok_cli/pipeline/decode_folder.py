@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.packing.token_file import ENDINGS
 from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle
 from sweettok_cli.pipeline.plan import (
     PICTURE_KINDS,
-    SUFFIX,
     VIDEO_KINDS,
     Job,
     Outputs,
     find_sources,
     is_batch,
-    without_ending,
+    token_name,
 )
 from sweettok_cli.runtime import OnProgress, Watcher
 from sweettok_cli.video.images import WRITTEN
@@ -47,7 +47,7 @@ def decoded_name(tokens_file: Path, image: bool, kind: str | None = None) -> str
 
     A video is written as a folder of numbered pictures where that is the kind of a picture.
     """
-    stem = f"{without_ending(tokens_file.name, SUFFIX)}.decoded"
+    stem = f"{token_name(tokens_file)}.decoded"
     if image:
         return stem + (kind if kind in PICTURE_KINDS else ".png")
     return f"{stem}/{FRAMES}{kind}" if kind in WRITTEN else stem + (kind or ".mp4")
@@ -117,7 +117,7 @@ def decode_folder(
 
     jobs: list[DecodeJob] = []
     taken: dict[Path, Path] = {}
-    for found in find_sources(inputs, frozenset((SUFFIX,)), refuse):
+    for found in find_sources(inputs, frozenset(ENDINGS), refuse):
         yield from missing
         missing.clear()
         source = found.source
@@ -140,7 +140,9 @@ def decode_folder(
             yield result
     yield from missing
     if not taken and not missing:
-        raise SweettokError(f"{inputs[0]} holds no token file ({SUFFIX}); give what `sweettok encode` wrote.")
+        raise SweettokError(
+            f"{inputs[0]} holds no token file ({', '.join(ENDINGS)}); give what `sweettok encode` wrote."
+        )
 
     def work(job: Job, on_progress: OnProgress | None) -> Result:
         assert isinstance(job, DecodeJob)
@@ -175,15 +177,15 @@ def decode_job(
     The options are those of :func:`~sweettok_cli.pipeline.decode.decode_video`.
     """
     from sweettok_cli.pipeline.decode import decode_video
-    from sweettok_cli.tokens import read_tokens
     from sweettok_cli.tokens.description import check_match
     from sweettok_cli.video.writer import DEFAULT_CRF
+    from sweettok_cli.zoo.token_files import read_tokens
 
     assert isinstance(job.source, Path)
     start = time.perf_counter()
     try:
         tokenizer = load(job.meta, str(job.source))
-        tokens = read_tokens(job.source)
+        tokens = read_tokens(job.source, model=tokenizer.folder)
         check_match(tokens.meta, tokenizer.spec, str(job.source))
         decode_video(
             tokens,
@@ -227,7 +229,7 @@ def why_stale(job: DecodeJob) -> str | None:
 
 
 def _read_meta(path: Path) -> TokenMeta:
-    from sweettok_cli.tokens import read_meta
+    from sweettok_cli.packing.token_file import read_meta
 
     return read_meta(path)
 

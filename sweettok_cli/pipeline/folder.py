@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.packing.token_file import ENDINGS, PLAIN
 from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle
-from sweettok_cli.pipeline.plan import SUFFIX, Job, plan_jobs
+from sweettok_cli.pipeline.plan import Job, plan_jobs
 from sweettok_cli.runtime import OnProgress, Watcher, trimming
 from sweettok_cli.video.sequence import FrameSequence
 from sweettok_cli.video.source import MEDIA, check_readable, find_files
@@ -29,7 +30,7 @@ def other_files(inputs: Sequence[Path]) -> list[Path]:
     """What lies in the folders among ``inputs`` and is taken for no video or picture; token files aside."""
     others: list[Path] = []
     for folder in filter(Path.is_dir, inputs):
-        find_files(folder, {SUFFIX, *MEDIA}, lambda error: None, others)
+        find_files(folder, {*ENDINGS, *MEDIA}, lambda error: None, others)
     return sorted(others)
 
 
@@ -41,6 +42,7 @@ def encode_folder(
     to_folder: bool = False,
     frames: bool = False,
     rate: Fraction | None = None,
+    ending: str = PLAIN,
     force: bool = False,
     skip_existing: bool = False,
     spec: Callable[[], TokenizerSpec] | None = None,
@@ -57,8 +59,8 @@ def encode_folder(
 
     Args:
         inputs: files and folders, at least one.
-        output: where to, as in :func:`~sweettok_cli.pipeline.plan.plan_jobs`, like ``to_folder``, ``frames``
-            and ``rate``. Folders that are missing are made, but for a file with a name of its own.
+        output: where to, as in :func:`~sweettok_cli.pipeline.plan.plan_jobs`, like ``to_folder``, ``frames``,
+            ``rate`` and ``ending``. Folders that are missing are made, but for a file with a name of its own.
         load: gives the model; asked once, and only if there is something to encode.
         force: replace outputs that exist; else their sources are refused.
         skip_existing: pass over sources whose output is there, of this model and newer than they are. With
@@ -70,7 +72,7 @@ def encode_folder(
     Raises:
         SweettokError: ``output`` has the wrong kind, there is nothing to encode, or there is no such model.
     """
-    planned, refused = plan_jobs(inputs, output, to_folder, frames=frames, rate=rate)
+    planned, refused = plan_jobs(inputs, output, to_folder, frames=frames, rate=rate, ending=ending)
     yield from (Result(each.source, None, "refused", each.error) for each in refused)
     loaded = cache(load)
     known = spec or (lambda: loaded().spec)
@@ -130,7 +132,7 @@ def why_stale(job: Job, spec: TokenizerSpec) -> str | None:
 
     A source that has changed since is told by the times of both files.
     """
-    from sweettok_cli.tokens import read_meta
+    from sweettok_cli.packing.token_file import read_meta
 
     source = job.source
     try:
@@ -167,7 +169,7 @@ def encode_job(
     """
     # The model's code takes seconds to import; what is wrong with a plan should be told at once.
     from sweettok_cli.pipeline.encode import encode_video
-    from sweettok_cli.tokens import write_tokens
+    from sweettok_cli.zoo.token_files import write_tokens
 
     update = None if on_progress is None else trimming(on_progress)
     start = time.perf_counter()
@@ -183,7 +185,7 @@ def encode_job(
             on_read=lambda *found: read.extend(found),
             on_progress=update,
         )
-        write_tokens(job.output, tokens, force)
+        write_tokens(job.output, tokens, force, model=tokenizer.folder)
     # Whatever is wrong with one file of many must not cost the others.
     except Exception as error:
         forget_locals(error)

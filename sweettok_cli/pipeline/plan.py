@@ -9,12 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.packing.token_file import ENDINGS, PLAIN
 from sweettok_cli.video.images import WRITTEN
 from sweettok_cli.video.sequence import FrameSequence, find_sequences, is_pattern
 from sweettok_cli.video.source import MEDIA, find_files, missing
 from sweettok_cli.video.writer import VIDEO_ENDINGS
 
-SUFFIX = ".npz"
 #: What tokens of a video, and of a picture, are decoded to by the ending of the file.
 VIDEO_KINDS = (*VIDEO_ENDINGS, ".gif", ".npy")
 PICTURE_KINDS = (*sorted(WRITTEN), ".npy")
@@ -62,6 +62,12 @@ def token_stem(source: Path | FrameSequence) -> str:
 def without_ending(name: str, ending: str) -> str:
     """A file's name without an ending, however that is spelt: cameras write ``.MP4``."""
     return name[: -len(ending)] if name.lower().endswith(ending) else name
+
+
+def token_name(tokens_file: Path) -> str:
+    """What outputs made of a token file are called, but for their endings."""
+    name = tokens_file.name
+    return next((stem for ending in ENDINGS if (stem := without_ending(name, ending)) != name), name)
 
 
 @dataclass(frozen=True)
@@ -198,6 +204,7 @@ def plan_jobs(
     *,
     frames: bool = False,
     rate: Fraction | None = None,
+    ending: str = PLAIN,
 ) -> tuple[list[Job], list[Refusal]]:
     """Lay out where the token file of every source goes; nothing is made or checked yet.
 
@@ -209,6 +216,7 @@ def plan_jobs(
         output: see :meth:`Outputs.named`, like ``to_folder``.
         frames: each folder of pictures is a video.
         rate: of those, in frames a second.
+        ending: of token files, that of plain ones or of packed ones.
 
     Returns:
         Jobs in the order of what was given, folders sorted by name; and what cannot even be tried.
@@ -216,7 +224,7 @@ def plan_jobs(
     Raises:
         SweettokError: ``output`` has the wrong kind, or nothing is left to do.
     """
-    outputs = Outputs.named(output, (SUFFIX,), to_folder, not is_batch(inputs, frames=frames))
+    outputs = Outputs.named(output, (ending,), to_folder, not is_batch(inputs, frames=frames))
     refused: list[Refusal] = []
 
     def refuse(source: Path, reason: str) -> None:
@@ -224,7 +232,7 @@ def plan_jobs(
 
     taken: dict[Path, Job] = {}
     for found in find_sources(inputs, MEDIA, refuse, rate, frames):
-        target = outputs.place(found.source, found.relative, token_stem(found.source) + SUFFIX)
+        target = outputs.place(found.source, found.relative, token_stem(found.source) + ending)
         job = Job(found.source, target)
         if (other := taken.setdefault(target, job)) is not job:
             refuse(

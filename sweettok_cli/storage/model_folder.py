@@ -4,6 +4,7 @@ config.json        format, version, name, family, SHA-256 of the weights, the ne
                    where the weights were made elsewhere, what they were made from
 model.safetensors  the weights
 README.md          the model card
+prior.safetensors  the token prior, for models that have one (:mod:`sweettok_cli.packing.prior`)
 and the further files that a family names.
 """
 

@@ -14,12 +14,13 @@ import numpy as np
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.metrics.codebook_use import parts_of_speech
 from sweettok_cli.models.registry import family_of_tokens
+from sweettok_cli.packing.token_file import ENDINGS, looks_like_tokens
 from sweettok_cli.runtime import OnProgress
-from sweettok_cli.tokens.file import looks_like_tokens, read_tokens
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.source import MEDIA, find_files
 from sweettok_cli.words.counts import WordCounts, read_word_lists
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
+from sweettok_cli.zoo.token_files import read_tokens
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
@@ -81,7 +82,7 @@ class WordReader:
             SweettokError: it cannot be read, or its tokens name no words.
         """
         stored = file.suffix.lower() not in MEDIA or looks_like_tokens(file)
-        tokens = read_tokens(file) if stored else self._encode(file)
+        tokens = read_tokens(file, model=self._model) if stored else self._encode(file)
         meta = tokens.meta
         family_of_tokens(meta, str(file))
         if not meta.codebooks or not all(map(parts_of_speech, meta.codebooks)):
@@ -125,7 +126,7 @@ def find_readable(given: Iterable[Path]) -> list[Path]:
     for path in given:
         taken = [path]
         if path.is_dir():
-            taken = find_files(path, {".npz"}) or find_files(path, MEDIA)
+            taken = find_files(path, set(ENDINGS)) or find_files(path, MEDIA)
         if not taken:
             raise SweettokError(f"{path} holds no token file, video or picture; name another folder.")
         found += taken

@@ -11,6 +11,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import FolderKind, atomic_folder, check_folder_target, sha256_file
 from sweettok_cli.models.common.family import Conversion, Family
 from sweettok_cli.models.registry import ROWS
+from sweettok_cli.packing.prior import PRIOR_FILE
 from sweettok_cli.runtime import __version__
 from sweettok_cli.storage import checkpoint_file
 from sweettok_cli.storage.checkpoint_file import Checkpoint, read_checkpoint
@@ -21,7 +22,8 @@ from sweettok_cli.zoo.catalogue import named_model
 KINDS = tuple(kind for family in ROWS for kind in family.kinds)
 
 _EXTRA_FILES = {file for family in ROWS for file in family.extra_files}
-_MODEL = FolderKind("model", frozenset({CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, *_EXTRA_FILES}), CONFIG_FILE)
+_FILES = frozenset({CONFIG_FILE, WEIGHTS_FILE, CARD_FILE, PRIOR_FILE, *_EXTRA_FILES})
+_MODEL = FolderKind("model", _FILES, CONFIG_FILE)
 
 
 def convert_checkpoint(

@@ -14,8 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import atomic_output
+from sweettok_cli.files import atomic_output, is_file
 from sweettok_cli.models.registry import FAMILIES, family_of
+from sweettok_cli.packing.prior import PRIOR_FILE
 from sweettok_cli.storage.hub import Access, NoSuchFileError, UnreachableError, download, look_up
 from sweettok_cli.storage.model_folder import (
     CARD_FILE,
@@ -80,8 +81,9 @@ def fetch_snapshot(repository: str, revision: str, access: Access) -> Path:
         raise SweettokError(
             f"{repository} at revision {revision} holds no model of sweettok: {error.file} is missing."
         ) from error
-    with suppress(NoSuchFileError, UnreachableError):  # it works without a card
-        download(look_up(repository, CARD_FILE, config.commit, access), None, access=access)
+    for name in (CARD_FILE, PRIOR_FILE):
+        with suppress(NoSuchFileError, UnreachableError):  # it works without
+            download(look_up(repository, name, config.commit, access), None, access=access)
     return folder
 
 
@@ -112,9 +114,10 @@ def save_tokenizer(
     if measured is not None and not changed:
         results_of(measured, origin.header)  # refuses other weights before anything is written
     names = family_of(origin).extra_files
+    prior = (PRIOR_FILE,) if is_file(origin.path / PRIOR_FILE) else ()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name in names if changed else (*names, WEIGHTS_FILE, CONFIG_FILE):
+        for name in names if changed else (*names, *prior, WEIGHTS_FILE, CONFIG_FILE):
             with atomic_output(folder / name, force=True) as part:
                 shutil.copyfile(origin.path / name, part)
         if changed:

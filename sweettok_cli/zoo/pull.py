@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import sha256_file
 from sweettok_cli.models.registry import FAMILIES
+from sweettok_cli.packing.prior import PRIOR_FILE
 from sweettok_cli.storage.hub import HubFile, NoSuchFileError, UnreachableError, download, endpoint, look_up
 from sweettok_cli.storage.model_folder import (
     CARD_FILE,
@@ -177,6 +179,8 @@ def _copy(repository: str, revision: str | None, part: Part, keep: bool, say: Sa
     family = FAMILIES.get(model.header.family)
     for name in () if family is None else family.extra_files:
         fetch(look_up(repository, name, config.commit))
+    with suppress(NoSuchFileError):  # few models have one
+        fetch(look_up(repository, PRIOR_FILE, config.commit))
     try:
         fetch(look_up(repository, CARD_FILE, config.commit))
     except NoSuchFileError:

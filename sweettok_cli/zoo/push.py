@@ -9,6 +9,7 @@ from typing import Any
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.registry import family_of
+from sweettok_cli.packing.prior import PRIOR_FILE
 from sweettok_cli.storage.hub import UnreachableError, endpoint, one_sentence, progress_bars
 from sweettok_cli.storage.model_folder import CARD_FILE, CONFIG_FILE, WEIGHTS_FILE, ModelFolder, ModelHeader
 from sweettok_cli.zoo.card import card_with_results, model_card
@@ -69,6 +70,7 @@ def plan_push(
         raise SweettokError(f"{str(error).rstrip('.')}; a damaged model is not sent.") from error
     model = ModelFolder(folder)
     names = [CONFIG_FILE, WEIGHTS_FILE, *family_of(model).extra_files]
+    names += [PRIOR_FILE] if (folder / PRIOR_FILE).exists() else []
     card = folder / CARD_FILE
     files: dict[str, Path | str] = {name: folder / name for name in names}
     if not (card.exists() or card.is_symlink()):

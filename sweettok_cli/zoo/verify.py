@@ -10,6 +10,7 @@ from pathlib import Path
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import open_regular, sha256_file
 from sweettok_cli.models.registry import FAMILIES
+from sweettok_cli.packing.prior import prior_in
 from sweettok_cli.storage.model_folder import CONFIG_FILE, WEIGHTS_FILE, ModelFolder, ModelHeader
 
 _LONGEST_HEADER = 100_000_000  # bytes; the format's own limit
@@ -46,6 +47,7 @@ def check_folder(folder: Path) -> Checked:
     family = FAMILIES.get(header.family)
     if family is not None and family.words is not None:
         family.words(model)
+    prior_in(folder)
     return Checked(header, tensors, size)
 
 

@@ -107,7 +107,7 @@ def test_what_was_not_foreseen_ends_in_a_sentence(
     def fail(path: Path) -> None:
         raise error
 
-    monkeypatch.setattr("sweettok_cli.tokens.looks_like_tokens", fail)
+    monkeypatch.setattr("sweettok_cli.packing.token_file.looks_like_tokens", fail)
     monkeypatch.delenv("SWEETTOK_DEBUG", raising=False)
     ran = cli("info", "a.npz")
     assert ran.code == code

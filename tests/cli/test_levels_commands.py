@@ -83,3 +83,21 @@ def test_an_evaluation_states_the_mean_of_what_clips_cost(
     page = re.sub(r"<[^>]*>|\s+", " ", report.read_text())
     assert f"{mean:,.0f} {3 * mean:,.0f} indices" in " ".join(page.split())
     assert "what one of the clips that were measured costs on average" in page
+
+
+def test_tokens_with_levels_are_packed_and_read(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
+    tokens, packed = clip.with_suffix(".npz"), clip.with_suffix(".swt")
+    assert cli("encode", clip, *MODEL).code == 0
+    before = tokens.read_bytes()
+    assert cli("models", "prior", tokens, *MODEL).code == 0
+    assert cli("pack", tokens, *MODEL).code == 0
+    told = json.loads(cli("info", packed, "--json").out)
+    assert told["packed"]["prior_sha256"] and told["bits"] == token_cost(read_tokens(tokens).meta).bits
+    for name, file in (("plain", tokens), ("packed", packed)):
+        assert cli("decode", file, *MODEL, "-o", clip.with_name(f"{name}.npy")).code == 0
+    assert np.array_equal(np.load(clip.with_name("plain.npy")), np.load(clip.with_name("packed.npy")))
+    tokens.unlink()
+    assert cli("unpack", packed).code == 0
+    assert tokens.read_bytes() == before
+    assert cli("encode", clip, *MODEL, "-o", clip.with_name("direct.swt")).code == 0
+    assert clip.with_name("direct.swt").read_bytes() == packed.read_bytes()

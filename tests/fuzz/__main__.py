@@ -25,7 +25,7 @@ os.environ["OMP_NUM_THREADS"] = "1"  # a forked process has no threads of OpenMP
 os.environ["SWEETTOK_MAX_PIXELS"] = str(4 << 20)  # so that one case cannot take the time of thousands
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from . import media_files, model_folders, pickles, shards, token_files
+from . import media_files, model_folders, packed_files, pickles, shards, token_files
 from .workers import Outcome, try_all
 
 
@@ -39,6 +39,7 @@ class Kind:
 
 KINDS = {
     "tokens": Kind(token_files.make_seeds, token_files.attempt),
+    "packed": Kind(packed_files.make_seeds, packed_files.attempt),
     "media": Kind(media_files.make_seeds, media_files.attempt),
     "models": Kind(model_folders.make_seeds, model_folders.attempt),
     "pickles": Kind(pickles.make_seeds, pickles.attempt),
@@ -54,6 +55,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     for kind, most in (
         ("tokens", 10_000),
+        ("packed", 5_000),
         ("media", 2_000),
         ("models", 900),
         ("pickles", 1_000),

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-CASES = {"tokens": 15, "media": 12, "models": 8, "pickles": 15, "shards": 15}
+CASES = {"tokens": 15, "packed": 20, "media": 12, "models": 8, "pickles": 15, "shards": 15}
 
 
 def test_a_few_hostile_files_of_every_kind() -> None:

@@ -47,12 +47,13 @@ def record(folder: Path) -> dict[str, Any]:
 def test_a_revision_comes_from_the_hub_into_the_cache_that_is_named(
     hub: HubServer, families: dict[str, Path], tmp_path: Path
 ) -> None:
-    old = hub.add("me/model", contents(families["sweettok"]))
+    old = hub.add("me/model", {**contents(families["sweettok"]), "prior.safetensors": b"counts"})
     hub.add("me/model", contents(families["vidtok-fsq-causal"]))
     cache = tmp_path / "cache"
     found = Tokenizer.from_pretrained("me/model", revision=old, cache_dir=cache, device="cpu")
     assert isinstance(found, SweetTokTokenizer) and isinstance(found, ModelHubMixin)
     assert found.origin is not None and found.origin.path == cache / "models--me--model" / "snapshots" / old
+    assert (found.origin.path / "prior.safetensors").read_bytes() == b"counts"
     assert isinstance(VidTokTokenizer.from_pretrained("me/model", cache_dir=cache, device="cpu"), Tokenizer)
     assert isinstance(Tokenizer.from_pretrained(f"me/model@{old}", cache_dir=cache), SweetTokTokenizer)
     with pytest.raises(SweettokError, match=r"me/model is not SweetTokTokenizer, but VidTokTokenizer; use"):
@@ -69,7 +70,7 @@ def test_a_revision_comes_from_the_hub_into_the_cache_that_is_named(
     Tokenizer.from_pretrained("me/model", revision=old, cache_dir=cache)
     assert hub.sent("GET", "model.safetensors") == 0
     Tokenizer.from_pretrained("me/model", revision=old, cache_dir=cache, force_download=True)
-    assert hub.sent("GET", "cdn/me/model") == 1
+    assert hub.sent("GET", "cdn/me/model") == 2  # the weights and the prior
 
 
 def test_the_token_that_is_given_is_shown(

@@ -17,6 +17,8 @@ import pytest
 from folder_files import model_files
 from hub_server import TOKEN, HubServer, sha256
 
+from sweettok_cli.packing.prior import PriorLearner
+from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.zoo import local
 from sweettok_cli.zoo.catalogue import named_model
 from tests.published_files import save_small_omnitokenizer
@@ -121,12 +123,15 @@ def test_a_named_model_is_fetched_checked_and_converted_once(
 
 def test_a_repository_of_a_model_folder_is_fetched_as_it_is(place: Place, hub: HubServer) -> None:
     files = {**model_files("trial", 1), "README.md": b"# trial\n", "other.bin": b"x"}
+    spec = TokenizerSpec(name="trial", codebooks={"indices": [4]})
+    files["prior.safetensors"] = PriorLearner(spec).prior().content
     commit = hub.add("me/hidden", files, private=True)
     assert "no repository me/hidden that is open to you" in place.refuse("pull", "me/hidden")
     assert "Fetching me/hidden" in place.run("pull", "me/hidden", HF_TOKEN=TOKEN)[1]
     folder = place.store / "me--hidden"
-    assert {path.name for path in folder.iterdir()} == {"config.json", "model.safetensors", "README.md"}
-    assert (folder / "model.safetensors").read_bytes() == files["model.safetensors"]
+    assert {path.name for path in folder.iterdir()} == files.keys() - {"other.bin"}
+    for name in ("model.safetensors", "prior.safetensors"):
+        assert (folder / name).read_bytes() == files[name]
     config = json.loads((folder / "config.json").read_text())
     assert config["source"]["pulled"] == {"repository": "me/hidden", "revision": commit}
     # The key stays at home when the large file comes from another host.

@@ -24,11 +24,12 @@ from sweettok_cli.models.common.streams import (
     TokenBuffer,
     WaitingClips,
 )
+from sweettok_cli.packing.prior import TokenPrior, find_prior
+from sweettok_cli.packing.token_file import read_tokens
 from sweettok_cli.tokens.description import check_match, describe_tokens, fit_source, video_name
 from sweettok_cli.tokens.fault import TokenFault
-from sweettok_cli.tokens.file import read_tokens
 from sweettok_cli.tokens.layout import TokenizerSpec
-from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, Tokens, clip_count
+from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, TokenMeta, Tokens, clip_count
 from sweettok_cli.tokens.ragged import COUNTED, check_rows, counts_name, rows_by_level
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.info import VideoInfo
@@ -133,14 +134,14 @@ class Tokenizer(HubTokenizer, ABC):
         decodes, and :func:`~sweettok_cli.video.pixels.write_video` writes what this returns.
 
         Args:
-            tokens: as :meth:`encode` returns them, or the path of a token file.
+            tokens: as :meth:`encode` returns them, or the path of a token file, plain or packed.
 
         Raises:
             TypeError: neither.
             SweettokError: the tokens are another model's or damaged, or the file cannot be read.
         """
         if isinstance(tokens, str | PathLike):
-            tokens = read_tokens(as_path(tokens))
+            tokens = read_tokens(as_path(tokens), self._prior)
         elif not isinstance(tokens, Tokens):
             given = type(tokens).__name__
             raise TypeError(
@@ -154,6 +155,21 @@ class Tokenizer(HubTokenizer, ABC):
             raise SweettokError(f"The token array {fault.problem}; {fault.remedy}.") from fault
         frames = list(decode_frames(tokens, self))
         return frames[0] if tokens.meta.image else np.stack(frames)
+
+    @property
+    def folder(self) -> Path | None:
+        """The model's folder, if it was loaded from one."""
+        return None if self.origin is None else self.origin.path
+
+    def _prior(self, meta: TokenMeta, sha256: str) -> TokenPrior:
+        prior = find_prior([self.folder], sha256)
+        if prior is None:
+            raise TokenFault(
+                f"was packed with the token prior {sha256[:12]} of {meta.model}, and {self.spec.name} has "
+                "another or none",
+                "decode it with the model that has it, or unpack the file where it was packed",
+            )
+        return prior
 
     def encoder(
         self, fit: Fit, *, image: bool = False, overlap: int = 0, batch_clips: int | None = None

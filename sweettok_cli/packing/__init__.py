@@ -1,0 +1,1 @@
+"""Packed token files: tokens entropy-coded, and nothing lost."""
