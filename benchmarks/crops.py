@@ -79,7 +79,11 @@ def measure(model: str, clips: dict[str, np.ndarray]) -> dict[str, Any]:
 
 def psnr(tokenizer: Tokenizer, video: np.ndarray) -> float:
     """Of uint8 [t, h, w, 3], or of an image [h, w, 3], there and back, in dB."""
-    made = tokenizer.decode(tokenizer.encode(video))
+    return psnr_of(video, tokenizer.decode(tokenizer.encode(video)))
+
+
+def psnr_of(video: np.ndarray, made: np.ndarray) -> float:
+    """Of uint8 [t, h, w, 3], or of an image [h, w, 3], against what was made of it, in dB."""
     frames = video.reshape(-1, *video.shape[-3:])
     return round(mean_psnr(frames, made.reshape(frames.shape)), 3)
 

@@ -3,14 +3,15 @@
     python benchmarks/packing.py VAL_TOKENS ...
     python benchmarks/packing.py VAL_TOKENS ... --prior prior.safetensors
 
-VAL_TOKENS are token files of ``data/val`` or ``examples``, or folders of them. Nominal bits are log2 of the
-codebook's size for every index. Packed are whole files, with the token prior (by default the model's own, if
-it has one) and without any. Each is unpacked and compared. Cameras that stand still are those of `STILL`,
-told by looking at the clips.
+VAL_TOKENS are token files of ``data/val`` or ``examples``, or folders of them; with levels or without, as
+``--model`` encoded them. Nominal bits are log2 of the codebook's size for every index, and with levels what
+it takes to say how many tokens each position has. Packed are whole files, with the token prior (by default
+the model's own, if it has one) and without any. Each is unpacked and compared. Cameras that stand still are
+those of `STILL`, told by looking at the clips.
 
 Times are of the processor, with one thread: of ``encode_clips`` for one clip of 17x256x256, and of writing
-and reading packed files for as many indices as that has. Prints a table, writes
-``benchmarks/results/packing.json``.
+and reading packed files for as many indices as that has, with levels for as large a video. Prints a table,
+writes ``benchmarks/results/packing.json``.
 """
 
 from __future__ import annotations
@@ -96,9 +97,12 @@ def main() -> int:
 def measure(file: Path, tokenizer: Tokenizer, prior: TokenPrior | None) -> dict[str, Any]:
     """The row of a token file."""
     tokens = read_tokens(file)
-    prior = prior or prior_of(tokens.meta, tokenizer.folder)
-    indices = token_cost(tokens.meta).indices
-    clip = indices / tokenizer.spec.indices_per_clip(256, 256)
+    meta, cost = tokens.meta, token_cost(tokens.meta)
+    prior = prior or prior_of(meta, tokenizer.folder)
+    if meta.levels:
+        clip = meta.clips * meta.padded_width * meta.padded_height / 256**2
+    else:
+        clip = cost.indices / tokenizer.spec.fixed.indices_per_clip(256, 256)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "packed.swt"
         write_packed(path, tokens)
@@ -108,21 +112,22 @@ def measure(file: Path, tokenizer: Tokenizer, prior: TokenPrior | None) -> dict[
         packed = time.process_time()
         found = PackedFile.open(path).read(lambda meta, sha256: prior or read_prior(Path(sha256)))
         unpacked = time.process_time()
-        cost = PackedFile.open(path).cost
+        size = PackedFile.open(path).cost
     check_same(found, tokens, file)
     return {
-        "file": tokens.meta.source,
-        "still": tokens.meta.source in STILL,
-        "clips": tokens.meta.clips,
-        "bits": round(token_cost(tokens.meta).bits),
+        "file": meta.source,
+        "still": meta.source in STILL,
+        "clips": meta.clips,
+        **({"tokens": cost.tokens} if meta.levels else {}),
+        "bits": round(cost.bits),
         "npz_bytes": file.stat().st_size,
-        "packed_bytes": cost.file_bytes,
-        "coded_bits": cost.coded_bits,
-        "ratio": round(cost.ratio, 3),
+        "packed_bytes": size.file_bytes,
+        "coded_bits": size.coded_bits,
+        "ratio": round(size.ratio, 3),
         "alone_bytes": alone,
         "pack": (packed - start) / clip,
         "unpack": (unpacked - packed) / clip,
-        "prior_sha256": cost.prior_sha256,
+        "prior_sha256": size.prior_sha256,
     }
 
 

@@ -18,6 +18,7 @@ from sweettok_cli.runtime import __version__
 
 if TYPE_CHECKING:
     from sweettok_cli.errors import SweettokError as SweettokError
+    from sweettok_cli.models.common.budget import Budget as Budget
     from sweettok_cli.models.common.tokenizer import Tokenizer as Tokenizer
     from sweettok_cli.pipeline.decode import decode_video as decode_video
     from sweettok_cli.pipeline.encode import encode_video as encode_video
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sweettok_cli.zoo.token_files import write_tokens as write_tokens
 
 _HOMES = {
+    "Budget": "models.common.budget",
     "SweettokError": "errors",
     "Tokenizer": "models.common.tokenizer",
     "Tokens": "tokens.meta",
@@ -40,6 +42,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Budget",
     "SweettokError",
     "Tokenizer",
     "Tokens",

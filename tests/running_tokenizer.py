@@ -9,6 +9,7 @@ import torch
 from einops import reduce, repeat
 from torch import Tensor
 
+from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.models.common.streams import DecoderStream, EncoderStream, PieceDecoder, PieceEncoder
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
@@ -36,7 +37,13 @@ class RunningTokenizer(Tokenizer):
         )
 
     def encoder(
-        self, fit: Fit, *, image: bool = False, overlap: int = 0, batch_clips: int | None = None
+        self,
+        fit: Fit,
+        *,
+        image: bool = False,
+        overlap: int = 0,
+        batch_clips: int | None = None,
+        budget: Budget = USUAL,
     ) -> EncoderStream:
         assert isinstance(self.spec.layout, GridTokens) and self.spec.stream_frames is not None
         encode = self._encoding()

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
         ("language", "family vidtok-fsq; "),
         ("loader", "nope do not exist; "),
         ("crops", "nope do not exist; "),
+        ("levels", "nope do not exist; "),
         ("packing", "nope does not exist; "),
     ],
 )
@@ -29,6 +30,7 @@ def test_what_cannot_be_measured_is_said(
         "language": [small],
         "loader": ["--data", nope],
         "crops": [nope],
+        "levels": [nope, small],
         "packing": [nope, "--model", small],
     }[name]
     ran = subprocess.run(

@@ -64,6 +64,9 @@ def encode(
     dtype: options.DtypeOption = options.Dtype.auto,
     batch_clips: options.BatchClipsOption = None,
     overlap: options.OverlapOption = 0,
+    tokens: options.TokensOption = None,
+    quality: options.QualityOption = None,
+    fixed: options.FixedOption = False,
     sample: options.SampleOption = None,
     keep_going: options.KeepGoingOption = False,
     strict: options.StrictOption = False,
@@ -90,6 +93,7 @@ def encode(
         sweettok encode --frames-of shots --fps 24
     """
     options.check_damage(keep_going, strict)
+    budget = options.budget_of(tokens, quality, fixed)
     use_one_heap()
     from sweettok_cli.packing.token_file import PACKED, PLAIN
     from sweettok_cli.pipeline.folder import encode_folder, other_files
@@ -126,6 +130,7 @@ def encode(
         spec=cache(spec),
         batch_clips=batch_clips,
         overlap=overlap,
+        budget=budget,
         keep_going=keep_going,
         strict=strict,
         watch=progress.watch,

@@ -111,22 +111,24 @@ def _tokens(file: Path) -> dict[str, Any]:
         "seconds": None if meta.duration is None else float(meta.duration),
         **picked(meta, "clips", "clip_frames", "overlap", "shapes", "codebooks"),
         **vars(token_cost(meta)),
-        "packed": packed and picked(packed, "coded_bits", "ratio", "prior_sha256"),
         **(_spread(meta, spreads) if spreads else {}),
+        "packed": packed and picked(packed, "coded_bits", "ratio", "prior_sha256"),
         "writer": meta.writer,
     }
 
 
 def _spread(meta: TokenMeta, spreads: Mapping[str, Spread]) -> dict[str, Any]:
-    """Tokens of each array a clip, and how many of its positions have none, one, two, ..."""
+    """Tokens of each array a clip, and how many of its positions have none, one, two, ...
+
+    A packed file does not say without its prior how clips differ: ``least`` and ``most`` are None then.
+    """
     return {
         "levels": dict(meta.levels),
         "spread": {
             name: {
                 "tokens": spread.tokens,
                 "mean": spread.tokens / meta.clips,
-                "least": spread.least or 0,
-                "most": spread.most,
+                **picked(spread, "least", "most"),
                 "positions": spread.positions.tolist(),
             }
             for name, spread in spreads.items()
@@ -232,17 +234,8 @@ def _token_rows(data: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _coded(packed: dict[str, Any], data: dict[str, Any]) -> str:
-    prior = packed["prior_sha256"]
-    how = f"with the token prior {prior[:12]}" if prior else "without a token prior"
-    return (
-        f"{packed['coded_bits']:,} ({packed['coded_bits'] / data['clips']:,.0f} a clip), {how}; "
-        f"{8 * data['file_bytes']:,} in this file, {packed['ratio']:.2f} times smaller than true bits"
-    )
-
-
 def _per_clip(known: dict[str, Any]) -> str:
-    """Tokens a clip on average, and how they range where they do."""
+    """Tokens a clip on average, and how they range where they do and that is known."""
     ranges = "" if known["least"] == known["most"] else f" ({known['least']:,} to {known['most']:,})"
     return f"{known['mean']:,.0f}{ranges}"
 
@@ -252,6 +245,15 @@ def _positions(data: dict[str, Any], name: str) -> str:
     counts = data["spread"][name]["positions"]
     shares = [f"{100 * many / sum(counts):.0f} % {tokens}" for tokens, many in enumerate(counts) if many]
     return f"{_times(data['shapes'][name][:-1])} a clip; tokens of one: {', '.join(shares)}"
+
+
+def _coded(packed: dict[str, Any], data: dict[str, Any]) -> str:
+    prior = packed["prior_sha256"]
+    how = f"with the token prior {prior[:12]}" if prior else "without a token prior"
+    return (
+        f"{packed['coded_bits']:,} ({packed['coded_bits'] / data['clips']:,.0f} a clip), {how}; "
+        f"{8 * data['file_bytes']:,} in this file, {packed['ratio']:.2f} times smaller than true bits"
+    )
 
 
 def _model_rows(data: dict[str, Any]) -> dict[str, str]:

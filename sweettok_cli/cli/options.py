@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from fractions import Fraction
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import BadParameter, Option
+
+if TYPE_CHECKING:
+    from sweettok_cli.models.common.budget import Budget
 
 from sweettok_cli.errors import SweettokError
 
@@ -25,6 +28,28 @@ OverlapOption = Annotated[
     Option(
         "--overlap", min=0, help="Frames each clip shares with the one before; decoding cross-fades them."
     ),
+]
+TokensOption = Annotated[
+    float | None,
+    Option(
+        "--tokens",
+        min=1,
+        metavar="N",
+        help="Of a model with levels: tokens of a clip of 256x256 pixels, on average over the video.",
+        show_default="as many as without levels",
+    ),
+]
+QualityOption = Annotated[
+    str | None,
+    Option(
+        "--quality",
+        metavar="low|medium|high|DB",
+        help="Of a model with levels: spend what it takes to come near a PSNR (26, 30, 34 dB).",
+    ),
+]
+FixedOption = Annotated[
+    bool,
+    Option("--fixed", help="Of a model with levels: the published layout, the same tokens for every clip."),
 ]
 SampleOption = Annotated[
     int | None,
@@ -91,3 +116,19 @@ def rate_of(fps: str | None, sequences: bool) -> Fraction | None:
     if not Fraction(1, 1000) <= rate <= 1000:
         raise SweettokError(f"--fps {fps} is no rate; give frames a second, such as 24 or 30000/1001.")
     return rate
+
+
+def budget_of(tokens: float | None, quality: str | None, fixed: bool) -> Budget:
+    """What ``--tokens``, ``--quality`` and ``--fixed`` say; at most one of them is given.
+
+    Raises:
+        BadParameter: more are, or the quality is none.
+    """
+    from sweettok_cli.models.common.budget import Budget, decibels
+
+    if (tokens is not None) + (quality is not None) + fixed > 1:
+        raise BadParameter("--tokens, --quality and --fixed each say how many tokens; give one of them.")
+    try:
+        return Budget(tokens, None if quality is None else decibels(quality), fixed)
+    except ValueError as error:
+        raise BadParameter(f"{error}.", param_hint="--quality") from error

@@ -37,6 +37,9 @@ def roundtrip(
     gain: Annotated[float, Option(min=0.1, help="How much larger the difference is shown.")] = 4.0,
     model: options.ModelOption = DEFAULT_MODEL,
     overlap: options.OverlapOption = 0,
+    tokens: options.TokensOption = None,
+    quality: options.QualityOption = None,
+    fixed: options.FixedOption = False,
     sample: options.SampleOption = None,
     batch_clips: options.BatchClipsOption = None,
     device: options.DeviceOption = options.Device.auto,
@@ -62,6 +65,7 @@ def roundtrip(
         sweettok roundtrip photo.jpg -o comparison.png --force
     """
     options.check_damage(keep_going, strict)
+    budget = options.budget_of(tokens, quality, fixed)
     use_one_heap()
     use_one_blas_thread()
     from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
@@ -86,6 +90,7 @@ def roundtrip(
                 gain=gain,
                 batch_clips=batch_clips,
                 overlap=overlap,
+                budget=budget,
                 keep_going=keep_going,
                 strict=strict,
                 force=force,

@@ -17,6 +17,7 @@ from sweettok_cli.files import atomic_output, check_target
 from sweettok_cli.holding import claimed
 from sweettok_cli.inspect.plot import draw_scores
 from sweettok_cli.metrics.comparison import Comparison
+from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.models.common.tokenizer import Tokenizer, decode_frames
 from sweettok_cli.pipeline.decode import frame_writer
 from sweettok_cli.pipeline.encode import encode_video
@@ -124,6 +125,7 @@ def make_roundtrip(
     gain: float = 4.0,
     batch_clips: int | None = None,
     overlap: int = 0,
+    budget: Budget = USUAL,
     keep_going: bool = False,
     strict: bool = False,
     force: bool = False,
@@ -135,7 +137,7 @@ def make_roundtrip(
         source: a video, a picture or numbered pictures.
         gain: factor by which the difference is shown larger.
         batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``,
-            ``keep_going`` and ``strict``.
+            ``budget``, ``keep_going`` and ``strict``.
         on_progress: called with the frames encoded plus those decoded, and twice the frames in all where that
             is known.
 
@@ -153,6 +155,7 @@ def make_roundtrip(
         tokenizer,
         batch_clips=batch_clips,
         overlap=overlap,
+        budget=budget,
         keep_going=keep_going,
         strict=strict,
         on_progress=on_encode,

@@ -11,17 +11,20 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from sweettok_cli.packing.columns import Start
+from sweettok_cli.packing.counts import CountModel, CountStart
+from sweettok_cli.packing.layers import Layer, Rows, column_kinds, layers_of, planes_in, rows_of, symbols_of
 from sweettok_cli.packing.planes import ArrayModel, EvenCoder, PlaneCoder, Reader, Writer
 from sweettok_cli.packing.rans import CodeFault, fewest_bytes
-from sweettok_cli.packing.tracks import Track, tracks_of
 from sweettok_cli.tokens.arrays import ARRAYS
 from sweettok_cli.tokens.fault import TokenFault
+from sweettok_cli.tokens.layout import count_bits
 from sweettok_cli.tokens.meta import TokenMeta
-from sweettok_cli.tokens.ragged import counts_name
+from sweettok_cli.tokens.ragged import counts_name, rows_by_level
 
 # Symbols of a chunk: more of them are coded better, fewer are read sooner.
 _CHUNK_SYMBOLS = 1 << 16
@@ -32,114 +35,138 @@ _EVENLY = 0x80
 #: Cells of a plane: a picture of 11,585 x 11,585 pixels with a token for every 8 x 8.
 MAX_CELLS = 1 << 21
 
-#: Of arrays that are rows, how many rows came before: moved on by every chunk.
-Rows = dict[str, int]
-
 
 class ChunkCoder:
-    """Codes the chunks of one token file, and decodes them; where arrays are rows, one after the other."""
+    """Codes the chunks of one token file, and decodes them."""
 
-    def __init__(self, meta: TokenMeta, starts: Mapping[str, Sequence[Start]]) -> None:
+    def __init__(
+        self,
+        meta: TokenMeta,
+        starts: Mapping[str, Sequence[Start]],
+        counts: Mapping[str, CountStart] = MappingProxyType({}),
+    ) -> None:
         """Plan the chunks.
 
         Args:
             meta: of the file.
-            starts: what each model begins with, of each column, by its name; those left out know nothing.
+            starts: what each model of words begins with, of each column, by its name; those left out know
+                nothing.
+            counts: what each model of counts begins with, by its array; alike.
 
         Raises:
             TokenFault: a plane is too large.
         """
         self.meta = meta
-        self.tracks = tracks_of(meta)
+        self.layers = layers_of(meta)
+        self._starts, self._count_starts = starts, counts
         self._named = [name for name in ARRAYS if name in meta.codebooks]
-        self._starts = {
-            track.model: starts.get(track.model) or [Start.unknowing(each.symbols) for each in track.columns]
-            for track in self.tracks
-        }
-        if any(track.cells > MAX_CELLS for track in self.tracks):
+        if any(layer.cells > MAX_CELLS for layer in self.layers):
             problem = f"has more than {MAX_CELLS:,} tokens over one picture, the most that are packed"
             raise TokenFault(problem, "keep it as it is")
         # Of one array alone each plane is a unit: a stream is one clip, however long.
-        self._of_clip = self.tracks[0].planes if len(self.tracks) == len(meta.shapes) == 1 else 1
+        self._of_clip = self.layers[0].planes if len(self.layers) == len(meta.shapes) == 1 else 1
         self._units = meta.clips * self._of_clip
-        rows = sum(sum(meta.rows[name]) * len(meta.codebooks[name]) for name in meta.levels)
-        dense = [track for track in self.tracks if not track.level]
-        symbols = sum(track.cells * track.planes * len(track.columns) for track in dense)
-        self._unit_symbols = symbols // max(1, self._of_clip) + -(-rows // max(1, meta.clips))
+        symbols = sum(layer.symbols * layer.planes for layer in self.layers if not layer.level)
+        rows = sum(sum(meta.rows[name]) * len(column_kinds(meta.codebooks[name])[0]) for name in meta.levels)
+        symbols = symbols // max(1, self._of_clip) + -(-rows // meta.clips)
         numbers = sum(math.prod(meta.shapes[name]) for name in meta.shapes if name not in meta.codebooks)
+        counted = sum(layer.cells * layer.planes for layer in self.layers if layer.most)
         # What holds nothing at all is one chunk, whatever its number of clips.
-        each = self._unit_symbols + numbers
+        each = symbols + numbers or counted
+        self._holds_indices = bool(symbols or counted)
         self._per_chunk = max(1, _CHUNK_SYMBOLS // each if each else self._units)
+        self._unit_symbols = symbols
 
     def __len__(self) -> int:
         """How many chunks there are."""
         return -(-self._units // self._per_chunk)
 
-    def encode(self, arrays: Mapping[str, np.ndarray], number: int, rows: Rows) -> bytes:
-        """Code chunk ``number`` of the file's ``arrays``."""
+    def encode(self, arrays: Mapping[str, np.ndarray], number: int, rows: Rows | None = None) -> bytes:
+        """Code chunk ``number`` of the file's ``arrays``.
+
+        ``rows`` is how many of them chunks before have, and is moved on; none by default.
+        """
         coded = [_deflate(part) for part in self._numbers(arrays, number)]
-        if self.tracks:
-            after, rising = dict(rows), self.rising(arrays, number, rows)
-            how = sum((name in rising) << place for place, name in enumerate(self._named))
-            modelled, bits = self._encode_indices(arrays, number, after, how)
-            if 8 * len(modelled) > bits + 8 * self.fewest_bytes(number):
-                modelled, _ = self._encode_indices(arrays, number, dict(rows), _EVENLY)
-            rows.update(after)
-            coded.append(modelled)
+        if self.layers:
+            before, after = dict(rows or {}), {} if rows is None else rows
+            how = sum(bit << n for n, bit in enumerate(self._rising(arrays, number, before)))
+            modelled = self._encode_indices(arrays, number, how, after)
+            evenly = self._true_bytes(arrays, number, before)
+            coded.append(
+                modelled if len(modelled) <= evenly else self._encode_indices(arrays, number, _EVENLY, before)
+            )
         return b"".join(coded)
 
-    def decode(self, coded: bytes, arrays: Mapping[str, np.ndarray], number: int, rows: Rows) -> None:
+    def decode(
+        self, coded: bytes, arrays: Mapping[str, np.ndarray], number: int, rows: Rows | None = None
+    ) -> None:
         """Put chunk ``number`` into the file's ``arrays``.
+
+        ``rows`` is where in them this chunk's begin, and is moved on; at the first one by default.
 
         Raises:
             CodeFault: no encoder wrote that.
+            TokenFault: an index lies past its codebook.
         """
         for part in self._numbers(arrays, number):
             coded = _inflate(coded, part)
-        if self.tracks:
-            self._decode_indices(coded, arrays, number, rows)
+        if self.layers:
+            self._decode_indices(coded, arrays, number, {} if rows is None else rows)
         elif coded:
             raise CodeFault("bytes are left")
 
-    def planes(
-        self, arrays: Mapping[str, np.ndarray], number: int, rows: Rows
-    ) -> Iterator[tuple[Track, np.ndarray, np.ndarray | None]]:
-        """The planes of a chunk as they are coded: track, symbols [cells, columns], cells that are there."""
-        for track, place in self._order(number):
-            present = track.present(arrays, place)
-            whole = track.whole(arrays)
-            if present is None:
-                yield track, track.split(whole[place]), None
-                continue
-            begin = rows.get(track.array, 0)
-            rows[track.array] = end = begin + int(np.count_nonzero(present))
-            plane = np.zeros((track.cells, len(track.columns)), np.int64)
-            plane[present] = track.split(whole[begin:end])
-            yield track, plane, present
-
     def fewest_bytes(self, number: int) -> int:
         """Bytes that a chunk takes at least."""
-        return 1 + fewest_bytes(self.lanes(number)) if self.tracks else 1
+        return 1 + fewest_bytes(self.lanes(number)) if self.layers else 1
 
     def lanes(self, number: int) -> int:
         """How many cells are coded together."""
         first, last = self._range(number)
-        cells = max((track.cells for track in self.tracks), default=0)
+        cells = max((layer.cells for layer in self.layers), default=0)
         most = max(cells // _BLOCKS, self._unit_symbols // _UNIT_SYMBOLS)
         most = min(most, (last - first) * self._unit_symbols // _LANE_SYMBOLS, _MOST_LANES)
         return max(_FEWEST_LANES, 1 << max(0, most.bit_length() - 1))
 
-    def _encode_indices(
-        self, arrays: Mapping[str, np.ndarray], number: int, rows: Rows, how: int
-    ) -> tuple[bytes, float]:
-        """The coded bytes, and the bits that they would take were all symbols alike."""
-        writer, coders, bits = Writer(self.lanes(number)), self._coders(number, how), 0.0
-        for track, plane, present in self.planes(arrays, number, rows):
-            writer.plane = plane
-            coders[track.model].code(writer, track.height, track.width, present)
-            cells = track.cells if present is None else int(np.count_nonzero(present))
-            bits += cells * math.fsum(math.log2(each.symbols) for each in track.columns)
-        return bytes([how]) + writer.coded(), bits
+    def _true_bytes(self, arrays: Mapping[str, np.ndarray], number: int, rows: Rows) -> float:
+        """Bytes that a chunk's indices take where all symbols are alike, in about."""
+        first, last = self._range(number)
+        bits = sum(
+            math.log2(column.symbols) * layer.cells * (layer.planes // self._of_clip)
+            for layer in self.layers
+            for column in layer.columns
+            if not layer.level
+        ) * (last - first)
+        for name, most in self.meta.levels.items():
+            counts = arrays[counts_name(name)][first:last]
+            by_level = rows_by_level(counts, most)
+            bits += count_bits(name, counts.size, by_level)
+            bits += sum(by_level) * sum(
+                math.log2(column.symbols) for column in column_kinds(self.meta.codebooks[name])[0]
+            )
+        return bits / 8 + self.fewest_bytes(number)
+
+    def _rising(self, arrays: Mapping[str, np.ndarray], number: int, rows: Rows) -> list[bool]:
+        """Of each array, whether in no token of a chunk an index is smaller than one before."""
+        first, last = self._range(number)
+        rising = []
+        for name in self._named:
+            layer = next(layer for layer in self.layers if layer.array == name)
+            if layer.level:
+                begin = rows.get(name, 0)
+                count = int(arrays[counts_name(name)][first:last].sum(dtype=np.int64))
+                values = arrays[name][begin : begin + count]
+            else:
+                of_unit = layer.planes // self._of_clip
+                values = layer.planes_of(arrays[name])[first * of_unit : last * of_unit]
+            rising.append(layer.rises(layer.split(values)))
+        return rising
+
+    def _encode_indices(self, arrays: Mapping[str, np.ndarray], number: int, how: int, rows: Rows) -> bytes:
+        writer, coders = Writer(self.lanes(number)), self._coders(number, how)
+        for layer, place, present in self._order(arrays, number):
+            writer.plane = symbols_of(layer, arrays, place, present, rows)
+            coders[layer.model].code(writer, layer.height, layer.width, present, layer.level)
+        return bytes([how]) + writer.coded()
 
     def _decode_indices(
         self, coded: bytes, arrays: Mapping[str, np.ndarray], number: int, rows: Rows
@@ -149,64 +176,49 @@ class ChunkCoder:
         if coded[0] >> len(self._named) and coded[0] != _EVENLY:
             raise CodeFault("an unknown way of coding")
         reader, coders = Reader(coded[1:], self.lanes(number)), self._coders(number, coded[0])
-        for track, place in self._order(number):
-            present, whole = track.present(arrays, place), track.whole(arrays)
-            symbols = coders[track.model].code(reader, track.height, track.width, present)
+        for layer, place, present in self._order(arrays, number):
+            symbols = coders[layer.model].code(reader, layer.height, layer.width, present, layer.level)
+            values = layer.join(symbols if present is None else symbols[present])
+            self.meta.check_values(
+                layer.array, values if layer.most or ARRAYS[layer.array].columns else values[..., 0]
+            )
             if present is None:
-                whole[place] = self._checked(track, symbols)
-                continue
-            values = self._checked(track, symbols[present])
-            begin = rows.get(track.array, 0)
-            rows[track.array] = end = begin + len(values)
-            if end > len(whole):
-                raise CodeFault("more tokens than are described")
-            whole[begin:end] = values
+                layer.planes_of(arrays[layer.array])[place] = values
+            else:
+                here = rows_of(layer, present, rows)
+                if here.stop > len(arrays[layer.array]):
+                    raise CodeFault("more tokens than are described")
+                arrays[layer.array][here] = values
         reader.finish()
 
-    def _checked(self, track: Track, symbols: np.ndarray) -> np.ndarray:
-        values = track.join(symbols)
-        if track.array in self.meta.codebooks:
-            sizes = np.array(self.meta.codebooks[track.array])
-            if (values >= sizes).any():
-                raise CodeFault("an index past its codebook")
-        return values
-
-    def _order(self, number: int) -> Iterator[tuple[Track, int]]:
-        """The planes of a chunk as they are coded: track, place among all its planes."""
+    def _order(
+        self, arrays: Mapping[str, np.ndarray], number: int
+    ) -> Iterator[tuple[Layer, int, np.ndarray | None]]:
+        """The planes of a chunk as they are coded."""
         first, last = self._range(number)
-        for unit in range(first, last if self._unit_symbols else first):
-            for track in self.tracks:
-                of_unit = track.planes // self._of_clip
-                for place in range(unit * of_unit, (unit + 1) * of_unit):
-                    yield track, place
+        if self._holds_indices:
+            yield from planes_in(self.layers, arrays, first, last, self._of_clip)
 
     def _coders(self, number: int, how: int) -> dict[str, PlaneCoder]:
-        """What codes the tracks, by the names of their models."""
+        """What codes the layers, by the names of their models."""
         lanes, coders = self.lanes(number), dict[str, PlaneCoder]()
-        rising = {name for place, name in enumerate(self._named) if how >> place & 1}
-        for track in self.tracks:
-            if how == _EVENLY:
-                coders[track.model] = EvenCoder([each.symbols for each in track.columns], lanes)
-            elif track.model not in coders:
-                model = ArrayModel(self._starts[track.model], [each.shared for each in track.columns], lanes)
-                model.restart(track.array in rising)
-                coders[track.model] = model
+        for layer in self.layers:
+            if layer.most:
+                start = self._count_starts.get(layer.model) or CountStart.unknowing()
+                coders[layer.model] = counter = CountModel(start, layer.most, lanes)
+                counter.restart(layer.planes)
+            elif how == _EVENLY:
+                coders[layer.model] = EvenCoder([each.symbols for each in layer.columns], lanes)
+            elif layer.model not in coders:
+                model = ArrayModel(
+                    self._starts.get(layer.model)
+                    or [Start.unknowing(each.symbols) for each in layer.columns],
+                    [each.shared for each in layer.columns],
+                    lanes,
+                )
+                model.restart(rising=bool(how >> self._named.index(layer.array) & 1))
+                coders[layer.model] = model
         return coders
-
-    def rising(self, arrays: Mapping[str, np.ndarray], number: int, rows: Rows) -> set[str]:
-        """The arrays in whose tokens no index is smaller than the one before of the same codebook."""
-        first, last = self._range(number)
-        found = set()
-        for name in self._named:
-            track = next(track for track in self.tracks if track.array == name)
-            of_unit, whole = track.planes // self._of_clip, track.whole(arrays)
-            part = whole[first * of_unit : last * of_unit]
-            if track.level:
-                begin = rows.get(name, 0)
-                part = whole[begin : begin + int(arrays[counts_name(name)][first:last].sum(dtype=np.int64))]
-            if track.rises(part):
-                found.add(name)
-        return found
 
     def _range(self, number: int) -> tuple[int, int]:
         first = number * self._per_chunk

@@ -63,19 +63,36 @@ class Nearby:
     agreed: np.ndarray
 
 
+class Cases:
+    """How often what was expected came, in each context, and how often it did not.
+
+    Attributes:
+        hits: int64 [contexts], at least 1, in units of 1 / :data:`CASE`.
+        misses: alike.
+    """
+
+    def __init__(self, hits: np.ndarray, misses: np.ndarray, forget: bool = True) -> None:
+        """Begin with these; unless it shall ``forget``, all cases weigh the same for ever."""
+        self.hits, self.misses = hits.astype(np.int64), misses.astype(np.int64)
+        self._most = MOST_CASES if forget else np.iinfo(np.int64).max
+
+    def learn(self, right: np.ndarray, wrong: np.ndarray) -> None:
+        """Count the contexts of cases, [n] each."""
+        self.hits += CASE * np.bincount(right, minlength=len(self.hits))
+        self.misses += CASE * np.bincount(wrong, minlength=len(self.hits))
+        many = np.flatnonzero(self.hits + self.misses > self._most)
+        if len(many):
+            self.hits[many] = (self.hits[many] + 1) >> 1
+            self.misses[many] = (self.misses[many] + 1) >> 1
+
+
 class ColumnModel:
     """One column, while a chunk is coded."""
 
     def __init__(self, start: Start, forget: bool = True) -> None:
         """Begin with ``start``; unless it shall ``forget``, all cases weigh the same for ever."""
         self.frequencies = Frequencies(start.counts)
-        self._hits, self._misses = start.hits.astype(np.int64), start.misses.astype(np.int64)
-        self._most_cases = MOST_CASES if forget else np.iinfo(np.int64).max
-
-    @property
-    def cases(self) -> tuple[np.ndarray, np.ndarray]:
-        """Hits and misses of each context, int64 [:data:`CONTEXTS`]."""
-        return self._hits, self._misses
+        self.cases = Cases(start.hits, start.misses, forget)
 
     def expect(self, nearby: Nearby, candidates: np.ndarray, least: np.ndarray | None) -> Expected:
         """What the column may be: ``candidates`` are it of the tokens nearby, see :class:`Choice`."""
@@ -89,19 +106,14 @@ class ColumnModel:
         context = context * _VOTES + same[:, others:].sum(1)
         context = context * _AGREED + np.minimum((same * nearby.agreed[None]).max(1), _AGREED - 1)
         context = context * _STILL + nearby.still
-        odds = np.minimum(self._hits[context] * EVENS // self._misses[context], _MOST_ODDS) * first
+        odds = np.minimum(self.cases.hits[context] * EVENS // self.cases.misses[context], _MOST_ODDS) * first
         return Expected(candidates, first, context, Choice(self.frequencies.begins, candidates, odds, least))
 
     def learn(self, expected: Expected, symbols: np.ndarray, *related: np.ndarray) -> None:
         """Count what came, and ``related`` symbols that are of the same codebook."""
         right = expected.first & (expected.candidates == symbols)
         wrong = expected.first & ~right.any(0)
-        self._hits += CASE * np.bincount(expected.context[right], minlength=CONTEXTS)
-        self._misses += CASE * np.bincount(expected.context[wrong], minlength=CONTEXTS)
-        many = np.flatnonzero(self._hits + self._misses > self._most_cases)
-        if len(many):
-            self._hits[many] = (self._hits[many] + 1) >> 1
-            self._misses[many] = (self._misses[many] + 1) >> 1
+        self.cases.learn(expected.context[right], expected.context[wrong])
         self.frequencies.add(symbols, *related)
 
 

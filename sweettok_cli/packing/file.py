@@ -25,7 +25,7 @@ import errno
 import hashlib
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BufferedReader
 from itertools import chain
@@ -35,8 +35,8 @@ import numpy as np
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output, open_regular
-from sweettok_cli.packing.chunks import ChunkCoder, Rows
-from sweettok_cli.packing.columns import Start
+from sweettok_cli.packing.chunks import ChunkCoder
+from sweettok_cli.packing.layers import Rows
 from sweettok_cli.packing.prior import TokenPrior
 from sweettok_cli.packing.rans import CodeFault
 from sweettok_cli.tokens.fault import UPDATE, TokenFault
@@ -58,7 +58,7 @@ _ENTRY = struct.Struct("<II")
 _CRC = struct.Struct("<I")
 _DIGEST_BYTES = 16
 _MOST_META_BYTES = 4 * MAX_META_CHARS
-# What descriptions have in common, the most usual last. It belongs to the version.
+# What descriptions have in common, the most usual last. They belong to the version.
 _USUAL = (
     b'"sample_aspect_ratio": "/", "time_base": "1/", "times": [0, "family": "vidtok-kl", "latents": [4, '
     b'"family": "omnitokenizer", "indices": [8192]}, "shapes": {"indices": [5, 32, 32]}, '
@@ -69,6 +69,13 @@ _USUAL = (
     b'"width": 256, "height": 256, "fit": "repeat-edge", "padded_width": 256, "padded_height": 256, '
     b'"frames": 60, "rate": "30000/1001", "rate": "25/1", "rate": "30/1", "clip_frames": 17, "overlap": 0, '
     b'"writer": "sweettok 0.1.0"}'
+)
+_USUAL_OF_LEVELS = (
+    b'"budget": "640 tokens"}, "budget": "33 dB"}, '
+    b'"version": 2, "codebooks": {"spatial": [5078, 5078, 5403], "temporal": [1872, 1872, 9267], '
+    b'"detail": [5078, 5078, 5403]}, "shapes": {"spatial": [256, 3], "temporal": [1024, 3], '
+    b'"detail": [5, 32, 32, 3]}, "writer": "sweettok 0.1.0", "levels": {"temporal": 1, "detail": 4}, '
+    b'"rows": {"temporal": [1000], "detail": [100, 100, 10, 10]}' + _USUAL
 )
 
 
@@ -94,12 +101,12 @@ def write_packed(
         text = tokens.meta.to_json()
         if len(text) > MAX_META_CHARS:
             raise TokenFault("needs more time stamps than a token file holds", "encode the source in parts")
-        coder = ChunkCoder(tokens.meta, {} if prior is None else prior.starts)
+        coder = _coder(tokens.meta, prior)
     except TokenFault as fault:
         raise SweettokError(f"{path} cannot be written: it {fault.problem}; {fault.remedy}.") from fault
     rows: Rows = {}
     chunks = [coder.encode(tokens.arrays, number, rows) for number in range(len(coder))]
-    description = _deflate(text)
+    description = _deflate(text, _USUAL_OF_LEVELS if tokens.meta.levels else _USUAL)
     digest = bytes(32) if prior is None else bytes.fromhex(prior.sha256)
     header = _HEADER.pack(
         MAGIC, VERSION, 0, len(description), len(chunks), _digest(text, tokens.arrays), digest
@@ -218,14 +225,12 @@ class PackedFile:
             SweettokError: the file is damaged, or its prior is not to be had.
         """
         with _Faults(self.path):
-            starts: Mapping[str, Sequence[Start]] = {}
+            prior, meta, rows = None, self.meta, Rows()
             if self.prior_sha256 is not None:
-                prior = find_prior(self.meta, self.prior_sha256)
-                prior.check_fits(self.meta)
-                starts = prior.starts
-            coder, meta = ChunkCoder(self.meta, starts), self.meta
+                prior = find_prior(meta, self.prior_sha256)
+                prior.check_fits(meta)
+            coder = _coder(meta, prior)
             arrays = {name: np.zeros(meta.array_shape(name), meta.dtype(name)) for name in meta.arrays}
-            rows: Rows = {}
             for number, coded in enumerate(self._chunks()):
                 coder.decode(coded, arrays, number, rows)
             tokens = Tokens(arrays, meta)
@@ -256,6 +261,10 @@ def looks_packed(path: Path) -> bool:
             return stream.read(len(MAGIC)) == MAGIC
     except OSError:
         return False
+
+
+def _coder(meta: TokenMeta, prior: TokenPrior | None) -> ChunkCoder:
+    return ChunkCoder(meta, {}) if prior is None else ChunkCoder(meta, prior.starts, prior.counts)
 
 
 class _Faults:
@@ -294,13 +303,15 @@ def _digest(text: str, arrays: Mapping[str, np.ndarray]) -> bytes:
     return digest.digest()
 
 
-def _deflate(text: str) -> bytes:
-    packer = zlib.compressobj(9, zdict=_USUAL)
+def _deflate(text: str, usual: bytes) -> bytes:
+    packer = zlib.compressobj(9, zdict=usual)
     return packer.compress(text.encode()) + packer.flush()
 
 
 def _inflate(data: bytes) -> str:
-    unpacker = zlib.decompressobj(zdict=_USUAL)
+    # Which dictionary it was, such data says itself (RFC 1950, section 2.2).
+    of_levels = data[2:6] == zlib.adler32(_USUAL_OF_LEVELS).to_bytes(4, "big")
+    unpacker = zlib.decompressobj(zdict=_USUAL_OF_LEVELS if of_levels else _USUAL)
     try:
         text = unpacker.decompress(data, _MOST_META_BYTES + 1)
         if len(text) > _MOST_META_BYTES:

@@ -14,7 +14,7 @@ import numpy as np
 
 from sweettok_cli.packing import rans
 from sweettok_cli.packing.choice import Even, Parts
-from sweettok_cli.packing.columns import ColumnModel, Nearby, Start
+from sweettok_cli.packing.columns import Cases, ColumnModel, Nearby, Start
 from sweettok_cli.packing.scan import Block, blocks
 
 _STILL = 2
@@ -31,8 +31,8 @@ class Coder(Protocol):
 class Known:
     """Gives symbols that are known, and codes nothing: for whoever learns from them."""
 
-    def __init__(self, plane: np.ndarray) -> None:
-        self.plane = plane  # the symbols, [cells, columns]
+    def __init__(self) -> None:
+        self.plane = np.empty((0, 0), np.int64)  # the symbols, [cells, columns]
 
     def code(self, parts: Parts, cells: np.ndarray, column: int) -> np.ndarray:
         """As :meth:`Coder.code`."""
@@ -43,7 +43,7 @@ class Writer(Known):
     """Codes symbols that are known."""
 
     def __init__(self, lanes: int) -> None:
-        super().__init__(np.empty((0, 0), np.int64))
+        super().__init__()
         self._lanes = lanes
         self._begins: list[np.ndarray] = []
         self._sizes: list[np.ndarray] = []
@@ -82,10 +82,20 @@ class Reader:
 class PlaneCoder(Protocol):
     """Codes the planes of one array in turn."""
 
-    def code(self, coder: Coder, height: int, width: int, present: np.ndarray | None = None) -> np.ndarray:
-        """Code the next plane: int64 [height * width, columns].
+    def code(
+        self, coder: Coder, height: int, width: int, present: np.ndarray | None = None, level: int = 0
+    ) -> np.ndarray:
+        """Code the next plane.
 
-        Only of cells that are ``present``, bool [height * width], where that is given; others are -1.
+        Args:
+            coder: what writes or reads.
+            height: rows of the plane.
+            width: cells of a row.
+            present: the cells that have a token, bool [height * width]; by default all.
+            level: of the tokens; what lay at the same place before is told apart by it.
+
+        Returns:
+            Symbols, int64 [height * width, columns]; anything where no token is.
         """
         ...
 
@@ -97,9 +107,11 @@ class EvenCoder:
         """Take the number of symbols of each column, and how many cells are coded together."""
         self._columns, self._lanes = [Even(each) for each in symbols], lanes
 
-    def code(self, coder: Coder, height: int, width: int, present: np.ndarray | None = None) -> np.ndarray:
+    def code(
+        self, coder: Coder, height: int, width: int, present: np.ndarray | None = None, level: int = 0
+    ) -> np.ndarray:
         """As :meth:`PlaneCoder.code`."""
-        plane = np.full((height * width, len(self._columns)), -1, np.int64)
+        plane = np.zeros((height * width, len(self._columns)), np.int64)
         there = np.arange(len(plane)) if present is None else np.flatnonzero(present)
         for start in range(0, len(there), self._lanes):
             cells = there[start : start + self._lanes]
@@ -132,21 +144,26 @@ class ArrayModel:
         ``rising``: no symbol of a token is smaller than the one before it of the same codebook.
         """
         self._rising = rising
-        self._before: np.ndarray | None = None
+        self._before: dict[int, np.ndarray] = {}  # the last token of each cell, by level
 
-    def cases(self) -> list[tuple[np.ndarray, np.ndarray]]:
+    def cases(self) -> list[Cases]:
         """Hits and misses of each column so far."""
         return [column.cases for column in self._columns]
 
-    def code(self, coder: Coder, height: int, width: int, present: np.ndarray | None = None) -> np.ndarray:
+    def code(
+        self, coder: Coder, height: int, width: int, present: np.ndarray | None = None, level: int = 0
+    ) -> np.ndarray:
         """As :meth:`PlaneCoder.code`."""
         cells = height * width
         # The last row stands for what is not known.
         plane = np.full((cells + 1, len(self._columns)), -1, np.int64)
         still = np.zeros(cells + 1, np.int64)
+        before = self._before.get(level)
         for block in blocks(height, width, self._lanes, present):
-            self._block(coder, block, plane, self._before, still)
-        self._before = plane
+            self._block(coder, block, plane, before, still)
+        if before is not None and present is not None:
+            plane[:cells] = np.where(present[:, None], plane[:cells], before[:cells])
+        self._before[level] = plane
         return plane[:cells]
 
     def _block(

@@ -7,7 +7,7 @@ between four known ones each. Cells of one block are coded together and do not k
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -42,27 +42,27 @@ class Block:
     neighbours: np.ndarray
 
 
-def blocks(height: int, width: int, lanes: int, present: np.ndarray | None = None) -> Sequence[Block]:
+def blocks(height: int, width: int, lanes: int, present: np.ndarray | None = None) -> tuple[Block, ...]:
     """All blocks of a plane of ``height`` x ``width`` cells, of at most ``lanes`` cells each, in order.
 
-    Of cells that are ``present``, bool [cells]; by default all. So few that one block holds them are one, of
-    the first kind, and know no neighbours.
+    They are of the cells that are ``present``, bool [cells]; by default of all. So few that one block holds
+    them are one, of the first kind, and know no neighbours.
     """
     if present is None:
         return _all_blocks(height, width, lanes)
     cells = np.flatnonzero(present)
     if len(cells) <= lanes:
-        return [Block(0, cells, np.full((NEIGHBOURS, len(cells)), -1))] if len(cells) else []
+        return (Block(0, cells, np.full((NEIGHBOURS, len(cells)), -1)),) if len(cells) else ()
     found: list[Block] = []
-    for each in _passes(height, width):
+    for each in passes(height, width):
         here = np.flatnonzero(present[each.cells])
         found += _cut(Block(each.kind, each.cells[here], each.neighbours[:, here]), lanes)
-    return found
+    return tuple(found)
 
 
 @lru_cache(maxsize=8)
 def _all_blocks(height: int, width: int, lanes: int) -> tuple[Block, ...]:
-    return tuple(block for each in _passes(height, width) for block in _cut(each, lanes))
+    return tuple(block for each in passes(height, width) for block in _cut(each, lanes))
 
 
 def _cut(block: Block, lanes: int) -> Iterator[Block]:
@@ -72,7 +72,8 @@ def _cut(block: Block, lanes: int) -> Iterator[Block]:
 
 
 @lru_cache(maxsize=8)
-def _passes(height: int, width: int) -> tuple[Block, ...]:
+def passes(height: int, width: int) -> tuple[Block, ...]:
+    """All cells of a plane, those of one pass in one block."""
     found = []
     for top, left, kind, steps in _PASSES:
         rows, columns = np.meshgrid(

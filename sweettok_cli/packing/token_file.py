@@ -46,12 +46,17 @@ def read_meta(path: Path) -> TokenMeta:
 def read_spread(path: Path) -> tuple[TokenMeta, dict[str, Spread]]:
     """As :func:`read_meta`, and how the tokens of each array with levels are spread; none where none has.
 
-    Of a packed file that is not told: it would have to be unpacked.
+    Of a packed file, that is what its description tells, without how its clips differ.
 
     Raises:
-        SweettokError: as :func:`read_meta`.
+        SweettokError: as :func:`read_tokens`, but for the prior.
     """
-    return (read_meta(path), {}) if looks_packed(path) else read_plain_spread(path)
+    if not looks_packed(path):
+        return read_plain_spread(path)
+    meta = read_meta(path)
+    return meta, {
+        name: Spread.of_rows(rows, meta.positions(name), meta.clips) for name, rows in meta.rows.items()
+    }
 
 
 def looks_like_tokens(path: Path) -> bool:

@@ -7,6 +7,7 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
+from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.models.common.tokenizer import Tokenizer, VideoEncoder
 from sweettok_cli.pipeline.threads import read_ahead
 from sweettok_cli.runtime import OnProgress
@@ -25,6 +26,7 @@ def encode_video(
     *,
     batch_clips: int | None = None,
     overlap: int = 0,
+    budget: Budget = USUAL,
     keep_going: bool = False,
     strict: bool = False,
     on_read: Callable[[VideoInfo, Loss], None] | None = None,
@@ -36,6 +38,7 @@ def encode_video(
         source: anything :class:`~sweettok_cli.video.VideoReader` reads, or numbered pictures.
         batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
         overlap: frames that each clip repeats of the one before; decoding cross-fades them.
+        budget: how many tokens it may take, or how good it shall be, of a model with levels.
         keep_going: take what is left of a file that is cut short.
         strict: refuse a file of which anything is missing.
         on_read: given what the file is and what was missing of it, which is also logged.
@@ -49,7 +52,7 @@ def encode_video(
     with open_video(source, keep_going=keep_going, strict=strict) as reader:
         info = reader.info
         tell = None if on_progress is None else partial(_tell, on_progress, info.frames)
-        encoder = VideoEncoder(info, tokenizer, overlap, batch_clips, tell)
+        encoder = VideoEncoder(info, tokenizer, overlap, batch_clips, tell, budget)
         with closing(read_ahead(reader, frames_ahead(info.width, info.height))) as frames:
             for frame in frames:
                 encoder.push(frame.rgb, frame.time)

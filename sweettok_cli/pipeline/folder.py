@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.packing.token_file import ENDINGS, PLAIN
 from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle
 from sweettok_cli.pipeline.plan import Job, plan_jobs
@@ -48,6 +49,7 @@ def encode_folder(
     spec: Callable[[], TokenizerSpec] | None = None,
     batch_clips: int | None = None,
     overlap: int = 0,
+    budget: Budget = USUAL,
     keep_going: bool = False,
     strict: bool = False,
     watch: Watcher | None = None,
@@ -66,7 +68,8 @@ def encode_folder(
         skip_existing: pass over sources whose output is there, of this model and newer than they are. With
             ``force`` only what differs is replaced.
         spec: of the tokenizer, where that can be had without loading it.
-        batch_clips: as for :func:`encode_job`, like ``overlap``, ``keep_going`` and ``strict``.
+        batch_clips: as for :func:`encode_job`, like ``overlap``, ``budget``, ``keep_going`` and
+            ``strict``.
         watch: given each job's place, their number and the source's name.
 
     Raises:
@@ -82,7 +85,7 @@ def encode_folder(
         return settle(
             job,
             job.output,
-            lambda: why_stale(job, known()),
+            lambda: why_stale(job, known(), budget),
             "encode",
             begun=begun,
             force=force,
@@ -113,6 +116,7 @@ def encode_folder(
             force=force,
             batch_clips=batch_clips,
             overlap=overlap,
+            budget=budget,
             keep_going=keep_going,
             strict=strict,
             on_progress=on_progress,
@@ -127,14 +131,14 @@ def check_source(source: Path | FrameSequence) -> None:
         check_readable(path)
 
 
-def why_stale(job: Job, spec: TokenizerSpec) -> str | None:
+def why_stale(job: Job, spec: TokenizerSpec, budget: Budget = USUAL) -> str | None:
     """Why the token file that is there is not what the job would make; None where it is.
 
     A source that has changed since is told by the times of both files.
     """
     from sweettok_cli.packing.token_file import read_meta
 
-    source = job.source
+    source, varies = job.source, bool(spec.levels) and not budget.fixed
     try:
         meta = read_meta(job.output)
         files = source.files if isinstance(source, FrameSequence) else (source,)
@@ -145,6 +149,9 @@ def why_stale(job: Job, spec: TokenizerSpec) -> str | None:
         return f"{error.filename} cannot be looked at ({error.strerror})"
     if meta.weights_sha256 != spec.weights_sha256:
         return f"{job.output} was encoded by {meta.model} with other weights than those of {spec.name}"
+    if (meta.budget, bool(meta.levels)) != (str(budget) if varies else "", varies):
+        had = meta.budget or ("as many tokens as usual" if meta.levels else "the same tokens for every clip")
+        return f"{job.output} was encoded with another budget: {had}"
     if meta.source != source.name:
         return f"{job.output} was encoded from {meta.source}, not from {source.name}"
     if isinstance(source, FrameSequence):
@@ -159,6 +166,7 @@ def encode_job(
     force: bool = False,
     batch_clips: int | None = None,
     overlap: int = 0,
+    budget: Budget = USUAL,
     keep_going: bool = False,
     strict: bool = False,
     on_progress: OnProgress | None = None,
@@ -180,6 +188,7 @@ def encode_job(
             tokenizer,
             batch_clips=batch_clips,
             overlap=overlap,
+            budget=budget,
             keep_going=keep_going,
             strict=strict,
             on_read=lambda *found: read.extend(found),

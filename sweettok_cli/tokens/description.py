@@ -24,6 +24,7 @@ def describe_tokens(
     overlap: int,
     times: list[Fraction],
     rows: Mapping[str, tuple[int, ...]],
+    budget: str = "",
 ) -> TokenMeta:
     """What a token file says about itself.
 
@@ -35,6 +36,7 @@ def describe_tokens(
         times: of every frame, in seconds.
         rows: of each ragged array, by level; empty where the arrays are dense, as those of a model with
             levels may be.
+        budget: what was asked for, of a model with levels; nothing by default.
 
     Raises:
         TokenFault: something cannot be stored.
@@ -71,6 +73,7 @@ def describe_tokens(
         sample_aspect_ratio=info.sample_aspect_ratio,
         levels=dict(spec.levels),
         rows=rows,
+        budget=budget if rows else "",
     )
 
 

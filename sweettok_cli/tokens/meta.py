@@ -36,7 +36,7 @@ MAX_SECONDS = 1 << 29
 
 
 #: Keys that are left out where they say what is usual.
-_OPTIONAL = ("time_base", "times", "sample_aspect_ratio", "levels", "rows")
+_OPTIONAL = ("time_base", "times", "sample_aspect_ratio", "levels", "rows", "budget")
 
 
 def clip_count(frames: int, clip_frames: int, overlap: int) -> int:
@@ -74,6 +74,8 @@ class TokenMeta:
         levels: tokens that a position has at most, by array; of the arrays where that varies, if any.
         rows: of each array with ``levels``, how many first tokens all clips together have, how many second
             ones, and so on.
+        budget: how many tokens it was to take, or how good to be, in words; empty where nothing was asked
+            for. Only with ``levels``.
     """
 
     family: str
@@ -97,12 +99,14 @@ class TokenMeta:
     sample_aspect_ratio: Fraction = Fraction(1)
     levels: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    budget: str = ""
 
     def __post_init__(self) -> None:
         values.text("family", self.family, least=1)
         values.text("model", self.model, least=1)
         values.text("source", self.source)
         values.text("writer", self.writer)
+        values.text("budget", self.budget)
         if not re.fullmatch(r"[0-9a-f]{64}", values.text("weights_sha256", self.weights_sha256)):
             raise TokenFault("names no SHA-256 of its weights")
         if not isinstance(self.image, bool):
@@ -314,6 +318,8 @@ class TokenMeta:
         if self.levels:
             record["levels"] = dict(self.levels)
             record["rows"] = {name: list(rows) for name, rows in self.rows.items()}
+        if self.budget:
+            record["budget"] = self.budget
         text = json.dumps(record, ensure_ascii=False, allow_nan=False)
         # A source's name need not be text; what is none is spelt in ASCII, and comes back.
         return text if _is_text(text) else json.dumps(record, allow_nan=False)
@@ -355,6 +361,7 @@ class TokenMeta:
             if not isinstance(record["levels"], dict) or not record["levels"]:
                 raise TokenFault("has no usable levels")
             found["rows"] = values.table("rows", record["rows"], MAX_LEVELS)
+            found["budget"] = record.get("budget", "")
         return cls(**found)
 
 

@@ -10,7 +10,7 @@ arrays, [clips, ..., 3], are one token at every position. Which arrays may be ra
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +65,15 @@ def rows_by_level(counts: np.ndarray, levels: int) -> tuple[int, ...]:
         levels: tokens that a position has at most.
     """
     return tuple(int(np.count_nonzero(counts >= level)) for level in range(1, levels + 1))
+
+
+def rows_in(arrays: Mapping[str, np.ndarray], levels: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """Of each ragged array among the arrays, its rows by level; ``levels`` are the most of a position."""
+    return {
+        name: rows_by_level(arrays[counts], levels[name])
+        for counts, name in COUNTED.items()
+        if counts in arrays
+    }
 
 
 def clips_in(arrays: Mapping[str, np.ndarray]) -> int:
@@ -158,15 +167,15 @@ class Spread:
 
     Attributes:
         tokens: of all clips.
-        least: tokens of the clip that has fewest.
-        most: tokens of the clip that has most.
+        least: tokens of the clip that has fewest; None where only the rows of all clips are known.
+        most: tokens of the clip that has most, alike.
         positions: how many positions have none, one, two, ... tokens: int64 [levels + 1].
     """
 
     def __init__(self, positions: int, levels: int) -> None:
         self.tokens = 0
-        self.least: int | None = None
-        self.most = 0
+        self.least: int | None = None if positions else 0  # an image has no temporal positions
+        self.most: int | None = 0
         self.positions = np.zeros(levels + 1, np.int64)
         self._of_clip = positions
         self._seen = self._begun = 0  # positions of the clip that is not whole yet, and their tokens
@@ -191,4 +200,13 @@ class Spread:
         whole = sums[:-1] if self._seen else sums
         if whole.size:
             self.least = int(whole.min()) if self.least is None else min(self.least, int(whole.min()))
-            self.most = max(self.most, int(whole.max()))
+            self.most = max(self.most or 0, int(whole.max()))
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[int], positions: int, clips: int) -> Spread:
+        """What is known from the ``rows`` of all clips, by level, of ``positions`` each."""
+        spread = cls(positions, len(rows))
+        spread.positions[:] = -np.diff([clips * positions, *rows, 0])
+        spread.tokens = sum(rows)
+        spread.least = spread.most = spread.tokens if clips == 1 or not spread.tokens else None
+        return spread

@@ -60,9 +60,9 @@ class Recipe:
 
     stage: int = _key(
         2,
-        "SweetTok: 1 spatial half, 2 both halves, 3 decoder; VidTok: 1 all, 2 decoder; OmniTokenizer: 1 "
-        "pictures, 2 clips and pictures, 3 continuous latents",
-        (1, 3),
+        "SweetTok: 1 spatial half, 2 both halves, 3 decoder, 4 levels of detail; VidTok: 1 all, 2 decoder; "
+        "OmniTokenizer: 1 pictures, 2 clips and pictures, 3 continuous latents",
+        (1, 4),
     )
     model: dict[str, Any] = _key(  # noqa: RUF009
         {},
@@ -158,6 +158,19 @@ class Recipe:
     word_steps: int = _key(200, "steps that lay out the words among those samples", (0, _MANY))
     lay_out_words: bool = _key(
         False, "lay out the words of a model with --init anew, too, each with an offset of its own"
+    )
+
+    levels: int = _key(
+        0, "levels of detail that a model with --init gets which has none: a cell's most tokens", (0, 16)
+    )
+    prices: list[float] = _key(  # noqa: RUF009
+        [0.25, 8.0],
+        "[least, most]: with levels, each token of a sample removes so many times the model's usual least "
+        "error, drawn for each sample",
+        (1e-3, 1e3),
+    )
+    uniform: float = _key(
+        0.15, "with levels: share of the samples whose columns all have a token, and cells none", (0, 1)
     )
 
     teacher: str = _key("", "proxy tokenizer: an OmniTokenizer's name or folder, as --teacher")
@@ -378,6 +391,8 @@ def _check(recipe: Recipe, origin: str) -> None:
         f"loader must be one of {', '.join(LOADERS)}": recipe.loader in LOADERS,
         "resize must be [] or two growing numbers, for example [1.0, 2.0]": len(recipe.resize) in (0, 2)
         and recipe.resize == sorted(recipe.resize),
+        "prices must be two growing numbers, for example [0.25, 8.0]": len(recipe.prices) == 2
+        and recipe.prices == sorted(recipe.prices),
         f"discriminator_sees must be one of {', '.join(SEEN)}": recipe.discriminator_sees in SEEN,
         f"without_features must be one of {', '.join(WITHOUT_FEATURES)}": recipe.without_features
         in WITHOUT_FEATURES,

@@ -44,6 +44,48 @@ def test_a_clip_goes_out_and_comes_back(cli: Cli, blocks: list[BlockTokenizer], 
     assert ran.code == 1 and "is not laid out as blocks lays out its tokens" in ran.err
 
 
+def test_packed_files_of_levels(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
+    """What is packed, by encode or after, is read by every command and unpacks to the same file."""
+    plain, packed, folder = clip.with_suffix(".npz"), clip.with_suffix(".swt"), clip.parent / "store"
+    assert cli("encode", clip, *MODEL).code == 0
+    assert cli("models", "prior", plain, *MODEL).code == 0
+    ran = cli("encode", clip, "--compact", *MODEL, "--json")
+    (told,) = json.loads(ran.out)["encoded"]
+    assert told["output"] == str(packed) and told["packed"]["coded_bits"] < told["bits"]
+    assert told["packed"]["prior_sha256"]
+    infos = [json.loads(cli("info", file, "--json").out) for file in (plain, packed)]
+    for key in ("tokens", "bits", "levels"):
+        assert infos[0][key] == infos[1][key]
+    for name, spread in infos[1]["spread"].items():
+        whole = infos[0]["spread"][name]
+        assert spread == {**whole, "least": None, "most": None} and whole["least"] is not None
+    text = cli("info", packed).out
+    assert "coded bits" in text and "detail positions" in text
+    for file in (plain, packed):
+        assert cli("decode", file, *MODEL, "-o", file.with_name(f"{file.suffix}.npy")).code == 0
+    assert np.array_equal(np.load(clip.with_name(".npz.npy")), np.load(clip.with_name(".swt.npy")))
+    before = plain.read_bytes()
+    assert cli("unpack", packed, "--force").code == 0 and plain.read_bytes() == before
+    assert cli("pack", plain, "-o", clip.with_name("again.swt")).code == 0
+    assert clip.with_name("again.swt").read_bytes() == packed.read_bytes()
+    (folder / "stairs" / "prior.safetensors").unlink()
+    assert "which no model on this machine has" in cli("unpack", packed, "--force").err
+    assert cli("pack", plain, "-o", clip.with_name("alone.swt")).code == 0
+    assert cli("unpack", clip.with_name("alone.swt")).code == 0
+    assert clip.with_name("alone.npz").read_bytes() == before
+
+
+def test_packed_files_are_skipped_by_model_and_budget(
+    cli: Cli, blocks: list[BlockTokenizer], clip: Path
+) -> None:
+    encode = ("encode", clip, "--compact", *MODEL, "--skip-existing")
+    assert cli(*encode).code == 0
+    assert "1 skipped" in cli(*encode).err
+    ran = cli(*encode, "--tokens", "640")
+    assert ran.code == 1 and "clip.swt was encoded with another budget: as many tokens as usual" in ran.err
+    assert not clip.with_suffix(".npz").exists()
+
+
 def test_a_round_trip_costs_what_its_tokens_cost(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
     record = json.loads(cli("roundtrip", clip, *MODEL, "--json", "--quiet").out)
     meta = read_tokens(Path(record["files"]["tokens"])).meta
@@ -83,21 +125,3 @@ def test_an_evaluation_states_the_mean_of_what_clips_cost(
     page = re.sub(r"<[^>]*>|\s+", " ", report.read_text())
     assert f"{mean:,.0f} {3 * mean:,.0f} indices" in " ".join(page.split())
     assert "what one of the clips that were measured costs on average" in page
-
-
-def test_tokens_with_levels_are_packed_and_read(cli: Cli, blocks: list[BlockTokenizer], clip: Path) -> None:
-    tokens, packed = clip.with_suffix(".npz"), clip.with_suffix(".swt")
-    assert cli("encode", clip, *MODEL).code == 0
-    before = tokens.read_bytes()
-    assert cli("models", "prior", tokens, *MODEL).code == 0
-    assert cli("pack", tokens, *MODEL).code == 0
-    told = json.loads(cli("info", packed, "--json").out)
-    assert told["packed"]["prior_sha256"] and told["bits"] == token_cost(read_tokens(tokens).meta).bits
-    for name, file in (("plain", tokens), ("packed", packed)):
-        assert cli("decode", file, *MODEL, "-o", clip.with_name(f"{name}.npy")).code == 0
-    assert np.array_equal(np.load(clip.with_name("plain.npy")), np.load(clip.with_name("packed.npy")))
-    tokens.unlink()
-    assert cli("unpack", packed).code == 0
-    assert tokens.read_bytes() == before
-    assert cli("encode", clip, *MODEL, "-o", clip.with_name("direct.swt")).code == 0
-    assert clip.with_name("direct.swt").read_bytes() == packed.read_bytes()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tokens.conftest import GRID, LEVELS, random_tokens
 
-from sweettok_cli.packing.file import _USUAL, PACKED, PackedFile, write_packed
+from sweettok_cli.packing.file import _USUAL, PACKED, PackedFile, _deflate, _inflate, write_packed
 from sweettok_cli.packing.prior import PriorLearner, TokenPrior, read_prior
 from sweettok_cli.tokens import Tokens
 from sweettok_cli.tokens.layout import TiledTokens, TokenizerSpec
@@ -28,6 +28,7 @@ _EXAMPLES: tuple[dict[str, Any], ...] = (
     {},
     {"image": True, "frames": 1, "shapes": {"spatial": (32, 3), "temporal": (0, 3)}},
     {"levels": LEVELS},
+    {"levels": {"temporal": 1, "detail": 2}, "frames": 200},
     {"family": "vidtok-fsq", **GRID},
     {"family": "vidtok-fsq", **GRID, "codebooks": {"indices": (262144,)}},
     {"family": "vidtok-kl", "codebooks": {}, "shapes": {"latents": (4, 5, 8, 16)}},
@@ -45,15 +46,16 @@ class Seeds:
 
 def make_seeds(shelf: Path) -> Seeds:
     """Tokens of every kind, packed alone; those of words with a prior, too."""
-    words = random_tokens(1)
+    words = random_tokens(1, levels=LEVELS)
     spec = TokenizerSpec(
         name=words.meta.model,
         codebooks={name: list(sizes) for name, sizes in words.meta.codebooks.items()},
         weights_sha256=words.meta.weights_sha256,
-        layout=TiledTokens(),
+        layout=TiledTokens(levels=LEVELS),
     )
     learner = PriorLearner(spec)
-    learner.add(words, "words")
+    for each in (words, random_tokens(1)):
+        learner.add(each, "words")
     prior, path = learner.prior(), shelf / f"seed{PACKED}"
     files, tokens = [], []
     for changes in _EXAMPLES:
@@ -63,7 +65,8 @@ def make_seeds(shelf: Path) -> Seeds:
             for name, array in each.arrays.items()
         }
         for made in (each, Tokens(repeated, each.meta)):
-            for helped in (None, prior) if made.meta.codebooks == words.meta.codebooks else (None,):
+            fits = made.meta.family == words.meta.family and made.meta.levels in ({}, LEVELS)
+            for helped in (None, prior) if fits else (None,):
                 write_packed(path, made, helped, force=True)
                 files.append(path.read_bytes())
                 tokens.append(made)
@@ -141,17 +144,20 @@ def _chunks(data: bytes, random: Random) -> bytes:
 def _described(data: bytes, random: Random) -> bytes:
     """Another value in the description, of which no chunk knows."""
     head, description, chunks = _parts(data)
-    table: dict[str, Any] = json.loads(zlib.decompressobj(zdict=_USUAL).decompress(description))
-    key = random.choice(("shapes", "codebooks", "frames", "clip_frames", "padded_width", "source", "version"))
+    table: dict[str, Any] = json.loads(_inflate(description))
+    keys = ("shapes", "codebooks", "frames", "clip_frames", "padded_width", "source", "version")
+    key = random.choice((*keys, *(name for name in ("levels", "rows") if name in table)))
     if isinstance(table[key], dict):
-        row = table[key][random.choice(list(table[key] or [""]))] if table[key] else []
-        if row:
+        name = random.choice(list(table[key] or [""]))
+        row = table[key].get(name, [])
+        if isinstance(row, int):
+            table[key][name] = random.choice((*NUMBERS, row + 1))
+        elif row:
             row[random.randrange(len(row))] = random.choice((*NUMBERS, row[0] + 1))
     else:
         table[key] = random.choice((*NUMBERS, "x", None))
-    packer = zlib.compressobj(zdict=_USUAL)
-    text = json.dumps(table).encode() if random.random() < 0.9 else random.randbytes(50)
-    return _joined(head, packer.compress(text) + packer.flush(), chunks)
+    text = json.dumps(table) if random.random() < 0.9 else random.randbytes(50).decode("latin-1")
+    return _joined(head, _deflate(text, _USUAL), chunks)
 
 
 def _prior(seeds: Seeds, random: Random, folder: Path, verdict: Verdict) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from tokens.conftest import LEVELS, random_tokens
 
-from sweettok_cli.packing.chunks import MAX_CELLS, ChunkCoder, Rows
+from sweettok_cli.packing.chunks import MAX_CELLS, ChunkCoder
+from sweettok_cli.packing.layers import Rows, column_kinds
 from sweettok_cli.packing.prior import TokenPrior
 from sweettok_cli.packing.rans import CodeFault
-from sweettok_cli.packing.tracks import column_kinds
 from sweettok_cli.tokens import TokenFault, TokenMeta, Tokens, token_cost
+from sweettok_cli.tokens.ragged import counts_name, places
 
 STREAM: dict[str, Any] = {
     "family": "vidtok-fsq",
@@ -25,7 +25,7 @@ STREAM: dict[str, Any] = {
 
 
 def coded(coder: ChunkCoder, tokens: Tokens) -> list[bytes]:
-    rows = Rows()
+    rows: Rows = {}
     return [coder.encode(tokens.arrays, number, rows) for number in range(len(coder))]
 
 
@@ -50,12 +50,39 @@ def test_chunk_is_decoded_without_the_others(changes: dict[str, Any]) -> None:
     chunks = coded(coder, tokens)
     assert len(chunks) > 1
     arrays = empty(tokens.meta)
-    coder.decode(chunks[-1], arrays, len(chunks) - 1, {})
+    coder.decode(chunks[-1], arrays, len(chunks) - 1)
     for name, array in tokens.arrays.items():
         found, expected = arrays[name].reshape(-1), array.reshape(-1)
         begins = int(np.flatnonzero(found)[0])
         assert begins > len(found) // 2
         np.testing.assert_array_equal(found[begins:], expected[begins:])
+
+
+def test_chunk_of_rows_is_decoded_without_the_others() -> None:
+    tokens = random_tokens(frames=17 * 30, levels=LEVELS)
+    coder = ChunkCoder(tokens.meta, {})
+    *before, last = coded(coder, tokens)
+    assert before
+    arrays, rows = empty(tokens.meta), Rows()
+    coder.decode(last, arrays, len(before), rows)
+    for name in tokens.meta.levels:
+        counts = arrays[counts_name(name)]
+        first = int(np.flatnonzero(counts.reshape(len(counts), -1).any(axis=1))[0])
+        assert first >= len(counts) // 2
+        np.testing.assert_array_equal(counts[first:], tokens.arrays[counts_name(name)][first:])
+        assert rows[name] == counts.sum(dtype=int) > 0
+        np.testing.assert_array_equal(arrays[name][: rows[name]], tokens.arrays[name][-rows[name] :])
+
+
+def test_more_rows_than_described_are_refused() -> None:
+    """Of random counts, some other description of them fits the same chunk."""
+    tokens = random_tokens(frames=17, levels=LEVELS)
+    coder = ChunkCoder(tokens.meta, {})
+    (chunk,) = coded(coder, tokens)
+    arrays = empty(tokens.meta)
+    arrays["detail"] = arrays["detail"][1:]
+    with pytest.raises(CodeFault, match="more tokens than are described"):
+        coder.decode(chunk, arrays, 0)
 
 
 def test_random_indices_cost_their_true_bits() -> None:
@@ -65,8 +92,28 @@ def test_random_indices_cost_their_true_bits() -> None:
     chunks = coded(coder, tokens)
     assert 8 * sum(map(len, chunks)) < 1.01 * token_cost(tokens.meta).bits
     arrays = empty(tokens.meta)
-    coder.decode(chunks[0], arrays, 0, {})
+    coder.decode(chunks[0], arrays, 0)
     np.testing.assert_array_equal(arrays["temporal"], tokens.arrays["temporal"])
+
+
+def test_random_rows_cost_their_true_bits() -> None:
+    tokens = random_tokens(frames=17 * 20, levels={"temporal": 1, "detail": 1})
+    coder = ChunkCoder(tokens.meta, {})
+    assert 8 * sum(map(len, coded(coder, tokens))) < 1.01 * token_cost(tokens.meta).bits
+
+
+def test_detail_that_repeats_costs_little() -> None:
+    """Also where cells had none in between: their last token is remembered."""
+    tokens = random_tokens(frames=17 * 4, levels=LEVELS)
+    random, counts = np.random.default_rng(0), tokens.arrays["detail_counts"]
+    of_cell = random.integers(0, tokens.meta.codebooks["detail"], (4, 8 * 16, 3))
+    _, level, position = places(counts)
+    arrays = {**tokens.arrays, "detail": of_cell[level, position % (8 * 16)].astype("<u2")}
+    coder = ChunkCoder(tokens.meta, {})
+    uniform = len(b"".join(coded(coder, tokens)))
+    repeated = Tokens(arrays, tokens.meta)
+    repeated.check()
+    assert len(b"".join(coded(coder, repeated))) < 0.3 * uniform
 
 
 def test_what_repeats_costs_little(settled: Tokens, prior: TokenPrior) -> None:
@@ -95,7 +142,7 @@ def test_modifiers_in_order_cost_less(settled: Tokens) -> None:
     chunks = coded(coder, mixed)
     assert len(coded(coder, settled)[0]) < len(chunks[0])
     arrays = empty(settled.meta)
-    coder.decode(chunks[0], arrays, 0, {})
+    coder.decode(chunks[0], arrays, 0)
     np.testing.assert_array_equal(arrays["spatial"], turned["spatial"])
 
 
@@ -119,7 +166,7 @@ def test_indices_of_large_codebooks_come_back(size: int) -> None:
     )
     tokens.arrays["indices"][0, 0, 0, :2] = 0, size - 1
     coder, arrays = ChunkCoder(tokens.meta, {}), empty(tokens.meta)
-    coder.decode(coder.encode(tokens.arrays, 0, {}), arrays, 0, {})
+    coder.decode(coder.encode(tokens.arrays, 0), arrays, 0)
     np.testing.assert_array_equal(arrays["indices"], tokens.arrays["indices"])
 
 
@@ -128,7 +175,7 @@ def test_clips_without_tokens_take_no_time() -> None:
     tokens = random_tokens(**none)
     coder = ChunkCoder(tokens.meta, {})
     (chunk,) = coded(coder, tokens)
-    coder.decode(chunk, empty(tokens.meta), 0, {})
+    coder.decode(chunk, empty(tokens.meta), 0)
 
 
 def test_planes_that_would_fill_the_memory_are_refused() -> None:
@@ -141,46 +188,7 @@ def test_planes_that_would_fill_the_memory_are_refused() -> None:
 @pytest.mark.parametrize("damage", [b"", b"\xff", b"\x00" * 30])
 def test_what_was_not_coded_so_is_said(settled: Tokens, damage: bytes) -> None:
     with pytest.raises(CodeFault):
-        ChunkCoder(settled.meta, {}).decode(damage, empty(settled.meta), 0, {})
+        ChunkCoder(settled.meta, {}).decode(damage, empty(settled.meta), 0)
     latents = random_tokens(family="vidtok-kl", codebooks={}, shapes={"latents": (4, 5, 8, 16)})
     with pytest.raises(CodeFault):
-        ChunkCoder(latents.meta, {}).decode(damage, empty(latents.meta), 0, {})
-
-
-MANY_LEVELS: dict[str, Any] = {"levels": LEVELS, "frames": 17 * 40}
-
-
-def test_rows_go_on_from_chunk_to_chunk() -> None:
-    tokens = random_tokens(**MANY_LEVELS)
-    coder, arrays, rows = ChunkCoder(tokens.meta, {}), empty(tokens.meta), Rows()
-    chunks = coded(coder, tokens)
-    assert len(chunks) > 1
-    for number, chunk in enumerate(chunks):
-        coder.decode(chunk, arrays, number, rows)
-    assert rows == {name: sum(counted) for name, counted in tokens.meta.rows.items()}
-    for name, array in tokens.arrays.items():
-        np.testing.assert_array_equal(arrays[name], array)
-
-
-def test_how_many_tokens_there_are_costs_little_where_it_repeats() -> None:
-    tokens = random_tokens(**MANY_LEVELS)
-    counts = np.zeros_like(tokens.arrays["detail_counts"])
-    counts[:, :, :2] = 1  # the same positions in every frame
-    random = np.random.default_rng(0)
-    total = int(counts.sum())
-    arrays = {**tokens.arrays, "detail_counts": counts, "detail": tokens.arrays["detail"][:total]}
-    meta = replace(tokens.meta, rows={**tokens.meta.rows, "detail": (total, 0, 0, 0)})
-    settled = Tokens(arrays, meta)
-    settled.check()
-    turned = Tokens({**arrays, "detail_counts": random.permuted(counts, axis=-2)}, meta)
-    bits = [8 * len(b"".join(coded(ChunkCoder(meta, {}), each))) for each in (settled, turned)]
-    assert bits[0] < bits[1] - 2000
-
-
-def test_more_tokens_than_are_described_are_said() -> None:
-    tokens = random_tokens(levels=LEVELS)
-    coder, arrays = ChunkCoder(tokens.meta, {}), empty(tokens.meta)
-    chunk = coder.encode(tokens.arrays, 0, {})
-    arrays["detail"] = arrays["detail"][:-1]
-    with pytest.raises(CodeFault, match="more tokens"):
-        coder.decode(chunk, arrays, 0, {})
+        ChunkCoder(latents.meta, {}).decode(damage, empty(latents.meta), 0)

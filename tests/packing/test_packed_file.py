@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 import tracemalloc
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokens.conftest import SWEETTOK, random_tokens
+from packing.conftest import learned, settled_levels, settled_tokens
+from tokens.conftest import GRID, SWEETTOK, random_tokens
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.packing.file import (
+    _USUAL,
     MAGIC,
     PackedFile,
     _deflate,
@@ -24,6 +28,7 @@ from sweettok_cli.packing.file import (
 )
 from sweettok_cli.packing.prior import TokenPrior
 from sweettok_cli.tokens import TokenMeta, Tokens, token_cost, write_tokens
+from sweettok_cli.tokens.ragged import rows_by_level
 
 HEAD = 68  # bytes
 
@@ -50,7 +55,7 @@ def rewrite(path: Path, meta: str, counts: list[int] | None = None, version: int
     described, count = struct.unpack_from("<II", data, 12)
     table = data[HEAD + described : HEAD + described + 8 * count]
     rest = data[HEAD + described + 8 * count + 4 :]
-    packed = _deflate(meta)
+    packed = _deflate(meta, _USUAL)
     if counts is not None:
         table = b"".join(struct.pack("<II", each, 0) for each in counts)
     head = (
@@ -110,6 +115,114 @@ def test_any_tokens_come_back(
     path = tmp_path / "any.swt"
     write_packed(path, tokens, force=True)
     assert_unpacks(path, tokens)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    frames=st.integers(1, 120),
+    tiles=st.integers(0, 3),
+    most=st.tuples(st.integers(1, 2), st.integers(1, 7)),
+    sizes=st.lists(st.sampled_from([1, 2, 300, 65536, 65537, 1 << 32]), min_size=6, max_size=6),
+    share=st.sampled_from([0.0, 0.05, 0.5, 1.0]),
+    seed=st.integers(0, 1 << 32),
+)
+def test_any_tokens_of_levels_come_back(
+    tmp_path: Path,
+    frames: int,
+    tiles: int,
+    most: tuple[int, int],
+    sizes: list[int],
+    share: float,
+    seed: int,
+) -> None:
+    spatial, temporal = tuple(sizes[:3]), tuple(sizes[3:])
+    levels = {"temporal": most[0], "detail": most[1]}
+    tokens = random_tokens(
+        seed,
+        frames=frames,
+        codebooks={"spatial": spatial, "temporal": temporal, "detail": spatial},
+        shapes={"spatial": (13 * tiles, 3), "temporal": (64 * tiles, 3), "detail": (2, 3, 5 * tiles, 3)},
+        levels=levels,
+    )
+    path = tmp_path / "any.swt"
+    tokens = thinned(tokens, share, seed)
+    write_packed(path, tokens, force=True)
+    assert_unpacks(path, tokens)
+
+
+def thinned(tokens: Tokens, share: float, seed: int) -> Tokens:
+    """Only some ``share`` of the positions keep their tokens of detail."""
+    counts = tokens.arrays["detail_counts"]
+    counts = np.where(np.random.default_rng(seed).random(counts.shape) < share, counts, 0).astype("u1")
+    rows = rows_by_level(counts, tokens.meta.levels["detail"])
+    meta = replace(tokens.meta, rows={**tokens.meta.rows, "detail": rows})
+    detail = tokens.arrays["detail"][: sum(rows)]
+    return Tokens({**tokens.arrays, "detail_counts": counts, "detail": detail}, meta)
+
+
+# What was packed before there were levels.
+WITHOUT_LEVELS = {
+    "video": ({}, "d87c930d04dcc135014919ed86f376b0", "26afd57da110ca06941e4adc3ea47181"),
+    "image": (
+        {
+            "image": True,
+            "frames": 1,
+            "source": "Küche.png",
+            "shapes": {"spatial": (32, 3), "temporal": (0, 3)},
+        },
+        "d485ea9117ff4425573e9c7d4409124b",
+        "90c835fbf5e2bc7b6391256523d675ed",
+    ),
+    "large": (
+        {
+            "frames": 51,
+            "padded_width": 384,
+            "padded_height": 256,
+            "shapes": {"spatial": (384, 3), "temporal": (1536, 3)},
+        },
+        "7ecfc6b9dcee285cf1d280891f9f79b1",
+        "91f1ee69ca94891efaf73fcf88cfaa90",
+    ),
+    "fsq": (
+        {"family": "vidtok-fsq", **GRID, "codebooks": {"indices": (262144,)}},
+        "82e3076d40cc0eec07424642fcd17390",
+        None,
+    ),
+    "kl": (
+        {"family": "vidtok-kl", "codebooks": {}, "shapes": {"latents": (4, 5, 8, 16)}},
+        "e7d1f0950ea8d40f5600bb71bd9b24bc",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_LEVELS)
+def test_files_of_version_1_stay_the_same_bytes(tmp_path: Path, prior: TokenPrior, kind: str) -> None:
+    changes, *expected = WITHOUT_LEVELS[kind]
+    for helped, digest in zip((None, prior), expected, strict=True):
+        if digest is not None:
+            path = tmp_path / f"{kind}.swt"
+            write_packed(path, random_tokens(**changes), helped, force=True)
+            assert hashlib.sha256(path.read_bytes()).hexdigest()[:32] == digest
+
+
+def test_prior_of_levels_makes_it_smaller_and_is_needed(tmp_path: Path) -> None:
+    tokens, *others = (settled_levels(seed) for seed in range(3))
+    prior = learned(others)
+    assert prior.levels == tokens.meta.levels
+    path = tmp_path / "helped.swt"
+    write_packed(tmp_path / "alone.swt", tokens)
+    write_packed(path, tokens, prior)
+    assert path.stat().st_size < 0.9 * (tmp_path / "alone.swt").stat().st_size
+    assert_unpacks(path, tokens, prior)
+    # Tokens of the same model without levels have the prior's other statistics.
+    fixed = settled_tokens()
+    write_packed(tmp_path / "fixed.swt", fixed, prior)
+    assert_unpacks(tmp_path / "fixed.swt", fixed, prior)
+    write_packed(tmp_path / "fixed_alone.swt", fixed)
+    assert (tmp_path / "fixed.swt").stat().st_size < (tmp_path / "fixed_alone.swt").stat().st_size
+    with pytest.raises(SweettokError, match=r"packed with the prior of other codebooks"):
+        unpack(path, replace(prior, levels={"temporal": 1, "detail": 2}))
 
 
 def test_prior_makes_it_smaller_and_is_needed(

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tokens.conftest import LEVELS, random_tokens
+from packing.conftest import learned, settled_levels
+from tokens.conftest import random_tokens
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.packing.columns import CONTEXTS
+from sweettok_cli.packing.counts import CONTEXTS as COUNT_CONTEXTS
 from sweettok_cli.packing.prior import (
     FORMAT,
     PRIOR_FILE,
@@ -20,6 +22,7 @@ from sweettok_cli.packing.prior import (
     prior_in,
     read_prior,
 )
+from sweettok_cli.packing.scan import KINDS
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 
 
@@ -61,6 +64,30 @@ def test_counts_what_came(prior: TokenPrior) -> None:
     assert hits.max() > misses[hits.argmax()]  # most tokens are those of the clip before
 
 
+def test_of_levels_there_are_counts_too(tmp_path: Path) -> None:
+    prior = learned([settled_levels(seed) for seed in (1, 2)])
+    prior.write(tmp_path / PRIOR_FILE)
+    found = read_prior(tmp_path / PRIOR_FILE)
+    assert found.levels == {"temporal": 1, "detail": 4}
+    assert set(found.starts) == {"spatial", "temporal", "detail", "detail.2", "detail.3"}
+    for name, start in prior.counts.items():
+        np.testing.assert_array_equal(found.counts[name].hits, start.hits)
+        np.testing.assert_array_equal(found.counts[name].misses, start.misses)
+
+    def odds(name: str) -> np.ndarray:
+        """Of a first token, by whether neighbours have one and whether the cell had, both known: [5, 2]."""
+        start = found.counts[name]
+        hits, misses = (
+            each.astype(float).reshape(3, KINDS, 5, 2)[0, 2] for each in (start.hits, start.misses)
+        )
+        return hits / (hits + misses)
+
+    assert odds("detail_counts")[0, 0] < 0.1 and odds("detail_counts")[4, 1] > 0.5
+    assert 0.15 < odds("temporal_counts")[1, 0] < 0.45  # three in ten, wherever they are
+    words = found.starts["detail"][2].counts.astype(int)
+    assert words[:20].min() > 10 * words[-1]
+
+
 def test_is_found_by_its_digest(prior: TokenPrior, tmp_path: Path) -> None:
     for name in ("empty", "broken", "good"):
         (tmp_path / name).mkdir()
@@ -71,19 +98,6 @@ def test_is_found_by_its_digest(prior: TokenPrior, tmp_path: Path) -> None:
     assert found is not None and found.content == prior.content
     assert find_prior(folders, "0" * 64) is None
     assert prior_in(tmp_path / "empty") is None
-
-
-def test_levels_have_counts_of_their_own() -> None:
-    tokens = random_tokens(levels=LEVELS)
-    books = {name: list(sizes) for name, sizes in tokens.meta.codebooks.items()}
-    learner = PriorLearner(TokenizerSpec(name="levels", codebooks=books, weights_sha256="0" * 64))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweettok_cli.packing.prior.check_match", lambda *_: None)
-        learner.add(tokens, "tokens")
-    prior = learner.prior()
-    assert sorted(prior.starts) == ["detail", "detail.2", "detail.3", "spatial", "temporal"]
-    prior.check_fits(tokens.meta)
-    prior.check_fits(random_tokens().meta)  # of the same model without levels
 
 
 def test_of_continuous_latents_there_is_none() -> None:
@@ -119,12 +133,22 @@ def test_damage_is_said(prior: TokenPrior, tmp_path: Path, changes: dict[str, np
         read_prior(path)
 
 
+@pytest.mark.parametrize("array", [None, np.ones(COUNT_CONTEXTS + 1, "<u2"), np.zeros(COUNT_CONTEXTS, "<u2")])
+def test_damage_of_counts_is_said(tmp_path: Path, array: np.ndarray | None) -> None:
+    prior = learned([settled_levels()])
+    path = save(tmp_path / "bad.safetensors", prior, **{"detail_counts.hits": array})
+    with pytest.raises(SweettokError, match=r"bad\.safetensors is no token prior"):
+        read_prior(path)
+
+
 @pytest.mark.parametrize(
     "said",
     [
         {"version": 2, "weights_sha256": "", "codebooks": {}},
         {"version": 1, "weights_sha256": "", "codebooks": {"temporal": [1 << 40]}},
         {"version": 1, "weights_sha256": "", "codebooks": [1]},
+        {"version": 1, "weights_sha256": "", "codebooks": {}, "levels": {"detail": 4}},
+        {"version": 1, "weights_sha256": "", "codebooks": {"detail": [4]}, "levels": {"detail": 256}},
         [],
     ],
 )

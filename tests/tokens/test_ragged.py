@@ -120,6 +120,10 @@ def test_pieces_of_any_length_add_up(clips: int, positions: int, cuts: list[int]
     assert (spread.tokens, spread.least, spread.most) == (sums.sum(), sums.min(), sums.max())
     assert spread.positions.tolist() == [int((counts == many).sum()) for many in range(5)]
     assert spread.rows == rows_by_level(counts, 4)
+    known = Spread.of_rows(spread.rows, positions, len(sums))
+    assert (known.tokens, known.positions.tolist()) == (spread.tokens, spread.positions.tolist())
+    one = (spread.least, spread.most) if clips == 1 or not sums.any() else (None, None)
+    assert (known.least, known.most) == one
 
 
 def test_a_map_shares_the_tokens_of_larger_squares_and_of_whole_clips_out() -> None:

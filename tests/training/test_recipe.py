@@ -21,7 +21,7 @@ def test_shipped_recipe_survives_being_saved(name: str, tmp_path: Path) -> None:
 
 
 def test_every_stage_of_every_network_is_shipped() -> None:
-    stages = {"compact-k600": 3, "compact-ucf101": 3, "omnitokenizer": 3, "sweettok-small": 3}
+    stages = {"compact-k600": 3, "compact-ucf101": 3, "omnitokenizer": 3, "sweettok-small": 4}
     stages |= {"vidtok-fsq": 2, "vidtok-kl": 2}
     assert recipe_names() == [f"{net}-stage{i + 1}" for net, count in stages.items() for i in range(count)]
 
@@ -98,7 +98,7 @@ def test_settings_are_typed() -> None:
         ("lr_factors.encoder=-1", "lr_factors must lie in"),
         ("lr_factors.encoder=0", "lr_factors must be above 0"),
         ("lr_factors.encoder=low", "not of type"),
-        ("stage=4", "stage"),
+        ("stage=5", "stage"),
     ],
 )
 def test_wrong_setting_is_one_sentence(setting: str, words: str) -> None:

@@ -33,6 +33,12 @@ def cut_later_frames(video: Tensor, patch: int, temporal_patch: int) -> Tensor:
     return rearrange(video[:, :, 1:], layout, z=temporal_patch, y=patch, x=patch)
 
 
+def lay_patches(patches: Tensor, frames: int, side: int) -> Tensor:
+    """Undo the cut: [b, k, h, w, c*frames*side*side] -> [b, c, k*frames, h*side, w*side]."""
+    layout = "b t h w (c z y x) -> b c (t z) (h y) (w x)"
+    return rearrange(patches, layout, c=3, z=frames, y=side, x=side)
+
+
 class PatchFilter(nn.Module):
     """A small convolutional correction of decoded frames, which smooths what patches leave at their borders.
 
@@ -85,15 +91,23 @@ class ToPixels(nn.Module):
         self.later_frames = Linear(dim, 3 * temporal_patch * patch * patch)
         self.filter = PatchFilter(filter_channels, patch) if filter_channels else nn.Identity()
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Pixels are in [-0.5, 0.5] when trained so; nothing is clamped here."""
-        return self.filter(self._pixels(features))
+    @property
+    def linear_maps(self) -> tuple[nn.Linear, nn.Linear]:
+        """Those to a patch of the first frame and of a group of later ones."""
+        return self.first_frame, self.later_frames
 
-    def by_bands(self, features: Iterable[Tensor]) -> Iterator[Tensor]:
+    def forward(self, features: Tensor, change: Tensor | None = None) -> Tensor:
+        """Pixels are in [-0.5, 0.5] when trained so; nothing is clamped here.
+
+        ``change``, of the video's shape, is added before patches are joined.
+        """
+        return self.filter(self._pixels(features, change))
+
+    def by_bands(self, features: Iterable[Tensor], changes: Iterable[Tensor | None]) -> Iterator[Tensor]:
         """As :meth:`forward`, band by band."""
-        videos = map(self._pixels, features)
+        videos = map(self._pixels, features, changes)
         if not isinstance(self.filter, PatchFilter):
-            return videos
+            return iter(videos)
         # Of what takes more room than features, half at a time: whole patches.
         halves = (half for video in videos for half in video.split(self._half(video), dim=3))
         return self.filter.by_bands(halves)
@@ -102,13 +116,13 @@ class ToPixels(nn.Module):
         patches = video.shape[3] // self.patch
         return -(-patches // 2) * self.patch
 
-    def _pixels(self, features: Tensor) -> Tensor:
-        first = self._spread(self.first_frame(features[:, :1]), 1)
+    def _pixels(self, features: Tensor, change: Tensor | None) -> Tensor:
+        video = self._laid(features)
+        return video if change is None else video + change.to(video.dtype)
+
+    def _laid(self, features: Tensor) -> Tensor:
+        first = lay_patches(self.first_frame(features[:, :1]), 1, self.patch)
         if features.shape[1] == 1:
             return first
-        later = self._spread(self.later_frames(features[:, 1:]), self.temporal_patch)
+        later = lay_patches(self.later_frames(features[:, 1:]), self.temporal_patch, self.patch)
         return torch.cat([first, later], dim=2)
-
-    def _spread(self, pixels: Tensor, frames: int) -> Tensor:
-        layout = "b t h w (c z y x) -> b c (t z) (h y) (w x)"
-        return rearrange(pixels, layout, c=3, z=frames, y=self.patch, x=self.patch)

@@ -7,7 +7,7 @@ from typing import Any
 from sweettok_cli.storage.model_folder import ModelFolder
 
 _STAGES = "stages"  # what it calls them in the source of its configuration
-_MOST = 3
+_MOST = 4
 
 
 def stages_of(model: ModelFolder) -> set[int] | None:

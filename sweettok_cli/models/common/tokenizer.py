@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError, option
+from sweettok_cli.models.common.budget import USUAL, Budget, check_budget
 from sweettok_cli.models.common.hub import HubTokenizer
 from sweettok_cli.models.common.streams import (
     ClipDecoder,
@@ -24,13 +25,13 @@ from sweettok_cli.models.common.streams import (
     TokenBuffer,
     WaitingClips,
 )
-from sweettok_cli.packing.prior import TokenPrior, find_prior
+from sweettok_cli.packing.prior import prior_of_model
 from sweettok_cli.packing.token_file import read_tokens
 from sweettok_cli.tokens.description import check_match, describe_tokens, fit_source, video_name
 from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.layout import TokenizerSpec
-from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, TokenMeta, Tokens, clip_count
-from sweettok_cli.tokens.ragged import COUNTED, check_rows, counts_name, rows_by_level
+from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, Tokens, clip_count
+from sweettok_cli.tokens.ragged import COUNTED, check_rows, counts_name, rows_in
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.info import VideoInfo
 from sweettok_cli.video.pixels import as_clips, as_frames, as_path, as_rate
@@ -82,6 +83,7 @@ class Tokenizer(HubTokenizer, ABC):
         *,
         rate: Fraction | float | None = None,
         overlap: int = 0,
+        budget: Budget = USUAL,
         keep_going: bool = False,
         strict: bool = False,
     ) -> Tokens:
@@ -93,18 +95,19 @@ class Tokenizer(HubTokenizer, ABC):
                 or ``[3, h, w]`` (:func:`~sweettok_cli.video.pixels.as_frames`).
             rate: of pixels in memory, frames a second, kept with the tokens; 24 by default. A file has one.
             overlap: frames that each clip repeats of the one before; decoding cross-fades them.
+            budget: how many tokens it may take, or how good it shall be, of a model with levels.
             keep_going: take what is left of a file that is cut short.
             strict: refuse a file of which anything is missing.
 
         Raises:
             TypeError, ValueError: pixels of another shape, type or range, or a rate that is none.
-            SweettokError: the file cannot be read; the tokenizer takes no images, or no overlap.
+            SweettokError: the file cannot be read; the tokenizer takes no images, no overlap or no budget.
         """
         if isinstance(video, str | PathLike):
             if rate is not None:
                 raise ValueError("A file states its own rate; give a rate with pixels in memory only.")
             with VideoReader(as_path(video), keep_going=keep_going, strict=strict) as reader:
-                encoder = VideoEncoder(reader.info, self, overlap)
+                encoder = VideoEncoder(reader.info, self, overlap, budget=budget)
                 for read in reader:
                     encoder.push(read.rgb, read.time)
                 return encoder.finish()
@@ -122,7 +125,7 @@ class Tokenizer(HubTokenizer, ABC):
             has_audio=False,
             is_image=image,
         )
-        encoder = VideoEncoder(info, self, overlap)
+        encoder = VideoEncoder(info, self, overlap, budget=budget)
         for number, frame in enumerate(frames):
             encoder.push(frame, number / exact)
         return encoder.finish()
@@ -141,7 +144,7 @@ class Tokenizer(HubTokenizer, ABC):
             SweettokError: the tokens are another model's or damaged, or the file cannot be read.
         """
         if isinstance(tokens, str | PathLike):
-            tokens = read_tokens(as_path(tokens), self._prior)
+            tokens = read_tokens(as_path(tokens), prior_of_model(self.folder, self.spec.name))
         elif not isinstance(tokens, Tokens):
             given = type(tokens).__name__
             raise TypeError(
@@ -161,18 +164,14 @@ class Tokenizer(HubTokenizer, ABC):
         """The model's folder, if it was loaded from one."""
         return None if self.origin is None else self.origin.path
 
-    def _prior(self, meta: TokenMeta, sha256: str) -> TokenPrior:
-        prior = find_prior([self.folder], sha256)
-        if prior is None:
-            raise TokenFault(
-                f"was packed with the token prior {sha256[:12]} of {meta.model}, and {self.spec.name} has "
-                "another or none",
-                "decode it with the model that has it, or unpack the file where it was packed",
-            )
-        return prior
-
     def encoder(
-        self, fit: Fit, *, image: bool = False, overlap: int = 0, batch_clips: int | None = None
+        self,
+        fit: Fit,
+        *,
+        image: bool = False,
+        overlap: int = 0,
+        batch_clips: int | None = None,
+        budget: Budget = USUAL,
     ) -> EncoderStream:
         """A stream that takes the frames of one video as they come.
 
@@ -181,7 +180,12 @@ class Tokenizer(HubTokenizer, ABC):
             image: the source is one picture.
             overlap: frames that each clip repeats of the one before.
             batch_clips: clips that go through the model at once; :attr:`batch_clips` by default.
+            budget: for its tokens, of a model with levels.
+
+        Raises:
+            SweettokError: a budget is given, and all clips of this model have the same number of tokens.
         """
+        check_budget(budget, self.spec)
         length, overlap = (1, 0) if image else (self.spec.clip_frames, overlap)
         return ClipEncoder(self.encode_waiting, fit, length, overlap, batch_clips or self._batch(fit))
 
@@ -209,8 +213,11 @@ class Tokenizer(HubTokenizer, ABC):
 
     def _batch(self, fit: Fit) -> int:
         """:attr:`batch_clips`, or fewer where their frames would fill the memory."""
-        clip = 3 * fit.width * fit.height * self.spec.clip_frames
-        return max(1, min(self.batch_clips, _MOST_WAITING // clip))
+        return max(1, min(self.batch_clips, self.most_clips(fit)))
+
+    def most_clips(self, fit: Fit) -> int:
+        """How many clips of such frames may wait for the model together."""
+        return _MOST_WAITING // (3 * fit.width * fit.height * self.spec.clip_frames)
 
     def redraw(self) -> None:
         """Draw from the seed again, where latents are drawn: forget what was encoded before."""
@@ -297,11 +304,11 @@ class Tokenizer(HubTokenizer, ABC):
 class VideoEncoder:
     """One video on its way to a token file: frames with their times in, :class:`Tokens` out.
 
-    ``info`` is of the source; ``overlap`` and ``batch_clips`` are those of :meth:`Tokenizer.encoder`;
-    ``on_frames`` is told how many frames are encoded, with parts of them.
+    ``info`` is of the source; ``overlap``, ``batch_clips`` and ``budget`` are those of
+    :meth:`Tokenizer.encoder`; ``on_frames`` is told how many frames are encoded, with parts of them.
 
     Raises:
-        SweettokError: the source or the overlap does not suit the tokenizer.
+        SweettokError: the source, the overlap or the budget does not suit the tokenizer.
     """
 
     def __init__(
@@ -311,11 +318,14 @@ class VideoEncoder:
         overlap: int = 0,
         batch_clips: int | None = None,
         on_frames: OnFrames | None = None,
+        budget: Budget = USUAL,
     ) -> None:
-        self._info, self._tokenizer, self._overlap = info, tokenizer, overlap
+        self._info, self._tokenizer, self._overlap, self._budget = info, tokenizer, overlap, budget
         self._fit = fit_source(info, tokenizer.spec, overlap)
         image, length = info.is_image, tokenizer.spec.clip_frames
-        self._stream = tokenizer.encoder(self._fit, image=image, overlap=overlap, batch_clips=batch_clips)
+        self._stream = tokenizer.encoder(
+            self._fit, image=image, overlap=overlap, batch_clips=batch_clips, budget=budget
+        )
         self._stream.on_frames = on_frames
         expected = 1 if image else info.frames and clip_count(info.frames, length, overlap)
         self._buffer = TokenBuffer(self._stream.axis, expected)
@@ -341,13 +351,9 @@ class VideoEncoder:
         if not self._times:
             raise SweettokError(f"{name} holds no frame that can be decoded; it is damaged, fetch it again.")
         arrays, spec = self._buffer.arrays(), self._tokenizer.spec
-        rows = {
-            counted: rows_by_level(arrays[name], spec.levels[counted])
-            for name, counted in COUNTED.items()
-            if name in arrays
-        }
+        rows, budget = rows_in(arrays, spec.levels), str(self._budget)
         try:
-            meta = describe_tokens(self._info, spec, self._fit, self._overlap, self._times, rows)
+            meta = describe_tokens(self._info, spec, self._fit, self._overlap, self._times, rows, budget)
         except TokenFault as fault:
             why = f"it {fault.problem}; {fault.remedy}"
             raise SweettokError(f"The tokens of {name} cannot be stored: {why}.") from fault

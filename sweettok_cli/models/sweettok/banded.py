@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import repeat
 
 import torch
@@ -17,7 +18,7 @@ from sweettok_cli.models.common.bands import Bands
 from sweettok_cli.models.common.tiles import Layout, TileGrid, TimeColumns
 from sweettok_cli.models.common.transformer import Layer, Transformer
 from sweettok_cli.models.sweettok.autoencoder import Decoder, Encoder
-from sweettok_cli.models.sweettok.network import SweetTok, TokenPair
+from sweettok_cli.models.sweettok.network import Choice, SweetTok, TokenPair
 from sweettok_cli.runtime import map_large_blocks
 
 #: Numbers of a feature volume at once: on processors, tensors of up to 32 MiB come from the heap, larger ones
@@ -78,7 +79,12 @@ def encode_bands(network: SweetTok, bands: Bands, videos: Iterable[Tensor], stil
 
 
 def decode_bands(
-    network: SweetTok, bands: Bands, spatial: Tensor, temporal: Tensor, frames: int
+    network: SweetTok,
+    bands: Bands,
+    spatial: Tensor,
+    temporal: Tensor,
+    frames: int,
+    choice: Choice | None = None,
 ) -> Iterator[Tensor]:
     """As :meth:`SweetTok.decode` of ids [b, S, 3] and [b, T, 3]: bands [b, 3, frames, h, w] of the video."""
     decoder, config = network.decoder, network.config
@@ -87,8 +93,8 @@ def decode_bands(
     appearance: list[deque[Tensor]] = [deque() for _ in decoder.spatial_latents.layers]
     motion: list[deque[Tensor]] = [deque() for _ in decoder.temporal_latents.layers]
 
-    def begin(grid: TileGrid, spatial: Tensor, temporal: Tensor) -> Tensor:
-        vectors = network.codes(spatial, temporal)
+    def begin(grid: TileGrid, spatial: Tensor, temporal: Tensor, present: Tensor | None) -> Tensor:
+        vectors = network.codes(spatial, temporal, present)
         contexts = decoder.contexts(*network.decoder_latents(*vectors), grid)
         for queues, found in zip((appearance, motion), contexts, strict=True):
             for queue, context in zip(queues, found, strict=False):
@@ -98,7 +104,8 @@ def decode_bands(
 
     queries = [grid.height * grid.width for grid in map(config.query_grid, bands.grids())]
     patches = [grid.height * grid.width * bool(temporal.shape[1]) for grid in bands.grids()]
-    parts = spatial.split(queries, dim=1), temporal.split(patches, dim=1)
+    sent = repeat(None) if choice is None else choice.present.split(patches, dim=1)
+    parts = spatial.split(queries, dim=1), temporal.split(patches, dim=1), sent
     volumes: Iterator[Tensor] = map(begin, bands.grids(), *parts)
     for index, layer in enumerate(decoder.features.layers):
         assert isinstance(layer, Layer)
@@ -110,7 +117,16 @@ def decode_bands(
             moving = decoder.motion.layers[reader]
             assert isinstance(moving, Layer)
             volumes = moving.by_bands(volumes, bands, _columns, _taken(motion[reader]))
-    return network.to_pixels.by_bands(map(decoder.finish, volumes))
+    return network.to_pixels.by_bands(map(decoder.finish, volumes), _changes(network, bands, choice))
+
+
+def _changes(network: SweetTok, bands: Bands, choice: Choice | None) -> Iterator[Tensor | None]:
+    """What detail adds to each band."""
+    if choice is None or choice.detail is None or choice.counts is None:
+        return repeat(None)
+    heights = [grid.height for grid in bands.grids()]
+    parts = zip(choice.detail.split(heights, dim=2), choice.counts.split(heights, dim=2), strict=True)
+    return (network.detail_of(replace(choice, detail=ids, counts=counts)) for ids, counts in parts)
 
 
 def _through(

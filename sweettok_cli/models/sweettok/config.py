@@ -73,6 +73,9 @@ class SweetTokConfig:
     queries: Annotated[str, OneOf(("decoupled", "flattened"))] = "decoupled"
     # What decoupled temporal queries read; or "residual": what appearance leaves over.
     motion: Annotated[str, OneOf(("differences", "residual"))] = "differences"
+    # Most tokens of detail of a patch of one latent frame, beside those of appearance and motion; a column
+    # then need not have one of motion. 0: every clip of a size has as many tokens.
+    levels: Annotated[int, Whole(0, 16)] = 0
     code_dropout: Annotated[float, Real(0, 1)] = 0.5
     encoder_weight: Weight = 1.0  # weight of the loss that draws the encoder to the codes
     codebook_weight: Weight = 0.25  # weight of the loss that draws the codes to the encoder
@@ -95,6 +98,10 @@ class SweetTokConfig:
             raise ValueError(f"{both}, which motion = 'differences' cannot have at once")
         if len(self.decoder_spatial) % self.temporal_every:
             raise ValueError("temporal_every must divide the number of decoder layers")
+        if self.levels and (self.proxy_codes or not self.anchored or self.flattened):
+            raise ValueError(
+                "levels of detail need proxy_codes = 0, anchored = true and queries = 'decoupled'"
+            )
         if not self.proxy_codes and not self.pixels:
             raise ValueError("a network without a proxy head must end in pixels")
         if (self.anchored or self.flattened) and self.frames == 1:

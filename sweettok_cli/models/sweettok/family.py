@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sweettok_cli.models.common.family import Conversion, Family
 from sweettok_cli.models.sweettok.folder import HALVES, WORDS_FILE, read_config, read_words
 from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
-from sweettok_cli.tokens.layout import TiledTokens, TokenizerSpec
+from sweettok_cli.tokens.layout import GridTokens, TiledTokens, TokenizerSpec
 
 if TYPE_CHECKING:
     import torch
@@ -24,14 +24,20 @@ def _spec(model: ModelFolder) -> TokenizerSpec:
     side = config.tile * config.patch
     tokens = dict(zip(HALVES, config.token_counts(side, side), strict=True))
     sizes = {half: [len(words[half][kind]) for kind in ("modifiers", "heads")] for half in HALVES}
+    codebooks = {half: [modifiers, modifiers, heads] for half, (modifiers, heads) in sizes.items()}
+    levels = {}
+    if config.levels:
+        levels = {"temporal": 1, "detail": config.levels}
+        codebooks["detail"] = codebooks["spatial"]
+    cells = GridTokens(time=config.temporal_patch, space=config.patch)
     return TokenizerSpec(
         name=header.name,
         family=header.family,
         clip_frames=config.frames,
         multiple=side,
-        codebooks={half: [modifiers, modifiers, heads] for half, (modifiers, heads) in sizes.items()},
+        codebooks=codebooks,
         weights_sha256=header.weights_sha256,
-        layout=TiledTokens(side, tokens),
+        layout=TiledTokens(side, tokens, levels=levels, cells=cells),
         soft_seams=True,
     )
 

@@ -25,6 +25,7 @@ from sweettok_cli.models.common.tiles import TileGrid, frame_differences
 from sweettok_cli.models.sweettok.anchors import SpatialAnchor, make_anchors
 from sweettok_cli.models.sweettok.autoencoder import Decoder, Encoder, ProxyHead, ProxyPixels
 from sweettok_cli.models.sweettok.config import SweetTokConfig
+from sweettok_cli.models.sweettok.detail import Detail, Refined
 from sweettok_cli.models.sweettok.flattened import FlattenedDecoder, FlattenedEncoder
 from sweettok_cli.models.sweettok.quantizer import LanguageQuantizer, Quantized
 
@@ -34,6 +35,19 @@ class TokenPair(NamedTuple):
 
     spatial: Tensor
     temporal: Tensor
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which tokens a clip has, of a network with levels.
+
+    ``present`` [b, T]: which columns have a temporal token. ``detail`` [b, t, h, w, levels, 3]: ids of the
+    cells' tokens, of which each has the first ``counts`` [b, t, h, w]; None: no detail is spent yet.
+    """
+
+    present: Tensor
+    detail: Tensor | None = None
+    counts: Tensor | None = None
 
 
 @dataclass
@@ -49,6 +63,7 @@ class SweetTokOutput:
     logits: Tensor | None
     spatial: Quantized
     temporal: Quantized
+    refined: Refined | None = None  # what tokens of detail added, where they were asked for
 
     def ids_by_list(self) -> dict[str, Tensor]:
         """Ids by the list they are of: a token is two modifiers and a head."""
@@ -64,6 +79,13 @@ class SweetTokOutput:
             "temporal_encoder": self.temporal.commitment_loss,
             "temporal_codebook": self.temporal.codebook_loss,
         }
+
+    def detail_losses(self) -> dict[str, Tensor]:
+        """Those of detail, a mean over its levels; none where no cell had a token."""
+        if self.refined is None or not self.refined.losses:
+            return {}
+        pull, push = (torch.stack(terms).mean() for terms in zip(*self.refined.losses, strict=True))
+        return {"detail_encoder": pull, "detail_codebook": push}
 
 
 class SweetTok(nn.Module):
@@ -89,6 +111,7 @@ class SweetTok(nn.Module):
         self.proxy_head: ProxyHead | None = None
         self.proxy_pixels: ProxyPixels | None = None
         self.to_pixels: ToPixels | None = None
+        self.detail = Detail(config) if config.levels else None
         if config.proxy_codes:
             self.proxy_head = ProxyHead(dim, config.proxy_hidden, config.proxy_codes)
             if config.pixels:
@@ -190,26 +213,76 @@ class SweetTok(nn.Module):
         spatial, temporal = self.quantize(video)
         return TokenPair(spatial.ids, temporal.ids)
 
-    def codes(self, spatial_ids: Tensor, temporal_ids: Tensor) -> TokenPair:
-        """Ids [b, S, 3] and [b, T, 3] -> the quantised vectors they stand for, [b, S, c] and [b, T, c']."""
-        return TokenPair(self.quantize_spatial.codes(spatial_ids), self.quantize_temporal.codes(temporal_ids))
+    def codes(self, spatial_ids: Tensor, temporal_ids: Tensor, present: Tensor | None = None) -> TokenPair:
+        """Ids [b, S, 3] and [b, T, 3] -> the quantised vectors they stand for, [b, S, c] and [b, T, c'].
+
+        ``present`` [b, T] says which columns have a temporal token; by default all.
+        """
+        temporal = self.quantize_temporal.codes(temporal_ids)
+        if present is not None:
+            temporal = self.thinned(temporal, present)
+        return TokenPair(self.quantize_spatial.codes(spatial_ids), temporal)
+
+    def thinned(self, temporal: Tensor, present: Tensor) -> Tensor:
+        """Vectors of temporal tokens [b, T, c'] with those that are not ``present`` [b, T] left out."""
+        assert self.detail is not None
+        return torch.where(present.unsqueeze(-1), temporal, self.detail.absent.to(temporal.dtype))
+
+    def motion_energy(self, temporal: Tensor) -> Tensor:
+        """About how much squared error of a clip each temporal token [b, T, c'] removes: [b, T].
+
+        That of the pixels which the linear path alone makes of it, against those of a column without one.
+        """
+        assert self.detail is not None and self.temporal_anchor is not None
+        assert isinstance(self.to_pixels, ToPixels)
+        anchor = self.temporal_anchor.to_features
+        change = F.linear(temporal - self.detail.absent.to(temporal.dtype), anchor.weight).float()
+        frames = change.unflatten(-1, (-1, self.config.dim))  # [b, T, t, d]
+        first, later = frames[:, :, 0], frames[:, :, 1:]
+        gram = [part.weight.float().T @ part.weight.float() for part in self.to_pixels.linear_maps]
+        energy = torch.einsum("btd,de,bte->bt", first, gram[0], first)
+        return energy + torch.einsum("btkd,de,btke->bt", later, gram[1], later)
 
     def decode(
-        self, spatial_ids: Tensor, temporal_ids: Tensor, height: int, width: int, frames: int | None = None
+        self,
+        spatial_ids: Tensor,
+        temporal_ids: Tensor,
+        height: int,
+        width: int,
+        frames: int | None = None,
+        choice: Choice | None = None,
     ) -> Tensor:
         """Ids -> video [b, 3, frames, height, width], nominally in [-0.5, 0.5], not clamped.
 
-        ``frames`` defaults to the configured clip length, or to 1 if there are no temporal tokens.
+        ``frames`` defaults to the configured clip length, or to 1 if there are no temporal tokens. ``choice``
+        says which tokens there are, of a network with levels; by default all temporal ones, and no detail.
         """
-        return self.decode_quantized(*self.codes(spatial_ids, temporal_ids), height, width, frames)
+        present, change = (None, None) if choice is None else (choice.present, self.detail_of(choice))
+        vectors = self.codes(spatial_ids, temporal_ids, present)
+        return self.decode_quantized(*vectors, height, width, frames, change)
+
+    def detail_of(self, choice: Choice) -> Tensor | None:
+        """What tokens of detail add to a decoded clip, [b, 3, t, h, w]; None where there are none."""
+        if self.detail is None or choice.detail is None or choice.counts is None:
+            return None
+        return self.detail.spread(choice.detail, choice.counts, self.quantize_spatial.codes)
 
     def decode_quantized(
-        self, spatial: Tensor, temporal: Tensor, height: int, width: int, frames: int | None = None
+        self,
+        spatial: Tensor,
+        temporal: Tensor,
+        height: int,
+        width: int,
+        frames: int | None = None,
+        change: Tensor | None = None,
     ) -> Tensor:
-        """Quantised vectors [b, S, c] and [b, T, c'] -> video [b, 3, frames, height, width]."""
+        """Quantised vectors [b, S, c] and [b, T, c'] -> video [b, 3, frames, height, width].
+
+        ``change`` [b, 3, frames, height, width] is what detail adds.
+        """
         features = self.features(spatial, temporal, height, width, frames)
         if self.to_pixels is not None:
-            return self.to_pixels(features)
+            return self.to_pixels(features, change)
         if self.proxy_head is None or self.proxy_pixels is None:
             raise ValueError("this network ends in proxy logits and has no pixel decoder")
         head, proxy = self.proxy_head, self.proxy_pixels
@@ -249,14 +322,27 @@ class SweetTok(nn.Module):
         later = self.temporal_anchor.spread(temporal.to(dtype), grid.height, grid.width)
         return torch.cat([start, later], dim=1) if self.config.flattened else start + later
 
-    def forward(self, video: Tensor, paint: bool = True) -> SweetTokOutput:
+    def forward(self, video: Tensor, paint: bool = True, price: Tensor | None = None) -> SweetTokOutput:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] through encoder, codebooks and decoder.
 
-        Without ``paint``, proxy logits are the last output, whatever could be made of them.
+        Without ``paint``, proxy logits are the last output, whatever could be made of them. With a ``price``
+        [b], tokens of motion and of detail are those that remove at least so much of the squared error.
         """
         frames, height, width = video.shape[2:]
         spatial, temporal = self.quantize(video)
-        features = self.features(spatial.vectors, temporal.vectors, height, width, frames)
+        vectors = temporal.vectors
+        if price is not None:
+            with torch.no_grad():
+                present = (self.motion_energy(vectors) >= price[:, None]) | price[:, None].isinf()
+            vectors = self.thinned(vectors, present)
+        features = self.features(spatial.vectors, vectors, height, width, frames)
+        if price is not None:
+            assert self.detail is not None and self.to_pixels is not None
+            left = video - self.to_pixels(features)
+            refined = self.detail.refine(left, price, self.quantize_spatial)
+            made = self.to_pixels(features, refined.change)
+            refined.tokens += spatial.ids.shape[1] + present.sum(1)
+            return SweetTokOutput(made, None, spatial, temporal, refined)
         logits = reconstruction = None
         if self.to_pixels is not None:
             reconstruction = self.to_pixels(features)

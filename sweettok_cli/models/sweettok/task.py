@@ -1,8 +1,4 @@
-"""How SweetTok trains: the curriculum (SweetTok, section 3.4).
-
-Stage 1 pre-trains the spatial half on single pictures, stage 2 trains both halves on clips, stage 3 freezes
-encoder and codebook and fine-tunes decoding on pixels.
-"""
+"""How SweetTok trains: one stage of its curriculum, step by step."""
 
 from __future__ import annotations
 
@@ -15,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sweettok_cli.codebook.prior import WordPrior
@@ -26,6 +21,13 @@ from sweettok_cli.models.common.discriminator import CLIPS, PICTURES, PatchDiscr
 from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.common.stages import stages_of, with_stage
 from sweettok_cli.models.sweettok.config import SweetTokConfig, describe_config, make_config
+from sweettok_cli.models.sweettok.curriculum import (
+    STAGES,
+    UNTAUGHT_PIXELS,
+    data_cautions,
+    frozen_parts,
+    order_cautions,
+)
 from sweettok_cli.models.sweettok.folder import (
     read_config,
     read_model,
@@ -33,6 +35,7 @@ from sweettok_cli.models.sweettok.folder import (
     save_model_folder,
     words_for,
 )
+from sweettok_cli.models.sweettok.growth import start_detail, with_levels
 from sweettok_cli.models.sweettok.initialise import start_linear, start_words
 from sweettok_cli.models.sweettok.meaning import Meaning
 from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
@@ -48,8 +51,6 @@ from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Step
 
 Terms = dict[str, Tensor]
-
-STAGES = {1: "spatial half on pictures", 2: "both halves on clips", 3: "decoder on pixels"}
 
 
 class SweetTokTask(ClipTask):
@@ -123,6 +124,8 @@ class SweetTokTask(ClipTask):
             network = stored.network.to(device)
             if self.recipe.lay_out_words:
                 network = self._lay_out(network, stored.words, device, voice, until)
+            if self.recipe.levels and not network.config.levels:
+                network = self._grow(network, stored.words, device, voice, until)
             self.recipe = replace(self.recipe, model=describe_config(network.config))
             self._take(network, stored.words, device, voice)
             return
@@ -178,6 +181,29 @@ class SweetTokTask(ClipTask):
         _say_if_late(until, voice)
         return grown
 
+    def _grow(
+        self, network: SweetTok, words: WordPrior, device: torch.device, voice: Voice, until: float
+    ) -> SweetTok:
+        """The network with levels of detail, which begin at what it leaves over of the first samples.
+
+        Raises:
+            SweettokError: no such network can have levels, or no samples of clips are to be read.
+        """
+        if not self.recipe.init_samples or self.recipe.frames == 1:
+            raise SweettokError(
+                "Levels of detail begin at what a network leaves over of clips; set init_samples above 0 and "
+                "frames above 1, or levels=0."
+            )
+        try:
+            grown = with_levels(network, words, self.recipe.levels).to(device)
+        except ValueError as error:
+            raise SweettokError(f"{self._init} cannot have levels: {error}; set levels=0.") from error
+        self.device = device
+        video = self._first(voice, until)
+        with voice.progress("starting levels of detail from them", "steps") as on_progress:
+            start_detail(grown, video, on_progress)
+        return grown
+
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
         """As :meth:`Task.resume`; only the network's description comes from the exported model.
 
@@ -207,49 +233,24 @@ class SweetTokTask(ClipTask):
 
     def cautions(self) -> list[str]:
         """As :meth:`Task.cautions`: stages in an order in which they teach little, and data that do."""
-        stage, before = self.recipe.stage, self._trained
-        moving = self.recipe.frames > 1 and self.recipe.pictures < 1
-        found = list(self._missing)
-        if stage == 3 and before == set():
-            found.append(
-                "stage 3 freezes an encoder and words that no stage has trained; train stage 2 first, and "
-                "start from its model with --init"
-            )
-        elif stage == 3 and before is not None and 2 not in before:
-            found.append(
-                f"the temporal half of {self._init} has never been trained, and stage 3 freezes its encoder; "
-                "train stage 2 first, and start from its model with --init"
-            )
-        elif stage == 1 and before != set() and (before is None or 2 in before):
-            found.append(
-                f"stage 1 changes the spatial half of {self._init}, on which its temporal half was trained; "
-                "let stage 2 follow"
-            )
-        if self._init is None and self.model.proxy_pixels is not None and self.teacher is None:
-            found.append(
-                "the codes behind which the network's pixels lie are drawn at random and do not learn; name "
-                "an OmniTokenizer with --teacher"
-            )
-        if stage == 1 and moving:
-            found.append(
-                f"stage 1 does not train the temporal half, but frames = {self.recipe.frames} sends its "
-                "samples through it; set frames=1"
-            )
-        if stage != 1 and not moving:
-            found.append(
-                f"stage {stage} sees single pictures only (frames = {self.recipe.frames}, pictures = "
-                f"{self.recipe.pictures:g}), and the temporal half learns nothing; stage 1 is for pictures"
-            )
-        elif stage != 1 and all(entry.is_image for entry in self.sampler.entries):
-            found.append(
-                "all training files are pictures, which stand still: the temporal half learns nothing of "
-                "motion; give clips with --data, or train stage 1"
-            )
-        return found
+        of_network = self.model.proxy_pixels is not None and self.teacher is None and self._init is None
+        return [
+            *self._missing,
+            *order_cautions(self.recipe.stage, self._trained, self._init),
+            *([UNTAUGHT_PIXELS] if of_network else []),
+            *data_cautions(self.recipe, all(entry.is_image for entry in self.sampler.entries)),
+        ]
 
     def _take(
         self, network: SweetTok, words: WordPrior, device: torch.device, voice: Voice | None = None
     ) -> None:
+        if self.recipe.stage == 4 and not network.config.levels:
+            raise SweettokError(
+                "Stage 4 trains levels of detail, and the network has none; start from a trained model with "
+                "--init, and set levels above 0."
+            )
+        # No cell need be worth a token of some level.
+        self.unused_parameters = self.unused_parameters or network.config.levels > 0
         self._instruct(network, device, voice)
         self.model, self.words, self.device = network.to(device).train(), words, device
         self.freeze(network)
@@ -299,8 +300,7 @@ class SweetTokTask(ClipTask):
 
     def freeze(self, network: SweetTok) -> None:
         """Keep what this stage does not train as it is: no gradient, no dropout."""
-        frozen = {1: network.motion_parts, 2: list[nn.Module | nn.Parameter], 3: network.encoding_parts}
-        for part in frozen[self.recipe.stage]():
+        for part in frozen_parts(self.recipe.stage, network):
             part.requires_grad_(False)
             if isinstance(part, nn.Module):
                 part.eval()
@@ -315,14 +315,21 @@ class SweetTokTask(ClipTask):
         """As :meth:`Task.losses`: of proxy codes or of pixels and, while tokens learn, the quantizers'."""
         video = to_video(self.on_device(batch.frames))
         by_codes = step < self.recipe.proxy * self.recipe.steps
-        output: SweetTokOutput = model(video, paint=not by_codes)
+        price = None
+        if self.model.detail is not None and self.recipe.stage in (2, 4):
+            price = self.model.detail.draw_prices(len(video), self.recipe.prices, self.recipe.uniform)
+        output: SweetTokOutput = model(video, paint=not by_codes, price=price)
         if by_codes:
-            terms, measures = self._by_codes(output, video, batch.codes)
+            assert self.teacher is not None and output.logits is not None
+            terms, measures = self.teacher.terms(output.logits, video, batch.codes)
         else:
             terms, measures = self._by_pixels(output, video)
-        if self.recipe.stage != 3:
-            of_words = output.codebook_losses() | self._neighbours(output)
-            terms |= {name: self.recipe.quantizer * term.float() for name, term in of_words.items()}
+        if output.refined is not None and video.shape[2] > 1:
+            measures["tokens"] = output.refined.tokens.float().mean()
+        of_words = output.detail_losses() if self.recipe.stage != 3 else {}
+        if self.recipe.stage < 3:
+            of_words |= output.codebook_losses() | self._neighbours(output)
+        terms |= {name: self.recipe.quantizer * term.float() for name, term in of_words.items()}
         self.use.add(output.ids_by_list())
         losses = {"model": terms}
         if self.critics and step >= self.recipe.discriminator_start and not by_codes:
@@ -330,16 +337,6 @@ class SweetTokTask(ClipTask):
             terms |= of_decoder
             losses |= {DISCRIMINATOR: own} if own else {}
         return Step(losses, measures)
-
-    def _by_codes(
-        self, output: SweetTokOutput, video: Tensor, packed: np.ndarray | None
-    ) -> tuple[Terms, Terms]:
-        """Terms and measures of a step on proxy codes: the cross entropy with those of the teacher."""
-        assert self.teacher is not None and output.logits is not None
-        codes = self.teacher.codes(video) if packed is None else self.teacher.packed(packed, video)
-        wanted, logits = codes.flatten(), output.logits.float().flatten(0, -2)
-        hits = (logits.detach().argmax(-1) == wanted).float().mean()
-        return {"proxy": F.cross_entropy(logits, wanted)}, {"proxy_hits": hits}
 
     def _by_pixels(self, output: SweetTokOutput, video: Tensor) -> tuple[Terms, Terms]:
         """Terms and measures of a step on pixels: distances, and what a perceptual network feels."""
@@ -369,6 +366,8 @@ class SweetTokTask(ClipTask):
         found = super().figures(means) if "mse" in means else {}
         if "proxy_hits" in means:
             found["proxy_hits"] = round(means.pop("proxy_hits"), 4)
+        if "tokens" in means:
+            found["tokens"] = round(means.pop("tokens"), 1)
         return {**found, "codebooks": self.use.figures()}
 
     def reconstruct(self, weights: nn.Module, frames: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from threading import Lock
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sweettok_cli.codebook.prior import WordPrior
@@ -69,6 +70,18 @@ class Teacher:
     def decode(self, indices: Tensor) -> Tensor:
         """Indices [b, t', h', w'] -> video [b, 3, t, h, w], nominally in [-0.5, 0.5]."""
         return self.network.decode(indices)
+
+    def terms(
+        self, logits: Tensor, video: Tensor, packed: np.ndarray | None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Loss and measure of a step on proxy codes: the cross entropy with those of a ``video``, and hits.
+
+        ``logits`` [b, t', h', w', codes] are the network's; ``packed`` codes came with the video, if any.
+        """
+        codes = self.codes(video) if packed is None else self.packed(packed, video)
+        wanted, found = codes.flatten(), logits.float().flatten(0, -2)
+        hits = (found.detach().argmax(-1) == wanted).float().mean()
+        return {"proxy": F.cross_entropy(found, wanted)}, {"proxy_hits": hits}
 
     def check(self, config: SweetTokConfig, crops: list[int]) -> None:
         """Refuse a network that cannot learn from this tokenizer, or start from its decoder.

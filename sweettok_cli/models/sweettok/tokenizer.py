@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 
 import torch
@@ -10,13 +11,20 @@ from torch import Tensor
 
 from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.common.network_tokenizer import NetworkTokenizer
-from sweettok_cli.models.common.streams import WaitingClips
+from sweettok_cli.models.common.streams import ClipEncoder, EncoderStream, WaitingClips
 from sweettok_cli.models.sweettok.banded import choose_bands, decode_bands, encode_bands
-from sweettok_cli.models.sweettok.network import SweetTok
+from sweettok_cli.models.sweettok.network import Choice, SweetTok, TokenPair
+from sweettok_cli.models.sweettok.rows import received, sent
+from sweettok_cli.models.sweettok.spending import Candidate, Spender
 from sweettok_cli.runtime import close_holes
 from sweettok_cli.tokens.layout import TokenizerSpec
+from sweettok_cli.video.fit import Fit
+
+#: Clips that are looked at together when tokens are shared out: six seconds of a usual video.
+LOOK_AHEAD = 8
 
 
 class SweetTokTokenizer(NetworkTokenizer):
@@ -44,26 +52,74 @@ class SweetTokTokenizer(NetworkTokenizer):
         """The words behind the ids: ``{"spatial": (adjectives, nouns), "temporal": (adverbs, verbs)}``."""
         return self._words
 
+    def encoder(
+        self,
+        fit: Fit,
+        *,
+        image: bool = False,
+        overlap: int = 0,
+        batch_clips: int | None = None,
+        budget: Budget = USUAL,
+    ) -> EncoderStream:
+        """As :meth:`Tokenizer.encoder`; with levels, some clips are looked at together, to share tokens."""
+        if self.network.detail is None or budget.fixed:
+            return super().encoder(fit, image=image, overlap=overlap, batch_clips=batch_clips, budget=budget)
+        spender = Spender(self.network, budget)
+        ahead = 1 if image or budget.psnr is not None else max(1, min(LOOK_AHEAD, self.most_clips(fit)))
+        length, overlap = (1, 0) if image else (self.spec.clip_frames, overlap)
+        return ClipEncoder(partial(self._spend, spender), fit, length, overlap, ahead)
+
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
-        """As :meth:`Tokenizer.encode_batch`."""
-        return self._encode_rows(lambda start, end: clips[:, :, start:end], *clips.shape[:4])
+        """As :meth:`Tokenizer.encode_batch`: with levels, as many tokens in all as without them."""
+        if self.network.detail is None:
+            return self._encode_rows(lambda start, end: clips[:, :, start:end], *clips.shape[:4])._asdict()
+        rows = [partial(_rows_of, clip) for clip in clips]
+        return self._spend_on(Spender(self.network, USUAL), rows, clips.shape[1:4])
 
     def encode_waiting(self, clips: WaitingClips) -> dict[str, Tensor]:
-        """As :meth:`Tokenizer.encode_waiting`: large frames are taken in bands."""
-        return self._encode_rows(lambda start, end: clips.rows(start, end).to(self.device), *clips.shape)
+        """As :meth:`Tokenizer.encode_waiting`: large frames are taken in bands; no levels."""
+        rows = partial(self._rows, clips)
+        return self._encode_rows(rows, *clips.shape)._asdict()
+
+    def _rows(self, clips: WaitingClips, start: int, end: int) -> Tensor:
+        return clips.rows(start, end).to(self.device)
+
+    def _spend(self, spender: Spender, clips: WaitingClips) -> dict[str, Tensor]:
+        # Each is looked at several times: how much of them is done is told when all are.
+        ones = [WaitingClips([clip], clips.fit) for clip in clips.clips]
+        return self._spend_on(spender, [partial(self._rows, one) for one in ones], clips.shape[1:])
+
+    @torch.inference_mode()
+    def _spend_on(
+        self, spender: Spender, rows: Sequence[Callable[[int, int], Tensor]], shape: Sequence[int]
+    ) -> dict[str, Tensor]:
+        """Tokens of clips, each given by its rows, whose frames, height and width are ``shape``."""
+        frames, height, width = shape
+        candidates = []
+        for of_clip in rows:
+            tokens = self._encode_rows(of_clip, 1, frames, height, width)
+            decode = partial(self._decoded, tokens, height, width)
+            original = partial(_original, of_clip)
+            candidates.append(Candidate(tokens, height * width, original, decode))
+        with self.autocast():
+            choices = spender.spend(candidates)
+        return sent([each.tokens for each in candidates], choices)
+
+    def _decoded(self, tokens: TokenPair, height: int, width: int, choice: Choice) -> Iterator[Tensor]:
+        return self._videos(*tokens, height, width, choice)
 
     @torch.inference_mode()
     def _encode_rows(
         self, rows: Callable[[int, int], Tensor], clips: int, frames: int, height: int, width: int
-    ) -> dict[str, Tensor]:
+    ) -> TokenPair:
         with self.autocast():
             bands = choose_bands(self.network, clips, frames, height, width)
             if bands is None:
-                return self.network.encode(to_video(rows(0, height)))._asdict()
+                return self.network.encode(to_video(rows(0, height)))
             patch = self.network.config.patch
             edges = pairwise(accumulate((patch * count for count in bands.rows), initial=0))
             videos = (to_video(rows(start, end)) for start, end in edges)
-            return encode_bands(self.network, bands, videos, still=frames == 1)._asdict()
+            return encode_bands(self.network, bands, videos, still=frames == 1)
 
     def decode_batch(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Tensor:
         """As :meth:`Tokenizer.decode_batch`.
@@ -80,7 +136,8 @@ class SweetTokTokenizer(NetworkTokenizer):
                 f"{self.spec.name} is a first-stage network, which encodes and has no pixel decoder; "
                 "decode with a model of a later stage."
             )
-        videos = self._videos(tokens["spatial"], tokens["temporal"], height, width)
+        pair, choice = received(tokens, self.network.config)
+        videos = self._videos(*pair, height, width, choice)
         while True:
             with torch.inference_mode(), self.autocast():
                 video = next(videos, None)
@@ -90,13 +147,23 @@ class SweetTokTokenizer(NetworkTokenizer):
                 del video
             yield shown.pop()
 
-    def _videos(self, spatial: Tensor, temporal: Tensor, height: int, width: int) -> Iterator[Tensor]:
+    def _videos(
+        self, spatial: Tensor, temporal: Tensor, height: int, width: int, choice: Choice | None
+    ) -> Iterator[Tensor]:
         frames = self.network.config.frames if temporal.shape[1] else 1
         bands = choose_bands(self.network, len(spatial), frames, height, width)
         if bands is None:
-            yield self.network.decode(spatial, temporal, height, width)
+            yield self.network.decode(spatial, temporal, height, width, choice=choice)
         else:
-            for video in decode_bands(self.network, bands, spatial, temporal, frames):
+            for video in decode_bands(self.network, bands, spatial, temporal, frames, choice):
                 yield video
                 del video
                 close_holes()
+
+
+def _rows_of(clip: Tensor, start: int, end: int) -> Tensor:
+    return clip[None, :, start:end]
+
+
+def _original(rows: Callable[[int, int], Tensor], start: int, end: int) -> Tensor:
+    return to_video(rows(start, end))

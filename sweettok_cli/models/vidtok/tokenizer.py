@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sweettok_cli.models.common.budget import USUAL, Budget, check_budget
 from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.common.network_tokenizer import NetworkTokenizer
 from sweettok_cli.models.common.streams import (
@@ -44,9 +45,10 @@ class VidTokTokenizer(NetworkTokenizer):
         super().__init__(spec, network, device, dtype, sample)
         self.config, self.batch_clips = network.config, 1
 
-    def encoder(self, fit: Fit, **options: Any) -> EncoderStream:
+    def encoder(self, fit: Fit, *, budget: Budget = USUAL, **options: Any) -> EncoderStream:
         """As :meth:`Tokenizer.encoder`; version 1.1 reads the video as one stream."""
         spec = self.spec
+        check_budget(budget, spec)
         if spec.stream_frames is None:
             return super().encoder(fit, **options)
         assert isinstance(spec.layout, GridTokens)

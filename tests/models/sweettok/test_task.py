@@ -17,7 +17,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.sweettok.config import SweetTokConfig, make_config
 from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.models.sweettok.initialise import start_linear
-from sweettok_cli.models.sweettok.task import STAGES, SweetTokTask
+from sweettok_cli.models.sweettok.task import SweetTokTask
 from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.training.recipe import Recipe, load_recipe, recipe_names
 
@@ -80,7 +80,7 @@ def test_export_that_fails_leaves_the_old_model(tiny: Recipe, prior: Path, tmp_p
     assert built(tiny, None, folder).model.post_vq_spatial.bias[0] == 7.0
 
 
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("stage", [1, 2, 3])
 def test_stages_train_their_parts(tiny: Recipe, prior: Path, stage: int) -> None:
     task = built(dataclasses.replace(tiny, stage=stage), prior)
     model = task.model

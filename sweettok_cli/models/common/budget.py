@@ -1,0 +1,75 @@
+"""How many tokens a video may take, of a model that can give clips more or fewer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from sweettok_cli.errors import SweettokError, option
+from sweettok_cli.tokens.layout import TokenizerSpec
+
+#: Qualities by name, as decibels of PSNR.
+QUALITIES = {"low": 26.0, "medium": 30.0, "high": 34.0}
+#: Pixels of a frame of which a budget's tokens are, whatever the size of the video's.
+PIXELS = 256 * 256
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What encoding aims at: a number of tokens, a quality, or the same tokens for all clips.
+
+    Attributes:
+        tokens: of a clip of 256x256 pixels on average over the video, as many more for larger frames; of an
+            image, for each 256x256 of its pixels. None: no limit.
+        psnr: decibels that every clip shall reach, with as few tokens as that takes; None: no aim.
+        fixed: one token for every position, none of detail: the published layout.
+    """
+
+    tokens: float | None = None
+    psnr: float | None = None
+    fixed: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.tokens is not None) + (self.psnr is not None) + self.fixed > 1:
+            raise ValueError("a budget is a number of tokens, a quality, or fixed: give one of them")
+        for value in (self.tokens, self.psnr):
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"a budget is above 0, not {value}")
+
+    def __str__(self) -> str:
+        """In a token file's words; empty where nothing was asked for."""
+        if self.tokens is not None:
+            return f"{self.tokens:g} tokens"
+        return "fixed" if self.fixed else "" if self.psnr is None else f"{self.psnr:g} dB"
+
+
+#: As many tokens as a model takes that has no choice.
+USUAL = Budget()
+
+
+def check_budget(budget: Budget, spec: TokenizerSpec) -> None:
+    """Raise :class:`SweettokError` where a budget is given and all clips have the same number of tokens."""
+    if not (spec.levels or budget.fixed or budget == USUAL):
+        given = option("quality" if budget.tokens is None else "tokens")
+        raise SweettokError(
+            f"{spec.name} gives every clip the same number of tokens; leave out {given}, or name a model "
+            "with levels."
+        )
+
+
+def decibels(name: str) -> float:
+    """Decibels of a quality: low, medium, high, or a number of them.
+
+    Raises:
+        ValueError: neither.
+    """
+    if name in QUALITIES:
+        return QUALITIES[name]
+    try:
+        value = float(name)
+    except ValueError:
+        value = math.nan
+    if not 10 <= value <= 60:
+        names = ", ".join(QUALITIES)
+        raise ValueError(f"a quality is {names}, or a PSNR of 10 to 60 dB, not {name!r}")
+    return value

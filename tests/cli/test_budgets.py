@@ -1,0 +1,105 @@
+"""encode and roundtrip with a budget: of a model with levels, and of one without."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_levels import levelled
+from small_models import save_sweettok
+from small_network import word_prior
+
+from sweettok_cli.models.sweettok.folder import save_model_folder
+from sweettok_cli.tokens import read_meta, token_cost
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "levelled"
+    save_model_folder(folder, levelled(), word_prior())
+    return folder
+
+
+def cost(path: Path) -> int:
+    return token_cost(read_meta(path)).tokens
+
+
+def test_tokens_quality_and_the_fixed_layout(cli: Cli, model: Path, clip: Path) -> None:
+    found = {}
+    for name, options in {
+        "usual": [],
+        "few": ["--tokens", "640"],
+        "many": ["--tokens", "5120"],
+        "fixed": ["--fixed"],
+        "poor": ["--quality", "14"],
+        "good": ["--quality", "20"],
+    }.items():
+        out = clip.with_name(f"{name}.npz")
+        ran = cli("encode", clip, "--model", model, *options, "-o", out, "--json")
+        assert ran.code == 0, ran.err
+        (told,) = json.loads(ran.out)["encoded"]
+        assert told["tokens"] == cost(out)
+        found[name] = cost(out)
+        ran = cli("decode", out, "--model", model, "-o", clip.with_name(f"{name}.mp4"))
+        assert ran.code == 0, ran.err
+    # Two clips of 128x64 pixels: an eighth of 256x256 each.
+    assert found["fixed"] == 2 * 160 and read_meta(clip.with_name("fixed.npz")).version == 1
+    assert found["few"] <= 2 * 80 < found["usual"] <= 2 * 160 < found["many"] <= 2 * 640
+    assert found["poor"] < found["good"]
+
+
+def test_what_was_made_with_another_budget_is_not_skipped(cli: Cli, model: Path, clip: Path) -> None:
+    given = ["encode", clip, "--model", model]
+    assert cli(*given, "--tokens", "640").code == 0
+    ran = cli(*given, "--tokens", "640", "--skip-existing", "--json")
+    assert ran.code == 0 and json.loads(ran.out)["skipped"]
+    for other in (["--tokens", "900"], ["--quality", "20"], ["--fixed"], []):
+        ran = cli(*given, *other, "--skip-existing")
+        assert ran.code == 1 and "encoded with another budget: 640 tokens" in ran.err
+    assert cli(*given, "--fixed", "--skip-existing", "--force").code == 0
+    assert cli(*given, "--fixed", "--skip-existing").code == 0
+    assert "encoded with another budget: the same tokens for every clip" in cli(*given, "--skip-existing").err
+
+
+def test_a_round_trip_keeps_to_its_budget(cli: Cli, model: Path, clip: Path) -> None:
+    record = json.loads(cli("roundtrip", clip, "--model", model, "--tokens", "2560", "--json", "-q").out)
+    assert 2 * 160 < record["tokens"] <= 2 * 320
+
+
+def test_a_budget_is_one_thing_and_of_a_model_with_levels(cli: Cli, model: Path, clip: Path) -> None:
+    given = ["encode", clip, "--model", model]
+    for wrong in (
+        ["--tokens", "640", "--fixed"],
+        ["--quality", "best"],
+        ["--tokens", "0"],
+        ["--quality", "-3"],
+    ):
+        ran = cli(*given, *wrong)
+        assert ran.code == 2 and ("--tokens" in ran.err or "--quality" in ran.err)
+    plain = clip.with_name("plain")
+    save_sweettok(plain)
+    for option in (["--tokens", "640"], ["--quality", "high"]):
+        ran = cli("encode", clip, "--model", plain, *option)
+        assert ran.code == 1 and f"leave out {option[0]}" in ran.err
+        assert not clip.with_suffix(".npz").exists()
+    assert cli("encode", clip, "--model", plain, "--fixed").code == 0
+
+
+def test_packed_levels_come_back_bit_for_bit(cli: Cli, model: Path, clip: Path) -> None:
+    plain, packed, again = (clip.with_name(name) for name in ("a.npz", "a.swt", "b.npz"))
+    assert cli("encode", clip, "--model", model, "-o", plain).code == 0
+    assert cli("encode", clip, "--model", model, "--compact", "-o", packed).code == 0
+    assert cli("unpack", packed, "-o", again).code == 0
+    assert again.read_bytes() == plain.read_bytes()
+    assert packed.stat().st_size < plain.stat().st_size
+    decoded = []
+    for source in (plain, packed):
+        out = clip.with_name(f"{source.suffix[1:]}.npy")
+        assert cli("decode", source, "--model", model, "-o", out).code == 0
+        decoded.append(out.read_bytes())
+    assert decoded[0] == decoded[1]

@@ -1,0 +1,140 @@
+"""Levels of detail: tokens for cells that need them, each removing what it says it does."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+from small_levels import busy_clips, levelled
+from small_network import small_config, word_prior
+from torch import Tensor
+
+from sweettok_cli.models.sweettok.network import Choice, SweetTok
+
+
+@pytest.fixture(scope="module")
+def network() -> SweetTok:
+    return levelled()
+
+
+def chosen(network: SweetTok, video: Tensor, price: float) -> tuple[Tensor, Tensor, Choice, Tensor]:
+    """Ids of all tokens, what is chosen at a price, and what is decoded of columns alone."""
+    assert network.detail is not None
+    spatial, temporal = network.encode(video)
+    present = network.motion_energy(network.quantize_temporal.codes(temporal)) >= price
+    height, width = video.shape[-2:]
+    plain = network.decode(spatial, temporal, height, width, video.shape[2], Choice(present))
+    tokens = network.detail.tokens(video - plain, price, network.quantize_spatial)
+    return spatial, temporal, Choice(present, tokens.ids, tokens.counts(price)), plain
+
+
+def test_growing_leaves_the_network_as_it_was(network: SweetTok) -> None:
+    plain = SweetTok(small_config(), word_prior())
+    state = network.state_dict()
+    plain.load_state_dict({name: state[name] for name in plain.state_dict()})
+    video = busy_clips(2)
+    with torch.no_grad():
+        assert torch.equal(plain.eval()(video).reconstruction, network(video).reconstruction)
+
+
+@torch.no_grad()
+def test_tokens_remove_the_error_that_they_say(network: SweetTok) -> None:
+    assert network.detail is not None
+    video, price = busy_clips(2), float(network.detail.price) / 4
+    spatial, temporal, choice, plain = chosen(network, video, price)
+    assert choice.counts is not None and choice.detail is not None
+    assert choice.counts.sum() > 20 and choice.counts.max() > 1 and (choice.counts == 0).any()
+    tokens = network.detail.tokens(video - plain, price, network.quantize_spatial)
+    made = network.decode(spatial, temporal, 64, 64, 17, choice)
+    removed = (video - plain).square().sum() - (video - made).square().sum()
+    # The filter across patch borders, which is the identity at the start, comes after.
+    assert removed.item() == pytest.approx(tokens.removed.sum().item(), rel=1e-4)
+    assert (tokens.removed[tokens.removed > 0] >= price).all()
+
+
+@torch.no_grad()
+def test_detail_goes_where_it_is_needed(network: SweetTok) -> None:
+    assert network.detail is not None
+    counts = chosen(network, busy_clips(3), float(network.detail.price) / 2)[2].counts
+    assert counts is not None
+    assert counts[..., 4:].sum() > 3 * counts[..., :4].sum()
+
+
+@torch.no_grad()
+def test_a_lower_price_buys_more_and_leaves_less(network: SweetTok) -> None:
+    assert network.detail is not None
+    video, price = busy_clips(2), float(network.detail.price)
+    errors, numbers = [], []
+    for factor in (4.0, 1.0, 0.25):
+        spatial, temporal, choice, _ = chosen(network, video, factor * price)
+        assert choice.counts is not None
+        numbers.append(int(choice.counts.sum() + choice.present.sum()))
+        made = network.decode(spatial, temporal, 64, 64, 17, choice)
+        errors.append((video - made).square().mean().item())
+    assert numbers == sorted(set(numbers)) and errors == sorted(errors, reverse=True)
+
+
+@torch.no_grad()
+def test_the_usual_price_buys_about_as_many_tokens_as_without_levels(network: SweetTok) -> None:
+    assert network.detail is not None
+    video = busy_clips()
+    found = network(video, price=network.detail.price.expand(len(video))).refined
+    positions = sum(network.config.token_counts(64, 64))
+    assert found.tokens.float().mean().item() == pytest.approx(positions, rel=0.3)
+
+
+@torch.no_grad()
+def test_training_sees_what_encoding_and_decoding_do(network: SweetTok) -> None:
+    assert network.detail is not None
+    video, price = busy_clips(2), float(network.detail.price)
+    spatial, temporal, choice, _ = chosen(network, video, price)
+    assert choice.counts is not None
+    output = network(video, price=torch.full((2,), price))
+    made = network.decode(spatial, temporal, 64, 64, 17, choice)
+    assert torch.allclose(output.reconstruction, made, atol=1e-5)
+    per_clip = 16 + choice.present.sum(1) + choice.counts.flatten(1).sum(1)
+    assert output.refined.tokens.tolist() == per_clip.tolist()
+
+
+@torch.no_grad()
+def test_an_infinite_price_is_the_published_layout(network: SweetTok) -> None:
+    video = busy_clips(2)
+    output = network(video, price=torch.full((2,), torch.inf))
+    assert torch.equal(output.reconstruction, network(video).reconstruction)
+    assert output.refined.tokens.tolist() == [16 + 64] * 2
+
+
+@torch.no_grad()
+def test_images_have_detail_in_their_one_frame(network: SweetTok) -> None:
+    assert network.detail is not None
+    image = busy_clips(2)[:, :, :1]
+    spatial, temporal, choice, plain = chosen(network, image, float(network.detail.price) / 16)
+    assert choice.counts is not None and choice.counts.shape == (2, 1, 8, 8) and choice.counts.sum()
+    made = network.decode(spatial, temporal, 64, 64, 1, choice)
+    assert (image - made).square().mean() < (image - plain).square().mean()
+
+
+def test_gradients_reach_the_levels_and_the_network_below(network: SweetTok) -> None:
+    learning = copy.deepcopy(network).train()
+    assert learning.detail is not None
+    video = busy_clips(2)
+    output = learning(video, price=learning.detail.price.expand(2) / 2)
+    loss = (output.reconstruction - video).square().mean() + sum(output.detail_losses().values())
+    loss.backward()
+    for level in (learning.detail.first[0], learning.detail.later[0]):
+        assert level.read.straight.weight.grad.abs().sum() > 0
+        assert level.write.narrow.weight.grad.abs().sum() > 0
+    assert learning.detail.absent.grad.abs().sum() > 0
+    assert learning.pre_vq_spatial.weight.grad.abs().sum() > 0
+
+
+def test_levels_need_anchors_and_pixels() -> None:
+    for changes in (
+        {"proxy_codes": 64},
+        {"queries": "flattened"},
+        {"anchored": False, "motion": "differences"},
+    ):
+        with pytest.raises(ValueError, match="levels"):
+            dataclasses.replace(small_config(levels=2), **changes)
