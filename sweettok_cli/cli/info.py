@@ -124,6 +124,7 @@ def _spread(meta: TokenMeta, spreads: Mapping[str, Spread]) -> dict[str, Any]:
     """
     return {
         "levels": dict(meta.levels),
+        "budget": meta.budget,
         "spread": {
             name: {
                 "tokens": spread.tokens,
@@ -225,6 +226,7 @@ def _token_rows(data: dict[str, Any]) -> dict[str, str]:
         "source": f"{data['source']}: {_picture(data)}",
         "clips": f"{data['clips']} of {length}{overlap}{padded}",
         "tokens": f"{data['tokens']:,} ({shapes} a clip)",
+        **({"budget": data["budget"]} if data.get("budget") else {}),
         **{f"{name} positions": _positions(data, name) for name in spread if 0 not in data["shapes"][name]},
         "indices": f"{data['indices']:,}",
         "true bits": f"{data['bits']:,.0f} ({data['bits_per_clip']:,.0f} a clip){held}",

@@ -39,10 +39,10 @@ def train(
         int | None,
         Option(
             min=1,
-            max=3,
-            help="SweetTok: 1 spatial half on pictures, 2 both halves on clips, 3 decoder. "
-            "VidTok: 1 the whole network, 2 decoder. OmniTokenizer: 1 pictures, 2 clips and pictures, "
-            "3 continuous latents.",
+            max=4,
+            help="SweetTok: 1 spatial half on pictures, 2 both halves on clips, 3 decoder, "
+            "4 levels of detail. VidTok: 1 the whole network, 2 decoder. OmniTokenizer: 1 pictures, "
+            "2 clips and pictures, 3 continuous latents.",
         ),
     ] = None,
     config: Annotated[

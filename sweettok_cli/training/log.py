@@ -149,6 +149,7 @@ def _sentence(record: Mapping[str, Any]) -> str:
         parts = [
             f"{step}  loss {record['loss']:.5f}",
             f"psnr {record['psnr']:.2f} dB" if "psnr" in record else "",
+            f"{record['tokens']:.0f} tokens a clip" if "tokens" in record else "",
             f"lr {record['lr']:.2e}  grad {record['grad_norm']:.2f}",
             f"codebooks {use} %" if use else "",
             f"{record['seconds_per_step']:.2f} s a step (data {record['data_wait']:.2f} s)",

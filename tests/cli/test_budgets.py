@@ -51,6 +51,8 @@ def test_tokens_quality_and_the_fixed_layout(cli: Cli, model: Path, clip: Path) 
     assert found["fixed"] == 2 * 160 and read_meta(clip.with_name("fixed.npz")).version == 1
     assert found["few"] <= 2 * 80 < found["usual"] <= 2 * 160 < found["many"] <= 2 * 640
     assert found["poor"] < found["good"]
+    assert "640 tokens" in cli("info", clip.with_name("few.npz")).out
+    assert json.loads(cli("info", clip.with_name("good.npz"), "--json").out)["budget"] == "20 dB"
 
 
 def test_what_was_made_with_another_budget_is_not_skipped(cli: Cli, model: Path, clip: Path) -> None:
@@ -103,3 +105,9 @@ def test_packed_levels_come_back_bit_for_bit(cli: Cli, model: Path, clip: Path) 
         assert cli("decode", source, "--model", model, "-o", out).code == 0
         decoded.append(out.read_bytes())
     assert decoded[0] == decoded[1]
+
+
+def test_levels_are_a_stage_of_training(cli: Cli) -> None:
+    ran = cli("train", "--keys", "--stage", "4")
+    assert ran.code == 0 and "prices" in ran.out and "levels" in ran.out
+    assert cli("train", "--keys", "--stage", "5").code == 2
