@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from sweettok_cli.packing.file import PACKED, FindPrior, PackedFile, looks_packed
@@ -15,6 +16,13 @@ from sweettok_cli.tokens.ragged import Spread
 #: How the names of plain token files end.
 PLAIN = ".npz"
 ENDINGS = (PLAIN, PACKED)
+
+
+def each_once(files: Iterable[Path]) -> list[Path]:
+    """Files of a folder without packed ones beside which the plain one lies, which holds the same tokens."""
+    given = list(files)
+    plain = {path.with_suffix("") for path in given if path.suffix.lower() == PLAIN}
+    return [path for path in given if path.suffix.lower() != PACKED or path.with_suffix("") not in plain]
 
 
 def read_tokens(path: Path, find_prior: FindPrior) -> Tokens:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.packing.token_file import ENDINGS, PLAIN
+from sweettok_cli.packing.token_file import ENDINGS, PLAIN, each_once
 from sweettok_cli.video.images import WRITTEN
 from sweettok_cli.video.sequence import FrameSequence, find_sequences, is_pattern
 from sweettok_cli.video.source import MEDIA, find_files, missing
@@ -185,7 +185,8 @@ def find_sources(
                 below = folder.relative_to(given)
                 yield from sequence(folder, inside / below.parent if below.name else Path())
         elif given.is_dir():
-            for source in filter(new, find_files(given, endings, unreadable)):
+            files = find_files(given, endings, unreadable)
+            for source in filter(new, each_once(files) if endings.issuperset(ENDINGS) else files):
                 yield Found(source, inside / source.relative_to(given).parent)
         elif is_pattern(given) and not given.exists():
             yield from sequence(given, Path())

@@ -14,7 +14,7 @@ import numpy as np
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.metrics.codebook_use import parts_of_speech
 from sweettok_cli.models.registry import family_of_tokens
-from sweettok_cli.packing.token_file import ENDINGS, looks_like_tokens
+from sweettok_cli.packing.token_file import ENDINGS, each_once, looks_like_tokens
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.source import MEDIA, find_files
@@ -126,7 +126,7 @@ def find_readable(given: Iterable[Path]) -> list[Path]:
     for path in given:
         taken = [path]
         if path.is_dir():
-            taken = find_files(path, set(ENDINGS)) or find_files(path, MEDIA)
+            taken = each_once(find_files(path, set(ENDINGS))) or find_files(path, MEDIA)
         if not taken:
             raise SweettokError(f"{path} holds no token file, video or picture; name another folder.")
         found += taken

@@ -99,6 +99,10 @@ def test_packed_levels_come_back_bit_for_bit(cli: Cli, model: Path, clip: Path) 
     assert cli("unpack", packed, "-o", again).code == 0
     assert again.read_bytes() == plain.read_bytes()
     assert packed.stat().st_size < plain.stat().st_size
+    again.unlink()
+    out = clip.with_name("out")
+    ran = cli("decode", plain.parent, "--model", model, "-o", out, "--json")  # the plain one of the two
+    assert ran.code == 0 and [path.name for path in out.iterdir()] == ["a.decoded.mp4"]
     decoded = []
     for source in (plain, packed):
         out = clip.with_name(f"{source.suffix[1:]}.npy")
