@@ -101,9 +101,10 @@ def find_prior(meta: TokenMeta, sha256: str, folder: Path | None = None) -> Toke
     """
     prior = priors.find_prior((folder, find_named(meta.model), *local_models().values()), sha256)
     if prior is None:
+        where = "no model that goes by name" if folder is None else f"neither {folder} nor a model by name"
         raise TokenFault(
-            f"was packed with the token prior {sha256[:12]} of {meta.model}, which no model on this machine "
-            "has",
+            f"was packed with the token prior {sha256[:12]} of {meta.model}, which {where} has; priors that "
+            "were made anew do not read what was packed before",
             f"pass the folder of the model that has it with {option('model', 'FOLDER')}, or unpack it where "
             "it was packed",
         )
