@@ -109,7 +109,8 @@ def test_a_dry_push_of_the_shipped_model(cli: Cli) -> None:
     ran = cli("models", "push", find_model("sweettok-small"), "me/small", "--dry-run", "--json")
     assert ran.code == 0, ran.err
     table = json.loads(ran.out)
-    assert set(table["files"]) == {"config.json", "model.safetensors", "words.json", "README.md"}
+    files = {"config.json", "model.safetensors", "words.json", "prior.safetensors", "README.md"}
+    assert set(table["files"]) == files
     assert (table["commit"], table["made"], table["revision"]) == (None, [], "main")
 
 
