@@ -6,9 +6,9 @@ import torch
 from small_network import small_network, smooth_clips, word_prior
 from torch import Tensor
 
-from sweettok_cli.models.sweettok.growth import start_detail, with_levels
+from sweettok_cli.models.sweettok.growth import start_detail
 from sweettok_cli.models.sweettok.initialise import start_linear
-from sweettok_cli.models.sweettok.network import SweetTok
+from sweettok_cli.models.sweettok.network import SweetTok, grown
 
 
 def busy_clips(count: int = 6, frames: int = 17, height: int = 64, width: int = 64) -> Tensor:
@@ -29,6 +29,6 @@ def levelled() -> SweetTok:
     plain = small_network()
     torch.manual_seed(1)
     start_linear(plain, busy_clips(), polish_steps=20, polish_rows=64)
-    grown = with_levels(plain, word_prior(), 3)
-    start_detail(grown, busy_clips())
-    return grown.eval()
+    detailed = grown(plain, word_prior(), levels=3)
+    start_detail(detailed, busy_clips())
+    return detailed.eval()

@@ -185,8 +185,7 @@ def find_sources(
                 below = folder.relative_to(given)
                 yield from sequence(folder, inside / below.parent if below.name else Path())
         elif given.is_dir():
-            files = find_files(given, endings, unreadable)
-            for source in filter(new, each_once(files) if endings.issuperset(ENDINGS) else files):
+            for source in filter(new, each_once(find_files(given, endings, unreadable))):
                 yield Found(source, inside / source.relative_to(given).parent)
         elif is_pattern(given) and not given.exists():
             yield from sequence(given, Path())

@@ -93,13 +93,11 @@ class Refined:
         change: [b, 3, t, h, w], what the tokens add to the decoded clip.
         losses: of the quantizer, one of every level that some cell reached: commitment, codebook.
         tokens: [b], how many each clip was given.
-        ids: [tokens, 3].
     """
 
     change: Tensor
     losses: list[tuple[Tensor, Tensor]]
     tokens: Tensor
-    ids: Tensor
 
 
 class Detail(nn.Module):
@@ -156,7 +154,7 @@ class Detail(nn.Module):
             price: [b], what a token of each clip must remove.
             quantize: to the words.
         """
-        changes, losses, found = [], list[tuple[Tensor, Tensor]](), list[Tensor]()
+        changes, losses = [], list[tuple[Tensor, Tensor]]()
         spent = torch.zeros(len(left), dtype=torch.int64, device=left.device)
         for levels, cells in self.cut(left.float()):
             rows, owner = cells.flatten(0, 3), torch.arange(len(left), device=left.device)
@@ -171,15 +169,12 @@ class Detail(nn.Module):
                 gain = before.detach().square().sum(-1) - (before - added).detach().square().sum(-1)
                 kept = gain >= dear[alive]
                 losses.append((words.commitment_loss, words.codebook_loss))
-                found.append(words.ids.squeeze(0)[kept])
                 alive = alive[kept]
                 change = change.index_add(0, alive, added[kept])
                 spent += torch.bincount(owner[alive], minlength=len(left))
             # Also a step in which nothing is worth its price asks for a gradient.
             changes.append((change + 0 * self.absent.sum()).view_as(cells))
-        return Refined(
-            self.lay(changes), losses, spent, torch.cat(found) if found else left.new_zeros(0, 3).long()
-        )
+        return Refined(self.lay(changes), losses, spent)
 
     def tokens(self, left: Tensor, price: float, quantize: Quantize) -> DetailTokens:
         """The tokens of all cells that remove at least ``price`` each of ``left`` [b, 3, t, h, w].

@@ -7,32 +7,21 @@ transform of adaptive length, and all that the network could do before it still 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.models.sweettok.detail import DetailLevel
-from sweettok_cli.models.sweettok.initialise import components
+from sweettok_cli.models.sweettok.initialise import PAIR_SPREAD, components
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.quantizer import Codebook, LanguageQuantizer, best_pair, nearest
 from sweettok_cli.runtime import OnProgress, ignore_progress
 
 _CLIPS_AT_ONCE = 8
-# The mean of two codes varies less than either, and the best pair reaches further out than two random ones.
-_PAIR_SPREAD = 1.35
 # Strengths tried for the latents of a level, in those of the codes.
 _STRENGTHS = (0.5, 0.63, 0.8, 1.0, 1.25, 1.6, 2.0)
 _ROWS = 2048
 _TRIES = 3
-
-
-def with_levels(network: SweetTok, words: WordPrior, levels: int) -> SweetTok:
-    """The same network with so many levels of detail, all that is new at its untrained start."""
-    grown = SweetTok(replace(network.config, levels=levels), words)
-    grown.load_state_dict(network.state_dict(), strict=False)
-    return grown
 
 
 @torch.no_grad()
@@ -89,7 +78,7 @@ def start_level(level: DetailLevel, rows: Tensor, quantizer: LanguageQuantizer) 
     codes, widths = quantizer.codebook(), quantizer.widths
     basis, centre = components(rows, sum(widths)), rows.mean(dim=0)
     dealt = _deal(quantizer)
-    shapes = [(codes.modifiers, _PAIR_SPREAD), (codes.heads, 1.0)]
+    shapes = [(codes.modifiers, PAIR_SPREAD), (codes.heads, 1.0)]
     into, out_of, means = [], [], []
     for (words, spread), chosen in zip(shapes, dealt, strict=True):
         part = basis[:, chosen]

@@ -11,8 +11,8 @@ One class for all sizes: :class:`SweetTokConfig` describes the published network
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -351,3 +351,13 @@ class SweetTok(nn.Module):
             if paint and self.proxy_pixels is not None:
                 reconstruction = self.proxy_pixels(logits, self.config.patch_grid(height, width))
         return SweetTokOutput(reconstruction, logits, spatial, temporal)
+
+
+def grown(network: SweetTok, words: WordPrior, **changes: Any) -> SweetTok:
+    """The same network with ``changes`` of its configuration; what is new is at its untrained start.
+
+    Raises ValueError for a configuration that there is not.
+    """
+    made = SweetTok(replace(network.config, **changes), words)
+    made.load_state_dict(network.state_dict(), strict=False)
+    return made

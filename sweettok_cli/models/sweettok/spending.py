@@ -78,10 +78,12 @@ class Spender:
     def spend(self, clips: Sequence[Candidate]) -> list[Choice]:
         """The tokens of the next clips, which are looked at together."""
         allowed, price = self._saved + sum(map(self._allowed, clips)), self._price
+        spare = int(allowed) - sum(clip.tokens.spatial.shape[1] for clip in clips)
+        energies = [self._energy(clip) for clip in clips]
         cheap, dear = 0.0, math.inf  # prices that buy too much and too little
         for tries in range(_TRIES):
-            bought = [self._buy(clip, price) for clip in clips]
-            wanted = self._wanted(clips, bought, allowed, price)
+            bought = [self._buy(clip, e, price) for clip, e in zip(clips, energies, strict=True)]
+            wanted = self._wanted(clips, bought, spare, price)
             if tries == _TRIES - 1 or price / _NEAR <= wanted <= price * _NEAR:
                 break
             cheap, dear = (price, dear) if wanted > price else (cheap, price)
@@ -91,10 +93,9 @@ class Spender:
             return [Choice(each.present, each.detail.ids, each.detail.counts(wanted)) for each in bought]
         self._price = max(wanted, self._least)
         self._least = _THRIFT * self._price
-        spare = int(allowed) - sum(clip.tokens.spatial.shape[1] for clip in clips)
         columns = sum(int(each.present.sum()) for each in bought)
         if columns > spare:
-            return self._columns_alone(clips, bought, spare)
+            return self._columns_alone(energies, bought, spare)
         counts = [each.detail.counts(self._price) for each in bought]
         if columns + sum(int(each.sum()) for each in counts) > spare:  # some are worth exactly the price
             counts = [each.detail.counts(self._price * _ABOVE) for each in bought]
@@ -109,10 +110,11 @@ class Spender:
         return self._budget.tokens * clip.pixels / PIXELS
 
     def _energy(self, clip: Candidate) -> Tensor:
+        """About what each temporal token of a clip removes, [1, T]."""
         return self._network.motion_energy(self._network.quantize_temporal.codes(clip.tokens.temporal))
 
-    def _buy(self, clip: Candidate, price: float) -> _Bought:
-        present = self._energy(clip) >= price
+    def _buy(self, clip: Candidate, energy: Tensor, price: float) -> _Bought:
+        present = energy >= price
         found, error, top = list[DetailTokens](), 0.0, 0
         for band in clip.decode(Choice(present)):
             left = clip.rows(top, top + band.shape[3]) - band.float()
@@ -125,17 +127,14 @@ class Spender:
         return _Bought(present, error, DetailTokens(ids, removed))
 
     def _wanted(
-        self, clips: Sequence[Candidate], bought: Sequence[_Bought], allowed: float, price: float
+        self, clips: Sequence[Candidate], bought: Sequence[_Bought], spare: int, price: float
     ) -> float:
         """The price at which detail takes the tokens that columns leave, or the error what the aim allows."""
         # Of a cell, no token comes without those before it: it is as dear as the least of them.
         worth = torch.cat([each.detail.removed.cummin(dim=-1).values.flatten() for each in bought])
         worth = worth[worth > 0].sort(descending=True).values
         if self._budget.psnr is None:
-            taken = sum(
-                c.tokens.spatial.shape[1] + int(b.present.sum()) for c, b in zip(clips, bought, strict=True)
-            )
-            count = int(allowed) - taken
+            count = spare - sum(int(each.present.sum()) for each in bought)
         else:
             error = sum(each.error for each in bought)
             config = self._network.config
@@ -148,10 +147,9 @@ class Spender:
         return float(worth[count - 1]) if count <= len(worth) else price / _BELOW
 
     def _columns_alone(
-        self, clips: Sequence[Candidate], bought: Sequence[_Bought], spare: int
+        self, energies: Sequence[Tensor], bought: Sequence[_Bought], spare: int
     ) -> list[Choice]:
         """Where columns alone cost too much at every price that was tried: those that remove most."""
-        energies = [self._energy(clip) for clip in clips]
         flat = torch.cat([energy.flatten() for energy in energies])
         best = torch.zeros_like(flat, dtype=torch.bool)
         best[flat.topk(max(0, min(spare, len(flat)))).indices] = True

@@ -35,11 +35,11 @@ from sweettok_cli.models.sweettok.folder import (
     save_model_folder,
     words_for,
 )
-from sweettok_cli.models.sweettok.growth import start_detail, with_levels
+from sweettok_cli.models.sweettok.growth import start_detail
 from sweettok_cli.models.sweettok.initialise import start_linear, start_words
 from sweettok_cli.models.sweettok.meaning import Meaning
-from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput
-from sweettok_cli.models.sweettok.teacher import Teacher, weights_of, with_pixels
+from sweettok_cli.models.sweettok.network import SweetTok, SweetTokOutput, grown
+from sweettok_cli.models.sweettok.teacher import Teacher, weights_of
 from sweettok_cli.storage.model_folder import ModelFolder, read_folder
 from sweettok_cli.training.clips import DISCRIMINATOR, ClipTask
 from sweettok_cli.training.folder import replaced
@@ -115,8 +115,9 @@ class SweetTokTask(ClipTask):
         if self._init is not None:
             stored = read_folder(self._init, read_model)
             if self._teacher is not None and not stored.config.pixels and self.recipe.proxy < 1:
-                grown = with_pixels(stored.network, stored.words)
-                stored = replace(stored, network=grown, config=grown.config)
+                # Behind the codes a pixel decoder, which the teacher's own will fill.
+                painting = grown(stored.network, stored.words, pixels=True)
+                stored = replace(stored, network=painting, config=painting.config)
             if self.recipe.model and make_config(self.recipe.model) != stored.config:
                 voice.say(f"the network is that of {self._init}, not the recipe's")
             self._trained = stages_of(ModelFolder(self._init))
@@ -171,15 +172,14 @@ class SweetTokTask(ClipTask):
                 "network with widths of codes (model.spatial_code, model.temporal_code); set "
                 "lay_out_words=false."
             )
-        grown = SweetTok(replace(config, word_offsets=True), words).to(device)
-        grown.load_state_dict(network.state_dict(), strict=False)
+        laid = grown(network, words, word_offsets=True).to(device)
         self.device = device
         video = self._first(voice, until)
         steps, neighbours = self.recipe.word_steps, self._held_near(config)
         with voice.progress("laying out the words among them", "steps") as on_progress:
-            start_words(grown, video, steps, neighbours, on_progress=on_progress, until=until)
+            start_words(laid, video, steps, neighbours, on_progress=on_progress, until=until)
         _say_if_late(until, voice)
-        return grown
+        return laid
 
     def _grow(
         self, network: SweetTok, words: WordPrior, device: torch.device, voice: Voice, until: float
@@ -195,14 +195,14 @@ class SweetTokTask(ClipTask):
                 "frames above 1, or levels=0."
             )
         try:
-            grown = with_levels(network, words, self.recipe.levels).to(device)
+            detailed = grown(network, words, levels=self.recipe.levels).to(device)
         except ValueError as error:
             raise SweettokError(f"{self._init} cannot have levels: {error}; set levels=0.") from error
         self.device = device
         video = self._first(voice, until)
         with voice.progress("starting levels of detail from them", "steps") as on_progress:
-            start_detail(grown, video, on_progress)
-        return grown
+            start_detail(detailed, video, on_progress)
+        return detailed
 
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
         """As :meth:`Task.resume`; only the network's description comes from the exported model.

@@ -6,7 +6,6 @@ Its codes are what the network learns to name first, its decoder is where the ne
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -15,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import sha256_file
 from sweettok_cli.models.common.frames import to_video
@@ -164,10 +162,3 @@ def encoder_of(
 def weights_of(folder: Path) -> str:
     """SHA-256 of the weights of a tokenizer, by which the codes that it gave are known."""
     return sha256_file(folder / WEIGHTS_FILE)
-
-
-def with_pixels(network: SweetTok, words: WordPrior) -> SweetTok:
-    """A network that ends in proxy codes, with a pixel decoder behind them that :meth:`hand_over` fills."""
-    grown = SweetTok(replace(network.config, pixels=True), words)
-    grown.load_state_dict(network.state_dict(), strict=False)
-    return grown

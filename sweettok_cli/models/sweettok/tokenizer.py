@@ -72,8 +72,8 @@ class SweetTokTokenizer(NetworkTokenizer):
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
         """As :meth:`Tokenizer.encode_batch`: with levels, as many tokens in all as without them."""
         if self.network.detail is None:
-            return self._encode_rows(lambda start, end: clips[:, :, start:end], *clips.shape[:4])._asdict()
-        rows = [partial(_rows_of, clip) for clip in clips]
+            return self._encode_rows(partial(_rows_of, clips), *clips.shape[:4])._asdict()
+        rows = [partial(_rows_of, clip) for clip in clips.split(1)]
         return self._spend_on(Spender(self.network, USUAL), rows, clips.shape[1:4])
 
     def encode_waiting(self, clips: WaitingClips) -> dict[str, Tensor]:
@@ -161,8 +161,8 @@ class SweetTokTokenizer(NetworkTokenizer):
                 close_holes()
 
 
-def _rows_of(clip: Tensor, start: int, end: int) -> Tensor:
-    return clip[None, :, start:end]
+def _rows_of(clips: Tensor, start: int, end: int) -> Tensor:
+    return clips[:, :, start:end]
 
 
 def _original(rows: Callable[[int, int], Tensor], start: int, end: int) -> Tensor:
