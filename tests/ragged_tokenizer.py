@@ -15,7 +15,9 @@ from sweettok_cli.tokens.ragged import places
 COARSE = 32  # what a unit of a spatial or temporal token is worth
 STEPS = (4, 1)  # what a unit of each level of detail is worth
 STILL = 8  # the temporal token of no change, which is left out
-SIZES = {"spatial": 8, "temporal": 16, "detail": 8}
+FINE = 8  # digits of detail, of which a token is three
+SIZES = {"spatial": [8, 8, FINE**3], "temporal": [16] * 3, "detail": [FINE**3]}
+PLACES = np.array([FINE**2, FINE, 1])
 STAIRS = {"temporal": 1, "detail": len(STEPS)}
 
 
@@ -32,7 +34,7 @@ class RaggedTokenizer(BlockTokenizer):
         self.spec = replace(
             self.spec,
             name="stairs",
-            codebooks={name: [size] * 3 for name, size in SIZES.items()},
+            codebooks=SIZES,
             layout=TiledTokens(levels=STAIRS),
         )
 
@@ -52,7 +54,7 @@ class RaggedTokenizer(BlockTokenizer):
             "spatial": numbers["spatial"] // COARSE,
             "temporal": moved[present] // COARSE,
             "temporal_counts": present.astype(np.int64),
-            "detail": rearrange(digits, "b t h w l c -> b (t h w) l c")[clip, cell, level],
+            "detail": rearrange(digits @ PLACES, "b t h w l -> b (t h w) l 1")[clip, cell, level],
             "detail_counts": counts,
         }
 
@@ -61,7 +63,7 @@ class RaggedTokenizer(BlockTokenizer):
         rows = counts.shape[2]
         digits = np.zeros((len(counts), counts[0].size, len(STEPS), 3), np.int64)
         clip, level, cell = places(counts)
-        digits[clip, cell, level] = arrays["detail"]
+        digits[clip, cell, level] = arrays["detail"] // PLACES % FINE
         fine = (digits * np.array(STEPS)[:, None]).sum(2).reshape(*counts.shape, 3)
         colour = rearrange(fine[:, 0, ::2, ::2], "b h w c -> b (h w) c")
         dense = {

@@ -35,13 +35,13 @@ class ListUse:
 class CodeCounts:
     """Occurrences of every code, list by list.
 
-    Grid families have one list, ``codes``. A token of a language codebook is two modifiers and a head; both
-    modifier columns draw from the same list and are counted together: ``adjectives``, ``nouns``, ``adverbs``,
-    ``verbs``.
+    Grid families have one list, ``codes``. A token of a language codebook is two modifiers and a head, one of
+    detail a head alone; both modifier columns draw from the same list and are counted together:
+    ``adjectives``, ``nouns``, ``adverbs``, ``verbs``.
 
     Args:
         codebooks: sizes behind the index columns, ``{"indices": [8192]}`` or ``{"spatial": [a, a, n],
-            "temporal": [v, v, w]}``, with levels ``"detail": [a, a, n]``, too. Empty for continuous latents,
+            "temporal": [v, v, w]}``, with levels ``"detail": [n]``, too. Empty for continuous latents,
             of which nothing is counted.
     """
 
@@ -50,8 +50,9 @@ class CodeCounts:
         for array, sizes in codebooks.items():
             if parts := parts_of_speech(array):
                 modifiers, heads = parts
-                self.counts[modifiers] = np.zeros(sizes[0], np.int64)
-                self.counts[heads] = np.zeros(sizes[-1], np.int64)
+                for part, size in ((modifiers, sizes[:-1]), (heads, sizes[-1:])):
+                    if size and part not in self.counts:
+                        self.counts[part] = np.zeros(size[0], np.int64)
             else:
                 self.counts["codes"] = np.zeros(sizes[0], np.int64)
 

@@ -73,8 +73,8 @@ _USUAL = (
 _USUAL_OF_LEVELS = (
     b'"budget": "640 tokens"}, "budget": "33 dB"}, '
     b'"version": 2, "codebooks": {"spatial": [5078, 5078, 5403], "temporal": [1872, 1872, 9267], '
-    b'"detail": [5078, 5078, 5403]}, "shapes": {"spatial": [256, 3], "temporal": [1024, 3], '
-    b'"detail": [5, 32, 32, 3]}, "writer": "sweettok 0.1.0", "levels": {"temporal": 1, "detail": 4}, '
+    b'"detail": [5403]}, "shapes": {"spatial": [256, 3], "temporal": [1024, 3], '
+    b'"detail": [5, 32, 32, 1]}, "writer": "sweettok 0.1.0", "levels": {"temporal": 1, "detail": 6}, '
     b'"rows": {"temporal": [1000], "detail": [100, 100, 10, 10]}' + _USUAL
 )
 

@@ -17,13 +17,13 @@ and a verb. S and T are 256 and 1024 at 256x256 and grow with the area; T is 0 f
 
 That is version 1. Version 2 is of sweettok with levels. A position of ``temporal`` has one token or none;
 each patch of a latent frame, t x h x w of them in a clip, has 0 to ``levels["detail"]`` tokens of what the
-others leave over, which the words of ``spatial`` name. How such tokens lie in rows is said in
+others leave over, one of the nouns of ``spatial`` each. How such tokens lie in rows is said in
 :mod:`sweettok_cli.tokens.ragged`:
 
 ================  ==========================================  =================================
 sweettok          ``spatial`` [clips, S, 3],                  uint16
                   ``temporal`` [rows, 3],
-                  ``detail`` [rows, 3]
+                  ``detail`` [rows, 1]
                   ``temporal_counts`` [clips, T],             uint8
                   ``detail_counts`` [clips, t, h, w]
 ================  ==========================================  =================================

@@ -130,7 +130,7 @@ class TiledTokens(TokenLayout):
 
     tile: int = 64  # pixels of a side
     per_tile: Mapping[str, int] = field(default_factory=lambda: {"spatial": 16, "temporal": 64})
-    columns: int = 3  # indices a token holds: modifier, modifier, head
+    columns: int = 3  # indices a spatial or temporal token holds: modifier, modifier, head
     levels: Mapping[str, int] = field(default_factory=dict)
     cells: GridTokens = GridTokens(time=4, space=8)  # of detail, where there are levels
 
@@ -142,7 +142,7 @@ class TiledTokens(TokenLayout):
     def shapes(self, frames: int, height: int, width: int) -> dict[str, tuple[int, ...]]:
         """``{"spatial": (256, 3), "temporal": (1024, 3)}``; a single frame has no motion, so (0, 3).
 
-        With levels of it also ``{"detail": (5, 32, 32, 3)}``.
+        With levels of it also ``{"detail": (5, 32, 32, 1)}``: a noun each.
         """
         tiles = (height // self.tile) * (width // self.tile)
         counts = {name: count * tiles for name, count in self.per_tile.items()}
@@ -150,7 +150,7 @@ class TiledTokens(TokenLayout):
             counts["temporal"] = 0
         shapes: dict[str, tuple[int, ...]] = {name: (count, self.columns) for name, count in counts.items()}
         if "detail" in self.levels:
-            shapes["detail"] = (*self.cells.grid(frames, height, width), self.columns)
+            shapes["detail"] = (*self.cells.grid(frames, height, width), 1)
         return shapes
 
 
@@ -164,7 +164,7 @@ class TokenizerSpec:
         clip_frames: frames in one clip.
         multiple: frame width and height must be multiples of this many pixels.
         codebooks: sizes of the codebook behind each index column, e.g. ``{"spatial": [n_adjectives,
-            n_adjectives, n_nouns], "temporal": [...]}``, with levels ``"detail"``, too, or ``{"indices":
+            n_adjectives, n_nouns], "temporal": [...]}``, with levels ``"detail": [n_nouns]``, or ``{"indices":
             [8192]}``; empty for continuous latents.
         weights_sha256: of the weights file, lower-case hex; token files decode only with the same weights.
         images: whether a single image can be encoded (a clip of one frame).

@@ -165,7 +165,7 @@ class TokenMeta:
             for size in sizes:
                 values.whole(f"a codebook size of {name}", size, 1, 1 << 32)
             shared = ARRAYS[name].codebooks or name
-            if sizes != self.codebooks[shared]:
+            if sizes != self.codebooks[shared][-len(sizes) :]:
                 raise TokenFault(f"gives {name!r} other codebook sizes than {shared!r}, whose words it uses")
         if self.image and self.shapes.get("temporal", (0,))[0]:
             raise TokenFault("has temporal tokens for a single image")

@@ -64,7 +64,7 @@ class WordCounts(CodeCounts):
 
     Args:
         codebooks: list sizes behind the index columns, ``{"spatial": [a, a, n], "temporal": [v, v, w]}``,
-            with levels ``"detail": [a, a, n]``, too.
+            with levels ``"detail": [n]``, too.
         words: the word behind each index, by part of speech; an attribute too.
 
     Raises:
@@ -74,7 +74,7 @@ class WordCounts(CodeCounts):
 
     def __init__(self, codebooks: Mapping[str, Sequence[int]], words: Mapping[str, Sequence[str]]) -> None:
         for array, sizes in codebooks.items():
-            if parts_of_speech(array) is None or len(sizes) < 2 or len(set(sizes[:-1])) != 1:
+            if parts_of_speech(array) is None or len(sizes) not in (1, 3) or len(set(sizes[:-1])) > 1:
                 raise SweettokError(
                     f"These tokens name no words: {array!r} is not a half of a language codebook."
                 )
@@ -104,8 +104,9 @@ class WordCounts(CodeCounts):
         level = np.zeros(len(rows), np.int64) if counts is None else places(counts)[1]
         parts = parts_of_speech(array)
         assert parts is not None
-        self._add_levels(parts[0], array, level, rows[:, :-1])
-        self._add_levels(parts[1], array, level, rows[:, -1:])
+        for part, indices in zip(parts, (rows[:, :-1], rows[:, -1:]), strict=True):
+            if indices.shape[1]:
+                self._add_levels(part, array, level, indices)
 
     def _add_levels(self, part: str, array: str, level: np.ndarray, indices: np.ndarray) -> None:
         known, codes = self._by_level.setdefault(part, {}), len(self.counts[part])

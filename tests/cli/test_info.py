@@ -69,7 +69,7 @@ def test_how_tokens_of_levels_are_spread(cli: Cli, tmp_path: Path, examples: Pat
         sums, found = array.reshape(4, -1).sum(axis=1), data["spread"][name]
         assert (found["least"], found["most"], found["mean"]) == (sums.min(), sums.max(), sums.mean())
         assert found["positions"] == np.bincount(array.ravel(), minlength=data["levels"][name] + 1).tolist()
-    bits = 3 * (3 * (4 * 512 + counts["detail"].sum()) + 4 * counts["temporal"].sum())
+    bits = 15 * 4 * 512 + 9 * counts["detail"].sum() + 12 * counts["temporal"].sum()
     places = 4 * 2048, int(counts["temporal"].sum())
     assert data["bits"] > bits + log2(comb(*places))
     assert data["bits"] == token_cost(tokens.meta).bits
@@ -92,9 +92,9 @@ def test_a_model_with_levels_says_what_a_clip_may_cost(cli: Cli, blocks: list[Bl
     data = json.loads(cli("info", "stairs", "--json").out)
     assert data["clip_256"]["tokens"] == {"spatial": 256, "temporal": 1024, "detail": 10240}
     assert data["least_256"]["tokens"] == {"spatial": 256, "temporal": 0, "detail": 0}
-    assert data["least_256"]["bits"] == pytest.approx(256 * 9 + log2(1025) + log2(5121))
+    assert data["least_256"]["bits"] == pytest.approx(256 * 15 + log2(1025) + log2(5121))
     text = cli("info", "stairs").out
-    assert "256 spatial + 0 to 1024 temporal + 0 to 10240 detail tokens, 768 to 34560 indices, 2,326 " in text
+    assert "256 spatial + 0 to 1024 temporal + 0 to 10240 detail tokens, 768 to 14080 indices, 3,862 " in text
 
 
 def test_a_video_and_an_image(cli: Cli, examples: Path, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_an_evaluation_states_the_mean_of_what_clips_cost(
     assert stairs["cost"]["clips"] == 3 and "clip_256" not in stairs["cost"]
     assert stairs["summary"]["psnr"]["value"] == pytest.approx(fixed["summary"]["psnr"]["value"])
     nouns = stairs["codebooks"]["nouns"]
-    assert nouns["size"] == 8 and nouns["occurrences"] < stairs["cost"]["tokens"]
+    assert nouns["size"] == 512 and nouns["occurrences"] < stairs["cost"]["tokens"]
     mean = stairs["cost"]["tokens"] / 3
     table = cli("eval", folder, *MODEL, "--metrics", "psnr").out
     assert (

@@ -35,8 +35,7 @@ def settled_levels(seed: int = 0) -> Tokens:
     present = random.random(arrays["temporal"].shape[:2]) < 0.3
     counts = tokens.arrays["detail_counts"] * (random.random((len(present), 5, 8, 16)) < 0.8).astype("u1")
     counts[..., 4:] = 0
-    few = random.geometric(0.05, (int(counts.sum()), 3)) - 1
-    few[:, :2].sort(axis=-1)
+    few = random.geometric(0.05, (int(counts.sum()), 1)) - 1
     arrays |= {
         "temporal": arrays["temporal"][present],
         "temporal_counts": present.astype("u1"),

@@ -106,7 +106,7 @@ def test_detail_that_repeats_costs_little() -> None:
     """Also where cells had none in between: their last token is remembered."""
     tokens = random_tokens(frames=17 * 4, levels=LEVELS)
     random, counts = np.random.default_rng(0), tokens.arrays["detail_counts"]
-    of_cell = random.integers(0, tokens.meta.codebooks["detail"], (4, 8 * 16, 3))
+    of_cell = random.integers(0, tokens.meta.codebooks["detail"], (4, 8 * 16, 1))
     _, level, position = places(counts)
     arrays = {**tokens.arrays, "detail": of_cell[level, position % (8 * 16)].astype("<u2")}
     coder = ChunkCoder(tokens.meta, {})

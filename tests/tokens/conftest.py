@@ -31,8 +31,8 @@ SWEETTOK: dict[str, Any] = {
 }
 LEVELS = {"temporal": 1, "detail": 4}
 DETAIL = {
-    "codebooks": {**SWEETTOK["codebooks"], "detail": SWEETTOK["codebooks"]["spatial"]},
-    "shapes": {**SWEETTOK["shapes"], "detail": (5, 8, 16, 3)},
+    "codebooks": {**SWEETTOK["codebooks"], "detail": SWEETTOK["codebooks"]["spatial"][-1:]},
+    "shapes": {**SWEETTOK["shapes"], "detail": (5, 8, 16, 1)},
 }
 GRID = {"codebooks": {"indices": (8192,)}, "shapes": {"indices": (5, 8, 16)}}
 
@@ -87,7 +87,7 @@ def tokens(request: pytest.FixtureRequest) -> Tokens:
         "levels-image": {
             **image,
             "levels": LEVELS,
-            "shapes": {**image["shapes"], "detail": (1, 8, 16, 3)},
+            "shapes": {**image["shapes"], "detail": (1, 8, 16, 1)},
         },
         "varying": {"frames": 3, "time_base": Fraction(1, 90000), "times": (0, 3003, 9009)},
         "overlap": {"overlap": 4},

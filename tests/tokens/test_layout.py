@@ -26,16 +26,16 @@ def test_tiled_tokens_grow_with_the_area() -> None:
 
 
 def test_levels_bound_what_a_clip_may_have() -> None:
-    books = {**WORDS, "detail": WORDS["spatial"]}
+    books = {**WORDS, "detail": WORDS["spatial"][-1:]}
     spec = TokenizerSpec("levels", codebooks=books, layout=TiledTokens(levels={"temporal": 1, "detail": 3}))
     dense = {"spatial": (256, 3), "temporal": (1024, 3)}
-    assert spec.clip_shapes(256, 256) == {**dense, "detail": (5, 32, 32, 3)}
-    assert spec.clip_shapes(64, 128, image=True)["detail"] == (1, 8, 16, 3)
+    assert spec.clip_shapes(256, 256) == {**dense, "detail": (5, 32, 32, 1)}
+    assert spec.clip_shapes(64, 128, image=True)["detail"] == (1, 8, 16, 1)
     assert spec.tokens_per_clip(256, 256) == {"spatial": 256, "temporal": 1024, "detail": 3 * 5120}
     assert spec.tokens_per_clip(256, 256, least=True) == {"spatial": 256, "temporal": 0, "detail": 0}
     assert spec.indices_per_clip(256, 256, least=True) == 768
     most, none = math.log2(1025) + 3 * math.log2(5121), math.log2(1025) + math.log2(5121)
-    assert spec.bits_per_clip(256, 256) == (256 + 3 * 5120) * 32 + 1024 * 19 + most
+    assert spec.bits_per_clip(256, 256) == 256 * 32 + 3 * 5120 * 12 + 1024 * 19 + most
     assert spec.bits_per_clip(256, 256, least=True) == 256 * 32 + none
     assert spec.bits_per_clip(64, 64, image=True, least=True) == 16 * 32 + math.log2(65)
     assert spec.fixed.clip_shapes(256, 256) == dense and not spec.fixed.levels

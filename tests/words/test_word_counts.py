@@ -88,7 +88,7 @@ def test_word_lists_of_another_model_are_refused() -> None:
         WordCounts(CODEBOOKS, {})
 
 
-@pytest.mark.parametrize("codebooks", [{"indices": [8192]}, {"spatial": [4, 5, 3]}, {"spatial": [4]}])
+@pytest.mark.parametrize("codebooks", [{"indices": [8192]}, {"spatial": [4, 5, 3]}, {"spatial": [4, 3]}])
 def test_only_language_codebooks_have_words(codebooks: dict[str, list[int]]) -> None:
     with pytest.raises(SweettokError, match="name no words"):
         WordCounts(codebooks, WORDS)

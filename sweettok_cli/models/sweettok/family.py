@@ -28,7 +28,7 @@ def _spec(model: ModelFolder) -> TokenizerSpec:
     levels = {}
     if config.levels:
         levels = {"temporal": 1, "detail": config.levels}
-        codebooks["detail"] = codebooks["spatial"]
+        codebooks["detail"] = codebooks["spatial"][-1:]
     cells = GridTokens(time=config.temporal_patch, space=config.patch)
     return TokenizerSpec(
         name=header.name,

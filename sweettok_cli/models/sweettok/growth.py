@@ -1,126 +1,111 @@
-"""Levels of detail on a network that has none: they begin as principal components of what it leaves over.
+"""Levels of detail on a network that has none: they begin as the centres of what it leaves over.
 
-As in :mod:`~sweettok_cli.models.sweettok.initialise`, training then starts at the quality of a linear
-transform of adaptive length, and all that the network could do before it still can.
+As in :mod:`~sweettok_cli.models.sweettok.initialise`, training then starts at the quality of a vector
+quantiser of adaptive length, and all that the network could do before it still can.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from sweettok_cli.models.sweettok.detail import DetailLevel
-from sweettok_cli.models.sweettok.initialise import PAIR_SPREAD, components
+from sweettok_cli.models.sweettok.initialise import components
 from sweettok_cli.models.sweettok.network import SweetTok
-from sweettok_cli.models.sweettok.quantizer import Codebook, LanguageQuantizer, best_pair, nearest
 from sweettok_cli.runtime import OnProgress, ignore_progress
 
 _CLIPS_AT_ONCE = 8
-# Strengths tried for the latents of a level, in those of the codes.
-_STRENGTHS = (0.5, 0.63, 0.8, 1.0, 1.25, 1.6, 2.0)
+# Cells that a level is fitted to, of those that there are, and how often its words are moved among them.
+_MOST_CELLS = 200_000
+_ROUNDS = 8
+# Of the error of its clip's mean cell, what a cell must have to be among them.
+_RICH = 0.7
+# Share of the cells of a level that the next one is fitted to.
+_NEXT = 0.7
 _ROWS = 2048
-_TRIES = 3
 
 
 @torch.no_grad()
 def start_detail(model: SweetTok, video: Tensor, on_progress: OnProgress = ignore_progress) -> None:
     """Start the levels of a trained network from clips ``video`` [n, 3, t, h, w] in [-0.5, 0.5], t above 1.
 
-    The price of a token becomes that at which these clips take as many tokens as without levels.
+    The price of a bit becomes that at which these clips take as many of them as without levels.
     """
     detail = model.detail
-    assert detail is not None and model.to_pixels is not None
+    assert detail is not None
     training = model.training
     model.eval()
     height, width = video.shape[-2:]
-    parts, energies, left = video.split(_CLIPS_AT_ONCE), [], []
-    steps = len(parts) + len(detail.first) + len(detail.later)
-    pairs = [model.quantize(part) for part in parts]
-    detail.absent.copy_(torch.cat([temporal.vectors for _, temporal in pairs]).flatten(0, 1).mean(0))
-    for done, (part, (spatial, temporal)) in enumerate(zip(parts, pairs, strict=True)):
+    parts = video.split(_CLIPS_AT_ONCE)
+    steps = 2 * len(parts) + len(detail.first) + len(detail.later)
+    motion = []
+    for done, part in enumerate(parts):
         on_progress(done, steps)
-        energies.append(model.motion_energy(temporal.vectors))
-        decoded = model.decode_quantized(spatial.vectors, temporal.vectors, height, width, part.shape[2])
-        left.append(part - decoded)
-    energy, rest = torch.cat(energies).flatten(), torch.cat(left)
-    # Cells that could not even pay for a tenth of what most temporal tokens do are not worth describing.
-    least = energy.quantile(0.25).item() / 10
+        motion.append(model.quantize(part)[1].vectors)
+    detail.absent.copy_(torch.cat(motion).flatten(0, 1).mean(0))
+    kinds: list[list[Tensor]] = [[], []]
+    energies = []
+    for done, part in enumerate(parts, len(parts)):
+        on_progress(done, steps)
+        spatial, temporal = model.quantize(part)
+        energy = model.motion_energy(temporal.vectors)
+        price = model.usual_price(energy)
+        present = energy >= (price * model.motion_bits)[:, None]
+        thin = model.thinned(temporal.vectors, present)
+        left = part - model.decode_quantized(spatial.vectors, thin, height, width, part.shape[2])
+        energies.append(energy)
+        for kind, (_, cells) in zip(kinds, detail.cut(left), strict=True):
+            of_cell = cells.square().sum(-1)
+            kind.append(cells[of_cell > _RICH * of_cell.mean(dim=(1, 2, 3), keepdim=True)])
     removed = []
-    done = len(parts)
-    for levels, cells in detail.cut(rest):
-        rows = cells.flatten(0, 3)
-        for level in levels:
-            on_progress(done, steps)
-            done += 1
-            rows = rows[rows.square().sum(-1) >= least]
-            if len(rows) > 1:
-                start_level(level, rows, model.quantize_spatial)
-                rows, gains = _refined(level, rows, model.quantize_spatial)
-                removed.append(gains)
-    worth = torch.cat([energy, *removed])
-    detail.price.copy_(worth.topk(min(len(energy), len(worth))).values[-1].clamp(min=least))
+    done = 2 * len(parts)
+    for levels, kind in zip(detail.kinds, kinds, strict=True):
+        rows = torch.cat(kind)
+        for index, level in enumerate(levels):
+            on_progress(done + index, steps)
+            if len(rows) < 2:
+                break
+            start_level(level, rows)
+            after = torch.cat([part - level(level.choose(part)) for part in rows.split(_ROWS)])
+            removed.append(rows.square().sum(-1) - after.square().sum(-1))
+            # The next level is for those that still have most.
+            of_cell = after.square().sum(-1)
+            rows = after[of_cell.argsort(descending=True)[: max(2, int(_NEXT * len(after)))]]
+        done += len(levels)
+    energy = torch.cat(energies).flatten()
+    worth = torch.cat([energy / model.motion_bits, *(each / detail.bits for each in removed)])
+    bits = torch.full_like(worth, detail.bits)
+    bits[: len(energy)] = model.motion_bits
+    worth, order = worth.sort(descending=True)
+    spent = bits[order].cumsum(0)
+    enough = int((spent < len(energy) * model.motion_bits).sum().clamp(max=len(worth) - 1))
+    detail.price.copy_(worth[enough].clamp(min=1e-12))
     model.train(training)
 
 
-def _refined(level: DetailLevel, rows: Tensor, quantizer: LanguageQuantizer) -> tuple[Tensor, Tensor]:
-    """What a level leaves of rows [n, pixels], and how much error of each it removes [n]."""
-    after = torch.cat([part - level(part, quantizer)[0] for part in rows.split(_ROWS)])
-    return after, rows.square().sum(-1) - after.square().sum(-1)
+def start_level(level: DetailLevel, rows: Tensor) -> None:
+    """Let a level's words be the centres of ``rows`` [n, pixels], along their principal components."""
+    level.mean.copy_(rows.mean(dim=0))
+    level.basis.copy_(components(rows, level.basis.shape[1]))
+    points = (rows - level.mean) @ level.basis
+    level.codes.copy_(centres(points[torch.randperm(len(points))[:_MOST_CELLS]], len(level.codes)))
 
 
-def start_level(level: DetailLevel, rows: Tensor, quantizer: LanguageQuantizer) -> None:
-    """Let a level's maps be the principal components of ``rows`` [n, pixels], laid along those of the codes.
+def centres(points: Tensor, count: int, rounds: int = _ROUNDS) -> Tensor:
+    """So many centres [count, c] of points [n, c], by Lloyd's algorithm; an empty one moves to some point.
 
-    The strongest components are dealt out between the two parts of a token by the bits that each has.
+    Fewer points than centres are their own, and others near them.
     """
-    codes, widths = quantizer.codebook(), quantizer.widths
-    basis, centre = components(rows, sum(widths)), rows.mean(dim=0)
-    dealt = _deal(quantizer)
-    shapes = [(codes.modifiers, PAIR_SPREAD), (codes.heads, 1.0)]
-    into, out_of, means = [], [], []
-    for (words, spread), chosen in zip(shapes, dealt, strict=True):
-        part = basis[:, chosen]
-        strength = ((rows - centre) @ part).var(dim=0).sum().sqrt()
-        axes, length = components(words, words.shape[1]), words.var(dim=0).sum().sqrt() / spread
-        factor = length / strength.clamp(min=1e-12)
-        into.append(factor * axes @ part.T)
-        out_of.append(part @ axes.T / factor)
-        means.append(words.mean(dim=0))
-    some = rows[torch.randperm(len(rows), device=rows.device)[:_ROWS]]
-
-    def lay(strengths: Iterable[float]) -> None:
-        pull = torch.cat([k * weight for k, weight in zip(strengths, into, strict=True)])
-        push = torch.cat([weight / k for k, weight in zip(strengths, out_of, strict=True)], dim=1)
-        middle = torch.cat(means)
-        level.read.straight.weight.copy_(pull)
-        level.read.straight.bias.copy_(middle - pull @ centre)
-        level.write.straight.weight.copy_(push)
-        level.write.straight.bias.copy_(centre - push @ middle)
-
-    def error(strengths: tuple[float, float]) -> float:
-        lay(strengths)
-        vectors = _quantised(level.read(some), codes, widths)
-        return (some - level.write(vectors)).square().sum().item()
-
-    first = min(_STRENGTHS, key=lambda k: error((k, 1.0)))
-    lay((first, min(_STRENGTHS, key=lambda k: error((first, k)))))
-
-
-def _quantised(z: Tensor, codes: Codebook, widths: tuple[int, int]) -> Tensor:
-    first, second = z.unsqueeze(0).split(list(widths), dim=-1)
-    ids = torch.cat([best_pair(first, codes.modifiers, _TRIES), nearest(second, codes.heads, 1)], dim=-1)
-    return torch.cat(codes.look_up(ids), dim=-1).squeeze(0)
-
-
-def _deal(quantizer: LanguageQuantizer) -> tuple[list[int], list[int]]:
-    """Which components, strongest first, each part of a token takes: the one with more bits to spare."""
-    modifiers, _, heads = quantizer.sizes
-    bits = torch.tensor([float(modifiers), float(heads)]).log2() * torch.tensor([2.0, 1.0])
-    dealt: tuple[list[int], list[int]] = ([], [])
-    for component in range(sum(quantizer.widths)):
-        open_parts = [n for n in (0, 1) if len(dealt[n]) < quantizer.widths[n]]
-        part = max(open_parts, key=lambda n: bits[n].item() / (len(dealt[n]) + 1))
-        dealt[part].append(component)
-    return dealt
+    found = points[torch.randint(len(points), (count,))]
+    if len(points) > count:
+        found = points[torch.randperm(len(points))[:count]]
+    for _ in range(rounds):
+        lengths = found.square().sum(-1)
+        nearest = torch.cat([(lengths - 2 * part @ found.T).argmin(-1) for part in points.split(_ROWS)])
+        members = torch.bincount(nearest, minlength=count)
+        sums = torch.zeros_like(found).index_add_(0, nearest, points)
+        empty = members == 0
+        found = torch.where(
+            empty[:, None], points[torch.randint(len(points), (count,))], sums / members.clamp(min=1)[:, None]
+        )
+    return found

@@ -11,6 +11,7 @@ One class for all sizes: :class:`SweetTokConfig` describes the published network
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -25,9 +26,15 @@ from sweettok_cli.models.common.tiles import TileGrid, frame_differences
 from sweettok_cli.models.sweettok.anchors import SpatialAnchor, make_anchors
 from sweettok_cli.models.sweettok.autoencoder import Decoder, Encoder, ProxyHead, ProxyPixels
 from sweettok_cli.models.sweettok.config import SweetTokConfig
-from sweettok_cli.models.sweettok.detail import Detail, Refined
+from sweettok_cli.models.sweettok.detail import LEAST_PRICE, Detail, Refined
 from sweettok_cli.models.sweettok.flattened import FlattenedDecoder, FlattenedEncoder
 from sweettok_cli.models.sweettok.quantizer import LanguageQuantizer, Quantized
+
+# What a temporal token removes of the error, in what its linear path alone does: of 1, 2, 4, 8 and 16, 8 and
+# then 4 leave least error at equal bits.
+_BEYOND_LINEAR = 6.0
+# Share of the columns that a clip usually does without.
+_WEAKEST = 0.25
 
 
 class TokenPair(NamedTuple):
@@ -41,7 +48,7 @@ class TokenPair(NamedTuple):
 class Choice:
     """Which tokens a clip has, of a network with levels.
 
-    ``present`` [b, T]: which columns have a temporal token. ``detail`` [b, t, h, w, levels, 3]: ids of the
+    ``present`` [b, T]: which columns have a temporal token. ``detail`` [b, t, h, w, levels]: ids of the
     cells' tokens, of which each has the first ``counts`` [b, t, h, w]; None: no detail is spent yet.
     """
 
@@ -80,13 +87,6 @@ class SweetTokOutput:
             "temporal_codebook": self.temporal.codebook_loss,
         }
 
-    def detail_losses(self) -> dict[str, Tensor]:
-        """Those of detail, a mean over its levels; none where no cell had a token."""
-        if self.refined is None or not self.refined.losses:
-            return {}
-        pull, push = (torch.stack(terms).mean() for terms in zip(*self.refined.losses, strict=True))
-        return {"detail_encoder": pull, "detail_codebook": push}
-
 
 class SweetTok(nn.Module):
     """The tokenizer network.
@@ -111,7 +111,7 @@ class SweetTok(nn.Module):
         self.proxy_head: ProxyHead | None = None
         self.proxy_pixels: ProxyPixels | None = None
         self.to_pixels: ToPixels | None = None
-        self.detail = Detail(config) if config.levels else None
+        self.detail = Detail(config, len(words.spatial.heads)) if config.levels else None
         if config.proxy_codes:
             self.proxy_head = ProxyHead(dim, config.proxy_hidden, config.proxy_codes)
             if config.pixels:
@@ -231,7 +231,8 @@ class SweetTok(nn.Module):
     def motion_energy(self, temporal: Tensor) -> Tensor:
         """About how much squared error of a clip each temporal token [b, T, c'] removes: [b, T].
 
-        That of the pixels which the linear path alone makes of it, against those of a column without one.
+        That of the pixels which the linear path alone makes of it, against those of a column without one,
+        times what other paths and columns add to it on average.
         """
         assert self.detail is not None and self.temporal_anchor is not None
         assert isinstance(self.to_pixels, ToPixels)
@@ -241,7 +242,22 @@ class SweetTok(nn.Module):
         first, later = frames[:, :, 0], frames[:, :, 1:]
         gram = [part.weight.float().T @ part.weight.float() for part in self.to_pixels.linear_maps]
         energy = torch.einsum("btd,de,bte->bt", first, gram[0], first)
-        return energy + torch.einsum("btkd,de,btke->bt", later, gram[1], later)
+        return _BEYOND_LINEAR * (energy + torch.einsum("btkd,de,btke->bt", later, gram[1], later))
+
+    @property
+    def motion_bits(self) -> float:
+        """Of a temporal token."""
+        return math.fsum(map(math.log2, self.quantize_temporal.sizes))
+
+    def usual_price(self, energy: Tensor) -> Tensor:
+        """What a bit of a clip must usually remove, [b], by the ``energy`` of its columns [b, T].
+
+        The weakest quarter of the columns does not: about so many are left out when a clip has as many bits
+        as it would have without levels.
+        """
+        assert self.detail is not None
+        usual = energy.float().quantile(_WEAKEST, dim=1) / self.motion_bits
+        return usual.clamp(min=LEAST_PRICE * self.detail.price)
 
     def decode(
         self,
@@ -265,7 +281,7 @@ class SweetTok(nn.Module):
         """What tokens of detail add to a decoded clip, [b, 3, t, h, w]; None where there are none."""
         if self.detail is None or choice.detail is None or choice.counts is None:
             return None
-        return self.detail.spread(choice.detail, choice.counts, self.quantize_spatial.codes)
+        return self.detail.spread(choice.detail, choice.counts)
 
     def decode_quantized(
         self,
@@ -322,26 +338,33 @@ class SweetTok(nn.Module):
         later = self.temporal_anchor.spread(temporal.to(dtype), grid.height, grid.width)
         return torch.cat([start, later], dim=1) if self.config.flattened else start + later
 
-    def forward(self, video: Tensor, paint: bool = True, price: Tensor | None = None) -> SweetTokOutput:
+    def forward(self, video: Tensor, paint: bool = True, factor: Tensor | None = None) -> SweetTokOutput:
         """Video [b, 3, t, h, w] in [-0.5, 0.5] through encoder, codebooks and decoder.
 
-        Without ``paint``, proxy logits are the last output, whatever could be made of them. With a ``price``
-        [b], tokens of motion and of detail are those that remove at least so much of the squared error.
+        Without ``paint``, proxy logits are the last output, whatever could be made of them. With a ``factor``
+        [b], tokens of motion and of detail are those that remove so many times as much of the squared error
+        as is usual for each clip (:meth:`usual_price`).
         """
         frames, height, width = video.shape[2:]
         spatial, temporal = self.quantize(video)
-        vectors = temporal.vectors
-        if price is not None:
-            with torch.no_grad():
-                present = (self.motion_energy(vectors) >= price[:, None]) | price[:, None].isinf()
+        vectors, present = temporal.vectors, None
+        if factor is not None and frames > 1:
+            energy = self.motion_energy(vectors.detach())
+            price = factor * self.usual_price(energy)
+            present = (energy >= (price * self.motion_bits)[:, None]) | factor[:, None].isinf()
             vectors = self.thinned(vectors, present)
         features = self.features(spatial.vectors, vectors, height, width, frames)
-        if price is not None:
+        if factor is not None:
             assert self.detail is not None and self.to_pixels is not None
-            left = video - self.to_pixels(features)
-            refined = self.detail.refine(left, price, self.quantize_spatial)
+            with torch.no_grad():
+                left = video - self.to_pixels(features)
+            if present is None:
+                price = factor * self.detail.usual_price(left)
+            refined = self.detail.refine(left, price)
             made = self.to_pixels(features, refined.change)
-            refined.tokens += spatial.ids.shape[1] + present.sum(1)
+            refined.tokens += spatial.ids.shape[1]
+            if present is not None:
+                refined.tokens += present.sum(1)
             return SweetTokOutput(made, None, spatial, temporal, refined)
         logits = reconstruction = None
         if self.to_pixels is not None:

@@ -18,7 +18,7 @@ from sweettok_cli.tokens.ragged import places
 def sent(tokens: Sequence[TokenPair], choices: Sequence[Choice]) -> dict[str, Tensor]:
     """The tokens of clips, ids [1, S, 3] and [1, T, 3] each, of which the ``choices`` are sent.
 
-    ``spatial`` [b, S, 3], ``temporal`` [rows, 3], ``temporal_counts`` [b, T], ``detail`` [rows, 3],
+    ``spatial`` [b, S, 3], ``temporal`` [rows, 3], ``temporal_counts`` [b, T], ``detail`` [rows, 1],
     ``detail_counts`` [b, t, h, w]; int64.
     """
     spatial, temporal = (torch.cat(parts) for parts in zip(*tokens, strict=True))
@@ -32,7 +32,7 @@ def sent(tokens: Sequence[TokenPair], choices: Sequence[Choice]) -> dict[str, Te
         "spatial": spatial,
         "temporal": rows,
         "temporal_counts": present,
-        "detail": detail[clip, position, level],
+        "detail": detail[clip, position, level].unsqueeze(-1),
         "detail_counts": counts,
     }
 
@@ -50,9 +50,9 @@ def received(tokens: Mapping[str, Tensor], config: SweetTokConfig) -> tuple[Toke
     clip, _, position = _places(present)
     ids[clip, position] = temporal
     cells = counts.flatten(1).shape
-    detail = temporal.new_zeros(*cells, config.levels, 3)
+    detail = temporal.new_zeros(*cells, config.levels)
     clip, level, position = _places(counts)
-    detail[clip, position, level] = tokens["detail"]
+    detail[clip, position, level] = tokens["detail"].squeeze(-1)
     return TokenPair(spatial, ids), Choice(present > 0, detail.unflatten(1, counts.shape[1:]), counts)
 
 

@@ -315,10 +315,10 @@ class SweetTokTask(ClipTask):
         """As :meth:`Task.losses`: of proxy codes or of pixels and, while tokens learn, the quantizers'."""
         video = to_video(self.on_device(batch.frames))
         by_codes = step < self.recipe.proxy * self.recipe.steps
-        price = None
+        factor = None
         if self.model.detail is not None and self.recipe.stage in (2, 4):
-            price = self.model.detail.draw_prices(len(video), self.recipe.prices, self.recipe.uniform)
-        output: SweetTokOutput = model(video, paint=not by_codes, price=price)
+            factor = self.model.detail.draw_factors(len(video), self.recipe.prices, self.recipe.uniform)
+        output: SweetTokOutput = model(video, paint=not by_codes, factor=factor)
         if by_codes:
             assert self.teacher is not None and output.logits is not None
             terms, measures = self.teacher.terms(output.logits, video, batch.codes)
@@ -326,10 +326,9 @@ class SweetTokTask(ClipTask):
             terms, measures = self._by_pixels(output, video)
         if output.refined is not None and video.shape[2] > 1:
             measures["tokens"] = output.refined.tokens.float().mean()
-        of_words = output.detail_losses() if self.recipe.stage != 3 else {}
         if self.recipe.stage < 3:
-            of_words |= output.codebook_losses() | self._neighbours(output)
-        terms |= {name: self.recipe.quantizer * term.float() for name, term in of_words.items()}
+            of_words = output.codebook_losses() | self._neighbours(output)
+            terms |= {name: self.recipe.quantizer * term.float() for name, term in of_words.items()}
         self.use.add(output.ids_by_list())
         losses = {"model": terms}
         if self.critics and step >= self.recipe.discriminator_start and not by_codes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -23,11 +24,12 @@ def chosen(network: SweetTok, video: Tensor, price: float) -> tuple[Tensor, Tens
     """Ids of all tokens, what is chosen at a price, and what is decoded of columns alone."""
     assert network.detail is not None
     spatial, temporal = network.encode(video)
-    present = network.motion_energy(network.quantize_temporal.codes(temporal)) >= price
+    energy = network.motion_energy(network.quantize_temporal.codes(temporal))
+    present = energy >= price * network.motion_bits
     height, width = video.shape[-2:]
     plain = network.decode(spatial, temporal, height, width, video.shape[2], Choice(present))
-    tokens = network.detail.tokens(video - plain, price, network.quantize_spatial)
-    return spatial, temporal, Choice(present, tokens.ids, tokens.counts(price)), plain
+    tokens = network.detail.tokens(video - plain, price)
+    return spatial, temporal, Choice(present, tokens.ids, tokens.counts(price * network.detail.bits)), plain
 
 
 def test_growing_leaves_the_network_as_it_was(network: SweetTok) -> None:
@@ -46,12 +48,12 @@ def test_tokens_remove_the_error_that_they_say(network: SweetTok) -> None:
     spatial, temporal, choice, plain = chosen(network, video, price)
     assert choice.counts is not None and choice.detail is not None
     assert choice.counts.sum() > 20 and choice.counts.max() > 1 and (choice.counts == 0).any()
-    tokens = network.detail.tokens(video - plain, price, network.quantize_spatial)
+    tokens = network.detail.tokens(video - plain, price)
     made = network.decode(spatial, temporal, 64, 64, 17, choice)
     removed = (video - plain).square().sum() - (video - made).square().sum()
     # The filter across patch borders, which is the identity at the start, comes after.
     assert removed.item() == pytest.approx(tokens.removed.sum().item(), rel=1e-4)
-    assert (tokens.removed[tokens.removed > 0] >= price).all()
+    assert (tokens.removed[tokens.removed > 0] >= price * network.detail.bits).all()
 
 
 @torch.no_grad()
@@ -77,33 +79,40 @@ def test_a_lower_price_buys_more_and_leaves_less(network: SweetTok) -> None:
 
 
 @torch.no_grad()
-def test_the_usual_price_buys_about_as_many_tokens_as_without_levels(network: SweetTok) -> None:
+def test_the_usual_price_buys_about_as_many_bits_as_without_levels(network: SweetTok) -> None:
     assert network.detail is not None
-    video = busy_clips()
-    found = network(video, price=network.detail.price.expand(len(video))).refined
-    positions = sum(network.config.token_counts(64, 64))
-    assert found.tokens.float().mean().item() == pytest.approx(positions, rel=0.3)
+    _, temporal, choice, _ = chosen(network, busy_clips(), float(network.detail.price))
+    assert choice.counts is not None
+    bits = network.motion_bits * choice.present.sum() + network.detail.bits * choice.counts.sum()
+    assert float(bits / (network.motion_bits * temporal[..., 0].numel())) == pytest.approx(1, rel=0.3)
 
 
 @torch.no_grad()
 def test_training_sees_what_encoding_and_decoding_do(network: SweetTok) -> None:
-    assert network.detail is not None
-    video, price = busy_clips(2), float(network.detail.price)
-    spatial, temporal, choice, _ = chosen(network, video, price)
-    assert choice.counts is not None
-    output = network(video, price=torch.full((2,), price))
-    made = network.decode(spatial, temporal, 64, 64, 17, choice)
-    assert torch.allclose(output.reconstruction, made, atol=1e-5)
-    per_clip = 16 + choice.present.sum(1) + choice.counts.flatten(1).sum(1)
-    assert output.refined.tokens.tolist() == per_clip.tolist()
+    for video in (busy_clips(2), busy_clips(2)[:, :, :1]):
+        # A price of each clip's own: as many times the usual one as the factor says.
+        output = network(video, factor=torch.full((2,), 0.5))
+        for index in range(2):
+            clip = video[index : index + 1]
+            _, temporal, _, plain = chosen(network, clip, math.inf)
+            if clip.shape[2] > 1:
+                energy = network.motion_energy(network.quantize_temporal.codes(temporal))
+                usual = network.usual_price(energy)
+            else:
+                usual = network.detail.usual_price(clip - plain)
+            spatial, temporal, choice, _ = chosen(network, clip, 0.5 * float(usual))
+            assert choice.counts is not None
+            made = network.decode(spatial, temporal, 64, 64, clip.shape[2], choice)
+            assert torch.allclose(output.reconstruction[index], made[0], atol=1e-5)
+            assert output.refined.tokens[index] == 16 + choice.present.sum() + choice.counts.sum()
 
 
 @torch.no_grad()
-def test_an_infinite_price_is_the_published_layout(network: SweetTok) -> None:
-    video = busy_clips(2)
-    output = network(video, price=torch.full((2,), torch.inf))
-    assert torch.equal(output.reconstruction, network(video).reconstruction)
-    assert output.refined.tokens.tolist() == [16 + 64] * 2
+def test_an_infinite_factor_is_the_published_layout(network: SweetTok) -> None:
+    for video, tokens in ((busy_clips(2), 16 + 64), (busy_clips(2)[:, :, :1], 16)):
+        output = network(video, factor=torch.full((2,), torch.inf))
+        assert torch.equal(output.reconstruction, network(video).reconstruction)
+        assert output.refined.tokens.tolist() == [tokens] * 2
 
 
 @torch.no_grad()
@@ -120,12 +129,12 @@ def test_gradients_reach_the_levels_and_the_network_below(network: SweetTok) -> 
     learning = copy.deepcopy(network).train()
     assert learning.detail is not None
     video = busy_clips(2)
-    output = learning(video, price=learning.detail.price.expand(2) / 2)
-    loss = (output.reconstruction - video).square().mean() + sum(output.detail_losses().values())
+    output = learning(video, factor=torch.tensor([0.02, 3.0]))
+    loss = (output.reconstruction - video).square().mean()
     loss.backward()
     for level in (learning.detail.first[0], learning.detail.later[0]):
-        assert level.read.straight.weight.grad.abs().sum() > 0
-        assert level.write.narrow.weight.grad.abs().sum() > 0
+        for parameter in (level.codes, level.basis, level.mean):
+            assert parameter.grad.abs().sum() > 0
     assert learning.detail.absent.grad.abs().sum() > 0
     assert learning.pre_vq_spatial.weight.grad.abs().sum() > 0
 

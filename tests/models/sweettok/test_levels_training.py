@@ -79,7 +79,7 @@ def test_stage_2_trains_all_of_a_network_with_levels(
     assert made.config.levels == 2
     assert {"encoder", "decoder", "quantize_spatial", "to_pixels"} <= moved(network_in(plain), made)
     names = {name for line in lines(tmp_path / "run") for name in line["losses"]}
-    assert {"detail_encoder", "spatial_encoder", "temporal_codebook"} <= names
+    assert {"spatial_encoder", "temporal_codebook"} <= names
 
 
 @pytest.mark.parametrize("stage", [1, 3])
