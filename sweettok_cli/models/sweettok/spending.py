@@ -1,9 +1,9 @@
 """Where the tokens of a video go: to columns and cells in which their bits remove most of the error.
 
-All tokens that are spent remove at least a price for each of their bits, one for all positions of the clips
-that are looked at together: by Lagrange's rule no other choice of as many bits leaves less error. What a
-token of detail removes is known exactly when it is made; what one of motion removes is judged by its linear
-path, before the decoder has seen it. The price is found by looking at what it buys.
+Of the clips that are looked at together, the columns in which a token of motion says most have one, judged by
+its linear path before the decoder has seen it; and tokens of detail, whose worth is known exactly when they
+are made, are those that remove at least a price for each of their bits: by Lagrange's rule no other choice of
+as many leaves less error. Which share of the columns that should be is found by decoding with some.
 """
 
 from __future__ import annotations
@@ -21,12 +21,15 @@ from sweettok_cli.models.sweettok.network import Choice, SweetTok, TokenPair
 from sweettok_cli.tokens.layout import count_bits
 from sweettok_cli.tokens.ragged import rows_by_level
 
-# Prices tried for some clips: each changes which columns have a token, and so what is left to refine.
-_TRIES = 3
-# Dearer than this many times what was tried, or cheaper, is tried again.
-_NEAR = 1.4
-# Detail is looked for down to this part of the price, so that the price can fall without another try.
-_BELOW = 4.0
+# The share of the columns that is tried first, how far away others are, and how many are tried, of the first
+# clips of a video and of those that follow.
+_SHARE = 0.8
+_STEPS = (0.15, 0.1)
+_TRIES = (4, 3)
+# Detail is looked for down to this part of the price that is expected, and again if that was too dear.
+_BELOW = 3.0
+_AGAIN = 8.0
+_MOST_AGAIN = 4
 # Clips that need little take no more than they would at this part of the price so far: the rest is kept for
 # those that come.
 _THRIFT = 0.5
@@ -55,7 +58,7 @@ class Candidate:
 
 @dataclass
 class _Bought:
-    """What one price bought of one clip.
+    """What some columns leave of a clip, and which tokens of detail would remove of it.
 
     ``present`` [1, T]; ``error``: squared, of all values, before any detail; ``detail``: of all its cells, in
     which no token counts as worth more than those before it.
@@ -64,6 +67,21 @@ class _Bought:
     present: Tensor
     error: float
     detail: DetailTokens
+
+
+@dataclass
+class _Offer:
+    """One share of the columns, with as much detail as there are bits for, or as the aim takes.
+
+    ``price``: what a bit of detail removes at least; ``error``: what is left at the end, squared, of all
+    values of the clips; ``bits``: of motion and of detail, with their counts.
+    """
+
+    share: float
+    bought: list[_Bought]
+    price: float
+    error: float
+    bits: float
 
 
 class Spender:
@@ -77,7 +95,8 @@ class Spender:
     def __init__(self, network: SweetTok, budget: Budget) -> None:
         assert network.detail is not None and not budget.fixed
         self._network, self._detail, self._budget = network, network.detail, budget
-        self._price: float | None = None  # what a bit must remove, of the clips before
+        self._share, self._begun = _SHARE, False
+        self._price: float | None = None  # what a bit removed at least, of the clips before
         self._least = 0.0  # price under which bits are kept for later clips
         self._saved = 0.0  # bits that clips before have left
         self._appearance_bits = math.fsum(map(math.log2, network.quantize_spatial.sizes))
@@ -85,27 +104,50 @@ class Spender:
     def spend(self, clips: Sequence[Candidate]) -> list[Choice]:
         """The tokens of the next clips, which are looked at together."""
         energies = [self._energy(clip) for clip in clips]
-        spare = self._saved + sum(map(self._allowed, clips))
-        spare -= self._appearance_bits * sum(clip.tokens.spatial.shape[1] for clip in clips)
-        price = self._first_price(clips, energies)
-        cheap, dear = 0.0, math.inf  # prices that buy too much and too little
-        for tries in range(_TRIES):
-            bought = [self._buy(clip, e, price) for clip, e in zip(clips, energies, strict=True)]
-            wanted = max(self._wanted(clips, bought, spare, price), self._least)
-            if tries == _TRIES - 1 or price / _NEAR <= wanted <= price * _NEAR:
+        columns = sum(energy.numel() for energy in energies)
+        spare = math.inf
+        if self._budget.psnr is None:
+            spare = self._saved + sum(map(self._allowed, clips))
+            spare -= self._appearance_bits * sum(clip.tokens.spatial.shape[1] for clip in clips)
+        if self._price is None:
+            self._price = self._first_price(clips, energies)
+        without = count_bits("detail", sum(map(self._cells, clips)), [0])
+        most = self._most_columns(columns, spare - without) / columns if columns else 0.0
+        tried: dict[float, _Offer] = {}
+
+        def offer(share: float) -> _Offer:
+            share = min(max(share, 0.0), most)
+            if share not in tried:
+                tried[share] = self._offer(clips, energies, share, spare)
+            return tried[share]
+
+        best, step = offer(self._share), _STEPS[self._begun]
+        for direction in (step, -step):
+            found = best
+            while len(tried) < _TRIES[self._begun]:
+                further = offer(found.share + direction)
+                if not self._better(further, found):
+                    break
+                found = further
+            if found is not best:
+                best = found
                 break
-            cheap, dear = (price, dear) if wanted > price else (cheap, price)
-            price = wanted if cheap < wanted < dear else math.sqrt(cheap * dear)
-        if self._budget.psnr is not None:
-            self._price = wanted
-            return [self._choice(each, wanted) for each in bought]
-        self._price = wanted
-        self._least = _THRIFT * wanted
-        if self._column_bits(bought) > spare:
-            self._saved = 0.0
-            return self._columns_alone(energies, bought, spare)
-        self._saved = spare - self._column_bits(bought) - self._detail_bits(bought, self._price)
-        return [self._choice(each, self._price) for each in bought]
+        self._begun = True
+        # Of clips that could have no more columns it is not known how many others would take.
+        self._share = best.share if best.share < most else max(self._share, best.share)
+        self._price = best.price
+        if self._budget.psnr is None:
+            self._least = _THRIFT * best.price
+            self._saved = max(0.0, spare - best.bits)
+        return [Choice(each.present, each.detail.ids, self._counts(each, best.price)) for each in best.bought]
+
+    def _better(self, one: _Offer, other: _Offer) -> bool:
+        """Whether one share of the columns is better than another."""
+        if self._budget.psnr is None:
+            price = max(one.price, other.price)
+            return one.error + price * one.bits < other.error + price * other.bits
+        # What falls short of the aim is compared by that.
+        return (max(one.error, 1.0), one.bits) < (max(other.error, 1.0), other.bits)
 
     def _usual(self, clip: Candidate) -> float:
         """Bits that a clip has without levels."""
@@ -120,14 +162,12 @@ class Spender:
         return mean * self._budget.tokens * clip.pixels / PIXELS
 
     def _first_price(self, clips: Sequence[Candidate], energies: Sequence[Tensor]) -> float:
-        """Where to look first: the price of the clips before, or the usual one for so many bits."""
-        if self._price is not None:
-            return self._price
+        """What to expect of the first clips: the usual price for so many bits."""
         moving = [energy for energy in energies if energy.numel()]
         if moving:
             price = float(self._network.usual_price(torch.cat(moving, dim=1)))
         else:
-            left = list(self._left(clips[0], Choice(_all(clips[0]))))
+            left = list(self._left(clips[0], Choice(clips[0].tokens.temporal[..., 0] >= 0)))
             price = float(self._detail.usual_price(torch.cat(left, dim=3)))
         if self._budget.tokens is None:
             return price
@@ -145,28 +185,56 @@ class Spender:
             yield clip.rows(top, top + band.shape[3]) - band.float()
             top += band.shape[3]
 
-    def _buy(self, clip: Candidate, energy: Tensor, price: float) -> _Bought:
-        present = energy >= price * self._network.motion_bits
+    def _most_columns(self, columns: int, spare: float) -> int:
+        """How many of so many columns may have a token."""
+        low, high = 0, columns + 1  # of which low may
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._column_bits(columns, middle) <= spare else (low, middle)
+        return low
+
+    def _column_bits(self, columns: int, present: int) -> float:
+        """Of so many tokens of motion, and of which columns have them."""
+        return self._network.motion_bits * present + count_bits("temporal", columns, [present])
+
+    def _offer(
+        self, clips: Sequence[Candidate], energies: Sequence[Tensor], share: float, spare: float
+    ) -> _Offer:
+        """What a share of the columns leads to."""
+        flat = torch.cat([energy.flatten() for energy in energies])
+        best = torch.zeros_like(flat, dtype=torch.bool)
+        best[flat.topk(round(share * len(flat))).indices] = True
+        parts = best.split([energy.numel() for energy in energies])
+        present = [part.view_as(energy) for part, energy in zip(parts, energies, strict=True)]
+        of_columns = self._column_bits(len(flat), int(best.sum()))
+        assert self._price is not None
+        low = self._price / _BELOW
+        for _ in range(_MOST_AGAIN):
+            bought = [self._buy(clip, each, low) for clip, each in zip(clips, present, strict=True)]
+            price = self._price_of(clips, bought, spare - of_columns)
+            if price is not None or low < self._least:
+                break
+            low /= _AGAIN
+        price = max(low if price is None else price, self._least)
+        removed = torch.cat([each.detail.removed.flatten() for each in bought])
+        error = sum(each.error for each in bought)
+        error -= float(removed[removed >= price * self._detail.bits].double().sum())
+        if self._budget.psnr is not None:  # what is better than that counts for nothing
+            error = max(0.0, error - self._aim(clips))
+        return _Offer(share, bought, price, error, of_columns + self._detail_bits(bought, price))
+
+    def _buy(self, clip: Candidate, present: Tensor, price: float) -> _Bought:
         found, error = list[DetailTokens](), 0.0
         for left in self._left(clip, Choice(present)):
             error += float(left.square().sum())
-            found.append(self._detail.tokens(left, price / _BELOW))
+            found.append(self._detail.tokens(left, price))
         ids, removed = (
             torch.cat(parts, dim=2) for parts in zip(*((f.ids, f.removed) for f in found), strict=True)
         )
         return _Bought(present, error, DetailTokens(ids, removed.cummin(dim=-1).values))
 
-    def _choice(self, bought: _Bought, price: float) -> Choice:
-        return Choice(bought.present, bought.detail.ids, self._counts(bought, price))
-
     def _counts(self, bought: _Bought, price: float) -> Tensor:
         return bought.detail.counts(price * self._detail.bits)
-
-    def _column_bits(self, bought: Sequence[_Bought]) -> float:
-        """Of the columns that have a token, and of which these are."""
-        positions = sum(each.present.numel() for each in bought)
-        present = sum(int(each.present.sum()) for each in bought)
-        return self._network.motion_bits * present + count_bits("temporal", positions, [present])
 
     def _detail_bits(self, bought: Sequence[_Bought], price: float) -> float:
         """Of the tokens of detail that are worth a price, and of how many each cell has."""
@@ -174,56 +242,40 @@ class Spender:
         of_counts = count_bits("detail", len(counts), rows_by_level(counts, self._detail.levels))
         return self._detail.bits * float(counts.sum()) + of_counts
 
-    def _wanted(
-        self, clips: Sequence[Candidate], bought: Sequence[_Bought], spare: float, price: float
-    ) -> float:
-        """The price at which detail takes the bits that columns leave, or the error what the aim allows."""
+    def _price_of(self, clips: Sequence[Candidate], bought: Sequence[_Bought], spare: float) -> float | None:
+        """The price at which detail takes the bits that are left, or the error what the aim allows.
+
+        None: all that has been looked for is not enough.
+        """
         worth = torch.cat([each.detail.removed.flatten() for each in bought]) / self._detail.bits
         worth = worth[worth > 0].sort(descending=True).values
-        if self._budget.psnr is None:
-            left = spare - self._column_bits(bought)
-            if left <= self._detail_bits(bought, math.inf):
-                return price * _BELOW
-            prices = worth.tolist()
-            if not prices or self._detail_bits(bought, prices[-1]) <= left:
-                return price / _BELOW
-            # Of the prices, from dear to cheap, the cheapest that is not too much.
-            low, high = -1, len(prices) - 1
-            for _ in range(_HALVINGS):
-                middle = (low + high) // 2
-                if middle <= low:
-                    break
-                enough = self._detail_bits(bought, prices[middle]) <= left
-                low, high = (middle, high) if enough else (low, middle)
-            return prices[low] if low >= 0 else prices[0] * (1 + 1e-5)
-        error = sum(each.error for each in bought)
+        if self._budget.psnr is not None:
+            too_much = sum(each.error for each in bought) - self._aim(clips)
+            if too_much <= 0:
+                return math.inf
+            count = int(((worth * self._detail.bits).double().cumsum(0) < too_much).sum())
+            return float(worth[count]) if count < len(worth) else None
+        prices = worth.tolist()
+        low, high = -1, len(prices)  # of the prices, from dear to cheap, low is not too cheap
+        for _ in range(_HALVINGS):
+            middle = (low + high) // 2
+            if middle <= low:
+                break
+            enough = self._detail_bits(bought, prices[middle]) <= spare
+            low, high = (middle, high) if enough else (low, middle)
+        if low == len(prices) - 1:
+            return None
+        return prices[low] if low >= 0 else math.inf
+
+    def _aim(self, clips: Sequence[Candidate]) -> float:
+        """The squared error of all values that the aim allows."""
+        assert self._budget.psnr is not None
+        values = 3 * sum(clip.pixels * self._frames(clip) for clip in clips)
+        return float(values * 10 ** (-self._budget.psnr / 10))
+
+    def _frames(self, clip: Candidate) -> int:
+        return self._network.config.frames if clip.tokens.temporal.shape[1] else 1
+
+    def _cells(self, clip: Candidate) -> int:
         config = self._network.config
-        frames = [1 + config.temporal_patch * (each.detail.ids.shape[1] - 1) for each in bought]
-        values = 3 * sum(clip.pixels * t for clip, t in zip(clips, frames, strict=True))
-        aim = values * 10 ** (-self._budget.psnr / 10)
-        if error <= aim:
-            return price * _BELOW
-        count = int((error - (worth * self._detail.bits).cumsum(0) > aim).sum()) + 1
-        return float(worth[count - 1]) if count <= len(worth) else price / _BELOW
-
-    def _columns_alone(
-        self, energies: Sequence[Tensor], bought: Sequence[_Bought], spare: float
-    ) -> list[Choice]:
-        """Where columns alone cost too much at every price that was tried: those that remove most."""
-        flat = torch.cat([energy.flatten() for energy in energies])
-        # At worst a bit more a column says which these are.
-        most = int((spare - math.log2(len(flat) + 1)) / (self._network.motion_bits + 1)) if len(flat) else 0
-        best = torch.zeros_like(flat, dtype=torch.bool)
-        best[flat.topk(max(0, min(most, len(flat)))).indices] = True
-        parts = best.split([energy.numel() for energy in energies])
-        found = []
-        for part, energy, each in zip(parts, energies, bought, strict=True):
-            ids = each.detail.ids
-            found.append(Choice(part.view_as(energy), ids, ids.new_zeros(ids.shape[:-1])))
-        return found
-
-
-def _all(clip: Candidate) -> Tensor:
-    """All columns of a clip, [1, T]."""
-    temporal = clip.tokens.temporal
-    return torch.ones(temporal.shape[:2], dtype=torch.bool, device=temporal.device)
+        return config.latent_frames(self._frames(clip)) * clip.pixels // config.patch**2

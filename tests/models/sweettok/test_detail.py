@@ -59,7 +59,7 @@ def test_tokens_remove_the_error_that_they_say(network: SweetTok) -> None:
 @torch.no_grad()
 def test_detail_goes_where_it_is_needed(network: SweetTok) -> None:
     assert network.detail is not None
-    counts = chosen(network, busy_clips(3), float(network.detail.price) / 2)[2].counts
+    counts = chosen(network, busy_clips(3), float(network.detail.price) / 8)[2].counts
     assert counts is not None
     assert counts[..., 4:].sum() > 3 * counts[..., :4].sum()
 
