@@ -21,11 +21,11 @@ from sweettok_cli.models.sweettok.network import Choice, SweetTok, TokenPair
 from sweettok_cli.tokens.layout import count_bits
 from sweettok_cli.tokens.ragged import rows_by_level
 
-# The share of the columns that is tried first, how far away others are, and how many are tried, of the first
-# clips of a video and of those that follow.
+# The share of the columns that is tried first, how far away others are, and how many are tried at most:
+# of the first clips of a video, and of those that follow.
 _SHARE = 0.8
 _STEPS = (0.15, 0.1)
-_TRIES = (4, 3)
+_TRIES = (3, 2)
 # Detail is looked for down to this part of the price that is expected, and again if that was too dear.
 _BELOW = 3.0
 _AGAIN = 8.0
@@ -121,17 +121,13 @@ class Spender:
                 tried[share] = self._offer(clips, energies, share, spare)
             return tried[share]
 
-        best, step = offer(self._share), _STEPS[self._begun]
-        for direction in (step, -step):
-            found = best
-            while len(tried) < _TRIES[self._begun]:
-                further = offer(found.share + direction)
-                if not self._better(further, found):
-                    break
-                found = further
-            if found is not best:
-                best = found
+        best = offer(self._share)
+        step = _STEPS[self._begun] * (1 if self._more(best, energies) else -1)
+        while len(tried) < _TRIES[self._begun] and offer(best.share + step) is not best:
+            further = offer(best.share + step)
+            if not self._better(further, best):
                 break
+            best = further
         self._begun = True
         # Of clips that could have no more columns it is not known how many others would take.
         self._share = best.share if best.share < most else max(self._share, best.share)
@@ -140,6 +136,14 @@ class Spender:
             self._least = _THRIFT * best.price
             self._saved = max(0.0, spare - best.bits)
         return [Choice(each.present, each.detail.ids, self._counts(each, best.price)) for each in best.bought]
+
+    def _more(self, offer: _Offer, energies: Sequence[Tensor]) -> bool:
+        """Whether the last column that has a token is worth more than the last token of detail."""
+        energy = torch.cat([energy.flatten() for energy in energies])
+        count = round(offer.share * len(energy))
+        if count in (0, len(energy)):
+            return count == 0
+        return float(energy.topk(count).values[-1]) > offer.price * self._network.motion_bits
 
     def _better(self, one: _Offer, other: _Offer) -> bool:
         """Whether one share of the columns is better than another."""

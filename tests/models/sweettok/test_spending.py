@@ -84,7 +84,7 @@ def test_busy_clips_are_given_what_quiet_ones_leave(network: SweetTok) -> None:
     busy = [candidate(network, clip) for clip in busy_clips(2)]
     together, allowed = Spender(network, USUAL).spend([*quiet, *busy]), 2 * usual(network)
     of_quiet, of_busy = spent(network, together[:2]), spent(network, together[2:])
-    assert of_busy > 2 * of_quiet and of_busy > allowed
+    assert of_busy > 1.5 * of_quiet and of_busy > allowed
     # And what comes first leaves bits for what comes later, in clips that are not looked at together.
     spender = Spender(network, USUAL)
     first, later, again = (spent(network, spender.spend(clips)) for clips in (busy, quiet, busy))
