@@ -75,10 +75,6 @@ class DetailTokens:
     ids: Tensor
     removed: Tensor
 
-    def counts(self, least: float) -> Tensor:
-        """Tokens [...] that each cell is worth: the leading ones that all remove at least so much."""
-        return (self.removed >= least).cumprod(dim=-1).sum(-1)
-
 
 @dataclass
 class Refined:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -35,6 +36,8 @@ _MOST_AGAIN = 4
 _THRIFT = 0.5
 # How the price of the first clips follows from the share of the usual bits that they may have.
 _STEEP = 1.5
+# Bits that it takes to say that a cell has a token, of clips of which nothing is known.
+_COUNT_BITS = 2.0
 # Halvings that find the price for so many bits among all that tokens are worth.
 _HALVINGS = 24
 
@@ -60,13 +63,18 @@ class Candidate:
 class _Bought:
     """What some columns leave of a clip, and which tokens of detail would remove of it.
 
-    ``present`` [1, T]; ``error``: squared, of all values, before any detail; ``detail``: of all its cells, in
-    which no token counts as worth more than those before it.
+    ``present`` [1, T]; ``error``: squared, of all values, before any detail; ``detail``: of all its cells;
+    ``worth`` [..., levels]: what each bit of a token removes, and of none more than of those before it.
     """
 
     present: Tensor
     error: float
     detail: DetailTokens
+    worth: Tensor
+
+    def counts(self, price: float) -> Tensor:
+        """Tokens that each cell has where all bits remove at least a price."""
+        return (self.worth >= price).sum(-1)
 
 
 @dataclass
@@ -99,6 +107,8 @@ class Spender:
         self._price: float | None = None  # what a bit removed at least, of the clips before
         self._least = 0.0  # price under which bits are kept for later clips
         self._saved = 0.0  # bits that clips before have left
+        # Bits that it takes to say that a cell has a token, of each level, as clips before have them.
+        self._count_bits = torch.full((self._detail.levels,), _COUNT_BITS, device=self._detail.price.device)
         self._appearance_bits = math.fsum(map(math.log2, network.quantize_spatial.sizes))
 
     def spend(self, clips: Sequence[Candidate]) -> list[Choice]:
@@ -135,7 +145,9 @@ class Spender:
         if self._budget.psnr is None:
             self._least = _THRIFT * best.price
             self._saved = max(0.0, spare - best.bits)
-        return [Choice(each.present, each.detail.ids, self._counts(each, best.price)) for each in best.bought]
+        choices = [Choice(each.present, each.detail.ids, each.counts(best.price)) for each in best.bought]
+        self._count(choices)
+        return choices
 
     def _more(self, offer: _Offer, energies: Sequence[Tensor]) -> bool:
         """Whether the last column that has a token is worth more than the last token of detail."""
@@ -220,9 +232,9 @@ class Spender:
                 break
             low /= _AGAIN
         price = max(low if price is None else price, self._least)
-        removed = torch.cat([each.detail.removed.flatten() for each in bought])
-        error = sum(each.error for each in bought)
-        error -= float(removed[removed >= price * self._detail.bits].double().sum())
+        error = sum(
+            each.error - float(each.detail.removed[each.worth >= price].double().sum()) for each in bought
+        )
         if self._budget.psnr is not None:  # what is better than that counts for nothing
             error = max(0.0, error - self._aim(clips))
         return _Offer(share, bought, price, error, of_columns + self._detail_bits(bought, price))
@@ -235,29 +247,37 @@ class Spender:
         ids, removed = (
             torch.cat(parts, dim=2) for parts in zip(*((f.ids, f.removed) for f in found), strict=True)
         )
-        return _Bought(present, error, DetailTokens(ids, removed.cummin(dim=-1).values))
-
-    def _counts(self, bought: _Bought, price: float) -> Tensor:
-        return bought.detail.counts(price * self._detail.bits)
+        worth = (removed / (self._detail.bits + self._count_bits)).cummin(dim=-1).values
+        return _Bought(present, error, DetailTokens(ids, removed), worth)
 
     def _detail_bits(self, bought: Sequence[_Bought], price: float) -> float:
         """Of the tokens of detail that are worth a price, and of how many each cell has."""
-        counts = torch.cat([self._counts(each, price).flatten() for each in bought]).cpu().numpy()
+        counts = torch.cat([each.counts(price).flatten() for each in bought]).cpu().numpy()
         of_counts = count_bits("detail", len(counts), rows_by_level(counts, self._detail.levels))
         return self._detail.bits * float(counts.sum()) + of_counts
+
+    def _count(self, choices: Sequence[Choice]) -> None:
+        """Learn what it takes to say that cells have tokens."""
+        counts = torch.cat([choice.counts.flatten() for choice in choices if choice.counts is not None])
+        rows = rows_by_level(counts.cpu().numpy(), self._detail.levels)
+        for level, (before, here) in enumerate(pairwise([len(counts), *rows])):
+            share = (here + 1) / (before + 2)  # by Laplace's rule
+            self._count_bits[level] = max(0.0, math.log2((1 - share) / share))
 
     def _price_of(self, clips: Sequence[Candidate], bought: Sequence[_Bought], spare: float) -> float | None:
         """The price at which detail takes the bits that are left, or the error what the aim allows.
 
         None: all that has been looked for is not enough.
         """
-        worth = torch.cat([each.detail.removed.flatten() for each in bought]) / self._detail.bits
-        worth = worth[worth > 0].sort(descending=True).values
+        worth = torch.cat([each.worth.flatten() for each in bought])
+        positive = worth > 0
+        worth, order = worth[positive].sort(descending=True)
         if self._budget.psnr is not None:
+            removed = torch.cat([each.detail.removed.flatten() for each in bought])[positive][order]
             too_much = sum(each.error for each in bought) - self._aim(clips)
             if too_much <= 0:
                 return math.inf
-            count = int(((worth * self._detail.bits).double().cumsum(0) < too_much).sum())
+            count = int((removed.double().cumsum(0) < too_much).sum())
             return float(worth[count]) if count < len(worth) else None
         prices = worth.tolist()
         low, high = -1, len(prices)  # of the prices, from dear to cheap, low is not too cheap

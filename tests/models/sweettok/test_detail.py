@@ -29,7 +29,7 @@ def chosen(network: SweetTok, video: Tensor, price: float) -> tuple[Tensor, Tens
     height, width = video.shape[-2:]
     plain = network.decode(spatial, temporal, height, width, video.shape[2], Choice(present))
     tokens = network.detail.tokens(video - plain, price)
-    return spatial, temporal, Choice(present, tokens.ids, tokens.counts(price * network.detail.bits)), plain
+    return spatial, temporal, Choice(present, tokens.ids, (tokens.removed > 0).sum(-1)), plain
 
 
 def test_growing_leaves_the_network_as_it_was(network: SweetTok) -> None:
