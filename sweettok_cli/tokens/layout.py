@@ -164,8 +164,8 @@ class TokenizerSpec:
         clip_frames: frames in one clip.
         multiple: frame width and height must be multiples of this many pixels.
         codebooks: sizes of the codebook behind each index column, e.g. ``{"spatial": [n_adjectives,
-            n_adjectives, n_nouns], "temporal": [...]}``, with levels ``"detail": [n_nouns]``, or ``{"indices":
-            [8192]}``; empty for continuous latents.
+            n_adjectives, n_nouns], "temporal": [...]}``, with levels ``"detail": [n_nouns]``, or
+            ``{"indices": [8192]}``; empty for continuous latents.
         weights_sha256: of the weights file, lower-case hex; token files decode only with the same weights.
         images: whether a single image can be encoded (a clip of one frame).
         layout: how a clip's tokens lie in its arrays.
