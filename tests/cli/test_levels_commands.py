@@ -82,7 +82,7 @@ def test_packed_files_are_skipped_by_model_and_budget(
     assert cli(*encode).code == 0
     assert "1 skipped" in cli(*encode).err
     ran = cli(*encode, "--tokens", "640")
-    assert ran.code == 1 and "clip.swt was encoded with another budget: as many tokens as usual" in ran.err
+    assert ran.code == 1 and "clip.swt was encoded with another budget: as many bits as usual" in ran.err
     assert not clip.with_suffix(".npz").exists()
 
 
