@@ -18,6 +18,10 @@ class SweettokError(Exception):
     """
 
 
+class WrongUsage(SweettokError):
+    """Outputs are asked for by names that they cannot have: the command line exits with 2."""
+
+
 _typed = False  # whether what goes wrong is answered to somebody who typed a command
 
 

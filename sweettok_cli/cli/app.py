@@ -28,13 +28,13 @@ from sweettok_cli.cli.help import App, show_help
 from sweettok_cli.cli.info import info
 from sweettok_cli.cli.interruption import tell_of_end
 from sweettok_cli.cli.models import models_app
-from sweettok_cli.cli.output import BY_SIGNAL, FAILED, INTERRUPTED, debugging, explain, shown, tell
+from sweettok_cli.cli.output import BY_SIGNAL, FAILED, INTERRUPTED, MISUSED, debugging, explain, shown, tell
 from sweettok_cli.cli.pack import pack, unpack
 from sweettok_cli.cli.prior import prior
 from sweettok_cli.cli.roundtrip import roundtrip
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
-from sweettok_cli.errors import on_command_line
+from sweettok_cli.errors import WrongUsage, on_command_line
 from sweettok_cli.holding import sweep
 from sweettok_cli.runtime import __version__, let_waiting_threads_sleep
 
@@ -130,7 +130,7 @@ def main() -> None:
         if debugging():
             raise
         tell(f"error: {explain(error)}")
-        raise SystemExit(FAILED) from None
+        raise SystemExit(MISUSED if isinstance(error, WrongUsage) else FAILED) from None
 
 
 _OURS = logging.Filter("sweettok_cli")

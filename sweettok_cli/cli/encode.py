@@ -97,6 +97,7 @@ def encode(
     use_one_heap()
     from sweettok_cli.packing.token_file import PACKED, PLAIN
     from sweettok_cli.pipeline.folder import encode_folder, other_files
+    from sweettok_cli.pipeline.missed import missed_budget
     from sweettok_cli.pipeline.plan import is_batch
     from sweettok_cli.video.sequence import is_pattern
 
@@ -147,6 +148,9 @@ def encode(
         if flat := set(record["flattened"]) - told:
             told.update(flat)
             out.say(f"{result.source}: {' and '.join(sorted(flat))}, here and in others like it.")
+        assert result.meta is not None
+        if said := missed_budget(str(result.source), result.meta, budget):
+            out.warn(said)
         return record, text
 
     show_results(results, out, progress, "encoded", batch=batch, describe=describe)

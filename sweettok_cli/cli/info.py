@@ -245,8 +245,15 @@ def _per_clip(known: dict[str, Any]) -> str:
 def _positions(data: dict[str, Any], name: str) -> str:
     """How many positions of an array a clip has, and which share of them how many tokens."""
     counts = data["spread"][name]["positions"]
-    shares = [f"{100 * many / sum(counts):.0f} % {tokens}" for tokens, many in enumerate(counts) if many]
-    return f"{_times(data['shapes'][name][:-1])} a clip; tokens of one: {', '.join(shares)}"
+    whole, none, some = sum(counts), counts[0], list(enumerate(counts))[1:]
+    shares = [f"{_percent(many / whole)} have {tokens}" for tokens, many in some if many]
+    if none:
+        shares = [f"{_percent(none / whole)} have no token", *shares]
+    return f"of {_times(data['shapes'][name][:-1])} a clip, {', '.join(shares)}"
+
+
+def _percent(share: float) -> str:
+    return "under 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
 def _coded(packed: dict[str, Any], data: dict[str, Any]) -> str:

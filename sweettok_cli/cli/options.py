@@ -35,8 +35,9 @@ TokensOption = Annotated[
         "--tokens",
         min=1,
         metavar="N",
-        help="Of a model with levels: tokens of a clip of 256x256 pixels, on average over the video.",
-        show_default="as many as without levels",
+        help="Of a model with levels: as many bits as so many tokens of three words, of a clip of 256x256 "
+        "pixels, on average over the video.",
+        show_default="as many bits as without levels",
     ),
 ]
 QualityOption = Annotated[
@@ -127,7 +128,7 @@ def budget_of(tokens: float | None, quality: str | None, fixed: bool) -> Budget:
     from sweettok_cli.models.common.budget import Budget, decibels
 
     if (tokens is not None) + (quality is not None) + fixed > 1:
-        raise BadParameter("--tokens, --quality and --fixed each say how many tokens; give one of them.")
+        raise BadParameter("--tokens, --quality and --fixed each say how much to spend; give one of them.")
     try:
         return Budget(tokens, None if quality is None else decibels(quality), fixed)
     except ValueError as error:

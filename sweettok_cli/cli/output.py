@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
-#: Exit codes, beside 0 and Typer's 2 for wrong usage. A signal that ended the command adds its number.
-FAILED, BY_SIGNAL = 1, 128
+#: Exit codes, beside 0; that of wrong usage is Typer's. A signal that ended the command adds its number.
+FAILED, MISUSED, BY_SIGNAL = 1, 2, 128
 INTERRUPTED = BY_SIGNAL + 2
 
 

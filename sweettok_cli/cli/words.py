@@ -64,9 +64,9 @@ def words(
 
     Every token is two modifiers and a head: adjectives and a noun for what is seen, adverbs and a verb for
     how it moves. The share is that of all words of its part of speech in the file. Where there are tokens of
-    detail, nouns of a few pixels of a few frames, it is shown how often the tokens below them,
-    the first, the second, ... tokens of detail name the word. Videos and pictures are encoded first. Of a
-    folder, its token files are taken, or its videos where it has none.
+    detail, a noun each, for a few pixels of a few frames, it is shown of nouns how often the tokens below
+    them, the first, the second, ... tokens of detail name the word. Videos and pictures are encoded first.
+    Of a folder, its token files are taken, or its videos where it has none.
 
     Of several files, the words are shown that tell each from all of them: those that it names more often.
 

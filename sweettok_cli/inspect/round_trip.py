@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, WrongUsage
 from sweettok_cli.files import atomic_output, check_target
 from sweettok_cli.holding import claimed
 from sweettok_cli.inspect.plot import draw_scores
@@ -50,7 +50,8 @@ class RoundtripFiles:
         the other files are put and after which they are named. By default a folder beside the source.
 
         Raises:
-            SweettokError: the source cannot be read, or ``out`` names a kind of file that is not written.
+            SweettokError: the source cannot be read.
+            WrongUsage: ``out`` names a kind of file that is not written.
         """
         info = source.info if isinstance(source, FrameSequence) else probe(source)
         ending, name = ".png" if info.is_image else ".mp4", token_stem(source)
@@ -58,7 +59,7 @@ class RoundtripFiles:
         if folder.suffix.lower() == ending and not folder.is_dir():
             stem, side_by_side, folder = folder.stem, folder, folder.parent
         elif folder.suffix.lower() in MEDIA and not folder.is_dir():
-            raise SweettokError(f"{folder} does not end in {ending}, which this source becomes; name it so.")
+            raise WrongUsage(f"{folder} does not end in {ending}, which this source becomes; name it so.")
         else:
             stem, side_by_side = name, folder / f"{name}.side-by-side{ending}"
         tokens, decoded = folder / f"{stem}.npz", folder / f"{stem}.decoded{ending}"

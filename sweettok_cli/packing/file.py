@@ -218,6 +218,15 @@ class PackedFile:
             for _ in self._chunks():
                 pass
 
+    def holds(self, tokens: Tokens) -> bool:
+        """Whether these tokens were packed; the prior is not needed to tell.
+
+        Raises:
+            SweettokError: as :meth:`check`.
+        """
+        self.check()
+        return _digest(tokens.meta.to_json(), tokens.arrays) == self._digest
+
     def read(self, find_prior: FindPrior) -> Tokens:
         """All tokens, checked as those of a token file are.
 

@@ -38,7 +38,7 @@ def encode_video(
         source: anything :class:`~sweettok_cli.video.VideoReader` reads, or numbered pictures.
         batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
         overlap: frames that each clip repeats of the one before; decoding cross-fades them.
-        budget: how many tokens it may take, or how good it shall be, of a model with levels.
+        budget: how many bits it may take, or how good it shall be, of a model with levels.
         keep_going: take what is left of a file that is cut short.
         strict: refuse a file of which anything is missing.
         on_read: given what the file is and what was missing of it, which is also logged.

@@ -150,7 +150,7 @@ def why_stale(job: Job, spec: TokenizerSpec, budget: Budget = USUAL) -> str | No
     if meta.weights_sha256 != spec.weights_sha256:
         return f"{job.output} was encoded by {meta.model} with other weights than those of {spec.name}"
     if (meta.budget, bool(meta.levels)) != (str(budget) if varies else "", varies):
-        had = meta.budget or ("as many tokens as usual" if meta.levels else "the same tokens for every clip")
+        had = meta.budget or ("as many bits as usual" if meta.levels else "the same tokens for every clip")
         return f"{job.output} was encoded with another budget: {had}"
     if meta.source != source.name:
         return f"{job.output} was encoded from {meta.source}, not from {source.name}"

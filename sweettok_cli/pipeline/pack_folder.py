@@ -27,6 +27,7 @@ class Repacking:
         verb: what is done.
         source: how the names of what it is done to end.
         output: how those of what is made end.
+        check: raises SweettokError of a source that is of the other kind.
         read: a source.
         write: an output, whether it is there or not.
     """
@@ -34,6 +35,7 @@ class Repacking:
     verb: str
     source: str
     output: str
+    check: Callable[[Path], None]
     read: Callable[[Path], Tokens]
     write: Callable[[Path, Tokens, bool], None]
 
@@ -41,24 +43,27 @@ class Repacking:
 def packing(prior_of: Callable[[TokenMeta], TokenPrior | None]) -> Repacking:
     """Token files to packed ones, with the token priors that ``prior_of`` gives."""
 
-    def read(path: Path) -> Tokens:
+    def check(path: Path) -> None:
         if looks_packed(path):
             raise SweettokError(f"{path} is packed already; give a token file ({PLAIN}).")
-        return read_tokens(path)
 
     def write(path: Path, tokens: Tokens, force: bool) -> None:
         write_packed(path, tokens, prior_of(tokens.meta), force)
 
-    return Repacking("pack", PLAIN, PACKED, read, write)
+    return Repacking("pack", PLAIN, PACKED, check, read_tokens, write)
 
 
 def unpacking(model: Path | None) -> Repacking:
     """Packed token files to plain ones; ``model`` is the folder of one that may have their token prior."""
 
+    def check(path: Path) -> None:
+        if not looks_packed(path):
+            PackedFile.open(path)  # says what it is
+
     def read(path: Path) -> Tokens:
         return PackedFile.open(path).read(lambda meta, sha256: find_prior(meta, sha256, model))
 
-    return Repacking("unpack", PACKED, PLAIN, read, write_tokens)
+    return Repacking("unpack", PACKED, PLAIN, check, read, write_tokens)
 
 
 def repack_folder(
@@ -80,8 +85,8 @@ def repack_folder(
         output: see :meth:`~sweettok_cli.pipeline.plan.Outputs.named`, like ``to_folder``.
         how: :func:`packing` or :func:`unpacking`.
         force: replace outputs that exist; else their sources are refused.
-        skip_existing: pass over sources whose output is there and not older. With ``force`` only what is
-            older is replaced.
+        skip_existing: pass over sources whose output is there and not older, or holds the same tokens. With
+            ``force`` only what is older and holds others is replaced.
         watch: given each job's place, their number and the source's name.
 
     Raises:
@@ -113,6 +118,7 @@ def repack_folder(
         try:
             if (other := taken.setdefault(target, source)) != source:
                 raise SweettokError(f"{source} would become {target} as {other} does; name it with -o.")
+            how.check(source)
             result = settled(job, begun=False)
             if result is None:
                 prepare(target, force, make_folder=outputs.file is None)
@@ -145,13 +151,28 @@ def repack_folder(
 
 
 def why_stale(job: Job) -> str | None:
-    """Why the output that is there is not what the job would make; None where it is, by the files' times."""
+    """Why the output that is there is not what the job would make; None where it is.
+
+    That is told by the files' times, and where the source is the newer one, by their tokens: a file that was
+    packed is what its packed one unpacks to.
+    """
     assert isinstance(job.source, Path)
     try:
         changed = job.source.stat().st_mtime > job.output.stat().st_mtime
     except OSError as error:
         return f"{error.filename} cannot be looked at ({error.strerror})"
-    return f"{job.source} has changed since {job.output} was made" if changed else None
+    if not changed or _same_tokens(job.source, job.output):
+        return None
+    return f"{job.source} has changed since {job.output} was made"
+
+
+def _same_tokens(one: Path, other: Path) -> bool:
+    """Whether a packed file and a plain one, in any order, hold the same; not where one cannot be read."""
+    packed, plain = (one, other) if looks_packed(one) else (other, one)
+    try:
+        return PackedFile.open(packed).holds(read_tokens(plain))
+    except SweettokError:
+        return False
 
 
 def _name(source: Path, how: Repacking) -> str:

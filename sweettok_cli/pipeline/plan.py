@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, WrongUsage
 from sweettok_cli.packing.token_file import ENDINGS, PLAIN, each_once
 from sweettok_cli.video.images import WRITTEN
 from sweettok_cli.video.sequence import FrameSequence, find_sequences, is_pattern
@@ -88,29 +88,29 @@ class Outputs:
         was given with a slash behind it (``to_folder``), is a folder.
 
         Raises:
-            SweettokError: it is a file's name, and there may be many outputs; or it ends like a file of
-                another kind, or is a file.
+            WrongUsage: it is a file's name, and there may be many outputs; or it ends like a file of another
+                kind, or is a file.
         """
         if output is None:
             return cls()
         if str(output) == "-":
-            raise SweettokError("Files are written, not stdout; name one, or a folder, with -o.")
+            raise WrongUsage("Files are written, not stdout; name one, or a folder, with -o.")
         if to_folder or output.is_dir():
             if output.exists() and not output.is_dir():
-                raise SweettokError(f"{output} is a file; give a folder with -o.")
+                raise WrongUsage(f"{output} is a file; give a folder with -o.")
             return cls(folder=output)
         ending = output.suffix.lower()
         if ending in kinds or (is_pattern(output) and ".mp4" in kinds):
             if not single:
-                raise SweettokError(
+                raise WrongUsage(
                     f"{output} names one file, and there may be several; name a folder with -o, or end it "
                     "with / to make it one."
                 )
             return cls(file=output)
         if output.exists():
-            raise SweettokError(f"{output} is a file; give a folder with -o.")
+            raise WrongUsage(f"{output} is a file; give a folder with -o.")
         if _ENDING.fullmatch(ending):
-            raise SweettokError(
+            raise WrongUsage(
                 f"{output} does not end in {', '.join(kinds)}; name it so, or end it with / to make it a "
                 "folder."
             )

@@ -271,7 +271,8 @@ class TokenCost:
 
     Attributes:
         tokens: of all clips; what papers count, e.g. 1280 for 17x256x256.
-        indices: codebook indices behind them; three a token for SweetTok. 0 for continuous latents.
+        indices: codebook indices behind them; three a token for SweetTok, one a token of detail. 0 for
+            continuous latents.
         bits: sum over all indices of log2(codebook size), and with levels how many each position has
             (:func:`count_bits`); 16 for each value of continuous latents.
         bits_per_clip: ``bits`` shared among the clips.

@@ -74,7 +74,7 @@ class TokenMeta:
         levels: tokens that a position has at most, by array; of the arrays where that varies, if any.
         rows: of each array with ``levels``, how many first tokens all clips together have, how many second
             ones, and so on.
-        budget: how many tokens it was to take, or how good to be, in words; empty where nothing was asked
+        budget: how many bits it was to take, or how good to be, in words; empty where nothing was asked
             for. Only with ``levels``.
     """
 

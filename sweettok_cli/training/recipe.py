@@ -165,8 +165,8 @@ class Recipe:
     )
     prices: list[float] = _key(  # noqa: RUF009
         [0.25, 8.0],
-        "[least, most]: with levels, each token of a sample removes so many times the model's usual least "
-        "error, drawn for each sample",
+        "[least, most]: with levels, each bit of a sample's tokens must remove so many times the error that "
+        "is usual for that very sample, drawn for each evenly in the logarithm",
         (1e-3, 1e3),
     )
     uniform: float = _key(

@@ -89,7 +89,6 @@ def test_nothing_is_overwritten_unasked(cli: Cli, model_folder: Path, tokens: Pa
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-o", "clip.avi"], "does not end in .mp4"),
         (["-o", "clip.png"], "frames_%04d.png for its frames"),
         (["--as", "avi"], "choose from .mp4"),
         (["-o", "no/such/folder/clip.mp4"], "does not exist"),
@@ -104,6 +103,16 @@ def test_what_cannot_be_done_is_said(
     assert ran.code == 1
     assert said in ran.err
     assert len(ran.err.splitlines()) == 1
+
+
+def test_a_name_for_what_is_not_written_is_wrong_usage(cli: Cli, model_folder: Path, tokens: Path) -> None:
+    for given, output, said in (
+        (tokens, "clip.avi", "does not end in .mp4"),
+        (tokens.parent, "clip.mp4", "names one file, and there may be several"),
+        (tokens, "-", "not stdout"),
+    ):
+        ran = cli("decode", given, "--model", model_folder, "-o", output)
+        assert ran.code == 2 and said in ran.err and len(ran.err.splitlines()) == 1
 
 
 def test_sound_that_is_not_there_is_said(cli: Cli, model_folder: Path, tokens: Path, examples: Path) -> None:

@@ -81,7 +81,7 @@ def test_a_folder_keeps_its_structure(cli: Cli, tokens: Path, tmp_path: Path) ->
     assert (tmp_path / "back" / "deep" / "a.npz").read_bytes() == tokens.read_bytes()
 
 
-def test_existing_files_are_kept_skipped_or_replaced(cli: Cli, tokens: Path) -> None:
+def test_existing_files_are_kept_skipped_or_replaced(cli: Cli, tokens: Path, encoded: Tokens) -> None:
     packed = tokens.with_suffix(".swt")
     packed.write_text("mine")
     os.utime(packed, (2e9, 2e9))
@@ -91,11 +91,34 @@ def test_existing_files_are_kept_skipped_or_replaced(cli: Cli, tokens: Path) -> 
     assert (ran.code, len(json.loads(ran.out)["skipped"])) == (0, 1)
     assert packed.read_text() == "mine"
     assert cli("pack", tokens, "--force").code == 0
+    changed = {**encoded.arrays, "spatial": np.zeros_like(encoded.arrays["spatial"])}
+    write_tokens(tokens, Tokens(changed, encoded.meta), force=True)
     os.utime(packed, (1, 1))
     ran = cli("pack", tokens, "--skip-existing")
     assert ran.code == 1 and "has changed since" in ran.err
     assert cli("pack", tokens, "--skip-existing", "--force").code == 0
     assert packed.stat().st_mtime > 1
+
+
+def test_what_was_packed_is_not_unpacked_again(cli: Cli, tokens: Path, encoded: Tokens) -> None:
+    """The file beside it is older and holds the same; no prior is asked for to see that."""
+    packed = tokens.with_suffix(".swt")
+    assert cli("pack", tokens).code == 0
+    os.utime(tokens, (1, 1))
+    for again in (("unpack", packed), ("unpack", packed, "--force")):
+        ran = cli(*again, "--skip-existing", "--json")
+        assert (ran.code, len(json.loads(ran.out)["skipped"])) == (0, 1), ran.err
+    assert tokens.stat().st_mtime == 1
+    os.utime(packed, (0, 0))
+    assert "1 skipped" in cli("pack", tokens, "--skip-existing").err
+    os.utime(packed)
+    changed = {**encoded.arrays, "spatial": np.zeros_like(encoded.arrays["spatial"])}
+    write_tokens(tokens, Tokens(changed, encoded.meta), force=True)
+    os.utime(tokens, (1, 1))
+    ran = cli("unpack", packed, "--skip-existing")
+    assert ran.code == 1 and f"{packed} has changed since {tokens} was made" in ran.err
+    assert cli("unpack", packed, "--skip-existing", "--force").code == 0
+    assert np.array_equal(sweettok.read_tokens(tokens).arrays["spatial"], encoded.arrays["spatial"])
 
 
 def test_what_is_not_to_be_packed_is_said(cli: Cli, tokens: Path, tmp_path: Path) -> None:
@@ -105,7 +128,8 @@ def test_what_is_not_to_be_packed_is_said(cli: Cli, tokens: Path, tmp_path: Path
         (("pack", packed, "-o", tmp_path / "again.swt"), "is packed already"),
         (("unpack", tokens, "-o", tmp_path / "again.npz"), "is not a packed token file (.swt)"),
         (("pack", tmp_path / "nothing.npz"), "does not exist"),
-        (("pack", tokens, "-o", tmp_path / "clip.mp4"), "does not end in .swt"),
+        (("pack", packed), "is packed already"),
+        (("unpack", tokens), "is not a packed token file (.swt)"),
         (("unpack", tmp_path / "model", "-q"), "does not exist"),
     ):
         ran = cli(*arguments)
@@ -113,6 +137,13 @@ def test_what_is_not_to_be_packed_is_said(cli: Cli, tokens: Path, tmp_path: Path
     (tmp_path / "empty").mkdir()
     assert "holds no file that ends in .npz" in cli("pack", tmp_path / "empty").err
     assert cli("pack", tokens, "--alone", "--model", "sweettok-small").code == 2
+    for command, name, said in (
+        (("pack", tokens), "clip.mp4", "does not end in .swt"),
+        (("unpack", packed), "other.swt", "does not end in .npz"),
+        (("models", "prior", tokens), "prior.txt", "does not end in .safetensors"),
+    ):
+        ran = cli(*command, "-o", tmp_path / name)
+        assert ran.code == 2 and said in ran.err and ran.err.count("\n") == 1
 
 
 def test_a_prior_makes_it_smaller_and_is_needed_again(

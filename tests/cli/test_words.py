@@ -94,13 +94,13 @@ def test_levels_are_shown_where_there_are_several(
         "spatial": read.arrays["spatial"],
         "temporal": read.arrays["temporal"][0, :1],
         "temporal_counts": np.eye(1, 64, 5, dtype=np.uint8),
-        "detail": np.array([[3, 3, 0]] * 2, np.uint16),
+        "detail": np.array([[0]] * 2, np.uint16),
         "detail_counts": counts,
     }
     meta = dataclasses.replace(
         read.meta,
-        codebooks={**read.meta.codebooks, "detail": read.meta.codebooks["spatial"]},
-        shapes={**read.meta.shapes, "detail": (5, 8, 8, 3)},
+        codebooks={**read.meta.codebooks, "detail": read.meta.codebooks["spatial"][-1:]},
+        shapes={**read.meta.shapes, "detail": (5, 8, 8, 1)},
         levels={"temporal": 1, "detail": 4},
         rows={"temporal": (1,), "detail": (1, 1, 0, 0)},
     )
@@ -108,6 +108,7 @@ def test_levels_are_shown_where_there_are_several(
     record = json.loads(cli("words", tmp_path / "levels.npz", "-m", model, "--json").out)
     assert record["words"]["nouns"][-1] == {"word": "cat", "count": 2, "share": 2 / 18, "levels": [0, 1, 1]}
     assert record["words"]["verbs"] == [{"word": "run", "count": 1, "share": 1.0}]
+    assert {word["word"] for word in record["words"]["adjectives"]} == {"red", "old"}  # detail has none
     text = cli("words", tmp_path / "levels.npz", "-m", model).out
     assert "by level" in text and "0 + 1 + 1" in text
     assert "by level" not in cli("words", tokens, "-m", model).out

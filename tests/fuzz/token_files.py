@@ -66,7 +66,7 @@ def make_seeds(shelf: Path) -> Seeds:
 
 
 def _with_levels(spec: TokenizerSpec) -> TokenizerSpec:
-    books = {name: spec.codebooks[ARRAYS[name].codebooks or name] for name in ("spatial", *_LEVELS)}
+    books = {**spec.codebooks, "detail": spec.codebooks["spatial"][-1:]}
     return replace(spec, codebooks=books, layout=replace(spec.layout, levels=_LEVELS))
 
 

@@ -52,9 +52,9 @@ def test_levels_cost_their_rows_and_how_many_there_are(make_tokens: Any) -> None
     (moving,), detail = meta.rows["temporal"], meta.rows["detail"]
     assert len(detail) == 4 and list(detail) == sorted(detail, reverse=True)
     assert cost.tokens == 3 * 32 + moving + sum(detail)
-    assert cost.indices == 3 * cost.tokens
+    assert cost.indices == 3 * (3 * 32 + moving) + sum(detail)
     seen, moved = 2 * log2(5078) + log2(5403), 2 * log2(1872) + log2(9267)
-    indices = (3 * 32 + sum(detail)) * seen + moving * moved
+    indices = 3 * 32 * seen + moving * moved + sum(detail) * log2(5403)
     counts = log2(comb(3 * 128, moving)) + log2(3 * 128 + 1)
     for before, here in pairwise([3 * 5 * 8 * 16, *detail]):
         counts += log2(comb(before, here)) + log2(before + 1)

@@ -36,7 +36,7 @@ def test_rows_are_counted_with_their_counts_as_the_file_states_them(make_tokens:
 def test_a_model_with_levels_may_give_dense_tokens_which_have_no_counts_to_pay() -> None:
     spec = TokenizerSpec(
         "levels",
-        codebooks={"spatial": [4] * 3, "temporal": [2] * 3, "detail": [4] * 3},
+        codebooks={"spatial": [4] * 3, "temporal": [2] * 3, "detail": [4]},
         layout=TiledTokens(levels={"temporal": 1, "detail": 6}),
     )
     cost = CostCounter(spec)

@@ -109,10 +109,12 @@ def test_missing_fields_are_refused(make_tokens: Any, field: str) -> None:
         ("rows", {"temporal": [0], "detail": [7, 7, 0], "spatial": [96]}),
         ("shapes", {"spatial": [32, 3], "temporal": [128, 3]}),
         ("shapes", {"spatial": [32, 3], "temporal": [128, 3], "detail": [640, 3]}),
-        ("shapes", {"temporal": [128, 3], "detail": [5, 8, 16, 3]}),
-        ("shapes", {"spatial": [32, 3], "temporal": [128, 3], "detail": [5, 1 << 30, 1, 3]}),
+        ("shapes", {"temporal": [128, 3], "detail": [5, 8, 16, 1]}),
+        ("shapes", {"spatial": [32, 3], "temporal": [128, 3], "detail": [5, 1 << 30, 1, 1]}),
         ("codebooks", {"spatial": [9, 9, 9], "temporal": [9, 9, 9]}),
-        ("codebooks", {"spatial": [9, 9, 9], "temporal": [9, 9, 9], "detail": [9, 9, 8]}),
+        ("codebooks", {"spatial": [9, 9, 9], "temporal": [9, 9, 9], "detail": [8]}),
+        ("codebooks", {"spatial": [9, 8, 9], "temporal": [9, 9, 9], "detail": [8]}),
+        ("codebooks", {"spatial": [9, 9, 9], "temporal": [9, 9, 9], "detail": [9, 9, 9]}),
     ],
 )
 def test_impossible_levels_are_refused(make_tokens: Any, field: str, value: Any) -> None:
@@ -141,17 +143,17 @@ def test_detail_is_of_levels(make_tokens: Any) -> None:
 def test_the_bound_counts_rows_and_counts(make_tokens: Any) -> None:
     meta = make_tokens(levels={"temporal": 1, "detail": 4}).meta
     rows = {name: sum(each) for name, each in meta.rows.items()}
-    sizes = [6 * 3 * 32, 6 * rows["temporal"], 6 * rows["detail"], 3 * 128, 3 * 640]
+    sizes = [6 * 3 * 32, 6 * rows["temporal"], 2 * rows["detail"], 3 * 128, 3 * 640]
     assert [meta.array_size(name) for name in meta.arrays] == sizes and meta.array_bytes == sum(sizes)
     record = json.loads(meta.to_json())
     record["frames"] = 17 << 22
     record["rows"] = {"temporal": [0], "detail": [0] * 4}
-    shapes = {"spatial": [32, 3], "temporal": [0, 3], "detail": [5, 8, 4, 3]}
+    shapes = {"spatial": [32, 3], "temporal": [0, 3], "detail": [5, 8, 4, 1]}
     TokenMeta.from_json(json.dumps(record | {"shapes": shapes}))
-    for change in ({"detail": [5, 16, 16, 3]}, {"spatial": [192, 3]}):
+    for change in ({"detail": [5, 16, 16, 1]}, {"spatial": [192, 3]}):
         with pytest.raises(TokenFault, match="GiB"):
             TokenMeta.from_json(json.dumps(record | {"shapes": shapes | change}))
-    record |= {"shapes": shapes, "rows": {"temporal": [0], "detail": [160 << 22, 0, 0, 0]}}
+    record |= {"shapes": shapes, "rows": {"temporal": [0], "detail": [160 << 22] * 4}}
     with pytest.raises(TokenFault, match="GiB"):
         TokenMeta.from_json(json.dumps(record))
 

@@ -32,7 +32,7 @@ def ragged(seed: int = 0, clips: int = 5) -> dict[str, np.ndarray]:
     arrays = {"spatial": random.integers(0, 100, (clips, 2, 3))}
     arrays |= {f"{name}_counts": array for name, array in counts.items()}
     for name, array in counts.items():
-        arrays[name] = random.integers(0, 100, (array.sum(), 3))
+        arrays[name] = random.integers(0, 100, (array.sum(), {"temporal": 3, "detail": 1}[name]))
     return arrays
 
 

@@ -117,13 +117,13 @@ def test_a_position_without_a_token_says_nothing_and_detail_does_not_speak() -> 
         "spatial": dense.arrays["spatial"],
         "temporal": dense.arrays["temporal"][clip, position],
         "temporal_counts": moving,
-        "detail": np.full((2 * 5 * 16 * 24, 3), 2, np.uint16),
+        "detail": np.full((2 * 5 * 16 * 24, 1), 2, np.uint16),
         "detail_counts": np.ones((2, 5, 16, 24), np.uint8),
     }
     meta = replace(
         dense.meta,
-        codebooks={**CODEBOOKS, "detail": CODEBOOKS["spatial"]},
-        shapes={**dense.meta.shapes, "detail": (5, 16, 24, 3)},
+        codebooks={**CODEBOOKS, "detail": CODEBOOKS["spatial"][-1:]},
+        shapes={**dense.meta.shapes, "detail": (5, 16, 24, 1)},
         levels={"temporal": 1, "detail": 1},
         rows={"temporal": (len(clip),), "detail": (len(arrays["detail"]),)},
     )

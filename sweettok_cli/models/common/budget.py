@@ -1,4 +1,4 @@
-"""How many tokens a video may take, of a model that can give clips more or fewer."""
+"""How many bits a video may take, of a model that can give clips more or fewer."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ PIXELS = 256 * 256
 
 @dataclass(frozen=True)
 class Budget:
-    """What encoding aims at: a number of tokens, a quality, or the same tokens for all clips.
+    """What encoding aims at: a number of bits, a quality, or the same tokens for all clips.
+
+    Without any of these it is as many bits as the fixed layout takes. The bits that say how many tokens each
+    position has are among them.
 
     Attributes:
-        tokens: of a clip of 256x256 pixels on average over the video, as many more for larger frames; of an
-            image, for each 256x256 of its pixels. None: no limit.
-        psnr: decibels that every clip shall reach, with as few tokens as that takes; None: no aim.
+        tokens: as many bits as so many tokens of three words take, in the fixed layout's mixture of spatial
+            and temporal ones, for a clip of 256x256 pixels on average over the video, and as many more for
+            larger frames; of an image, for each 256x256 of its pixels. None: no such number.
+        psnr: decibels that every clip shall reach, with as few bits as that takes; None: no aim.
         fixed: one token for every position, none of detail: the published layout.
     """
 
@@ -43,7 +47,7 @@ class Budget:
         return "fixed" if self.fixed else "" if self.psnr is None else f"{self.psnr:g} dB"
 
 
-#: As many tokens as a model takes that has no choice.
+#: As many bits as a model takes that has no choice.
 USUAL = Budget()
 
 

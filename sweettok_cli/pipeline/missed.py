@@ -1,0 +1,36 @@
+"""Budgets that were not come near, and what to say of them."""
+
+from __future__ import annotations
+
+from sweettok_cli.errors import option
+from sweettok_cli.models.common.budget import PIXELS, Budget
+from sweettok_cli.tokens.arrays import ARRAYS
+from sweettok_cli.tokens.layout import bits_in, token_cost, tokens_in
+from sweettok_cli.tokens.meta import TokenMeta
+
+# Part of a number of bits by which it may be missed without a word.
+_NEAR = 0.1
+
+
+def bits_allowed(meta: TokenMeta, tokens: float) -> float:
+    """Bits of a video of which each 256x256 pixels of a clip have as many as ``tokens`` of three words."""
+    dense = [(name, shape) for name, shape in meta.shapes.items() if ARRAYS[name].version == 1]
+    bits = sum(bits_in(name, shape, meta.codebooks[name]) for name, shape in dense)
+    count = sum(tokens_in(name, shape) for name, shape in dense)
+    return meta.clips * tokens * bits / count * meta.padded_width * meta.padded_height / PIXELS
+
+
+def missed_budget(source: str, meta: TokenMeta, budget: Budget) -> str | None:
+    """A sentence where the tokens of ``source`` cost a tenth more or less than the bits that were asked for.
+
+    None where they do not, and where no number was given.
+    """
+    if budget.tokens is None or not meta.levels:
+        return None
+    allowed, spent = bits_allowed(meta, budget.tokens), token_cost(meta).bits
+    asked = f"the {allowed:,.0f} that {option('tokens', f'{budget.tokens:g}')} asks for"
+    if spent > (1 + _NEAR) * allowed:
+        return f"{source} takes {spent:,.0f} bits, more than {asked}: every spatial token is kept."
+    if spent < (1 - _NEAR) * allowed:
+        return f"{source} takes {spent:,.0f} bits, less than {asked}: no more tokens are worth it."
+    return None

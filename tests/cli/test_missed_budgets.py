@@ -1,0 +1,76 @@
+"""What encode and roundtrip say of a number of tokens that a video cannot be given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_levels import levelled
+from small_models import save_sweettok
+from small_network import word_prior
+
+from sweettok_cli.models.common.budget import USUAL, Budget
+from sweettok_cli.models.sweettok.folder import save_model_folder
+from sweettok_cli.pipeline.missed import bits_allowed, missed_budget
+from sweettok_cli.tokens import read_meta, token_cost
+from sweettok_cli.video import write_image
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "levelled"
+    save_model_folder(folder, levelled(), word_prior())
+    return folder
+
+
+def test_what_is_asked_for_is_measured_by_the_fixed_layout(cli: Cli, model: Path, clip: Path) -> None:
+    ran = cli("encode", clip, "--model", model, "--fixed")
+    assert ran.code == 0 and "warning" not in ran.err, ran.err
+    fixed = token_cost(read_meta(clip.with_suffix(".npz"))).bits
+    assert cli("encode", clip, "--model", model, "--force").code == 0
+    assert bits_allowed(read_meta(clip.with_suffix(".npz")), 1280) == pytest.approx(fixed)
+
+
+def test_a_number_that_cannot_be_reached_is_said(cli: Cli, model: Path, clip: Path) -> None:
+    """Once, also when quiet; and nothing is said of one that can."""
+    out = clip.with_suffix(".npz")
+    for tokens, word in (("1", "more"), ("640", None), ("1000000", "less")):
+        ran = cli("encode", clip, "--model", model, "--tokens", tokens, "--force", "--quiet")
+        assert (ran.code, ran.out) == (0, f"{out}\n"), ran.err
+        meta = read_meta(out)
+        if word is None:
+            assert ran.err == ""
+            continue
+        spent, allowed = token_cost(meta).bits, bits_allowed(meta, float(tokens))
+        assert (spent > allowed) == (word == "more")
+        assert ran.err.startswith(
+            f"warning: {clip} takes {spent:,.0f} bits, {word} than the {allowed:,.0f} that --tokens "
+        )
+        assert ran.err.count("\n") == 1 and ran.err.endswith(".\n")
+        if word == "more":
+            assert meta.rows["temporal"] == (0,) and not any(meta.rows["detail"])
+    ran = cli("roundtrip", clip, "--model", model, "--tokens", "1", "--quiet", "-o", clip.parent / "there")
+    assert ran.code == 0 and re.search(rf"warning: {clip} takes [\d,]+ bits, more than the ", ran.err)
+
+
+def test_pictures_have_their_share(cli: Cli, model: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    write_image(photo, np.random.default_rng(0).integers(0, 256, (128, 64, 3), dtype=np.uint8))
+    assert "more than the" in cli("encode", photo, "--model", model, "--tokens", "100").err
+    ran = cli("encode", photo, "--model", model, "--tokens", "400", "--force")
+    assert ran.code == 0 and "warning" not in ran.err, ran.err
+
+
+def test_only_a_number_of_models_with_levels_is_missed(cli: Cli, model: Path, clip: Path) -> None:
+    assert cli("encode", clip, "--model", model, "--quality", "60", "--quiet").err == ""
+    meta = read_meta(clip.with_suffix(".npz"))
+    assert missed_budget("clip", meta, USUAL) is missed_budget("clip", meta, Budget(psnr=60)) is None
+    save_sweettok(clip.parent / "plain")
+    assert cli("encode", clip, "--model", clip.parent / "plain", "--force").code == 0
+    assert missed_budget("clip", read_meta(clip.with_suffix(".npz")), Budget(tokens=1)) is None
