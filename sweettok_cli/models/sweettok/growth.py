@@ -29,34 +29,31 @@ _ROWS = 2048
 def start_detail(model: SweetTok, video: Tensor, on_progress: OnProgress = ignore_progress) -> None:
     """Start the levels of a trained network from clips ``video`` [n, 3, t, h, w] in [-0.5, 0.5], t above 1.
 
-    The price of a bit becomes that at which these clips take as many of them as without levels.
+    Their first frames serve as pictures, too. The price of a bit becomes that at which these clips take as
+    many of them as without levels; what stands in place of a temporal token, their mean, if nothing does yet.
     """
     detail = model.detail
     assert detail is not None
     training = model.training
     model.eval()
-    height, width = video.shape[-2:]
     parts = video.split(_CLIPS_AT_ONCE)
     steps = 2 * len(parts) + len(detail.first) + len(detail.later)
-    motion = []
-    for done, part in enumerate(parts):
-        on_progress(done, steps)
-        motion.append(model.quantize(part)[1].vectors)
-    detail.absent.copy_(torch.cat(motion).flatten(0, 1).mean(0))
+    if not detail.absent.any():
+        vectors = []
+        for done, part in enumerate(parts):
+            on_progress(done, steps)
+            vectors.append(model.quantize(part)[1].vectors)
+        detail.absent.copy_(torch.cat(vectors).flatten(0, 1).mean(0))
     kinds: list[list[Tensor]] = [[], []]
     energies = []
     for done, part in enumerate(parts, len(parts)):
         on_progress(done, steps)
-        spatial, temporal = model.quantize(part)
-        energy = model.motion_energy(temporal.vectors)
-        price = model.usual_price(energy)
-        present = energy >= (price * model.motion_bits)[:, None]
-        thin = model.thinned(temporal.vectors, present)
-        left = part - model.decode_quantized(spatial.vectors, thin, height, width, part.shape[2])
-        energies.append(energy)
-        for kind, (_, cells) in zip(kinds, detail.cut(left), strict=True):
-            of_cell = cells.square().sum(-1)
-            kind.append(cells[of_cell > _RICH * of_cell.mean(dim=(1, 2, 3), keepdim=True)])
+        left, energy = _left(model, part)
+        energies.append(energy.flatten())
+        for some in (left, _left(model, part[:, :, :1])[0]):
+            for kind, (_, cells) in zip(kinds, detail.cut(some), strict=False):
+                of_cell = cells.square().sum(-1)
+                kind.append(cells[of_cell > _RICH * of_cell.mean(dim=(1, 2, 3), keepdim=True)])
     removed = []
     done = 2 * len(parts)
     for levels, kind in zip(detail.kinds, kinds, strict=True):
@@ -72,7 +69,7 @@ def start_detail(model: SweetTok, video: Tensor, on_progress: OnProgress = ignor
             of_cell = after.square().sum(-1)
             rows = after[of_cell.argsort(descending=True)[: max(2, int(_NEXT * len(after)))]]
         done += len(levels)
-    energy = torch.cat(energies).flatten()
+    energy = torch.cat(energies)
     worth = torch.cat([energy / model.motion_bits, *(each / detail.bits for each in removed)])
     bits = torch.full_like(worth, detail.bits)
     bits[: len(energy)] = model.motion_bits
@@ -81,6 +78,19 @@ def start_detail(model: SweetTok, video: Tensor, on_progress: OnProgress = ignor
     enough = int((spent < len(energy) * model.motion_bits).sum().clamp(max=len(worth) - 1))
     detail.price.copy_(worth[enough].clamp(min=1e-12))
     model.train(training)
+
+
+def _left(model: SweetTok, video: Tensor) -> tuple[Tensor, Tensor]:
+    """What is left over of clips or pictures, [b, 3, t, h, w], and the energies of their columns [b, T].
+
+    Columns that do not remove what a clip's tokens usually do are without one.
+    """
+    spatial, temporal = model.quantize(video)
+    vectors, energy = temporal.vectors, model.motion_energy(temporal.vectors)
+    if energy.numel():
+        vectors = model.thinned(vectors, energy >= (model.usual_price(energy) * model.motion_bits)[:, None])
+    height, width = video.shape[-2:]
+    return video - model.decode_quantized(spatial.vectors, vectors, height, width, video.shape[2]), energy
 
 
 def start_level(level: DetailLevel, rows: Tensor) -> None:
