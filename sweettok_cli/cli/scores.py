@@ -200,7 +200,7 @@ def _lines(record: Record) -> list[str]:
     failed = f" ({len(record.failed)} failed)" if record.failed else ""
     seconds = " + ".join(f"{each.seconds.encode + each.seconds.decode:.0f}" for each in models)
     lines = [
-        f"{', '.join(each.name for each in record.methods)} on {data.name}, {count(data.clips, 'file')}"
+        f"{', '.join(tables.in_short(record.methods))} on {data.name}, {count(data.clips, 'file')}"
         f"{failed}, {count(data.frames, 'frame')}, {seconds} s in the model{'s' * (len(models) > 1)}; "
         f"protocol {protocol.name}, mean over {protocol.average}, 95 % intervals over clips"
     ]

@@ -12,7 +12,9 @@ from sweettok_cli.evaluation.record import CodebookFacts, MethodFacts
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.text import tick_text
 from sweettok_cli.evaluation.spelling import printable
+from sweettok_cli.models.common.budget import Budget
 
+_FIXED = Budget(fixed=True)  # another layout, whose points lie on no curve of the others
 _LINE = 17  # between labels that would lie on one another
 _LONGEST = 15  # signs of a label
 _MOST_DOTS = 1200  # more are a grey wall, so every so many is drawn
@@ -86,12 +88,12 @@ class Chart:
 
 
 class Label(NamedTuple):
-    """Text beside the end of a curve, and the number of its colour."""
+    """Text beside the end of a curve, and the class of its colour."""
 
     x: float
     y: float
     text: str
-    colour: int
+    colour: str
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,11 @@ class RatePlot:
 
     metric: str
     chart: Chart
-    lines: dict[str, list[tuple[float, float]]]  # by codec, bits and value at its settings, fewest bits first
+    # Bits and value, fewest bits first: of codecs at their settings, of models at budgets but the fixed one.
+    lines: dict[str, list[tuple[float, float]]]
     means: dict[str, float]  # of each method its own bits per pixel; its summary holds the value
-    labels: list[Label]
+    labels: list[Label]  # names
+    budgets: list[Label]  # below the points of a model that has several
 
 
 def rate_plots(findings: Findings) -> list[RatePlot]:
@@ -118,22 +122,32 @@ def _rate_plot(findings: Findings, metric: str) -> RatePlot:
         for name, points in findings.record.curves.items()
     }
     both = [each for each in findings.methods if {metric, "bits_per_pixel"} <= set(each.summary)]
-    means = {each.name: each.summary["bits_per_pixel"].value for each in both}
-    rates = [*means.values(), *(rate for line in lines.values() for rate, _ in line)]
+    points = {each.name: (each.summary["bits_per_pixel"].value, each.summary[metric].value) for each in both}
+    for name, held in findings.series.items():
+        varying = [points[each.name] for each in held if each.name in points and each.budget != str(_FIXED)]
+        if len(varying) > 1:
+            lines[name] = sorted(varying)
+    rates = [rate for rate, _ in itertools.chain(points.values(), *lines.values())]
     values = [value for line in lines.values() for _, value in line]
     for entry in (each.summary[metric] for each in both):
         values += [end for end in (entry.value, entry.low, entry.high) if end is not None]
     chart = Chart(560, 380, Axis.around(rates, 58, 464, log=True), Axis.around(values, 328, 16))
-    labels = []
-    for number, each in enumerate(findings.methods):
-        if lines.get(each.name):
-            (rate, value), gap = lines[each.name][-1], 8
-        elif each.name in means:
-            rate, value, gap = means[each.name], each.summary[metric].value, 11
-        else:
-            continue
-        labels.append(Label(chart.across(rate) + gap, chart.up(value), each.name, number))
-    return RatePlot(metric, chart, lines, means, _spread(labels, chart.up.end))
+
+    def label(point: tuple[float, float], gap: int, text: str) -> Label:
+        return Label(chart.across(point[0]) + gap, chart.up(point[1]), text, findings.colour(name))
+
+    labels, budgets = [], []
+    for name, held in findings.series.items():
+        named = {each.name: points[each.name] for each in held if each.name in points}
+        if lines.get(name):
+            labels.append(label(lines[name][-1], 11 if name not in findings.record.curves else 8, name))
+        elif len(named) == 1:
+            labels += [label(point, 11, only) for only, point in named.items()]
+        if len(named) > 1:
+            short = {each.name: (each.budget or "").removesuffix(" tokens") for each in held}
+            budgets += [label(point, 0, short[each]) for each, point in named.items()]
+    means = {name: rate for name, (rate, _) in points.items()}
+    return RatePlot(metric, chart, lines, means, _spread(labels, chart.up.end), budgets)
 
 
 def _spread(labels: list[Label], top: float) -> list[Label]:

@@ -17,6 +17,7 @@ _SEEN = (
     (float("-inf"), "heavily damaged"),
 )
 _SAME_BITS = 0.02
+_COLOURS = 6  # that the page has
 
 
 class Findings:
@@ -24,7 +25,7 @@ class Findings:
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.methods = record.methods  # models, then codecs; their place is their colour
+        self.methods = record.methods  # models, then codecs
         self.names = [each.name for each in self.methods]
         self.first = self.methods[0]  # the model that the page is about
         self.places = range(len(record.clips))  # numbers of the clips in the record
@@ -33,6 +34,20 @@ class Findings:
     def models(self) -> list[MethodFacts]:
         """The methods that are models."""
         return [each for each in self.methods if each.kind == "model"]
+
+    @cached_property
+    def series(self) -> dict[str, list[MethodFacts]]:
+        """Models, each with all that it is at its budgets, then codecs; their place is their colour."""
+        found: dict[str, list[MethodFacts]] = {}
+        for each in self.methods:
+            found.setdefault(each.series, []).append(each)
+        return found
+
+    def colour(self, name: str) -> str:
+        """The class of a method's colour, or of a series'."""
+        places = {each.name: list(self.series).index(each.series) for each in self.methods}
+        place = list(self.series).index(name) if name in self.series else places[name]
+        return f"s{place % _COLOURS}"
 
     @cached_property
     def metrics(self) -> list[str]:
