@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -91,9 +91,10 @@ class Label(NamedTuple):
     """Text beside the end of a curve, and the class of its colour."""
 
     x: float
-    y: float
+    y: float  # of the middle of the line
     text: str
     colour: str
+    before: bool = False  # it ends at x, and does not begin there
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class RatePlot:
     lines: dict[str, list[tuple[float, float]]]
     means: dict[str, float]  # of each method its own bits per pixel; its summary holds the value
     labels: list[Label]  # names
-    budgets: list[Label]  # below the points of a model that has several
+    budgets: list[Label]  # beside the points of a model that has several
 
 
 def rate_plots(findings: Findings) -> list[RatePlot]:
@@ -146,8 +147,38 @@ def _rate_plot(findings: Findings, metric: str) -> RatePlot:
         if len(named) > 1:
             short = {each.name: (each.budget or "").removesuffix(" tokens") for each in held}
             budgets += [label(point, 0, short[each]) for each, point in named.items()]
+    spread = _spread(labels, chart.up.end)
+    marks = [(chart.across(rate), chart.up(value)) for rate, value in points.values()]
     means = {name: rate for name, (rate, _) in points.items()}
-    return RatePlot(metric, chart, lines, means, _spread(labels, chart.up.end), budgets)
+    return RatePlot(metric, chart, lines, means, spread, list(_beside(budgets, marks, spread)))
+
+
+def _beside(labels: list[Label], marks: list[tuple[float, float]], names: list[Label]) -> Iterator[Label]:
+    """Labels of points moved to the first place near by that is free, below to the right where it is."""
+    taken = [_box(name, 8.5) for name in names] + [(x - 7, y - 7, x + 7, y + 7) for x, y in marks]
+    for label in labels:
+        places = [
+            label._replace(x=label.x + across, y=label.y + down, before=across < 0)
+            for down in (14, -14, 26, -26, 38, -38)
+            for across in ((9, -9) if down > 0 else (-9, 9))
+        ]
+        free = [place for place in places if not any(_meet(_box(place, 6.5), box) for box in taken)]
+        chosen = (free or places)[0]
+        taken.append(_box(chosen, 6.5))
+        yield chosen
+
+
+_Box = tuple[float, float, float, float]  # left, top, right and bottom
+
+
+def _box(label: Label, sign: float) -> _Box:
+    """About where a label lies, if its signs are so wide."""
+    left = label.x - sign * len(label.text) if label.before else label.x
+    return left, label.y - 6, left + sign * len(label.text), label.y + 6
+
+
+def _meet(one: _Box, other: _Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _spread(labels: list[Label], top: float) -> list[Label]:

@@ -18,6 +18,7 @@ _SEEN = (
 )
 _SAME_BITS = 0.02
 _COLOURS = 6  # that the page has
+_MOST_MOVING = 4
 
 
 class Findings:
@@ -48,6 +49,13 @@ class Findings:
         places = {each.name: list(self.series).index(each.series) for each in self.methods}
         place = list(self.series).index(name) if name in self.series else places[name]
         return f"s{place % _COLOURS}"
+
+    @cached_property
+    def moving(self) -> list[str]:
+        """Methods whose frames are shown: of each series the first, then the second, and so on."""
+        places = {each.name: place for held in self.series.values() for place, each in enumerate(held)}
+        chosen = sorted(self.names, key=places.__getitem__)[:_MOST_MOVING]
+        return [name for name in self.names if name in chosen]
 
     @cached_property
     def metrics(self) -> list[str]:
