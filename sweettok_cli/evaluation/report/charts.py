@@ -132,7 +132,7 @@ def _rate_plot(findings: Findings, metric: str) -> RatePlot:
     values = [value for line in lines.values() for _, value in line]
     for entry in (each.summary[metric] for each in both):
         values += [end for end in (entry.value, entry.low, entry.high) if end is not None]
-    chart = Chart(560, 380, Axis.around(rates, 58, 464, log=True), Axis.around(values, 328, 16))
+    chart = Chart(592, 380, Axis.around(rates, 58, 464, log=True), Axis.around(values, 328, 16))
 
     def label(point: tuple[float, float], gap: int, text: str) -> Label:
         return Label(chart.across(point[0]) + gap, chart.up(point[1]), text, findings.colour(name))
@@ -159,8 +159,8 @@ def _beside(labels: list[Label], marks: list[tuple[float, float]], names: list[L
     for label in labels:
         places = [
             label._replace(x=label.x + across, y=label.y + down, before=across < 0)
-            for down in (14, -14, 26, -26, 38, -38)
-            for across in ((9, -9) if down > 0 else (-9, 9))
+            for away in (14, 26, 38)
+            for across, down in ((9, away), (-9, -away), (-9, away), (9, -away))
         ]
         free = [place for place in places if not any(_meet(_box(place, 6.5), box) for box in taken)]
         chosen = (free or places)[0]
