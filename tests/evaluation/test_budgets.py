@@ -17,7 +17,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation import plan as whole
 from sweettok_cli.evaluation.journal import run_key
 from sweettok_cli.evaluation.record import Record
-from sweettok_cli.evaluation.report.charts import rate_plots
+from sweettok_cli.evaluation.report.charts import Line, rate_plots
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.run import Measured, Media
 from sweettok_cli.models.common.budget import USUAL, Budget, read_budget
@@ -116,8 +116,9 @@ def test_budgets_of_a_model_are_one_line_and_the_fixed_layout_is_not_on_it(
     (plot,) = rate_plots(findings)
     summaries = {each.name: each.summary for each in findings.methods}
     points = {n: (s["bits_per_pixel"].value, s["psnr"].value) for n, s in summaries.items()}
-    assert plot.lines["levelled"] == sorted(points[name] for name in NAMES[:3])
-    assert set(plot.lines) == {"levelled", "x264 GOP 17"}
+    ours, codec = plot.lines
+    assert ours == Line("levelled", [points[NAMES[1]], points[NAMES[0]]])
+    assert (codec.name, len(codec.points), codec.settings) == ("x264 GOP 17", 5, True)
     assert {label.text for label in plot.labels} == {"levelled", "plain", "x264 GOP 17"}
     assert [label.text for label in plot.budgets] == ["2560", "640", "20 dB", "fixed"]
     assert len({(label.x, label.y) for label in plot.budgets}) == 4

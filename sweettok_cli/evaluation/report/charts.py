@@ -12,9 +12,7 @@ from sweettok_cli.evaluation.record import CodebookFacts, MethodFacts
 from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.text import tick_text
 from sweettok_cli.evaluation.spelling import printable
-from sweettok_cli.models.common.budget import Budget
 
-_FIXED = Budget(fixed=True)  # another layout, whose points lie on no curve of the others
 _LINE = 17  # between labels that would lie on one another
 _LONGEST = 15  # signs of a label
 _MOST_DOTS = 1200  # more are a grey wall, so every so many is drawn
@@ -97,14 +95,22 @@ class Label(NamedTuple):
     before: bool = False  # it ends at x, and does not begin there
 
 
+class Line(NamedTuple):
+    """Bits and values that belong together, fewest bits first."""
+
+    name: str  # of the codec, or of the model at all its budgets
+    points: list[tuple[float, float]]
+    settings: bool = False  # a codec's own, of which the line alone tells
+    aims: bool = False  # budgets that are qualities, which clips reach with more bits or fewer
+
+
 @dataclass(frozen=True)
 class RatePlot:
     """Quality against bits: the logarithm of bits per pixel across, the metric up."""
 
     metric: str
     chart: Chart
-    # Bits and value, fewest bits first: of codecs at their settings, of models at budgets but the fixed one.
-    lines: dict[str, list[tuple[float, float]]]
+    lines: list[Line]
     means: dict[str, float]  # of each method its own bits per pixel; its summary holds the value
     labels: list[Label]  # names
     budgets: list[Label]  # beside the points of a model that has several
@@ -118,54 +124,74 @@ def rate_plots(findings: Findings) -> list[RatePlot]:
 
 
 def _rate_plot(findings: Findings, metric: str) -> RatePlot:
-    lines = {
-        name: sorted((p.bits_per_pixel, p.values[metric]) for p in points if metric in p.values)
-        for name, points in findings.record.curves.items()
-    }
     both = [each for each in findings.methods if {metric, "bits_per_pixel"} <= set(each.summary)]
     points = {each.name: (each.summary["bits_per_pixel"].value, each.summary[metric].value) for each in both}
-    for name, held in findings.series.items():
-        varying = [points[each.name] for each in held if each.name in points and each.budget != str(_FIXED)]
-        if len(varying) > 1:
-            lines[name] = sorted(varying)
-    rates = [rate for rate, _ in itertools.chain(points.values(), *lines.values())]
-    values = [value for line in lines.values() for _, value in line]
+    lines = list(_lines(findings, metric, points))
+    rates = [rate for rate, _ in itertools.chain(points.values(), *(line.points for line in lines))]
+    values = [value for line in lines for _, value in line.points]
     for entry in (each.summary[metric] for each in both):
         values += [end for end in (entry.value, entry.low, entry.high) if end is not None]
     chart = Chart(592, 380, Axis.around(rates, 58, 464, log=True), Axis.around(values, 328, 16))
 
-    def label(point: tuple[float, float], gap: int, text: str) -> Label:
+    def label(name: str, point: tuple[float, float], text: str, gap: int = 0) -> Label:
         return Label(chart.across(point[0]) + gap, chart.up(point[1]), text, findings.colour(name))
 
+    ends = {line.name: (line.points[-1], 8 if line.settings else 11) for line in sorted(lines, key=_end)}
     labels, budgets = [], []
     for name, held in findings.series.items():
-        named = {each.name: points[each.name] for each in held if each.name in points}
-        if lines.get(name):
-            labels.append(label(lines[name][-1], 11 if name not in findings.record.curves else 8, name))
-        elif len(named) == 1:
-            labels += [label(point, 11, only) for only, point in named.items()]
-        if len(named) > 1:
-            short = {each.name: (each.budget or "").removesuffix(" tokens") for each in held}
-            budgets += [label(point, 0, short[each]) for each, point in named.items()]
+        known = [each for each in held if each.name in points]
+        if name in ends:
+            labels.append(label(name, ends[name][0], name, ends[name][1]))
+        elif len(known) == 1:
+            labels.append(label(name, points[known[0].name], known[0].name, 11))
+        if len(known) > 1:
+            budgets += [label(name, points[each.name], _number(each.budget)) for each in known]
     spread = _spread(labels, chart.up.end)
     marks = [(chart.across(rate), chart.up(value)) for rate, value in points.values()]
     means = {name: rate for name, (rate, _) in points.items()}
     return RatePlot(metric, chart, lines, means, spread, list(_beside(budgets, marks, spread)))
 
 
+def _lines(findings: Findings, metric: str, means: dict[str, tuple[float, float]]) -> Iterator[Line]:
+    """Of models budgets in tokens and those in decibels, not the fixed layout; of codecs their settings."""
+    for name, held in findings.series.items():
+        for unit in (" tokens", " dB"):
+            found = [means[e.name] for e in held if e.name in means and (e.budget or "").endswith(unit)]
+            if len(found) > 1:
+                yield Line(name, sorted(found), aims=unit == " dB")
+    for name, points in findings.record.curves.items():
+        known = sorted((p.bits_per_pixel, p.values[metric]) for p in points if metric in p.values)
+        if known:
+            yield Line(name, known, settings=True)
+
+
+def _end(line: Line) -> float:
+    """Its most bits."""
+    return line.points[-1][0]
+
+
+def _number(budget: str | None) -> str:
+    return (budget or "").removesuffix(" tokens")
+
+
 def _beside(labels: list[Label], marks: list[tuple[float, float]], names: list[Label]) -> Iterator[Label]:
-    """Labels of points moved to the first place near by that is free, below to the right where it is."""
+    """Labels of points moved to the first place near by that is free and not nearer to another point."""
     taken = [_box(name, 8.5) for name in names] + [(x - 7, y - 7, x + 7, y + 7) for x, y in marks]
     for label in labels:
         places = [
             label._replace(x=label.x + across, y=label.y + down, before=across < 0)
             for away in (14, 26, 38)
-            for across, down in ((9, away), (-9, -away), (-9, away), (9, -away))
+            for across, down in ((9, away), (-9, -away), (-9, away), (9, -away), (away, 0), (-away, 0))
         ]
         free = [place for place in places if not any(_meet(_box(place, 6.5), box) for box in taken)]
-        chosen = (free or places)[0]
+        own = [place for place in free if math.dist(place[:2], label[:2]) <= _nearest(place, marks)]
+        chosen = (own or free or places)[0]
         taken.append(_box(chosen, 6.5))
         yield chosen
+
+
+def _nearest(label: Label, marks: list[tuple[float, float]]) -> float:
+    return min(math.dist(label[:2], mark) for mark in marks)
 
 
 _Box = tuple[float, float, float, float]  # left, top, right and bottom
