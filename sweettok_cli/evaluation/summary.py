@@ -126,7 +126,7 @@ def _curve(plan: Plan, clips: list[ClipResult], codec: str) -> Iterator[CurvePoi
 def _pairs(plan: Plan) -> Iterator[tuple[str, str]]:
     """Names of methods to compare. Codecs have the bits of the first model, other budgets have others."""
     for a, b in combinations(plan.models, 2):
-        if a.tokenizer is not b.tokenizer and (a.budget == b.budget or USUAL in (a.budget, b.budget)):
+        if a.budget == b.budget or USUAL in (a.budget, b.budget):
             yield a.name, b.name
     for model in plan.models:
         if model.budget in (plan.models[0].budget, USUAL):

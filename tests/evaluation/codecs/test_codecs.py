@@ -215,8 +215,8 @@ def test_settings_are_said_in_full(name: str) -> None:
 
 
 def changing() -> np.ndarray:
-    """Another picture from frame 23 on."""
-    return np.concatenate([moving(23), 255 - moving(17)[:, ::-1, ::-1]])
+    """Another picture from frame 28 on."""
+    return np.concatenate([moving(28), 255 - moving(12)[:, ::-1, ::-1]])
 
 
 def tail(codec: CodecMethod, packets: list[bytes], frames: int) -> list[np.ndarray]:
@@ -236,7 +236,7 @@ def test_key_frames_come_as_often_as_they_are_asked_for_and_nothing_refers_acros
     assert len(packets) == 40
     whole, alone = tail(codec, packets, 6), tail(codec, packets[34:], 6)
     assert len(alone) == 6 and all(np.array_equal(a, b) for a, b in zip(whole, alone, strict=True))
-    # The key frame at 17 costs more than those at its sides, and the change at 23 begins no other group.
+    # The key frame at 17 costs more than those at its sides, and the change at 28 begins no other group.
     sizes = [len(packet) for packet in packets]
     assert sizes[17] > 2 * max(sizes[15], sizes[16])
     said = codec.describe()
