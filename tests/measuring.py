@@ -23,6 +23,7 @@ from sweettok_cli.evaluation.summary import make_record
 from sweettok_cli.metrics.choice import choose
 from sweettok_cli.metrics.frechet import FeatureDistance
 from sweettok_cli.metrics.network_files import I3D_PORT
+from sweettok_cli.models.common.budget import USUAL
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.runtime import OnProgress, Watcher
 from sweettok_cli.video import VideoWriter, write_image
@@ -63,17 +64,20 @@ def fill(folder: Path) -> Path:
 
 
 def make_plan(folder: Path, *tokenizers: Tokenizer, **changes: Any) -> Plan:
-    """A plan of the default protocol; ``metrics``, ``codecs``, ``protocol`` and more change it."""
+    """A plan of the default protocol; ``metrics``, ``budgets``, ``codecs`` and more change it."""
     chosen = choose(changes.pop("metrics", ("psnr", "psnr_clip", "ssim", "psnr_global")))
     chosen.set_metrics += changes.pop("set_metrics", [])
     data = open_dataset(str(folder))
     overlap = changes.pop("overlap", 0)
     names = changes.pop("names", None) or [""] * max(1, len(tokenizers))
+    budgets = changes.pop("budgets", [USUAL])
     models = [
-        ModelMethod(tokenizer, name, overlap=overlap)
+        ModelMethod(tokenizer, name, overlap=overlap, budget=budget)
         for tokenizer, name in zip(tokenizers or [BlockTokenizer()], names, strict=True)
+        for budget in budgets
     ]
-    codecs = [CodecMethod(name) for name in changes.pop("codecs", ())]
+    gop = changes.pop("gop", None)
+    codecs = [CodecMethod(name, gop) for name in changes.pop("codecs", ())]
     return Plan(
         data, data.items, changes.pop("protocol", Protocol("default")), models, codecs, chosen, **changes
     )

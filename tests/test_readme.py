@@ -63,6 +63,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from small_run import write_clip
 
     from sweettok_cli.models.sweettok.folder import save_model_folder
+    from sweettok_cli.models.sweettok.network import grown
     from sweettok_cli.video.images import write_image
 
     folder = tmp_path_factory.mktemp("shelf")
@@ -77,6 +78,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (ucf / "ucfTrainTestlist").mkdir()
     (ucf / "ucfTrainTestlist" / "testlist01.txt").write_text("YoYo/v_YoYo_g01_c01.avi\n")
     save_model_folder(folder / "runs" / "mine" / "model", small_network(), word_prior())
+    detailed = grown(small_network(), word_prior(), levels=2)
+    save_model_folder(folder / "runs" / "levels" / "model", detailed, word_prior())
     write_wordnet(folder / "DIR")
     save_language_model(folder / "language-model")
     keys = json.loads((ROOT / "tests" / "golden" / "omni" / "keys.json").read_text())

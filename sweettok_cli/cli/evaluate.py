@@ -52,10 +52,21 @@ def evaluate(
     compare: Annotated[
         str | None, Option(help="Measure several models on the same clips.", metavar="MODEL,...")
     ] = None,
+    budgets: options.BudgetsOption = None,
     baseline: Annotated[
         str | None,
         Option(
             help="Codecs to give as many bits as the first model spends: x264,x265,av1.", metavar="NAME,..."
+        ),
+    ] = None,
+    gop: Annotated[
+        int | None,
+        Option(
+            min=1,
+            max=250,
+            help="Frames from one key frame of the codecs to the next, such as a model's clip has: 17.",
+            metavar="N",
+            show_default="where encoders put them",
         ),
     ] = None,
     curves: Annotated[
@@ -106,8 +117,13 @@ def evaluate(
         sweettok eval ucf101 --data UCF101 --protocol sweettok --json > score.json
 
         sweettok eval clips --compare sweettok-small,runs/mine/model --markdown table.md
+
+        sweettok eval clips --budgets 640,1280,fixed,31dB --baseline x264 --gop 17 --report report.html
     """
     options.check_damage(keep_going, strict)
+    codecs = _names(baseline)
+    if gop is not None and not codecs:
+        raise typer.BadParameter("--gop is of codecs; name some with --baseline.")
     use_one_heap()
     use_one_blas_thread()
     from sweettok_cli.files import check_target
@@ -134,7 +150,9 @@ def evaluate(
         rate=options.rate_of(fps, frames_of or is_pattern(Path(target))),
         protocol=protocol,
         metrics=None if metrics is None else [name.replace("-", "_") for name in _names(metrics)],
-        codecs=_names(baseline),
+        budgets=options.budgets_of(budgets),
+        codecs=codecs,
+        gop=gop,
         curves=curves,
         limit=limit,
         features=features,

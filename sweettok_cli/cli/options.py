@@ -48,6 +48,15 @@ QualityOption = Annotated[
         help="Of a model with levels: spend what it takes to come near a PSNR (26, 30, 34 dB).",
     ),
 ]
+BudgetsOption = Annotated[
+    str | None,
+    Option(
+        "--budgets",
+        metavar="BUDGET,...",
+        help="Measure models with levels once at each: numbers of tokens, fixed, low, medium, high, 31dB.",
+        show_default="as many tokens as without levels",
+    ),
+]
 FixedOption = Annotated[
     bool,
     Option("--fixed", help="Of a model with levels: the published layout, the same tokens for every clip."),
@@ -133,3 +142,18 @@ def budget_of(tokens: float | None, quality: str | None, fixed: bool) -> Budget:
         return Budget(tokens, None if quality is None else decibels(quality), fixed)
     except ValueError as error:
         raise BadParameter(f"{error}.", param_hint="--quality") from error
+
+
+def budgets_of(given: str | None) -> list[Budget]:
+    """What ``--budgets`` lists, each once.
+
+    Raises:
+        BadParameter: one of them is no budget.
+    """
+    from sweettok_cli.models.common.budget import read_budget
+
+    try:
+        budgets = [read_budget(word.strip()) for word in (given or "").split(",") if word.strip()]
+    except ValueError as error:
+        raise BadParameter(f"{error}.", param_hint="--budgets") from error
+    return list({str(budget): budget for budget in budgets}.values())

@@ -200,7 +200,7 @@ def _lines(record: Record) -> list[str]:
     failed = f" ({len(record.failed)} failed)" if record.failed else ""
     seconds = " + ".join(f"{each.seconds.encode + each.seconds.decode:.0f}" for each in models)
     lines = [
-        f"{', '.join(each.name for each in record.methods)} on {data.name}, {count(data.clips, 'file')}"
+        f"{', '.join(tables.in_short(record.methods))} on {data.name}, {count(data.clips, 'file')}"
         f"{failed}, {count(data.frames, 'frame')}, {seconds} s in the model{'s' * (len(models) > 1)}; "
         f"protocol {protocol.name}, mean over {protocol.average}, 95 % intervals over clips"
     ]
@@ -212,9 +212,13 @@ def _lines(record: Record) -> list[str]:
             also = f", {tables.figure(entry.mean_of_clips, digits_of(name, entry.unit))} mean of files"
         unit = f" {entry.unit}" if entry.unit else ""
         lines.append(f"{tables.short_title(name):<5} {with_interval(name, entry)}{unit}{also}")
+    seen: set[str] = set()
     for model in models:
         whose = f"{model.name}: " if len(models) > 1 else ""
-        lines += [whose + line for line in _model_lines(model)]
+        lines += [whose + line for line in _model_lines(model, words=model.series not in seen)]
+        seen.add(model.series)
+    if len(seen) < len(models):
+        lines.append("words of further budgets of a model are not shown; --json has all")
     units = {name for each in record.methods for name in each.summary}
     for method in record.methods:
         lines += [
@@ -226,8 +230,8 @@ def _lines(record: Record) -> list[str]:
     return lines
 
 
-def _model_lines(model: MethodFacts) -> list[str]:
-    """Cost, seams and codebooks of one model."""
+def _model_lines(model: MethodFacts, words: bool) -> list[str]:
+    """Cost, seams and (``words``) codebooks of one model."""
     from sweettok_cli.evaluation.tables import COSTS, figure, with_interval
 
     pixel, second = (model.summary[name].value if name in model.summary else None for name in COSTS)
@@ -241,7 +245,7 @@ def _model_lines(model: MethodFacts) -> list[str]:
     return lines + [
         f"words {part}: {100 * use.use:.0f} % of {use.size} used, perplexity {use.perplexity:.0f}, "
         f"{use.entropy_bits:.1f} bits a code"
-        for part, use in model.codebooks.items()
+        for part, use in (model.codebooks if words else {}).items()
     ]
 
 

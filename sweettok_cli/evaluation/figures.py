@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sweettok_cli.evaluation.journal import Journal
-from sweettok_cli.evaluation.method import Method, ModelMethod, clip_cost
+from sweettok_cli.evaluation.method import Method, ModelMethod
 from sweettok_cli.evaluation.plan import Plan
 from sweettok_cli.evaluation.record import (
     Better,
@@ -94,6 +94,7 @@ def method_facts(plan: Plan, found: Measured, journal: Journal, method: Method) 
         kind=method.kind,
         family=settings.pop("family", None),
         weights_sha256=settings.pop("weights_sha256", None),
+        budget=settings.pop("budget", None),
         settings=settings,
         summary=summary.figures,
         not_measured={**plan.chosen.not_measured, **summary.missing},
@@ -103,7 +104,7 @@ def method_facts(plan: Plan, found: Measured, journal: Journal, method: Method) 
             tokens=sum(cost.tokens for cost in costs),
             indices=sum(cost.indices for cost in costs),
             bits=math.fsum(cost.bits for cost in costs),
-            clip_256=clip_cost(method.spec, pictures) if isinstance(method, ModelMethod) else None,
+            clip_256=method.clip_cost(pictures) if isinstance(method, ModelMethod) else None,
         ),
         codebooks=_codebooks(plan, found, journal, method) if isinstance(method, ModelMethod) else {},
         seconds=Seconds(math.fsum(cost.encode for cost in costs), math.fsum(cost.decode for cost in costs)),

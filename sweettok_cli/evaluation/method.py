@@ -19,9 +19,10 @@ from sweettok_cli.evaluation.protocol import Protocol as Rules
 from sweettok_cli.evaluation.record import ClipCost, Kind
 from sweettok_cli.evaluation.results import Cost
 from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts
+from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.pipeline.reconstruct import Seconds, reconstruct_frames
-from sweettok_cli.tokens.layout import CostCounter, TokenizerSpec
+from sweettok_cli.tokens.layout import CostCounter
 from sweettok_cli.tokens.ragged import COUNTED, TokenMap, token_map
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.info import VideoInfo
@@ -108,20 +109,24 @@ class Method(Protocol):
 
 @dataclass(eq=False)
 class ModelMethod:
-    """A loaded tokenizer: whole videos through the streaming pipeline, memory flat in their length."""
+    """A loaded tokenizer: whole videos through the streaming pipeline, memory flat in their length.
+
+    Several methods may have one tokenizer, each with another budget.
+    """
 
     tokenizer: Tokenizer
-    name: str = ""  # unique in the run; the model's own by default
+    name: str = ""  # of the model, by default its own; a budget is added, so that it is unique in the run
     _: KW_ONLY
     batch_clips: int | None = None  # that go through the model at once; the tokenizer's own choice by default
     overlap: int = 0  # frames that each clip repeats of the one before
     truncate: bool = False  # cut the network's values off to 8 bits in place of rounding them
     sample: int | None = None  # the seed that the tokenizer draws latents with
+    budget: Budget = USUAL  # of a tokenizer with levels
     kind: ClassVar[Kind] = "model"
 
     def __post_init__(self) -> None:
         self.spec = self.tokenizer.spec
-        self.name = self.name or self.spec.name
+        self.name = " ".join(filter(None, (self.name or self.spec.name, str(self.budget))))
 
     def words(self) -> dict[str, list[str]]:
         """The word behind each code, by list; empty for models without words."""
@@ -145,6 +150,7 @@ class ModelMethod:
             "rounding": "down" if self.truncate else "nearest",
             **{key: str(getattr(self.tokenizer, key)).removeprefix("torch.") for key in known},
             "sample": self.sample,
+            "budget": str(self.budget) or None,
         }
 
     def reconstruct(self, clip: Clip, cost: Cost, bits_per_frame: float | None = None) -> Pairs:
@@ -172,6 +178,7 @@ class ModelMethod:
             overlap=self.overlap,
             on_arrays=count,
             seconds=seconds,
+            budget=self.budget,
         )
         with closing(pairs):
             for number, (source, decoded) in enumerate(pairs):
@@ -183,20 +190,20 @@ class ModelMethod:
         cost.tokens, cost.indices = counter.tokens, counter.indices
         cost.encode, cost.decode = seconds.encode, seconds.decode
 
+    def clip_cost(self, image: bool = False, side: int = 256) -> ClipCost | None:
+        """What a full clip, or one ``image``, of ``side`` x ``side`` pixels costs, as papers compare it.
 
-def clip_cost(spec: TokenizerSpec, image: bool = False, side: int = 256) -> ClipCost | None:
-    """What a full clip, or one ``image``, of ``side`` x ``side`` pixels costs, as papers compare it.
-
-    None of models with levels, whose clips differ.
-    """
-    if spec.levels:
-        return None
-    side = math.ceil(side / spec.multiple) * spec.multiple
-    return ClipCost(
-        frames=1 if image else spec.clip_frames,
-        width=side,
-        height=side,
-        tokens=spec.tokens_per_clip(side, side, image),
-        indices=spec.indices_per_clip(side, side, image),
-        kbit=spec.bits_per_clip(side, side, image) / 1000,
-    )
+        None where clips differ: of models with levels, but at the fixed budget.
+        """
+        spec = self.spec.fixed if self.budget.fixed else self.spec
+        if spec.levels:
+            return None
+        side = math.ceil(side / spec.multiple) * spec.multiple
+        return ClipCost(
+            frames=1 if image else spec.clip_frames,
+            width=side,
+            height=side,
+            tokens=spec.tokens_per_clip(side, side, image),
+            indices=spec.indices_per_clip(side, side, image),
+            kbit=spec.bits_per_clip(side, side, image) / 1000,
+        )

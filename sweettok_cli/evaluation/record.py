@@ -138,6 +138,14 @@ class MethodFacts(JsonObject):
     cost: Annotated[SetCost, "of all clips."]
     codebooks: Annotated[Mapping[str, CodebookFacts], "by list; empty for codecs and continuous latents."]
     seconds: Annotated[Seconds, "over all clips."]
+    budget: Annotated[
+        str | None, Mark.OPTIONAL, "of a model with levels, the end of its name; None where none was given."
+    ] = None
+
+    @property
+    def series(self) -> str:
+        """Its name without the budget: the same for a model at all its budgets."""
+        return self.name.removesuffix(f" {self.budget}") if self.budget else self.name
 
 
 @dataclass(frozen=True)
@@ -228,6 +236,9 @@ class Record(JsonObject):
         Mapping[str, tuple[CurvePoint, ...]],
         "of each codec over its own rate factors; empty where none was asked for.",
     ]
-    comparisons: Annotated[tuple[Comparison, ...], "every two models, and every model with every codec."]
+    comparisons: Annotated[
+        tuple[Comparison, ...],
+        "every two models at the same budget; codecs with models at the budget of the first.",
+    ]
     published: Annotated[tuple[Published, ...], "figures of papers."]
     failed: Annotated[tuple[Failure, ...], "items that count in no figure."]

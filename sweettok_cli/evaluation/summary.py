@@ -27,6 +27,7 @@ from sweettok_cli.evaluation.record import (
 from sweettok_cli.evaluation.results import ClipResult, MethodResult
 from sweettok_cli.evaluation.run import Measured
 from sweettok_cli.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
+from sweettok_cli.models.common.budget import USUAL
 from sweettok_cli.runtime import __version__, environment
 
 
@@ -122,9 +123,18 @@ def _curve(plan: Plan, clips: list[ClipResult], codec: str) -> Iterator[CurvePoi
         )
 
 
+def _pairs(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Names of methods to compare. Codecs have the bits of the first model, other budgets have others."""
+    for a, b in combinations(plan.models, 2):
+        if a.budget == b.budget or USUAL in (a.budget, b.budget):
+            yield a.name, b.name
+    for model in plan.models:
+        if model.budget in (plan.models[0].budget, USUAL):
+            yield from ((model.name, codec.name) for codec in plan.codecs)
+
+
 def _comparisons(plan: Plan, clips: list[ClipResult]) -> list[Comparison]:
-    """Paired differences ``a - b``: every two models, and every model with every codec."""
-    models = [model.name for model in plan.models]
+    """Paired differences ``a - b`` of what is at one budget: every two models, and models with codecs."""
     found: list[Comparison] = []
     known = {**definitions(plan), "bits_per_pixel": BITS_PER_PIXEL}
 
@@ -134,7 +144,7 @@ def _comparisons(plan: Plan, clips: list[ClipResult]) -> list[Comparison]:
         better = known[metric].better
         found.append(Comparison(a, b, metric, mean.value, mean.low, mean.high, mean.clips, better))
 
-    for a, b in [*combinations(models, 2), *((m, codec.name) for m in models for codec in plan.codecs)]:
+    for a, b in _pairs(plan):
         pairs = [(clip, clip.methods[a], clip.methods[b]) for clip in clips]
         for metric in definitions(plan):
             both = [each for each in pairs if all(metric in m.scores.values for m in each[1:])]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from sweettok_cli.evaluation.record import Figure, Record
+from sweettok_cli.evaluation.record import Figure, MethodFacts, Record
 from sweettok_cli.evaluation.spelling import printable
 from sweettok_cli.files import atomic_output
 
@@ -39,6 +40,17 @@ _DIGITS = {"dB": 2, "kbit/s": 1, "8-bit steps": 2, "bits": 4}
 _FOUR = ("ssim", "ssim_vidtok", "ms_ssim", "lpips_vgg", "lpips_alex")
 
 
+def in_short(methods: Sequence[MethodFacts]) -> list[str]:
+    """Their names, a model at several budgets once: ``sweettok-small (640 tokens, fixed)``."""
+    held: dict[str, list[MethodFacts]] = {}
+    for each in methods:
+        held.setdefault(each.series, []).append(each)
+    return [
+        same[0].name if len(same) == 1 else f"{series} ({', '.join(each.budget or '' for each in same)})"
+        for series, same in held.items()
+    ]
+
+
 def short_title(name: str) -> str:
     """Without the unit: ``PSNR``."""
     return TITLES.get(name, name).removesuffix(" (dB)")
@@ -69,9 +81,11 @@ def write_csv(path: Path, record: Record, force: bool = False) -> None:
     Raises:
         SweettokError: the file exists without ``force``, or cannot be written.
     """
+    budgets = {method.name: method.budget or "" for method in record.methods}
     rows = [
         {
             "contender": _cell(method),
+            "budget": budgets[method],
             "name": _cell(clip.name),
             "label": _cell(clip.label or ""),
             **{key: getattr(clip, key) for key in ("width", "height", "frames")},

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.pipeline.encode import frames_ahead
 from sweettok_cli.pipeline.threads import read_ahead
@@ -41,6 +42,7 @@ def reconstruct_frames(
     overlap: int = 0,
     on_arrays: Callable[[dict[str, np.ndarray]], None] | None = None,
     seconds: Seconds | None = None,
+    budget: Budget = USUAL,
 ) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
     """Each of some frames beside what its tokens decode to; memory does not grow with their number.
 
@@ -50,13 +52,16 @@ def reconstruct_frames(
         batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``.
         on_arrays: given the index arrays of each batch, e.g. to count which codes are used.
         seconds: filled in while frames come.
+        budget: how many tokens they may take, or how good they shall be, of a model with levels.
 
     Raises:
-        SweettokError: the frames do not suit the tokenizer.
+        SweettokError: the frames or the budget do not suit the tokenizer.
     """
     clock = seconds or Seconds()
     fit = fit_source(info, tokenizer.spec, overlap)
-    encoder = tokenizer.encoder(fit, image=info.is_image, overlap=overlap, batch_clips=batch_clips)
+    encoder = tokenizer.encoder(
+        fit, image=info.is_image, overlap=overlap, batch_clips=batch_clips, budget=budget
+    )
     decoder = tokenizer.decoder(fit, overlap=0 if info.is_image else overlap)
     sources: deque[np.ndarray] = deque()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Callable
@@ -91,6 +92,55 @@ def test_a_round_trip_costs_what_its_tokens_cost(cli: Cli, blocks: list[BlockTok
     meta = read_tokens(Path(record["files"]["tokens"])).meta
     assert meta.version == 2
     assert (record["tokens"], record["bits"]) == (token_cost(meta).tokens, token_cost(meta).bits)
+
+
+def test_an_evaluation_at_several_budgets_loads_a_model_once_and_names_each(
+    cli: Cli, blocks: list[BlockTokenizer], clip: Path
+) -> None:
+    folder = clip.parent / "set"
+    folder.mkdir()
+    clip.rename(folder / "clip.mp4")
+    given = ("eval", folder, "--compare", "stairs,blocks", "--metrics", "psnr,ssim", "--quiet")
+    files = {kind: folder.parent / f"score.{kind}" for kind in ("csv", "md", "html")}
+    options = ("--budgets", "640, 1280,fixed,high,34dB,640", "--baseline", "x264", "--gop", 17)
+    outputs = ("--csv", files["csv"], "--markdown", files["md"], "--report", files["html"])
+    ran = cli(*given, *options, *outputs, "--json")
+    assert ran.code == 0, ran.err
+    assert [tokenizer.spec.name for tokenizer in blocks] == ["stairs", "blocks"]
+    methods = json.loads(ran.out)["contenders"]
+    budgets = ["640 tokens", "1280 tokens", "fixed", "34 dB"]
+    names = [*(f"stairs {budget}" for budget in budgets), "blocks", "x264 GOP 17"]
+    assert [each["name"] for each in methods] == names
+    assert [each.get("budget", "") for each in methods] == [*budgets, "", ""]
+    assert methods[-1]["settings"]["options"]["g"] == "17"
+    with files["csv"].open(newline="") as stream:
+        rows = [(row["contender"], row["budget"]) for row in csv.DictReader(stream)]
+    assert rows == [(each["name"], each.get("budget", "")) for each in methods]
+    table = [line.split(" | ")[0] for line in files["md"].read_text().splitlines() if line.startswith("| ")]
+    assert table[-6:] == [f"| {name}" for name in names]
+    page = files["html"].read_text(encoding="utf-8")
+    assert "<title>stairs (640 tokens, 1280 tokens, fixed, 34 dB), blocks on set</title>" in page
+    plots = page.partition('id="rate"')[2].partition('id="summary"')[0]
+    lines = re.findall(r'<polyline class="line (s\d)" points="([^"]*)"', plots)
+    assert [(colour, len(points.split())) for colour, points in lines] == 2 * [("s0", 2), ("s2", 5)]
+    text = cli(*given, *options).out
+    assert "stairs (640 tokens, 1280 tokens, fixed, 34 dB), blocks, x264 GOP 17 on set" in text
+    assert "stairs fixed: cost  256 + 1024 tokens (3840 indices" in text
+    assert "stairs 640 tokens: words nouns" in text and "stairs fixed: words" not in text
+
+
+def test_budgets_and_key_frames_are_of_what_has_them(
+    cli: Cli, blocks: list[BlockTokenizer], clip: Path
+) -> None:
+    for options, code, words in (
+        (("-m", "blocks", "--budgets", "640"), 1, "blocks give"),
+        (("-m", "stairs", "--budgets", "640,best"), 2, "'best'"),
+        (("-m", "stairs", "--budgets", "5dB"), 2, "10 to 60 dB"),
+        (("-m", "stairs", "--gop", "17"), 2, "name some with --baseline"),
+        (("-m", "stairs", "--gop", "0", "--baseline", "x264"), 2, "--gop"),
+    ):
+        ran = cli("eval", clip, *options)
+        assert ran.code == code and words in " ".join(ran.err.split()), (options, ran.err)
 
 
 def test_an_evaluation_states_the_mean_of_what_clips_cost(

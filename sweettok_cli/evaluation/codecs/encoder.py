@@ -26,8 +26,8 @@ from sweettok_cli.video.source import reason
 PIXEL_FORMAT = "yuv420p"
 # x265 writes past its memory on frames 34 to 54 pixels wide, and older SVT-AV1 refuses less than 64.
 SMALLEST_SIDE = 64
-# No more frames between key frames than x264 and x265 have by themselves: one group for most clips.
-_KEY_FRAMES = "250"
+#: No more frames between key frames than x264 and x265 have by themselves: one group for most clips.
+MOST_BETWEEN = 250
 _SEI = 6  # H.264's supplemental information, table 7-1
 # Rates that encoders take; variable ones average to fractions that overflow their clocks.
 _SLOWEST, _FASTEST, _FINEST = Fraction(1), Fraction(240), 1001
@@ -45,12 +45,25 @@ class Encoder:
     parameters: Mapping[str, str] = field(default_factory=dict)  # for the encoder, handed over in one option
     parameters_option: str | None = None  # the name of that option
     rate_in_parameters: bool = False  # whether the rate factor is a parameter, not an option
+    gop: int = MOST_BETWEEN  # frames from one key frame to the next, at most
+    # With these no key frame comes earlier, and no frame refers across one.
+    even_options: Mapping[str, str] = field(default_factory=dict)
+    even_parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def with_gop(self, frames: int) -> Encoder:
+        """The encoder with a key frame every so many frames, and none in between."""
+        return replace(
+            self,
+            gop=frames,
+            options={**self.options, **self.even_options, "keyint_min": str(frames)},
+            parameters={**self.parameters, **self.even_parameters},
+        )
 
     def options_at(self, crf: float) -> dict[str, str]:
         """Everything libavcodec is told, colour included."""
         rate = {"crf": f"{crf:g}"}
         parameters = {**self.parameters, **(rate if self.rate_in_parameters else {})}
-        options = {**self.options, **({} if self.rate_in_parameters else rate), "g": _KEY_FRAMES}
+        options = {**self.options, **({} if self.rate_in_parameters else rate), "g": str(self.gop)}
         if self.parameters_option is not None:
             options[self.parameters_option] = ":".join(f"{key}={value}" for key, value in parameters.items())
         # A parameter that this version does not know is an error, not another result.
@@ -81,6 +94,7 @@ _X264 = Encoder(
     scale=Scale(1, 51, step=1 / 16, octave=6, start=30),  # 0 would be lossless, another profile
     curve=(18, 24, 30, 36, 42),
     options={"preset": "medium", "tune": "psnr"},
+    even_options={"sc_threshold": "0"},
 )
 _X265 = Encoder(
     library="libx265",
@@ -91,6 +105,7 @@ _X265 = Encoder(
     # Without "info" the stream does not carry a description of the encoder.
     parameters={"pools": "none", "frame-threads": "1", "info": "0", "log-level": "error"},
     parameters_option="x265-params",
+    even_parameters={"scenecut": "0", "open-gop": "0"},
 )
 _SVT_AV1 = Encoder(
     library="libsvtav1",

@@ -13,23 +13,30 @@ from typing import Any, ClassVar
 import av
 import numpy as np
 
-from sweettok_cli.evaluation.codecs.encoder import PIXEL_FORMAT, SMALLEST_SIDE, CodedClip, choose_encoder
+from sweettok_cli.evaluation.codecs.encoder import (
+    MOST_BETWEEN,
+    PIXEL_FORMAT,
+    SMALLEST_SIDE,
+    CodedClip,
+    choose_encoder,
+)
 from sweettok_cli.evaluation.codecs.rate_search import TOLERANCE, Limit, find_setting
 from sweettok_cli.evaluation.method import Clip, Pairs
 from sweettok_cli.evaluation.record import Kind
 from sweettok_cli.evaluation.results import Cost
 
-_FRAMES = 250  # in one stream: what encoders put between key frames by themselves
 _BYTES = 1 << 29  # of RGB in one stream, so that memory does not grow with the video
 
 _DEFINITION = (
-    "The whole clip as one stream of {library}, on one thread. The rate factor is searched for each clip, "
-    "from the same start, until the bits are within {tolerance:.0%} of the target, else the most bits that "
-    "are not above. Bits are all bytes of the elementary stream, parameter sets and start codes included; no "
-    "container, and not the encoder's description of itself. Colour is 8-bit 4:2:0 BT.709: the loss of "
-    "chroma resolution is part of the result. Sides are padded to even numbers, at least {smallest}, and cut "
-    "back."
+    "The whole clip as one stream of {library}, on one thread. {keys} The rate factor is "
+    "searched for each clip, from the same start, until the bits are within {tolerance:.0%} of the target, "
+    "else the most bits that are not above. Bits are all bytes of the elementary stream, parameter sets and "
+    "start codes included; no container, and not the encoder's description of itself. Colour is 8-bit 4:2:0 "
+    "BT.709: the loss of chroma resolution is part of the result. Sides are padded to even numbers, at least "
+    "{smallest}, and cut back."
 )
+_KEYS = "Key frames are where the encoder puts them, {gop} frames apart at most."
+_EVEN_KEYS = "Every {gop} frames a key frame begins, which no frame refers across; there are no others."
 
 
 @dataclass(frozen=True)
@@ -51,17 +58,24 @@ class CodecMethod:
     libavcodec leaves others free to run, with another codec say.
 
     Args:
-        name: one of :data:`sweettok_cli.evaluation.codecs.encoder.ENCODERS`.
+        codec: one of :data:`sweettok_cli.evaluation.codecs.encoder.ENCODERS`.
+        gop: frames from one key frame to the next, 1 to 250, such as a clip of a model has; by default key
+            frames are where the encoder puts them.
 
     Raises:
         SweettokError: an unknown name, or PyAV was built without the encoder.
+        ValueError: another ``gop``.
     """
 
     kind: ClassVar[Kind] = "codec"
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.encoder = choose_encoder(name)
+    def __init__(self, codec: str, gop: int | None = None) -> None:
+        encoder = choose_encoder(codec)
+        if gop is not None and not 1 <= gop <= MOST_BETWEEN:
+            raise ValueError(f"key frames are 1 to {MOST_BETWEEN} frames apart, not {gop}")
+        self.name = codec if gop is None else f"{codec} GOP {gop}"
+        self.encoder = encoder if gop is None else encoder.with_gop(gop)
+        self._keys = _KEYS if gop is None else _EVEN_KEYS
         self._held: tuple[bytes, CodedClip] | None = None
 
     def describe(self) -> dict[str, Any]:
@@ -78,13 +92,17 @@ class CodecMethod:
             "crf_range": [scale.low, scale.high],
             "crf_step": scale.step,
             "curve": list(encoder.curve),
+            "gop": encoder.gop,
             "pixel_format": PIXEL_FORMAT,
             "threads": 1,
             "tolerance": TOLERANCE,
             "definition": _DEFINITION.format(
-                library=encoder.library, tolerance=TOLERANCE, smallest=SMALLEST_SIDE
+                library=encoder.library,
+                keys=self._keys.format(gop=encoder.gop),
+                tolerance=TOLERANCE,
+                smallest=SMALLEST_SIDE,
             ),
-            "stream_frames": _FRAMES,
+            "stream_frames": self._stream_frames,
             "stream_bytes": _BYTES,
         }
 
@@ -92,7 +110,7 @@ class CodecMethod:
         """As :meth:`Method.reconstruct`."""
         if bits_per_frame is None:
             raise ValueError("a codec needs to be told what it may spend")
-        for frames in _streams(clip):
+        for frames in self._streams(clip):
             start = time.perf_counter()
             coded = self.match(frames, clip.info.rate, bits_per_frame * len(frames))
             cost.encode += time.perf_counter() - start
@@ -106,7 +124,7 @@ class CodecMethod:
 
     def curve(self, clip: Clip) -> Iterator[tuple[np.ndarray, Coded]]:
         """The frames of each stream beside what each rate factor of the codec's curve makes of them."""
-        for frames in _streams(clip):
+        for frames in self._streams(clip):
             for coded in self.curve_points(frames, clip.info.rate):
                 yield frames, coded
 
@@ -146,9 +164,15 @@ class CodecMethod:
             self._held = (key, CodedClip(frames, rate, self.encoder))
         return self._held[1]
 
+    @property
+    def _stream_frames(self) -> int:
+        """Of one stream at most: whole groups, so that a new stream cuts none short."""
+        return MOST_BETWEEN // self.encoder.gop * self.encoder.gop
 
-def _streams(clip: Clip) -> Iterator[np.ndarray]:
-    most = max(1, min(_FRAMES, _BYTES // (3 * clip.info.width * clip.info.height)))
-    frames = clip.frames()
-    while held := list(itertools.islice(frames, most)):
-        yield np.stack(held)
+    def _streams(self, clip: Clip) -> Iterator[np.ndarray]:
+        gop = self.encoder.gop
+        most = max(1, min(self._stream_frames, _BYTES // (3 * clip.info.width * clip.info.height)))
+        most -= most % gop if most > gop else 0
+        frames = clip.frames()
+        while held := list(itertools.islice(frames, most)):
+            yield np.stack(held)

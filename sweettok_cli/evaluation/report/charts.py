@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -86,12 +86,22 @@ class Chart:
 
 
 class Label(NamedTuple):
-    """Text beside the end of a curve, and the number of its colour."""
+    """Text beside the end of a curve, and the class of its colour."""
 
     x: float
-    y: float
+    y: float  # of the middle of the line
     text: str
-    colour: int
+    colour: str
+    before: bool = False  # it ends at x, and does not begin there
+
+
+class Line(NamedTuple):
+    """Bits and values that belong together, fewest bits first."""
+
+    name: str  # of the codec, or of the model at all its budgets
+    points: list[tuple[float, float]]
+    settings: bool = False  # a codec's own, of which the line alone tells
+    aims: bool = False  # budgets that are qualities, which clips reach with more bits or fewer
 
 
 @dataclass(frozen=True)
@@ -100,9 +110,10 @@ class RatePlot:
 
     metric: str
     chart: Chart
-    lines: dict[str, list[tuple[float, float]]]  # by codec, bits and value at its settings, fewest bits first
+    lines: list[Line]
     means: dict[str, float]  # of each method its own bits per pixel; its summary holds the value
-    labels: list[Label]
+    labels: list[Label]  # names
+    budgets: list[Label]  # beside the points of a model that has several
 
 
 def rate_plots(findings: Findings) -> list[RatePlot]:
@@ -113,27 +124,87 @@ def rate_plots(findings: Findings) -> list[RatePlot]:
 
 
 def _rate_plot(findings: Findings, metric: str) -> RatePlot:
-    lines = {
-        name: sorted((p.bits_per_pixel, p.values[metric]) for p in points if metric in p.values)
-        for name, points in findings.record.curves.items()
-    }
     both = [each for each in findings.methods if {metric, "bits_per_pixel"} <= set(each.summary)]
-    means = {each.name: each.summary["bits_per_pixel"].value for each in both}
-    rates = [*means.values(), *(rate for line in lines.values() for rate, _ in line)]
-    values = [value for line in lines.values() for _, value in line]
+    points = {each.name: (each.summary["bits_per_pixel"].value, each.summary[metric].value) for each in both}
+    lines = list(_lines(findings, metric, points))
+    rates = [rate for rate, _ in itertools.chain(points.values(), *(line.points for line in lines))]
+    values = [value for line in lines for _, value in line.points]
     for entry in (each.summary[metric] for each in both):
         values += [end for end in (entry.value, entry.low, entry.high) if end is not None]
-    chart = Chart(560, 380, Axis.around(rates, 58, 464, log=True), Axis.around(values, 328, 16))
-    labels = []
-    for number, each in enumerate(findings.methods):
-        if lines.get(each.name):
-            (rate, value), gap = lines[each.name][-1], 8
-        elif each.name in means:
-            rate, value, gap = means[each.name], each.summary[metric].value, 11
-        else:
-            continue
-        labels.append(Label(chart.across(rate) + gap, chart.up(value), each.name, number))
-    return RatePlot(metric, chart, lines, means, _spread(labels, chart.up.end))
+    chart = Chart(592, 380, Axis.around(rates, 58, 464, log=True), Axis.around(values, 328, 16))
+
+    def label(name: str, point: tuple[float, float], text: str, gap: int = 0) -> Label:
+        return Label(chart.across(point[0]) + gap, chart.up(point[1]), text, findings.colour(name))
+
+    ends = {line.name: (line.points[-1], 8 if line.settings else 11) for line in sorted(lines, key=_end)}
+    labels, budgets = [], []
+    for name, held in findings.series.items():
+        known = [each for each in held if each.name in points]
+        if name in ends:
+            labels.append(label(name, ends[name][0], name, ends[name][1]))
+        elif len(known) == 1:
+            labels.append(label(name, points[known[0].name], known[0].name, 11))
+        if len(known) > 1:
+            budgets += [label(name, points[each.name], _number(each.budget)) for each in known]
+    spread = _spread(labels, chart.up.end)
+    marks = [(chart.across(rate), chart.up(value)) for rate, value in points.values()]
+    means = {name: rate for name, (rate, _) in points.items()}
+    return RatePlot(metric, chart, lines, means, spread, list(_beside(budgets, marks, spread)))
+
+
+def _lines(findings: Findings, metric: str, means: dict[str, tuple[float, float]]) -> Iterator[Line]:
+    """Of models budgets in tokens and those in decibels, not the fixed layout; of codecs their settings."""
+    for name, held in findings.series.items():
+        for unit in (" tokens", " dB"):
+            found = [means[e.name] for e in held if e.name in means and (e.budget or "").endswith(unit)]
+            if len(found) > 1:
+                yield Line(name, sorted(found), aims=unit == " dB")
+    for name, points in findings.record.curves.items():
+        known = sorted((p.bits_per_pixel, p.values[metric]) for p in points if metric in p.values)
+        if known:
+            yield Line(name, known, settings=True)
+
+
+def _end(line: Line) -> float:
+    """Its most bits."""
+    return line.points[-1][0]
+
+
+def _number(budget: str | None) -> str:
+    return (budget or "").removesuffix(" tokens")
+
+
+def _beside(labels: list[Label], marks: list[tuple[float, float]], names: list[Label]) -> Iterator[Label]:
+    """Labels of points moved to the first place near by that is free and not nearer to another point."""
+    taken = [_box(name, 8.5) for name in names] + [(x - 7, y - 7, x + 7, y + 7) for x, y in marks]
+    for label in labels:
+        places = [
+            label._replace(x=label.x + across, y=label.y + down, before=across < 0)
+            for away in (14, 26, 38)
+            for across, down in ((9, away), (-9, -away), (-9, away), (9, -away), (away, 0), (-away, 0))
+        ]
+        free = [place for place in places if not any(_meet(_box(place, 6.5), box) for box in taken)]
+        own = [place for place in free if math.dist(place[:2], label[:2]) <= _nearest(place, marks)]
+        chosen = (own or free or places)[0]
+        taken.append(_box(chosen, 6.5))
+        yield chosen
+
+
+def _nearest(label: Label, marks: list[tuple[float, float]]) -> float:
+    return min(math.dist(label[:2], mark) for mark in marks)
+
+
+_Box = tuple[float, float, float, float]  # left, top, right and bottom
+
+
+def _box(label: Label, sign: float) -> _Box:
+    """About where a label lies, if its signs are so wide."""
+    left = label.x - sign * len(label.text) if label.before else label.x
+    return left, label.y - 6, left + sign * len(label.text), label.y + 6
+
+
+def _meet(one: _Box, other: _Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _spread(labels: list[Label], top: float) -> list[Label]:

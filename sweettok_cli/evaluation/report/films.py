@@ -28,7 +28,6 @@ MOST_FRAMES, LEAST_FRAMES = 90, 17
 MOST_BYTES = 10 << 20
 """Of all films together, before base64 makes them a third larger; the worst clip is shown in any case."""
 _FRAME_BYTES = 64 << 20  # of one clip at full size, where that is more than the least frames
-_MOST_METHODS = 4
 _SIZES = ("width", "height", "column", "row", "frames", "kind")  # of a film, as the page's program needs them
 _GAIN = 4.0
 _LARGEST_SIDE = 640  # of a panel; larger frames are shown smaller
@@ -90,7 +89,7 @@ class Films:
             found = {key: getattr(film, key) for key in _SIZES} | {"clip": place, "title": title}
             found |= {"name": printable(clip.name), "rate": float(film.rate), "scores": scores}
             films.append(found | {"note": _size_note(clip, film)})
-        return {"films": films, "methods": [printable(name) for name in findings.names]}
+        return {"films": films, "methods": [printable(name) for name in findings.moving]}
 
 
 def make_films(findings: Findings, media: Media | None) -> Films:
@@ -99,9 +98,9 @@ def make_films(findings: Findings, media: Media | None) -> Films:
     if media is None:
         made.notes.append("The frames were not at hand when this page was written.")
         return made
-    names = findings.names[:_MOST_METHODS]
+    names = findings.moving
     if len(names) < len(findings.names):
-        made.notes.append(f"Only the first {len(names)} models and codecs are shown moving.")
+        made.notes.append(f"Only {', '.join(names)} are shown moving.")
     room = MOST_BYTES
     for place, title in chosen(findings.ranked):
         clip = findings.record.clips[place]

@@ -17,6 +17,8 @@ _SEEN = (
     (float("-inf"), "heavily damaged"),
 )
 _SAME_BITS = 0.02
+_COLOURS = 6  # that the page has
+_MOST_MOVING = 4
 
 
 class Findings:
@@ -24,7 +26,7 @@ class Findings:
 
     def __init__(self, record: Record) -> None:
         self.record = record
-        self.methods = record.methods  # models, then codecs; their place is their colour
+        self.methods = record.methods  # models, then codecs
         self.names = [each.name for each in self.methods]
         self.first = self.methods[0]  # the model that the page is about
         self.places = range(len(record.clips))  # numbers of the clips in the record
@@ -33,6 +35,27 @@ class Findings:
     def models(self) -> list[MethodFacts]:
         """The methods that are models."""
         return [each for each in self.methods if each.kind == "model"]
+
+    @cached_property
+    def series(self) -> dict[str, list[MethodFacts]]:
+        """Models, each with all that it is at its budgets, then codecs; their place is their colour."""
+        found: dict[str, list[MethodFacts]] = {}
+        for each in self.methods:
+            found.setdefault(each.series, []).append(each)
+        return found
+
+    def colour(self, name: str) -> str:
+        """The class of a method's colour, or of a series'."""
+        places = {each.name: list(self.series).index(each.series) for each in self.methods}
+        place = list(self.series).index(name) if name in self.series else places[name]
+        return f"s{place % _COLOURS}"
+
+    @cached_property
+    def moving(self) -> list[str]:
+        """Methods whose frames are shown: of each series the first, then the second, and so on."""
+        places = {each.name: place for held in self.series.values() for place, each in enumerate(held)}
+        chosen = sorted(self.names, key=places.__getitem__)[:_MOST_MOVING]
+        return [name for name in self.names if name in chosen]
 
     @cached_property
     def metrics(self) -> list[str]:

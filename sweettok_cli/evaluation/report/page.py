@@ -21,7 +21,7 @@ from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.text import LABELS, choices, in_words, number, plural
 from sweettok_cli.evaluation.run import Media
 from sweettok_cli.evaluation.spelling import printable
-from sweettok_cli.evaluation.tables import TITLES, digits_of, short_title
+from sweettok_cli.evaluation.tables import TITLES, digits_of, in_short, short_title
 from sweettok_cli.files import atomic_output, check_target
 
 MOST_ROWS = 5000
@@ -47,7 +47,13 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_TEMPLATES.filters |= {"choices": choices, "in_words": in_words, "number": number, "plural": plural}
+_TEMPLATES.filters |= {
+    "choices": choices,
+    "in_short": in_short,
+    "in_words": in_words,
+    "number": number,
+    "plural": plural,
+}
 _TEMPLATES.globals |= {"digits_of": digits_of, "rank_plot_of": rank_plot, "short_title": short_title}
 _TEMPLATES.policies["json.dumps_kwargs"] = {
     "ensure_ascii": False,

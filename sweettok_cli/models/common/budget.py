@@ -61,6 +61,30 @@ def check_budget(budget: Budget, spec: TokenizerSpec) -> None:
         )
 
 
+def read_budget(text: str) -> Budget:
+    """A budget in one word: a number of tokens, ``fixed``, low, medium, high, or decibels such as ``31dB``.
+
+    Raises:
+        ValueError: none of these.
+    """
+    if text == "fixed":
+        return Budget(fixed=True)
+    if text in QUALITIES:
+        return Budget(psnr=QUALITIES[text])
+    if text[-2:].lower() == "db":
+        return Budget(psnr=decibels(text[:-2]))
+    try:
+        tokens = float(text)
+    except ValueError:
+        tokens = math.nan
+    if not 1 <= tokens < math.inf:
+        names = ", ".join(QUALITIES)
+        raise ValueError(
+            f"a budget is a number of tokens, fixed, {names}, or a PSNR such as 31dB, not {text!r}"
+        )
+    return Budget(tokens)
+
+
 def decibels(name: str) -> float:
     """Decibels of a quality: low, medium, high, or a number of them.
 

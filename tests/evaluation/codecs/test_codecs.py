@@ -12,12 +12,18 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.codec.context import CodecContext
+from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
+from measuring import film
 
+from sweettok_cli.data.datasets import open_dataset
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.codecs.encoder import ENCODERS, CodedClip, Encoder, without_sei
 from sweettok_cli.evaluation.codecs.method import CodecMethod
 from sweettok_cli.evaluation.codecs.rate_search import TOLERANCE
+from sweettok_cli.evaluation.method import Clip
+from sweettok_cli.evaluation.protocol import Protocol
 from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.runtime import scheduling_kept
 from sweettok_cli.video import VideoReader
@@ -208,11 +214,55 @@ def test_settings_are_said_in_full(name: str) -> None:
     assert "4:2:0 BT.709" in said["definition"] and "within 1%" in said["definition"]
 
 
+def changing() -> np.ndarray:
+    """Another picture from frame 28 on."""
+    return np.concatenate([moving(28), 255 - moving(12)[:, ::-1, ::-1]])
+
+
+def tail(codec: CodecMethod, packets: list[bytes], frames: int) -> list[np.ndarray]:
+    """The last so many pictures of a stream, as a decoder gives them back that is given these packets."""
+    decoder, found = CodecContext.create(codec.encoder.decoder, "r"), []
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.thread_count = 1
+    for data in [*packets, None]:
+        found += decoder.decode(None if data is None else Packet(data))
+    return [picture.to_ndarray() for picture in found[-frames:]]
+
+
+@codecs
+def test_key_frames_come_as_often_as_they_are_asked_for_and_nothing_refers_across_them(name: str) -> None:
+    codec = CodecMethod(name, gop=17)
+    packets = CodedClip(changing(), RATE, codec.encoder).packets(40)
+    assert len(packets) == 40
+    whole, alone = tail(codec, packets, 6), tail(codec, packets[34:], 6)
+    assert len(alone) == 6 and all(np.array_equal(a, b) for a, b in zip(whole, alone, strict=True))
+    # The key frame at 17 costs more than those at its sides, and the change at 28 begins no other group.
+    sizes = [len(packet) for packet in packets]
+    assert sizes[17] > 2 * max(sizes[15], sizes[16])
+    said = codec.describe()
+    assert codec.name == f"{name} GOP 17" and (said["gop"], said["options"]["g"]) == (17, "17")
+    assert "Every 17 frames a key frame begins" in said["definition"]
+    usual = CodecMethod(name)
+    assert usual.describe()["gop"] == 250 and "where the encoder puts them" in usual.describe()["definition"]
+    (few,), (many,) = (each.curve_points(moving(34), RATE, [40]) for each in (usual, codec))
+    assert few.bits < many.bits
+
+
+def test_streams_of_long_videos_hold_whole_groups(tmp_path: Path) -> None:
+    clip = Clip(open_dataset(str(film(tmp_path / "a.mp4", 270, 64, 64))).items[0], Protocol("default"))
+    for gop, streams in ((None, (250, 20)), (17, (238, 32)), (250, (250, 20))):
+        codec = CodecMethod("x264", gop)
+        assert tuple(len(frames) for frames, _ in codec.curve(clip))[::5] == streams
+    with pytest.raises(ValueError, match="1 to 250 frames apart"):
+        CodecMethod("x264", 251)
+
+
 def test_every_option_is_one_the_encoder_knows() -> None:
     """Whatever libavcodec leaves over it has ignored."""
     for name in ENCODERS:
         context = CodecMethod(name).encoder.open(64, 64, RATE, 30)
         assert not context.options or set(context.options) == set(CodecMethod(name).encoder.options_at(30))
+        assert not CodecMethod(name, 17).encoder.open(64, 64, RATE, 30).options
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setscheduler"), reason="this system shows no scheduling")

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_record import record_of
 
-from sweettok_cli.evaluation.report.charts import Axis
+from sweettok_cli.evaluation.record import MethodFacts
+from sweettok_cli.evaluation.report.charts import Axis, Line, RatePlot, rate_plots
+from sweettok_cli.evaluation.report.findings import Findings
 from sweettok_cli.evaluation.report.text import tick_text
 
 VALUES = st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=5)
@@ -30,3 +37,60 @@ def test_ticks_are_round() -> None:
 )
 def test_ticks_are_written_short(value: float, text: str) -> None:
     assert tick_text(value) == text
+
+
+def plot_of(points: dict[str, tuple[float, float]]) -> RatePlot:
+    """PSNR against bits of a model ``m`` at budgets."""
+    record = record_of(*(f"m {budget}" for budget in points))
+
+    def placed(method: MethodFacts, budget: str) -> MethodFacts:
+        rate, value = points[budget]
+        psnr = dataclasses.replace(method.summary["psnr"], value=value, low=value - 1, high=value + 1)
+        bits = dataclasses.replace(method.summary["bits_per_pixel"], value=rate)
+        return dataclasses.replace(
+            method, budget=budget, summary={**method.summary, "psnr": psnr, "bits_per_pixel": bits}
+        )
+
+    methods = tuple(map(placed, record.methods, points))
+    return rate_plots(Findings(dataclasses.replace(record, methods=methods)))[0]
+
+
+def test_tokens_and_qualities_are_lines_of_their_own_and_the_fixed_layout_is_on_neither() -> None:
+    points = {
+        "2560 tokens": (0.1, 35.0),
+        "31 dB": (0.03, 31.0),
+        "fixed": (0.05, 32.6),
+        "640 tokens": (0.02, 30.2),
+        "34 dB": (0.12, 33.7),
+    }
+    plot = plot_of(points)
+    assert plot.lines == [
+        Line("m", [points["640 tokens"], points["2560 tokens"]]),
+        Line("m", [points["31 dB"], points["34 dB"]], aims=True),
+    ]
+    # The name stands where the model ends, not where its first line does.
+    (name,) = plot.labels
+    assert name.text == "m" and 0 < name.x - plot.chart.across(0.12) < 20
+    assert plot_of({"640 tokens": (0.02, 30.2), "fixed": (0.05, 32.6)}).lines == []
+
+
+def test_budgets_are_written_beside_their_own_points_and_not_on_one_another() -> None:
+    """Points that lie nearly on one another, as 1280 tokens and the fixed layout do."""
+    points = {
+        "1280 tokens": (0.0497, 33.1),
+        "fixed": (0.0497, 32.6),
+        "1279 tokens": (0.0496, 33.2),
+        "31 dB": (0.052, 32.9),
+        "3000 tokens": (0.1, 36.0),
+        "3300 tokens": (0.109, 36.0),
+        "5120 tokens": (0.2, 38.0),
+    }
+    plot = plot_of(points)
+    marks = [(plot.chart.across(rate), plot.chart.up(value)) for rate, value in points.values()]
+    boxes = [
+        (label.x - 7 * len(label.text) * label.before, label.y, 7 * len(label.text)) for label in plot.budgets
+    ]
+    for (x, y, width), (other, below, wide) in itertools.combinations(boxes, 2):
+        assert abs(y - below) >= 10 or x + width <= other or other + wide <= x
+    for label, mark in zip(plot.budgets, marks, strict=True):
+        assert math.dist(label[:2], mark) == min(math.dist(label[:2], other) for other in marks) < 40
