@@ -22,11 +22,10 @@ from sweettok_cli.models.sweettok.network import Choice, SweetTok, TokenPair
 from sweettok_cli.tokens.layout import count_bits
 from sweettok_cli.tokens.ragged import rows_by_level
 
-# The share of the columns that is tried first, how far away others are, and how many are tried at most:
-# of the first clips of a video, and of those that follow.
-_SHARE = 0.8
+# The share of the columns that is tried first, and how far away a second one is: of the first clips of a
+# video, and of those that follow.
+_SHARE = 0.7
 _STEPS = (0.15, 0.1)
-_TRIES = (3, 2)
 # Detail is looked for down to this part of the price that is expected, and again if that was too dear.
 _BELOW = 3.0
 _AGAIN = 8.0
@@ -123,27 +122,19 @@ class Spender:
             self._price = self._first_price(clips, energies)
         without = count_bits("detail", sum(map(self._cells, clips)), [0])
         most = self._most_columns(columns, spare - without) / columns if columns else 0.0
-        tried: dict[float, _Offer] = {}
-
-        def offer(share: float) -> _Offer:
-            share = min(max(share, 0.0), most)
-            if share not in tried:
-                tried[share] = self._offer(clips, energies, share, spare)
-            return tried[share]
-
-        best = offer(self._share)
+        best = self._offer(clips, energies, min(self._share, most), spare)
         step = _STEPS[self._begun] * (1 if self._more(best, energies) else -1)
-        while len(tried) < _TRIES[self._begun] and offer(best.share + step) is not best:
-            further = offer(best.share + step)
-            if not self._better(further, best):
-                break
-            best = further
+        share = min(max(best.share + step, 0.0), most)
+        if share != best.share:
+            other = self._offer(clips, energies, share, spare)
+            best = other if self._better(other, best) else best
         self._begun = True
         # Of clips that could have no more columns it is not known how many others would take.
         self._share = best.share if best.share < most else max(self._share, best.share)
-        self._price = best.price
+        if best.price < math.inf:  # some detail was bought
+            self._price = best.price
         if self._budget.psnr is None:
-            self._least = _THRIFT * best.price
+            self._least = _THRIFT * best.price if best.price < math.inf else self._least
             self._saved = max(0.0, spare - best.bits)
         choices = [Choice(each.present, each.detail.ids, each.counts(best.price)) for each in best.bought]
         self._count(choices)

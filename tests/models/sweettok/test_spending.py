@@ -110,6 +110,22 @@ def test_a_quality_is_reached_with_more_tokens_for_more(network: SweetTok, aim: 
     assert aim - 0.1 < psnr(clip, choice) < aim + 0.7
 
 
+@torch.no_grad()
+def test_a_clip_that_needs_no_detail_does_not_stand_in_the_way_of_others(network: SweetTok) -> None:
+    torch.manual_seed(3)
+    (quiet,) = (candidate(network, 0.1 * clip) for clip in smooth_clips(1))
+    (busy,) = (candidate(network, clip) for clip in busy_clips(1))
+    spender = Spender(network, Budget(psnr=22.6))
+    (easy,) = spender.spend([quiet])
+    (hard,) = spender.spend([busy])
+    assert easy.counts is not None and hard.counts is not None
+    assert not easy.counts.any() and hard.counts.any() and psnr(busy, hard) > 22.5
+    spender = Spender(network, Budget(tokens=16 * 19))  # hardly more than appearance
+    (none,) = spender.spend([busy])
+    (rest,) = spender.spend([quiet])
+    assert none.counts is not None and rest.counts is not None and not none.counts.any()
+
+
 def test_a_budget_is_one_thing() -> None:
     for wrong in (
         {"tokens": 3.0, "psnr": 30.0},
