@@ -41,9 +41,9 @@ def main() -> int:
     options = parser.parse_args()
     try:
         clips = dict(read(options.clips))
-        rows = [] if options.than is None else measure(load(options.than, "cpu", "float32"), clips, [], [])
+        rows = [] if options.than is None else measure(options.than, clips, [], [])
         budgets = [[float(n) for n in given.split(",")] for given in (options.budgets, options.pictures)]
-        rows += measure(load(options.model, "cpu", "float32"), clips, *budgets)
+        rows += measure(options.model, clips, *budgets)
     except SweettokError as error:
         print(error, file=sys.stderr)
         return 1
@@ -54,16 +54,18 @@ def main() -> int:
 
 
 def measure(
-    tokenizer: Tokenizer, clips: dict[str, np.ndarray], budgets: list[float], pictures: list[float]
+    model: str, clips: dict[str, np.ndarray], budgets: list[float], pictures: list[float]
 ) -> list[dict[str, Any]]:
     """The rows of a model: the fixed layout, then every budget."""
+    tokenizer = load(model, "cpu", "float32")
+    facts = {"model": Path(model).name, "weights_sha256": tokenizer.spec.weights_sha256}
     images = {name: clip[0] for name, clip in clips.items()}
     rows = []
     for kind, videos, numbers in (("clips", clips, budgets), ("pictures", images, pictures)):
         for budget in (Budget(fixed=True), *(Budget(tokens=number) for number in numbers)):
             found = {name: coded(tokenizer, video, budget) for name, video in videos.items()}
             means = np.mean([[row[key] for key in ("psnr", "tokens", "bits")] for row in found.values()], 0)
-            named = {"model": tokenizer.spec.name, "of": kind, "budget": str(budget)}
+            named = {**facts, "of": kind, "budget": str(budget)}
             rows.append(
                 {**named, **dict(zip(("psnr", "tokens", "bits"), means.round(3), strict=True)), "each": found}
             )

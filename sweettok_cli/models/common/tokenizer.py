@@ -95,7 +95,7 @@ class Tokenizer(HubTokenizer, ABC):
                 or ``[3, h, w]`` (:func:`~sweettok_cli.video.pixels.as_frames`).
             rate: of pixels in memory, frames a second, kept with the tokens; 24 by default. A file has one.
             overlap: frames that each clip repeats of the one before; decoding cross-fades them.
-            budget: how many tokens it may take, or how good it shall be, of a model with levels.
+            budget: how many bits it may take, or how good it shall be, of a model with levels.
             keep_going: take what is left of a file that is cut short.
             strict: refuse a file of which anything is missing.
 

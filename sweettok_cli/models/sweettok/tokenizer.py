@@ -61,7 +61,7 @@ class SweetTokTokenizer(NetworkTokenizer):
         batch_clips: int | None = None,
         budget: Budget = USUAL,
     ) -> EncoderStream:
-        """As :meth:`Tokenizer.encoder`; with levels, some clips are looked at together, to share tokens."""
+        """As :meth:`Tokenizer.encoder`; with levels, some clips are looked at together, to share bits."""
         if self.network.detail is None or budget.fixed:
             return super().encoder(fit, image=image, overlap=overlap, batch_clips=batch_clips, budget=budget)
         spender = Spender(self.network, budget)
@@ -70,7 +70,7 @@ class SweetTokTokenizer(NetworkTokenizer):
         return ClipEncoder(partial(self._spend, spender), fit, length, overlap, ahead)
 
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
-        """As :meth:`Tokenizer.encode_batch`: with levels, as many tokens in all as without them."""
+        """As :meth:`Tokenizer.encode_batch`: with levels, as many bits in all as without them."""
         if self.network.detail is None:
             return self._encode_rows(partial(_rows_of, clips), *clips.shape[:4])._asdict()
         rows = [partial(_rows_of, clip) for clip in clips.split(1)]
