@@ -21,15 +21,18 @@ print(tokenizer)
 
 # A clip of 17 frames at a time: plain arrays in, plain arrays out.
 clip = read_clip(video, start=0, count=tokenizer.spec.clip_frames)  # uint8 [17, h, w, 3]
+if len(clip) < tokenizer.spec.clip_frames:
+    sys.exit(f"{video} has {len(clip)} frames, fewer than a clip has: {tokenizer.spec.clip_frames}.")
 fit = Fit.to_multiple(clip.shape[2], clip.shape[1], tokenizer.spec.multiple)
-ids = tokenizer.encode_clips(fit.pad(clip)[None])  # {"spatial": uint16 [1, S, 3], "temporal": ...}
+fixed = sweettok.Budget(fixed=True)  # a token at every position; else as many as each position needs
+ids = tokenizer.encode_clips(fit.pad(clip)[None], fixed)  # {"spatial": uint16 [1, S, 3], "temporal": ...}
 back = fit.crop(tokenizer.decode_clips(ids, fit.padded_height, fit.padded_width)[0])
 print({name: array.shape for name, array in ids.items()})
 print(f"{np.mean([psnr(a, b) for a, b in zip(clip, back, strict=True)]):.2f} dB over one clip")
 
 # One flat sequence of integers for a language model: a range of its own for every column of every codebook.
 columns, offset = [], 0
-for name, sizes in tokenizer.spec.codebooks.items():
+for name, sizes in tokenizer.spec.fixed.codebooks.items():
     for column, size in enumerate(sizes):
         columns.append(ids[name][0, :, column].astype(np.int64) + offset)
         offset += size

@@ -32,5 +32,5 @@ def missed_budget(source: str, meta: TokenMeta, budget: Budget) -> str | None:
     if spent > (1 + _NEAR) * allowed:
         return f"{source} takes {spent:,.0f} bits, more than {asked}: every spatial token is kept."
     if spent < (1 - _NEAR) * allowed:
-        return f"{source} takes {spent:,.0f} bits, less than {asked}: no more tokens are worth it."
+        return f"{source} takes {spent:,.0f} bits, less than {asked}: levels of detail end there."
     return None

@@ -222,24 +222,28 @@ class Tokenizer(HubTokenizer, ABC):
     def redraw(self) -> None:
         """Draw from the seed again, where latents are drawn: forget what was encoded before."""
 
-    def encode_clips(self, clips: np.ndarray | Tensor) -> dict[str, np.ndarray]:
+    def encode_clips(self, clips: np.ndarray | Tensor, budget: Budget = USUAL) -> dict[str, np.ndarray]:
         """Arrays of a batch of clips.
 
         Args:
             clips: uint8 RGB ``[b, t, h, w, 3]``, ``h`` and ``w`` multiples of ``spec.multiple``; ``t`` is
                 ``spec.clip_frames``, or 1 for images; of streams any that the network takes.
+            budget: as for :meth:`encode`, of all clips together.
 
         Returns:
             One array a name, ``[b, *spec.clip_shapes(h, w)[name]]``, of the types that :meth:`stored` says;
-            of a model with levels, rows and counts of all clips (:mod:`sweettok_cli.tokens.ragged`).
+            of a model with levels, unless ``budget.fixed``, rows and counts of all clips
+            (:mod:`sweettok_cli.tokens.ragged`).
 
         Raises:
             TypeError, ValueError: no array, or a shape or type that the network does not take.
+            SweettokError: the tokenizer takes no budget.
         """
         spec = self.spec
+        check_budget(budget, spec)
         lengths = [*([1] if spec.images else []), spec.clip_frames] if spec.stream_frames is None else []
         batch = np.ascontiguousarray(as_clips(clips, lengths, spec.multiple))
-        return self.stored(self.encode_batch(torch.from_numpy(batch).to(self.device)))
+        return self.stored(self.encode_within(torch.from_numpy(batch).to(self.device), budget))
 
     def decode_clips(self, arrays: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
         """Clips from arrays: the inverse of :meth:`encode_clips`.
@@ -276,6 +280,10 @@ class Tokenizer(HubTokenizer, ABC):
     def decode_bands(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Iterator[Tensor]:
         """As :meth:`decode_batch`, in bands of rows ``[b, t, rows, width, 3]`` from top to bottom."""
         yield self.decode_batch(tokens, height, width)
+
+    def encode_within(self, clips: Tensor, budget: Budget) -> dict[str, Tensor]:
+        """As :meth:`encode_batch`; models with levels keep to the budget."""
+        return self.encode_batch(clips)
 
     @abstractmethod
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:

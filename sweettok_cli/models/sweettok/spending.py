@@ -22,10 +22,12 @@ from sweettok_cli.models.sweettok.network import Choice, SweetTok, TokenPair
 from sweettok_cli.tokens.layout import count_bits
 from sweettok_cli.tokens.ragged import rows_by_level
 
-# The share of the columns that is tried first, and how far away a second one is: of the first clips of a
-# video, and of those that follow.
+# The share of the columns that is tried first, and how far away others are: of the first clips of a video,
+# and of those that follow. One other is tried, and more while they are better where a quality is aimed at, of
+# which nobody knows how many bits it takes.
 _SHARE = 0.7
 _STEPS = (0.15, 0.1)
+_MOST_OTHERS = 5
 # Detail is looked for down to this part of the price that is expected, and again if that was too dear.
 _BELOW = 3.0
 _AGAIN = 8.0
@@ -124,10 +126,14 @@ class Spender:
         most = self._most_columns(columns, spare - without) / columns if columns else 0.0
         best = self._offer(clips, energies, min(self._share, most), spare)
         step = _STEPS[self._begun] * (1 if self._more(best, energies) else -1)
-        share = min(max(best.share + step, 0.0), most)
-        if share != best.share:
+        for _ in range(1 if self._budget.psnr is None else _MOST_OTHERS):
+            share = min(max(best.share + step, 0.0), most)
+            if share == best.share:
+                break
             other = self._offer(clips, energies, share, spare)
-            best = other if self._better(other, best) else best
+            if not self._better(other, best):
+                break
+            best = other
         self._begun = True
         # Of clips that could have no more columns it is not known how many others would take.
         self._share = best.share if best.share < most else max(self._share, best.share)

@@ -71,10 +71,14 @@ class SweetTokTokenizer(NetworkTokenizer):
 
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
         """As :meth:`Tokenizer.encode_batch`: with levels, as many bits in all as without them."""
-        if self.network.detail is None:
+        return self.encode_within(clips, USUAL)
+
+    def encode_within(self, clips: Tensor, budget: Budget) -> dict[str, Tensor]:
+        """As :meth:`Tokenizer.encode_within`."""
+        if self.network.detail is None or budget.fixed:
             return self._encode_rows(partial(_rows_of, clips), *clips.shape[:4])._asdict()
         rows = [partial(_rows_of, clip) for clip in clips.split(1)]
-        return self._spend_on(Spender(self.network, USUAL), rows, clips.shape[1:4])
+        return self._spend_on(Spender(self.network, budget), rows, clips.shape[1:4])
 
     def encode_waiting(self, clips: WaitingClips) -> dict[str, Tensor]:
         """As :meth:`Tokenizer.encode_waiting`: large frames are taken in bands; no levels."""

@@ -110,6 +110,14 @@ def test_batches_of_clips_are_rows_and_counts(tokenizer: Tokenizer) -> None:
     arrays = tokenizer.encode_clips(clips)
     assert arrays["temporal_counts"].shape == (6, 64) and arrays["detail_counts"].shape == (6, 5, 8, 8)
     assert tokenizer.decode_clips(arrays, 64, 64).shape == clips.shape
+    fixed = tokenizer.encode_clips(clips, Budget(fixed=True))
+    assert {name: array.shape for name, array in fixed.items()} == {
+        "spatial": (6, 16, 3),
+        "temporal": (6, 64, 3),
+    }
+    assert tokenizer.decode_clips(fixed, 64, 64).shape == clips.shape
+    few = tokenizer.encode_clips(clips, Budget(tokens=640))
+    assert len(few["detail"]) + len(few["temporal"]) < len(arrays["detail"]) + len(arrays["temporal"])
 
 
 def test_images_have_levels_too(tokenizer: Tokenizer) -> None:
