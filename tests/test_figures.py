@@ -114,3 +114,15 @@ def test_packing_saves_what_was_measured() -> None:
         f"takes {spent['encode']} ms of one processor to encode, {spent['pack']} ms more to pack, "
         f"{spent['unpack']} ms to unpack"
     ) in README
+
+
+def test_budgets_buy_what_was_measured() -> None:
+    shipped = json.loads((ROOT / "weights" / "sweettok-small" / "config.json").read_text(encoding="utf-8"))
+    measured = result("levels")["rows"]
+    assert {row["weights_sha256"] for row in measured[2:]} == {shipped["weights_sha256"]}
+    rows = table("| budget | kbit")[1:]
+    assert len(rows) == len(measured)
+    for cells, row in zip(rows, measured, strict=True):
+        assert cells[-2:] == [f"{row['bits'] / 1000:.2f}", f"{row['psnr']:.2f}"]
+        assert cells[0].startswith("image" if row["of"] == "pictures" else "clip")
+        assert row["budget"].removesuffix(" tokens") in cells[0]
