@@ -120,7 +120,7 @@ def test_budgets_buy_what_was_measured() -> None:
     shipped = json.loads((ROOT / "weights" / "sweettok-small" / "config.json").read_text(encoding="utf-8"))
     measured = result("levels")["rows"]
     assert {row["weights_sha256"] for row in measured[2:]} == {shipped["weights_sha256"]}
-    rows = table("| budget | kbit")[1:]
+    rows = table("| budget | tokens")[1:]
     assert len(rows) == len(measured)
     for cells, row in zip(rows, measured, strict=True):
         assert cells[-2:] == [f"{row['bits'] / 1000:.2f}", f"{row['psnr']:.2f}"]
