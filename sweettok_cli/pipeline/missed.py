@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sweettok_cli.errors import option
-from sweettok_cli.models.common.budget import PIXELS, Budget
+from sweettok_cli.models.common.budget import Budget
 from sweettok_cli.tokens.arrays import ARRAYS
 from sweettok_cli.tokens.layout import bits_in, token_cost, tokens_in
 from sweettok_cli.tokens.meta import TokenMeta
@@ -13,11 +13,11 @@ _NEAR = 0.1
 
 
 def bits_allowed(meta: TokenMeta, tokens: float) -> float:
-    """Bits of a video of which each 256x256 pixels of a clip have as many as ``tokens`` of three words."""
+    """Bits that a budget of so many ``tokens`` has for a video."""
     dense = [(name, shape) for name, shape in meta.shapes.items() if ARRAYS[name].version == 1]
     bits = sum(bits_in(name, shape, meta.codebooks[name]) for name, shape in dense)
     count = sum(tokens_in(name, shape) for name, shape in dense)
-    return meta.clips * tokens * bits / count * meta.padded_width * meta.padded_height / PIXELS
+    return meta.clips * Budget(tokens).bits(bits, count, meta.padded_width * meta.padded_height)
 
 
 def missed_budget(source: str, meta: TokenMeta, budget: Budget) -> str | None:

@@ -52,7 +52,7 @@ def reconstruct_frames(
         batch_clips: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``overlap``.
         on_arrays: given the index arrays of each batch, e.g. to count which codes are used.
         seconds: filled in while frames come.
-        budget: how many tokens they may take, or how good they shall be, of a model with levels.
+        budget: how many bits they may take, or how good they shall be, of a model with levels.
 
     Raises:
         SweettokError: the frames or the budget do not suit the tokenizer.

@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
 from ragged_tokenizer import RaggedTokenizer
+from small_levels import levelled
+from small_network import word_prior
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.video import VideoReader, VideoWriter
 
 
@@ -63,6 +66,14 @@ def small_clip(examples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def clip(small_clip: Path, tmp_path: Path) -> Path:
     """A copy of it that outputs may lie beside."""
     return Path(shutil.copy(small_clip, tmp_path / "clip.mp4"))
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model with levels."""
+    folder = tmp_path_factory.mktemp("models") / "levelled"
+    save_model_folder(folder, levelled(), word_prior())
+    return folder
 
 
 @pytest.fixture

@@ -7,22 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from small_levels import levelled
 from small_models import save_sweettok
-from small_network import word_prior
 
-from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.tokens import read_meta, token_cost
 
 Cli = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "levelled"
-    save_model_folder(folder, levelled(), word_prior())
-    return folder
 
 
 def cost(path: Path) -> float:

@@ -9,24 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small_levels import levelled
 from small_models import save_sweettok
-from small_network import word_prior
 
 from sweettok_cli.models.common.budget import USUAL, Budget
-from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.pipeline.missed import bits_allowed, missed_budget
 from sweettok_cli.tokens import read_meta, token_cost
 from sweettok_cli.video import write_image
 
 Cli = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models") / "levelled"
-    save_model_folder(folder, levelled(), word_prior())
-    return folder
 
 
 def test_what_is_asked_for_is_measured_by_the_fixed_layout(cli: Cli, model: Path, clip: Path) -> None:

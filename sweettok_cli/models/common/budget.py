@@ -40,6 +40,13 @@ class Budget:
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"a budget is above 0, not {value}")
 
+    def bits(self, usual: float, tokens: int, pixels: int) -> float:
+        """Bits that a clip of so many pixels a frame may have; without a number of tokens, the usual ones.
+
+        ``usual`` bits and ``tokens`` are those of the clip in the fixed layout.
+        """
+        return usual if self.tokens is None else usual / tokens * self.tokens * pixels / PIXELS
+
     def __str__(self) -> str:
         """In a token file's words; empty where nothing was asked for."""
         if self.tokens is not None:

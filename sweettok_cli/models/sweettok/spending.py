@@ -16,7 +16,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from sweettok_cli.models.common.budget import PIXELS, Budget
+from sweettok_cli.models.common.budget import Budget
 from sweettok_cli.models.sweettok.detail import DetailTokens
 from sweettok_cli.models.sweettok.network import Choice, SweetTok, TokenPair
 from sweettok_cli.tokens.layout import count_bits
@@ -169,10 +169,8 @@ class Spender:
 
     def _allowed(self, clip: Candidate) -> float:
         """Bits that the budget has for a clip."""
-        if self._budget.tokens is None:
-            return self._usual(clip)
-        mean = self._usual(clip) / sum(tokens.shape[1] for tokens in clip.tokens)
-        return mean * self._budget.tokens * clip.pixels / PIXELS
+        tokens = sum(ids.shape[1] for ids in clip.tokens)
+        return self._budget.bits(self._usual(clip), tokens, clip.pixels)
 
     def _first_price(self, clips: Sequence[Candidate], energies: Sequence[Tensor]) -> float:
         """What to expect of the first clips: the usual price for so many bits."""
