@@ -22,12 +22,16 @@ from sweettok_cli.models.sweettok.network import Choice, SweetTok, TokenPair
 from sweettok_cli.tokens.layout import count_bits
 from sweettok_cli.tokens.ragged import rows_by_level
 
-# The share of the columns that is tried first, and how far away others are: of the first clips of a video,
-# and of those that follow. One other is tried, and more while they are better where a quality is aimed at, of
-# which nobody knows how many bits it takes.
-_SHARE = 0.7
+# The share of the columns that is tried first where there are as many bits as usual, and how much more with
+# twice of them; and how far away others are, of the first clips of a video and of those that follow.
+_SHARE, _SHARE_OF_TWICE = 0.7, 0.15
 _STEPS = (0.15, 0.1)
-_MOST_OTHERS = 5
+# Others are tried where the last column that has a token seems worth so many times as much as the last token
+# of detail or less, or so many or more: in between, of 14 clips held out no other share was better. They are
+# tried while they are better, and where a quality is aimed at, of which nobody knows how many bits it takes,
+# one always.
+_WORTH = (0.25, 4.0)
+_MOST_OTHERS, _MOST_OTHERS_AT_AIM = 2, 5
 # Detail is looked for down to this part of the price that is expected, and again if that was too dear.
 _BELOW = 3.0
 _AGAIN = 8.0
@@ -121,12 +125,16 @@ class Spender:
             spare = self._saved + sum(map(self._allowed, clips))
             spare -= self._appearance_bits * sum(clip.tokens.spatial.shape[1] for clip in clips)
         if self._price is None:
-            self._price = self._first_price(clips, energies)
+            bits = 1.0  # of the usual ones; where a quality is aimed at, nobody knows
+            if self._budget.psnr is None:
+                bits = sum(map(self._allowed, clips)) / sum(map(self._usual, clips))
+            self._price = self._usual_price(clips, energies) * bits**-_STEEP
+            self._share = min(max(_SHARE + _SHARE_OF_TWICE * math.log2(bits), 0.0), 1.0)
         without = count_bits("detail", sum(map(self._cells, clips)), [0])
         most = self._most_columns(columns, spare - without) / columns if columns else 0.0
         best = self._offer(clips, energies, min(self._share, most), spare)
-        step = _STEPS[self._begun] * (1 if self._more(best, energies) else -1)
-        for _ in range(1 if self._budget.psnr is None else _MOST_OTHERS):
+        step = _STEPS[self._begun] * self._direction(best, energies)
+        for _ in range(_MOST_OTHERS if self._budget.psnr is None else _MOST_OTHERS_AT_AIM):
             share = min(max(best.share + step, 0.0), most)
             if share == best.share:
                 break
@@ -146,18 +154,21 @@ class Spender:
         self._count(choices)
         return choices
 
-    def _more(self, offer: _Offer, energies: Sequence[Tensor]) -> bool:
-        """Whether the last column that has a token is worth more than the last token of detail."""
+    def _direction(self, offer: _Offer, energies: Sequence[Tensor]) -> int:
+        """Whether to try more columns (1), or fewer (-1), or neither (0)."""
         energy = torch.cat([energy.flatten() for energy in energies])
         count = round(offer.share * len(energy))
         if count in (0, len(energy)):
-            return count == 0
-        return float(energy.topk(count).values[-1]) > offer.price * self._network.motion_bits
+            return 1 if count == 0 else -1
+        worth = float(energy.topk(count).values[-1]) / (self._finite_price(offer) * self._network.motion_bits)
+        if self._budget.psnr is not None:
+            return 1 if worth > 1 else -1
+        return int(worth > _WORTH[1]) - int(worth < _WORTH[0])
 
     def _better(self, one: _Offer, other: _Offer) -> bool:
         """Whether one share of the columns is better than another."""
         if self._budget.psnr is None:
-            price = max(one.price, other.price)
+            price = max(map(self._finite_price, (one, other)))
             return one.error + price * one.bits < other.error + price * other.bits
         # What falls short of the aim is compared by that.
         return (max(one.error, 1.0), one.bits) < (max(other.error, 1.0), other.bits)
@@ -172,18 +183,18 @@ class Spender:
         tokens = sum(ids.shape[1] for ids in clip.tokens)
         return self._budget.bits(self._usual(clip), tokens, clip.pixels)
 
-    def _first_price(self, clips: Sequence[Candidate], energies: Sequence[Tensor]) -> float:
-        """What to expect of the first clips: the usual price for so many bits."""
+    def _finite_price(self, offer: _Offer) -> float:
+        """What a bit is worth by an offer, or before it where that has no detail."""
+        assert self._price is not None
+        return offer.price if offer.price < math.inf else self._price
+
+    def _usual_price(self, clips: Sequence[Candidate], energies: Sequence[Tensor]) -> float:
+        """What to expect of clips that have as many bits as without levels."""
         moving = [energy for energy in energies if energy.numel()]
         if moving:
-            price = float(self._network.usual_price(torch.cat(moving, dim=1)))
-        else:
-            left = list(self._left(clips[0], Choice(clips[0].tokens.temporal[..., 0] >= 0)))
-            price = float(self._detail.usual_price(torch.cat(left, dim=3)))
-        if self._budget.tokens is None:
-            return price
-        share = sum(map(self._allowed, clips)) / sum(map(self._usual, clips))
-        return price * share**-_STEEP
+            return float(self._network.usual_price(torch.cat(moving, dim=1)))
+        left = list(self._left(clips[0], Choice(clips[0].tokens.temporal[..., 0] >= 0)))
+        return float(self._detail.usual_price(torch.cat(left, dim=3)))
 
     def _energy(self, clip: Candidate) -> Tensor:
         """About what each temporal token of a clip removes, [1, T]."""
