@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sweettok_cli.errors import option
-from sweettok_cli.models.common.budget import Budget
+from sweettok_cli.models.common.budget import Budget, spelt
 from sweettok_cli.tokens.arrays import ARRAYS
 from sweettok_cli.tokens.layout import bits_in, token_cost, tokens_in
 from sweettok_cli.tokens.meta import TokenMeta
@@ -28,7 +28,7 @@ def missed_budget(source: str, meta: TokenMeta, budget: Budget) -> str | None:
     if budget.tokens is None or not meta.levels:
         return None
     allowed, spent = bits_allowed(meta, budget.tokens), token_cost(meta).bits
-    asked = f"the {allowed:,.0f} that {option('tokens', f'{budget.tokens:g}')} asks for"
+    asked = f"the {allowed:,.0f} that {option('tokens', spelt(budget.tokens))} asks for"
     if spent > (1 + _NEAR) * allowed:
         return f"{source} takes {spent:,.0f} bits, more than {asked}: every spatial token is kept."
     if spent < (1 - _NEAR) * allowed:
