@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.packing.token_file import ENDINGS
-from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle
+from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle, why_older
 from sweettok_cli.pipeline.plan import (
     PICTURE_KINDS,
     VIDEO_KINDS,
@@ -108,7 +108,7 @@ def decode_folder(
         return settle(
             job,
             first_file(job),
-            lambda: why_stale(job),
+            lambda: why_older(job.source, last_file(job), "decoded"),
             "decode",
             begun=begun,
             force=force,
@@ -214,18 +214,9 @@ def first_file(job: DecodeJob) -> Path:
     return numbered(job.output, 1) if is_sequence(job) else job.output
 
 
-def why_stale(job: DecodeJob) -> str | None:
-    """Why the output that is there is not what the job would make; None where it is, by the files' times."""
-    assert isinstance(job.source, Path)
-    last = numbered(job.output, job.meta.frames) if is_sequence(job) else job.output
-    try:
-        made = last.stat()
-        changed = job.source.stat().st_mtime > made.st_mtime
-    except OSError as error:
-        return f"{error.filename} cannot be looked at ({error.strerror})"
-    if not made.st_size:
-        return f"{last} is empty"
-    return f"{job.source} has changed since {last} was decoded" if changed else None
+def last_file(job: DecodeJob) -> Path:
+    """The output, or the last of its pictures."""
+    return numbered(job.output, job.meta.frames) if is_sequence(job) else job.output
 
 
 def _read_meta(path: Path) -> TokenMeta:
