@@ -84,7 +84,9 @@ def words(
         sweettok words clip.mp4 --video clip.words.mp4
     """
     options.check_damage(keep_going, strict)
-    from sweettok_cli.files import check_target
+    from sweettok_cli.files import check_ending, check_target
+    from sweettok_cli.video.images import WRITTEN
+    from sweettok_cli.video.writer import VIDEO_ENDINGS
     from sweettok_cli.words.reader import WordReader
 
     output = Output(json=as_json, quiet=quiet)
@@ -94,6 +96,7 @@ def words(
     if video is not None:
         if several:
             raise typer.BadParameter("it takes one file", param_hint="--video")
+        check_ending(video, (*VIDEO_ENDINGS, *sorted(WRITTEN)))
         check_target(video, force)
     reader = WordReader(model, output.progress, keep_going, strict)
     if several:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, WrongUsage
 from sweettok_cli.packing.token_file import ENDINGS
 from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle, why_older
 from sweettok_cli.pipeline.plan import (
@@ -96,7 +96,7 @@ def decode_folder(
         )
     kinds = tuple(dict.fromkeys((*VIDEO_KINDS, *PICTURE_KINDS)))
     if kind is not None and kind not in kinds:
-        raise SweettokError(f"--as {kind} is of a kind that is not written; choose from {', '.join(kinds)}.")
+        raise WrongUsage(f"--as {kind} is of a kind that is not written; choose from {', '.join(kinds)}.")
     outputs = Outputs.named(output, kinds, to_folder, not batch)
     missing: list[Result] = []
 
@@ -235,7 +235,7 @@ def _check(
     kinds = PICTURE_KINDS if meta.image else VIDEO_KINDS
     if ending not in kinds and not is_sequence(job):
         what, instead = ("an image", ".png") if meta.image else ("a video", ".mp4")
-        raise SweettokError(
+        raise WrongUsage(
             f"{job.source} holds {what}, which is not written as {target.name}; name it {instead}"
             f"{'' if meta.image or ending not in WRITTEN else ', or frames_%04d.png for its frames'}."
         )

@@ -219,6 +219,10 @@ def test_the_video_needs_its_source(cli: Cli, tokens: Path, model: Path, tmp_pat
     assert ran.code == 1 and "clip.mp4 is not there" in ran.err and "--source" in ran.err
     assert cli("words", tokens, "--source", tokens).code == 2
     assert cli("words", tokens, tokens, "--video", tmp_path / "out.mp4").code == 2
+    for name, said in (("out.xyz", ".mp4, .m4v, .mov, .mkv, .webm, .avif"), ("out.png", ".mp4, .m4v")):
+        ran = cli("words", tokens, "-m", model, "--video", tmp_path / name, "--source", tokens)
+        assert ran.code == 2 and f"{name} does not end in {said}" in ran.err, ran.err
+        assert ran.err.count("\n") == 1 and not (tmp_path / name).exists()
     (tmp_path / "out.mp4").write_text("mine")
     ran = cli("words", tokens, "-m", model, "--video", tmp_path / "out.mp4")
     assert ran.code == 1 and "exists" in ran.err
