@@ -19,7 +19,11 @@ class SweettokError(Exception):
 
 
 class WrongUsage(SweettokError):
-    """Outputs are asked for by names that they cannot have: the command line exits with 2."""
+    """What is asked for can never be, whatever files there are: the command line exits with 2.
+
+    Options that exclude or need one another, a number or a rate that is none, the name of an output that ends
+    like no file which is written. What is looked up and not found, as models and files are, is no such thing.
+    """
 
 
 _typed = False  # whether what goes wrong is answered to somebody who typed a command

@@ -9,14 +9,14 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
-from sweettok_cli.errors import SweettokError, option
+from sweettok_cli.errors import SweettokError, WrongUsage, option
 from sweettok_cli.holding import (
     LONGEST_NAME,
     PART,
@@ -36,6 +36,13 @@ class TargetExists(SweettokError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path} exists; pass {option('force')} to replace it, or write elsewhere.")
+
+
+def check_ending(path: Path, endings: Iterable[str], how: str = "name it so") -> None:
+    """Raise :class:`WrongUsage`, which says ``how`` to mend it, unless ``path`` ends like a file to write."""
+    endings = tuple(endings)
+    if path.suffix.lower() not in endings:
+        raise WrongUsage(f"{path} does not end in {', '.join(endings)}; {how}.")
 
 
 class WriteError(SweettokError):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from small_network import small_network, smooth_clips, word_prior
 from torch import Tensor
 
+from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.models.sweettok.growth import start_detail
 from sweettok_cli.models.sweettok.initialise import start_linear
 from sweettok_cli.models.sweettok.network import SweetTok, grown
@@ -32,3 +35,8 @@ def levelled() -> SweetTok:
     detailed = grown(plain, word_prior(), levels=3)
     start_detail(detailed, busy_clips())
     return detailed.eval()
+
+
+def save_levelled(folder: Path) -> None:
+    """That network as a model."""
+    save_model_folder(folder, levelled(), word_prior())

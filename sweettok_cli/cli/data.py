@@ -16,7 +16,7 @@ from sweettok_cli.cli import options
 from sweettok_cli.cli.help import App
 from sweettok_cli.cli.interruption import command, ended_by
 from sweettok_cli.cli.output import FAILED, Output, count, printed
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import WrongUsage
 
 if TYPE_CHECKING:
     from sweettok_cli.data.pieces import Encode
@@ -104,11 +104,11 @@ def pack(
     sizes = {"--short-side": short_side, "--seconds": seconds}
     given = {**sizes, "--fps": fps, "--crf": crf, "--sample": sample}
     if codec == Codec.copy and (named := _first_given(given)):
-        raise SweettokError(f"--codec copy takes files as they are; leave out {named}, or it.")
+        raise WrongUsage(f"--codec copy takes files as they are; leave out {named}, or it.")
     if sample is not None and (named := _first_given(sizes)):
-        raise SweettokError(f"--sample says how large and long pieces are; leave out {named}, or it.")
+        raise WrongUsage(f"--sample says how large and long pieces are; leave out {named}, or it.")
     if teacher is not None and sample is None:
-        raise SweettokError("--teacher gives codes of whole samples; say with --sample how large they are.")
+        raise WrongUsage("--teacher gives codes of whole samples; say with --sample how large they are.")
     output = Output(json=as_json, quiet=quiet)
     cut = None if sample is None else _sample(sample)
     weights, encode = ("", None) if teacher is None or cut is None else _taught(teacher, cut, device, output)
@@ -144,7 +144,7 @@ def _sample(text: str) -> tuple[int, int]:
     """Side and frames."""
     found = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
     if found is None or not int(found[1]) or not int(found[2]):
-        raise SweettokError(f"--sample {text} is no side and number of frames; write for example 256x17.")
+        raise WrongUsage(f"--sample {text} is no side and number of frames; write for example 256x17.")
     return int(found[1]), int(found[2])
 
 

@@ -133,14 +133,14 @@ def convert(
     sweettok models convert unwrapped_model --as sweettok \\
         --words-spatial noun_adj.pkl --words-temporal verb_adv.pkl
     """
-    from sweettok_cli.errors import SweettokError
+    from sweettok_cli.errors import WrongUsage
     from sweettok_cli.zoo.convert import convert_checkpoint, model_name
 
     out = Output(json=as_json, quiet=quiet)
     words = None
     if words_spatial is not None or words_temporal is not None:
         if words_spatial is None or words_temporal is None:
-            raise SweettokError("Words come in two files; give both --words-spatial and --words-temporal.")
+            raise WrongUsage("Words come in two files; give both --words-spatial and --words-temporal.")
         words = (words_spatial, words_temporal)
     folder = Path(name or model_name(checkpoint, family)) if output is None else output
     header = convert_checkpoint(

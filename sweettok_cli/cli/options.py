@@ -12,7 +12,7 @@ from typer import BadParameter, Option
 if TYPE_CHECKING:
     from sweettok_cli.models.common.budget import Budget
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import WrongUsage
 
 Device = StrEnum("Device", ["auto", "cpu", "cuda", "mps"])
 Dtype = StrEnum("Dtype", ["auto", "float32", "bfloat16", "float16"])
@@ -110,12 +110,12 @@ def rate_of(fps: str | None, sequences: bool) -> Fraction | None:
     """What ``--fps`` says; ``sequences`` is whether there are numbered pictures that it is about.
 
     Raises:
-        SweettokError: there are none, or it is no rate.
+        WrongUsage: there are none, or it is no rate.
     """
     if fps is None:
         return None
     if not sequences:
-        raise SweettokError(
+        raise WrongUsage(
             "--fps is the rate of numbered pictures; add --frames-of to take folders of them as videos, or "
             "name a pattern such as img_%04d.png."
         )
@@ -124,7 +124,7 @@ def rate_of(fps: str | None, sequences: bool) -> Fraction | None:
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if not Fraction(1, 1000) <= rate <= 1000:
-        raise SweettokError(f"--fps {fps} is no rate; give frames a second, such as 24 or 30000/1001.")
+        raise WrongUsage(f"--fps {fps} is no rate; give frames a second, such as 24 or 30000/1001.")
     return rate
 
 

@@ -46,16 +46,14 @@ def prior(
 
         sweettok models prior tokens --model runs/first/model --json
     """
-    from sweettok_cli.errors import WrongUsage
-    from sweettok_cli.files import check_target
+    from sweettok_cli.files import check_ending, check_target
     from sweettok_cli.packing.prior import PRIOR_FILE
     from sweettok_cli.pipeline.learn_prior import learn_prior
     from sweettok_cli.zoo.local import find_model
 
     out = Output(json=as_json, quiet=quiet)
-    ending = Path(PRIOR_FILE).suffix
-    if output is not None and output.suffix.lower() != ending:
-        raise WrongUsage(f"{output} does not end in {ending}; name it so with -o.")
+    if output is not None:
+        check_ending(output, (Path(PRIOR_FILE).suffix,), "name it so with -o")
     folder = find_model(model)
     target = folder / PRIOR_FILE if output is None else output
     check_target(target, force)

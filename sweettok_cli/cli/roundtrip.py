@@ -69,7 +69,7 @@ def roundtrip(
     use_one_heap()
     use_one_blas_thread()
     from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
-    from sweettok_cli.pipeline.missed import missed_budget
+    from sweettok_cli.pipeline.missed import missed_budget, missed_quality
     from sweettok_cli.video.sequence import FrameSequence, is_pattern
     from sweettok_cli.zoo.load import load
 
@@ -97,8 +97,13 @@ def roundtrip(
                 force=force,
                 on_progress=on_progress,
             )
-    if said := missed_budget(str(file), result.tokens.meta, budget):
-        output.warn(said)
+    meta = result.tokens.meta
+    for said in (
+        missed_budget(str(file), meta, budget),
+        missed_quality(str(file), meta, result.comparison.worst, budget),
+    ):
+        if said:
+            output.warn(said)
     record = _record(file, files, result)
     output.result(record, None if as_json else _text(record))
 

@@ -139,7 +139,7 @@ def train(
         accelerate launch --multi_gpu --num_processes 2 -m sweettok_cli train --data clips --init runs/first
     """
     begun = time.perf_counter()  # the minutes are those of whoever waits
-    from sweettok_cli.errors import SweettokError
+    from sweettok_cli.errors import SweettokError, WrongUsage
     from sweettok_cli.training.recipe import load_recipe, recipe_names
     from sweettok_cli.training.recipe_table import describe_keys, describe_recipes
 
@@ -150,14 +150,14 @@ def train(
         folder_of = Path(teacher).absolute() if Path(teacher).exists() else teacher
         changes.append(f"teacher={json.dumps(str(folder_of), ensure_ascii=False)}")
     if init is not None and prior is not None:
-        raise SweettokError("A model that is trained on brings its words; give --init or --prior, not both.")
+        raise WrongUsage("A model that is trained on brings its words; give --init or --prior, not both.")
     if init is not None and (key := next((c for c in changes if c.startswith("model.")), None)):
-        raise SweettokError(f"--init brings its own network; leave out --set {key}, or start from a --prior.")
+        raise WrongUsage(f"--init brings its own network; leave out --set {key}, or start from a --prior.")
     if resume:
         if out is None:
-            raise SweettokError("--resume needs the folder of the run; give it with --out.")
+            raise WrongUsage("--resume needs the folder of the run; give it with --out.")
         if init is not None or prior is not None:
-            raise SweettokError("--resume goes on from the run's checkpoint; leave out --init and --prior.")
+            raise WrongUsage("--resume goes on from the run's checkpoint; leave out --init and --prior.")
         if config is None:
             config = str(out / "recipe.toml")
             if not Path(config).exists():

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from sweettok_cli.words.reader import FileWords, TellingWord, WordReader
 
 SHOWN, TELLING = 20, 3
+# What lists are called for people, where not by their names.
+_TITLES = {"detail": "nouns of detail"}
 
 
 def words(
@@ -63,10 +65,10 @@ def words(
     """Show the words that the tokens of a clip name, most frequent first, by part of speech.
 
     Every token is two modifiers and a head: adjectives and a noun for what is seen, adverbs and a verb for
-    how it moves. The share is that of all words of its part of speech in the file. Where there are tokens of
-    detail, a noun each, for a few pixels of a few frames, it is shown of nouns how often the tokens below
-    them, the first, the second, ... tokens of detail name the word. Videos and pictures are encoded first.
-    Of a folder, its token files are taken, or its videos where it has none.
+    how it moves. The share is that of all words of its part of speech in the file. Tokens of detail, a noun
+    each for a few pixels of a few frames, are a list of their own, with how often the first, the second, ...
+    of a cell name the word: there it stands for another pattern at each level. Videos and pictures are
+    encoded first. Of a folder, its token files are taken, or its videos where it has none.
 
     Of several files, the words are shown that tell each from all of them: those that it names more often.
 
@@ -84,7 +86,9 @@ def words(
         sweettok words clip.mp4 --video clip.words.mp4
     """
     options.check_damage(keep_going, strict)
-    from sweettok_cli.files import check_target
+    from sweettok_cli.files import check_ending, check_target
+    from sweettok_cli.video.images import WRITTEN
+    from sweettok_cli.video.writer import VIDEO_ENDINGS
     from sweettok_cli.words.reader import WordReader
 
     output = Output(json=as_json, quiet=quiet)
@@ -94,6 +98,7 @@ def words(
     if video is not None:
         if several:
             raise typer.BadParameter("it takes one file", param_hint="--video")
+        check_ending(video, (*VIDEO_ENDINGS, *sorted(WRITTEN)))
         check_target(video, force)
     reader = WordReader(model, output.progress, keep_going, strict)
     if several:
@@ -166,7 +171,8 @@ def _contrast_table(telling: list[tuple[Path, dict[str, list[TellingWord]]]]) ->
     blocks = []
     for file, each in telling:
         words = {part: ", ".join(f"{word.word} x{word.lift:.1f}" for word in each[part]) for part in parts}
-        blocks.append(f"{shown(file.name)}\n{lined_up([f'  {part}', words[part] or '-'] for part in parts)}")
+        lines = lined_up([f"  {_TITLES.get(part, part)}", words[part] or "-"] for part in parts)
+        blocks.append(f"{shown(file.name)}\n{lines}")
     return "\n\n".join([*blocks, "x: how many times the word's share in all files together"])
 
 
@@ -182,7 +188,7 @@ def _table(ranking: dict[str, list[RankedWord]], uses: dict[str, ListUse]) -> st
         names = ("count", "share", "by level") if ranked[0].levels else ("count", "share")
         numbers = (Column(name, justify="right") for name in names)
         table = Table("word", *numbers, title_justify="left", box=None, min_width=30)
-        table.title = f"{part}: {use.used} of {use.size}"
+        table.title = f"{_TITLES.get(part, part)}: {use.used} of {use.size}"
         for word in ranked:
             levels = [" + ".join(map(str, word.levels))] * bool(word.levels)
             table.add_row(shown(word.word), str(word.count), f"{100 * word.share:.1f} %", *levels)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sweettok_cli.errors import SweettokError, WrongUsage
-from sweettok_cli.files import atomic_output, check_target
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import atomic_output, check_ending, check_target
 from sweettok_cli.holding import claimed
 from sweettok_cli.inspect.plot import draw_scores
 from sweettok_cli.metrics.comparison import Comparison
@@ -59,7 +59,8 @@ class RoundtripFiles:
         if folder.suffix.lower() == ending and not folder.is_dir():
             stem, side_by_side, folder = folder.stem, folder, folder.parent
         elif folder.suffix.lower() in MEDIA and not folder.is_dir():
-            raise WrongUsage(f"{folder} does not end in {ending}, which this source becomes; name it so.")
+            what = "a picture" if info.is_image else "a video"
+            check_ending(folder, (ending,), f"this source becomes {what}, name it so")
         else:
             stem, side_by_side = name, folder / f"{name}.side-by-side{ending}"
         tokens, decoded = folder / f"{stem}.npz", folder / f"{stem}.decoded{ending}"

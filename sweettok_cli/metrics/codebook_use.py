@@ -48,13 +48,17 @@ class CodeCounts:
     def __init__(self, codebooks: Mapping[str, Sequence[int]]) -> None:
         self.counts: dict[str, np.ndarray] = {}
         for array, sizes in codebooks.items():
-            if parts := parts_of_speech(array):
+            if parts := self.lists(array):
                 modifiers, heads = parts
                 for part, size in ((modifiers, sizes[:-1]), (heads, sizes[-1:])):
                     if size and part not in self.counts:
                         self.counts[part] = np.zeros(size[0], np.int64)
             else:
                 self.counts["codes"] = np.zeros(sizes[0], np.int64)
+
+    def lists(self, array: str) -> tuple[str, str] | None:
+        """Where modifiers and heads of an array's tokens are counted; None where they are no words."""
+        return parts_of_speech(array)
 
     def add(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Count index arrays: ``[..., tokens, columns]`` of words (modifiers first, head last), or a grid.
@@ -64,7 +68,7 @@ class CodeCounts:
         for array, indices in arrays.items():
             if array in COUNTED:
                 continue
-            if parts := parts_of_speech(array):
+            if parts := self.lists(array):
                 modifiers, heads = parts
                 self._count(modifiers, indices[..., :-1])
                 self._count(heads, indices[..., -1])

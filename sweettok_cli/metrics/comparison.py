@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,6 +45,13 @@ class Comparison:
     def frames(self) -> int:
         """Frames compared so far."""
         return len(self.psnr)
+
+    @property
+    def worst(self) -> float:
+        """Decibels of the clip with most error, of the mean square error of its frames."""
+        errors = 10 ** (-np.array(self.psnr) / 10)
+        clips = pairwise([0, *self.borders, self.frames])
+        return -10 * math.log10(max(float(errors[start:end].mean()) for start, end in clips))
 
 
 def error_change(

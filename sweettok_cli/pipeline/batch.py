@@ -116,6 +116,25 @@ def settle(
     return Result(job.source, job.output, "failed" if begun else "refused", error)
 
 
+def why_older(source: Path | FrameSequence, made: Path, done: str) -> str | None:
+    """Why a file that is there is not of its source as it is now, by their times; None where it is.
+
+    Args:
+        source: with numbered pictures, any of them.
+        made: the file of the output that is written last.
+        done: what was done to make it, such as ``encoded``.
+    """
+    try:
+        state = made.stat()
+        files = source.files if isinstance(source, FrameSequence) else (source,)
+        changed = max(path.stat().st_mtime for path in files) > state.st_mtime
+    except OSError as error:
+        return f"{error.filename} cannot be looked at ({error.strerror})"
+    if not state.st_size:
+        return f"{made} is empty"
+    return f"{source} has changed since {made} was {done}" if changed else None
+
+
 def prepare(output: Path, force: bool, make_folder: bool) -> None:
     """Find what would go wrong on writing before the model has run for hours; make the folder if wanted.
 

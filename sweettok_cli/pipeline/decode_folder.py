@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, WrongUsage
 from sweettok_cli.packing.token_file import ENDINGS
-from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle
+from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle, why_older
 from sweettok_cli.pipeline.plan import (
     PICTURE_KINDS,
     VIDEO_KINDS,
@@ -96,7 +96,7 @@ def decode_folder(
         )
     kinds = tuple(dict.fromkeys((*VIDEO_KINDS, *PICTURE_KINDS)))
     if kind is not None and kind not in kinds:
-        raise SweettokError(f"--as {kind} is of a kind that is not written; choose from {', '.join(kinds)}.")
+        raise WrongUsage(f"--as {kind} is of a kind that is not written; choose from {', '.join(kinds)}.")
     outputs = Outputs.named(output, kinds, to_folder, not batch)
     missing: list[Result] = []
 
@@ -108,7 +108,7 @@ def decode_folder(
         return settle(
             job,
             first_file(job),
-            lambda: why_stale(job),
+            lambda: why_older(job.source, last_file(job), "decoded"),
             "decode",
             begun=begun,
             force=force,
@@ -214,18 +214,9 @@ def first_file(job: DecodeJob) -> Path:
     return numbered(job.output, 1) if is_sequence(job) else job.output
 
 
-def why_stale(job: DecodeJob) -> str | None:
-    """Why the output that is there is not what the job would make; None where it is, by the files' times."""
-    assert isinstance(job.source, Path)
-    last = numbered(job.output, job.meta.frames) if is_sequence(job) else job.output
-    try:
-        made = last.stat()
-        changed = job.source.stat().st_mtime > made.st_mtime
-    except OSError as error:
-        return f"{error.filename} cannot be looked at ({error.strerror})"
-    if not made.st_size:
-        return f"{last} is empty"
-    return f"{job.source} has changed since {last} was decoded" if changed else None
+def last_file(job: DecodeJob) -> Path:
+    """The output, or the last of its pictures."""
+    return numbered(job.output, job.meta.frames) if is_sequence(job) else job.output
 
 
 def _read_meta(path: Path) -> TokenMeta:
@@ -244,7 +235,7 @@ def _check(
     kinds = PICTURE_KINDS if meta.image else VIDEO_KINDS
     if ending not in kinds and not is_sequence(job):
         what, instead = ("an image", ".png") if meta.image else ("a video", ".mp4")
-        raise SweettokError(
+        raise WrongUsage(
             f"{job.source} holds {what}, which is not written as {target.name}; name it {instead}"
             f"{'' if meta.image or ending not in WRITTEN else ', or frames_%04d.png for its frames'}."
         )

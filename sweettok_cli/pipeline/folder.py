@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.packing.token_file import ENDINGS, PLAIN
-from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle
+from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle, why_older
 from sweettok_cli.pipeline.plan import Job, plan_jobs
 from sweettok_cli.runtime import OnProgress, Watcher, trimming
 from sweettok_cli.video.sequence import FrameSequence
@@ -141,12 +141,8 @@ def why_stale(job: Job, spec: TokenizerSpec, budget: Budget = USUAL) -> str | No
     source, varies = job.source, bool(spec.levels) and not budget.fixed
     try:
         meta = read_meta(job.output)
-        files = source.files if isinstance(source, FrameSequence) else (source,)
-        changed = max(path.stat().st_mtime for path in files) > job.output.stat().st_mtime
     except SweettokError as error:
         return str(error).rstrip(".")
-    except OSError as error:
-        return f"{error.filename} cannot be looked at ({error.strerror})"
     if meta.weights_sha256 != spec.weights_sha256:
         return f"{job.output} was encoded by {meta.model} with other weights than those of {spec.name}"
     if (meta.budget, bool(meta.levels)) != (str(budget) if varies else "", varies):
@@ -154,9 +150,10 @@ def why_stale(job: Job, spec: TokenizerSpec, budget: Budget = USUAL) -> str | No
         return f"{job.output} was encoded with another budget: {had}"
     if meta.source != source.name:
         return f"{job.output} was encoded from {meta.source}, not from {source.name}"
-    if isinstance(source, FrameSequence):
-        changed = changed or (meta.frames, meta.rate) != (len(source.files), source.rate)
-    return f"{source} has changed since {job.output} was encoded" if changed else None
+    if isinstance(source, FrameSequence) and (meta.frames, meta.rate) != (len(source.files), source.rate):
+        had, now = f"{meta.frames} at {meta.rate} fps", f"{len(source.files)} at {source.rate} fps"
+        return f"{job.output} was encoded from other pictures: {had}, not {now}"
+    return why_older(source, job.output, "encoded")
 
 
 def encode_job(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from sweettok_cli.errors import option
-from sweettok_cli.models.common.budget import Budget
+from sweettok_cli.models.common.budget import Budget, spelt
 from sweettok_cli.tokens.arrays import ARRAYS
 from sweettok_cli.tokens.layout import bits_in, token_cost, tokens_in
 from sweettok_cli.tokens.meta import TokenMeta
 
-# Part of a number of bits by which it may be missed without a word.
+# Part of a number of bits by which it may be missed without a word, and decibels of a quality.
 _NEAR = 0.1
+_NEAR_DECIBELS = 1.0
 
 
 def bits_allowed(meta: TokenMeta, tokens: float) -> float:
@@ -28,9 +29,31 @@ def missed_budget(source: str, meta: TokenMeta, budget: Budget) -> str | None:
     if budget.tokens is None or not meta.levels:
         return None
     allowed, spent = bits_allowed(meta, budget.tokens), token_cost(meta).bits
-    asked = f"the {allowed:,.0f} that {option('tokens', f'{budget.tokens:g}')} asks for"
+    asked = f"the {allowed:,.0f} that {option('tokens', spelt(budget.tokens))} asks for"
     if spent > (1 + _NEAR) * allowed:
         return f"{source} takes {spent:,.0f} bits, more than {asked}: every spatial token is kept."
     if spent < (1 - _NEAR) * allowed:
         return f"{source} takes {spent:,.0f} bits, less than {asked}: levels of detail end there."
+    return None
+
+
+def missed_quality(source: str, meta: TokenMeta, worst: float, budget: Budget) -> str | None:
+    """A sentence where what tokens of ``source`` give back is a decibel better or worse than was asked for.
+
+    None where it is not, and where no quality was given.
+
+    Args:
+        source: what was encoded.
+        meta: of its tokens.
+        worst: decibels of the clip with most error, as decoded; every clip was to reach the quality.
+        budget: what was asked for.
+    """
+    if budget.psnr is None or not meta.levels:
+        return None
+    known = f"{source} comes back at {worst:.1f} dB" + (" in its worst clip" if meta.clips > 1 else "")
+    asked = f"the {option('quality', spelt(budget.psnr))} that was asked for"
+    if worst > budget.psnr + _NEAR_DECIBELS:
+        return f"{known}, more than {asked}: every spatial token is kept."
+    if worst < budget.psnr - _NEAR_DECIBELS:
+        return f"{known}, less than {asked}: levels of detail end there."
     return None

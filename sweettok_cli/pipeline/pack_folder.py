@@ -11,7 +11,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.packing.file import PACKED, PackedFile, looks_packed, write_packed
 from sweettok_cli.packing.prior import TokenPrior
 from sweettok_cli.packing.token_file import PLAIN
-from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle
+from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle, why_older
 from sweettok_cli.pipeline.plan import Job, Outputs, find_sources, is_batch, token_name
 from sweettok_cli.runtime import OnProgress, Watcher
 from sweettok_cli.tokens.file import read_tokens, write_tokens
@@ -102,7 +102,7 @@ def repack_folder(
         return settle(
             job,
             job.output,
-            lambda: why_stale(job),
+            lambda: why_stale(job, f"{how.verb}ed"),
             how.verb,
             begun=begun,
             force=force,
@@ -150,20 +150,15 @@ def repack_folder(
     yield from do_jobs(jobs, work, settled, watch)
 
 
-def why_stale(job: Job) -> str | None:
+def why_stale(job: Job, done: str) -> str | None:
     """Why the output that is there is not what the job would make; None where it is.
 
     That is told by the files' times, and where the source is the newer one, by their tokens: a file that was
     packed is what its packed one unpacks to.
     """
     assert isinstance(job.source, Path)
-    try:
-        changed = job.source.stat().st_mtime > job.output.stat().st_mtime
-    except OSError as error:
-        return f"{error.filename} cannot be looked at ({error.strerror})"
-    if not changed or _same_tokens(job.source, job.output):
-        return None
-    return f"{job.source} has changed since {job.output} was made"
+    older = why_older(job.source, job.output, done)
+    return None if older is None or _same_tokens(job.source, job.output) else older
 
 
 def _same_tokens(one: Path, other: Path) -> bool:

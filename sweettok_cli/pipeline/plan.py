@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from sweettok_cli.errors import SweettokError, WrongUsage
+from sweettok_cli.files import check_ending
 from sweettok_cli.packing.token_file import ENDINGS, PLAIN, each_once
 from sweettok_cli.video.images import WRITTEN
 from sweettok_cli.video.sequence import FrameSequence, find_sequences, is_pattern
@@ -110,10 +111,7 @@ class Outputs:
         if output.exists():
             raise WrongUsage(f"{output} is a file; give a folder with -o.")
         if _ENDING.fullmatch(ending):
-            raise WrongUsage(
-                f"{output} does not end in {', '.join(kinds)}; name it so, or end it with / to make it a "
-                "folder."
-            )
+            check_ending(output, kinds, "name it so, or end it with / to make it a folder")
         return cls(folder=output)
 
     def place(self, source: Path | FrameSequence, relative: Path, name: str) -> Path:

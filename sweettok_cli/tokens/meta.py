@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from sweettok_cli.errors import brief
 from sweettok_cli.tokens import values
 from sweettok_cli.tokens.arrays import ARRAYS
 from sweettok_cli.tokens.fault import UPDATE, TokenFault
+from sweettok_cli.tokens.json_line import read_line, write_line
 from sweettok_cli.tokens.ragged import COUNTED, counts_name, rows_by_level
 
 FORMAT = "sweettok-tokens"
@@ -320,17 +320,12 @@ class TokenMeta:
             record["rows"] = {name: list(rows) for name, rows in self.rows.items()}
         if self.budget:
             record["budget"] = self.budget
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
-        # A source's name need not be text; what is none is spelt in ASCII, and comes back.
-        return text if _is_text(text) else json.dumps(record, allow_nan=False)
+        return write_line(record)
 
     @classmethod
     def from_json(cls, text: str) -> TokenMeta:
         """The object that :meth:`to_json` wrote; anything else raises :class:`TokenFault`."""
-        try:
-            record = json.loads(text, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
-            raise TokenFault("has a description that is not JSON") from error
+        record = read_line(text)
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise TokenFault(
                 f"does not say that its format is {FORMAT!r}", "give a file that `sweettok encode` wrote"
@@ -393,11 +388,3 @@ class Tokens:
             self.meta.check_values(name, array)
             if name in COUNTED:
                 self.meta.check_rows(name, rows_by_level(array, self.meta.levels[COUNTED[name]]))
-
-
-def _is_text(value: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in value)
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")

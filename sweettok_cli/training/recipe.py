@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import difflib
 import math
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, cast, get_type_hints
@@ -17,6 +16,8 @@ from sweettok_cli.data.runs import RECIPE_FILE
 from sweettok_cli.data.sampler import Sampling
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import open_regular
+from sweettok_cli.training.recipe_key import Key
+from sweettok_cli.training.recipe_key import key as _key
 from sweettok_cli.training.recipe_values import assign, brief, parse, typed
 
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -30,28 +31,6 @@ _SHIPPED = resources.files("sweettok_cli.training") / "recipes"
 _MANY = 1_000_000_000
 _WEIGHT = (0, 1e6)
 _ALL_KEYS = "sweettok train --keys lists all that there are"
-
-
-@dataclass(frozen=True)
-class Key:
-    """What is known of a recipe's key beside its type and its default."""
-
-    meaning: str
-    least: float | None = None  # numbers, also those in lists and tables, lie between these two
-    most: float | None = None
-
-    @property
-    def range(self) -> str:
-        """The bounds in words; empty if there are none."""
-        return "" if self.most is None else f"{self.least:g} to {self.most:g}"
-
-
-def _key(default: Any, meaning: str, bounds: tuple[float, float] | None = None) -> Any:
-    """A field of the recipe with its :class:`Key`."""
-    about = {"key": Key(meaning, *(bounds or (None, None)))}
-    if isinstance(default, list | dict):
-        return field(default_factory=lambda: copy.deepcopy(default), metadata=about)
-    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import atomic_output
+from sweettok_cli.files import atomic_output, check_ending
 from sweettok_cli.video.color import on_white
 from sweettok_cli.video.source import MAX_PIXELS, Source, check_readable, max_pixels, reason, source_name
 from sweettok_cli.video.stored import Stored
@@ -287,9 +287,7 @@ def write_image(path: Path | str, rgb: np.ndarray, *, force: bool = False) -> No
         SweettokError: an unknown ending, the file exists and ``force`` is not given, or it cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in WRITTEN:
-        endings = ", ".join(sorted(WRITTEN))
-        raise SweettokError(f"{path} has no ending that pictures are written to; name it so: {endings}.")
+    check_ending(path, sorted(WRITTEN))
     with atomic_output(path, force) as temporary:
         save_picture(temporary, rgb)
 

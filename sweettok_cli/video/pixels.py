@@ -12,6 +12,7 @@ import numpy as np
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.images import write_image
+from sweettok_cli.video.info import VideoInfo
 from sweettok_cli.video.writer import DEFAULT_CRF, VideoWriter
 
 if TYPE_CHECKING:
@@ -86,6 +87,33 @@ def as_rate(rate: Fraction | float) -> Fraction:
     if exact <= 0:
         raise ValueError(f"The rate is in frames a second, a number above 0, not {rate!r}.")
     return exact
+
+
+def as_video(video: np.ndarray | Tensor, rate: Fraction | float) -> tuple[np.ndarray, VideoInfo]:
+    """Pixels as the frames of a source, uint8 RGB ``[t, h, w, 3]``, and what there is to know of it.
+
+    Args:
+        video: as :func:`as_frames` takes it; an image is one frame.
+        rate: frames a second of a video.
+
+    Raises:
+        TypeError, ValueError: as :func:`as_frames` and :func:`as_rate` raise them.
+    """
+    pixels = as_frames(video)
+    image = pixels.ndim == 3
+    frames, exact = pixels[None] if image else pixels, as_rate(rate)
+    info = VideoInfo(
+        path=Path(),
+        width=frames.shape[2],
+        height=frames.shape[1],
+        rate=Fraction(1) if image else exact,
+        frames=len(frames),
+        time_base=1 / exact,
+        variable_rate=False,
+        has_audio=False,
+        is_image=image,
+    )
+    return frames, info
 
 
 def as_path(path: str | PathLike[str]) -> Path:

@@ -18,7 +18,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import atomic_output, check_target
+from sweettok_cli.files import atomic_output, check_ending, check_target
 from sweettok_cli.video.audio import SoundTrack
 from sweettok_cli.video.color import FromRgb, packed_rgb, tag_options
 
@@ -123,11 +123,8 @@ class VideoWriter:
         self._count = 0
         self._held: Packet | None = None
         self._first_dts = 0
-        kind = _KINDS.get(self._path.suffix.lower())
-        if kind is None:
-            endings = ", ".join(VIDEO_ENDINGS)
-            raise SweettokError(f"{path} has no ending that video is written to; name it so: {endings}.")
-        self._kind = kind
+        check_ending(self._path, VIDEO_ENDINGS)
+        self._kind = kind = _KINDS[self._path.suffix.lower()]
         check_clock(self._path, self._rate, times)
         self._ticks: list[int] | None = None
         if times is not None and len(times) > 1:  # of one alone, the rate says how long it is shown

@@ -13,7 +13,7 @@ from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts, parts
 from sweettok_cli.models.registry import family_of
 from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.tokens.arrays import ARRAYS
-from sweettok_cli.tokens.ragged import COUNTED, counts_name, places, split_clips
+from sweettok_cli.tokens.ragged import COUNTED, places, split_clips
 from sweettok_cli.zoo.local import find_model
 
 _POSITIONS_AT_ONCE = 1 << 20  # whose tokens are told apart by level
@@ -47,10 +47,10 @@ def read_word_lists(model: str, weights_sha256: str) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class RankedWord:
-    """A word, how often it is named, and which share of its part of speech that is.
+    """A word, how often it is named, and which share of the words of its list that is.
 
-    Where there is detail, ``levels`` is how often the tokens below it, the first tokens of detail, the second
-    ones and so on name it; else it is empty.
+    Of detail, ``levels`` is how often the first tokens of a cell, the second ones and so on name it, where
+    any cell has several; else it is empty.
     """
 
     word: str
@@ -60,12 +60,15 @@ class RankedWord:
 
 
 class WordCounts(CodeCounts):
-    """Occurrences of every word of the four lists of a language codebook.
+    """Occurrences of every word of the four lists of a language codebook, and of the nouns of detail.
+
+    A noun of detail names a pattern of some pixels, which is another at each level and no meaning of the
+    noun: such nouns are counted apart, as ``detail``, and have no part in the shares of nouns.
 
     Args:
         codebooks: list sizes behind the index columns, ``{"spatial": [a, a, n], "temporal": [v, v, w]}``,
             with levels ``"detail": [n]``, too.
-        words: the word behind each index, by part of speech; an attribute too.
+        words: the word behind each index, by part of speech; an attribute too, with those of ``detail``.
 
     Raises:
         SweettokError: the codebooks are not those of a language codebook, or a list is missing or has
@@ -73,65 +76,59 @@ class WordCounts(CodeCounts):
     """
 
     def __init__(self, codebooks: Mapping[str, Sequence[int]], words: Mapping[str, Sequence[str]]) -> None:
+        named = dict(words)
         for array, sizes in codebooks.items():
-            if parts_of_speech(array) is None or len(sizes) not in (1, 3) or len(set(sizes[:-1])) > 1:
+            parts = parts_of_speech(array)
+            if parts is None or len(sizes) not in (1, 3) or len(set(sizes[:-1])) > 1:
                 raise SweettokError(
                     f"These tokens name no words: {array!r} is not a half of a language codebook."
                 )
+            if ARRAYS[array].codebooks:
+                named[array] = named.get(parts[1], ())
         super().__init__(codebooks)
-        self.words = words
-        self._by_level: dict[str, dict[str, np.ndarray]] = {}  # of each part, by array, [levels, codes]
+        self.words = named
+        self._by_level: dict[str, np.ndarray] = {}  # of each list of detail, [levels, codes]
         for part, counts in self.counts.items():
-            known = len(words.get(part, ()))
+            known = len(named.get(part, ()))
             if known != len(counts):
                 raise SweettokError(
                     f"The model has {known} {part}, the tokens were made with {len(counts)}; "
                     "give the model that made them with --model."
                 )
 
+    def lists(self, array: str) -> tuple[str, str] | None:
+        """As :meth:`CodeCounts.lists`; heads of what uses the words of another array are a list of theirs."""
+        parts = super().lists(array)
+        return (parts[0], array) if parts and ARRAYS[array].codebooks else parts
+
     def add(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """As :meth:`CodeCounts.add`; words of ragged tokens are counted by level, too."""
+        """As :meth:`CodeCounts.add`; words of detail are counted by level, too."""
         super().add(arrays)
-        positions = [math.prod(arrays[name].shape[1:]) for name in COUNTED if name in arrays]
-        if positions:
-            for some in split_clips(arrays, max(1, _POSITIONS_AT_ONCE // max(positions))):
-                for array in some.keys() - COUNTED.keys():
-                    self._add_rows(
-                        array, some[array].reshape(-1, some[array].shape[-1]), some.get(counts_name(array))
-                    )
+        for name, array in COUNTED.items():
+            if name in arrays and ARRAYS[array].codebooks:
+                ragged = {each: arrays[each] for each in (name, array)}
+                positions = math.prod(ragged[name].shape[1:])
+                for some in split_clips(ragged, max(1, _POSITIONS_AT_ONCE // max(1, positions))):
+                    self._add_levels(array, places(some[name])[1], some[array][:, -1])
 
-    def _add_rows(self, array: str, rows: np.ndarray, counts: np.ndarray | None) -> None:
-        level = np.zeros(len(rows), np.int64) if counts is None else places(counts)[1]
-        parts = parts_of_speech(array)
-        assert parts is not None
-        for part, indices in zip(parts, (rows[:, :-1], rows[:, -1:]), strict=True):
-            if indices.shape[1]:
-                self._add_levels(part, array, level, indices)
-
-    def _add_levels(self, part: str, array: str, level: np.ndarray, indices: np.ndarray) -> None:
-        known, codes = self._by_level.setdefault(part, {}), len(self.counts[part])
-        before = known.get(array, np.zeros((0, codes), np.int64))
+    def _add_levels(self, array: str, level: np.ndarray, indices: np.ndarray) -> None:
+        codes = len(self.counts[array])
+        before = self._by_level.get(array, np.zeros((0, codes), np.int64))
         most = max(int(level.max(initial=-1)) + 1, len(before))
-        pairs = (level[:, None] * codes + indices).ravel()
-        known[array] = np.bincount(pairs, minlength=most * codes).reshape(most, codes)
-        known[array][: len(before)] += before
-
-    def _levels(self, part: str) -> np.ndarray:
-        """How often tokens of each level name each word, [levels, codes]; none where there is but one."""
-        known = self._by_level.get(part, {})
-        levels = [known[array] for array in ARRAYS if array in known]
-        none = np.zeros((0, len(self.counts[part])), np.int64)
-        return np.concatenate(levels) if sum(map(len, levels)) > 1 else none
+        found = np.bincount(level * codes + indices, minlength=most * codes).reshape(most, codes)
+        found[: len(before)] += before
+        self._by_level[array] = found
 
     def ranking(self, top: int | None = None) -> dict[str, list[RankedWord]]:
-        """By part of speech, the ``top`` words that occur, most frequent first (ties in list order)."""
+        """By list, the ``top`` words that occur, most frequent first (ties in list order)."""
         ranked = {}
         for part, counts in self.counts.items():
             words, total = self.words[part], counts.sum()
             order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)][:top]
-            levels = self._levels(part)
+            levels = self._by_level.get(part, np.zeros((0, len(counts)), np.int64))
+            shown = levels if len(levels) > 1 else levels[:0]
             ranked[part] = [
-                RankedWord(words[i], int(counts[i]), float(counts[i] / total), tuple(levels[:, i].tolist()))
+                RankedWord(words[i], int(counts[i]), float(counts[i] / total), tuple(shown[:, i].tolist()))
                 for i in order
             ]
         return ranked

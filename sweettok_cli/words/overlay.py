@@ -11,13 +11,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import check_ending
 from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.meta import TokenMeta, Tokens
 from sweettok_cli.tokens.ragged import clip_ends, counts_name, square_side
-from sweettok_cli.video.images import write_image
+from sweettok_cli.video.images import WRITTEN, write_image
 from sweettok_cli.video.reader import VideoReader
-from sweettok_cli.video.writer import VideoWriter
+from sweettok_cli.video.writer import VIDEO_ENDINGS, VideoWriter
 from sweettok_cli.words.counts import WordCounts
 
 
@@ -211,6 +212,7 @@ def write_overlay(
         SweettokError: the source is not that of the tokens, or a file cannot be read or written.
     """
     meta = words.meta
+    check_ending(out, sorted(WRITTEN) if meta.image else VIDEO_ENDINGS)
     overlay = WordOverlay(words)
     with VideoReader(source, keep_going=True) as reader:  # as far as the tokens go, which is checked
         info = reader.info

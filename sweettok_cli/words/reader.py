@@ -169,12 +169,14 @@ def contrast(files: Iterable[FileWords], top: int) -> list[tuple[Path, dict[str,
         for part, counts in file.counts.counts.items():
             together[part] = counts + together.get(part, 0)
     return [
-        (path, {part: _telling(each, part, together[part], top) for part in each.counts})
+        (path, {part: _telling(each, part, of_all, top) for part, of_all in together.items()})
         for path, each in counted
     ]
 
 
 def _telling(named: WordCounts, part: str, together: np.ndarray, top: int) -> list[TellingWord]:
+    if part not in named.counts:  # detail, of a file in the fixed layout
+        return []
     counts, words = named.counts[part], named.words[part]
     found = np.flatnonzero(counts)
     lift = counts[found] / counts.sum() / (together[found] / together.sum())

@@ -75,6 +75,24 @@ def test_wrong_usage_is_two(cli: Cli, arguments: list[str]) -> None:
     assert "Error" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "--init", "a", "--prior", "b"], "give --init or --prior"),
+        (["train", "--init", "a", "--set", "model.dim=3"], "leave out --set model.dim=3"),
+        (["train", "--resume"], "give it with --out"),
+        (["train", "--resume", "--out", "a", "--init", "b"], "leave out --init"),
+        (["encode", "a.mp4", "--fps", "24"], "add --frames-of"),
+        (["encode", "%04d.png", "--fps", "0/0"], "--fps 0/0 is no rate"),
+        (["encode", "a.mp4", "-o", "a.mp4"], "a.mp4 does not end in .npz; name it so, or end it with /"),
+    ],
+)
+def test_what_no_files_could_make_right_is_wrong_usage(cli: Cli, arguments: list[str], said: str) -> None:
+    ran = cli(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: ") and said in ran.err and ran.err.count("\n") == 1
+
+
 def test_an_error_is_one_sentence_on_stderr(cli: Cli) -> None:
     ran = cli("info", "missing.npz")
     assert (ran.code, ran.out) == (1, "")

@@ -213,5 +213,5 @@ def test_what_happened_is_told(cli: Callable[..., Any], tmp_path: Path) -> None:
         "say what it is with --as.\n"
     )
     ran = cli("models", "convert", file, "--as", "sweettok", "--words-spatial", file)
-    assert ran.code == 1 and "give both --words-spatial and --words-temporal" in ran.err
+    assert ran.code == 2 and "give both --words-spatial and --words-temporal" in ran.err
     assert cli("models", "convert", file).code == 2

@@ -62,7 +62,7 @@ def test_an_image_becomes_an_image(
     assert frame.rgb.shape == (40, 70, 3)
     np.testing.assert_array_equal(frame.rgb, next(decode_frames(read_tokens(image_tokens), tokenizer)))
     ran = cli("decode", image_tokens, "--model", model_folder, "-o", "photo.mp4")
-    assert ran.code == 1
+    assert ran.code == 2
     assert "name it .png" in ran.err
 
 
@@ -90,8 +90,6 @@ def test_nothing_is_overwritten_unasked(cli: Cli, model_folder: Path, tokens: Pa
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["-o", "clip.png"], "frames_%04d.png for its frames"),
-        (["--as", "avi"], "choose from .mp4"),
         (["-o", "no/such/folder/clip.mp4"], "does not exist"),
         (["--audio-from", "none.mp4"], "none.mp4 does not exist"),
         (["--model", "unheard-of"], "There is no model"),
@@ -109,11 +107,14 @@ def test_what_cannot_be_done_is_said(
 def test_a_name_for_what_is_not_written_is_wrong_usage(cli: Cli, model_folder: Path, tokens: Path) -> None:
     for given, output, said in (
         (tokens, "clip.avi", "does not end in .mp4"),
+        (tokens, "clip.png", "frames_%04d.png for its frames"),
         (tokens.parent, "clip.mp4", "names one file, and there may be several"),
         (tokens, "-", "not stdout"),
     ):
         ran = cli("decode", given, "--model", model_folder, "-o", output)
         assert ran.code == 2 and said in ran.err and len(ran.err.splitlines()) == 1
+    ran = cli("decode", tokens, "--model", model_folder, "--as", "avi")
+    assert ran.code == 2 and "choose from .mp4" in ran.err and len(ran.err.splitlines()) == 1
 
 
 def test_sound_that_is_not_there_is_said(cli: Cli, model_folder: Path, tokens: Path, examples: Path) -> None:

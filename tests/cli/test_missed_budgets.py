@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from small_models import save_sweettok
 
 from sweettok_cli.models.common.budget import USUAL, Budget
-from sweettok_cli.pipeline.missed import bits_allowed, missed_budget
+from sweettok_cli.pipeline.missed import bits_allowed, missed_budget, missed_quality
 from sweettok_cli.tokens import read_meta, token_cost
 from sweettok_cli.video import write_image
 
@@ -49,6 +50,21 @@ def test_a_number_that_cannot_be_reached_is_said(cli: Cli, model: Path, clip: Pa
     assert ran.code == 0 and re.search(rf"warning: {clip} takes [\d,]+ bits, more than the ", ran.err)
 
 
+def test_a_round_trip_says_that_a_quality_is_missed(cli: Cli, model: Path, clip: Path) -> None:
+    """It has measured it: by the clip with most error, once, and not where it is come near."""
+    given = ("roundtrip", clip, "--model", model, "--quiet", "--json", "--force", "--quality")
+    best = json.loads((ran := cli(*given, "60")).out)["psnr"]
+    said = rf"warning: {clip} comes back at ([\d.]+) dB in its worst clip, less than the --quality 60 "
+    found = re.match(said, ran.err)
+    assert ran.code == 0 and found and float(found[1]) < best + 0.05 and ran.err.count("\n") == 1
+    assert ran.err.endswith("that was asked for: levels of detail end there.\n")
+    ran = cli(*given, "10")
+    assert ran.code == 0 and "more than the --quality 10 that was asked for: every spatial" in ran.err
+    least = json.loads(ran.out)["psnr"]
+    ran = cli(*given, str(round((least + best) / 2, 1)))
+    assert (ran.code, ran.err) == (0, "")
+
+
 def test_pictures_have_their_share(cli: Cli, model: Path, tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     write_image(photo, np.random.default_rng(0).integers(0, 256, (128, 64, 3), dtype=np.uint8))
@@ -61,6 +77,7 @@ def test_only_a_number_of_models_with_levels_is_missed(cli: Cli, model: Path, cl
     assert cli("encode", clip, "--model", model, "--quality", "60", "--quiet").err == ""
     meta = read_meta(clip.with_suffix(".npz"))
     assert missed_budget("clip", meta, USUAL) is missed_budget("clip", meta, Budget(psnr=60)) is None
+    assert missed_quality("clip", meta, 20.0, USUAL) is missed_quality("clip", meta, 20.0, Budget(1)) is None
     save_sweettok(clip.parent / "plain")
     assert cli("encode", clip, "--model", clip.parent / "plain", "--force").code == 0
     assert missed_budget("clip", read_meta(clip.with_suffix(".npz")), Budget(tokens=1)) is None

@@ -90,6 +90,10 @@ def test_existing_files_are_kept_skipped_or_replaced(cli: Cli, tokens: Path, enc
     ran = cli("pack", tokens, "--skip-existing", "--json")
     assert (ran.code, len(json.loads(ran.out)["skipped"])) == (0, 1)
     assert packed.read_text() == "mine"
+    packed.write_bytes(b"")
+    os.utime(packed, (2e9, 2e9))
+    ran = cli("pack", tokens, "--skip-existing")
+    assert ran.code == 1 and f"{packed} is empty; pass --force too to pack it again" in ran.err
     assert cli("pack", tokens, "--force").code == 0
     changed = {**encoded.arrays, "spatial": np.zeros_like(encoded.arrays["spatial"])}
     write_tokens(tokens, Tokens(changed, encoded.meta), force=True)
@@ -116,7 +120,7 @@ def test_what_was_packed_is_not_unpacked_again(cli: Cli, tokens: Path, encoded: 
     write_tokens(tokens, Tokens(changed, encoded.meta), force=True)
     os.utime(tokens, (1, 1))
     ran = cli("unpack", packed, "--skip-existing")
-    assert ran.code == 1 and f"{packed} has changed since {tokens} was made" in ran.err
+    assert ran.code == 1 and f"{packed} has changed since {tokens} was unpacked" in ran.err
     assert cli("unpack", packed, "--skip-existing", "--force").code == 0
     assert np.array_equal(sweettok.read_tokens(tokens).arrays["spatial"], encoded.arrays["spatial"])
 

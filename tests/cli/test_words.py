@@ -106,11 +106,18 @@ def test_levels_are_shown_where_there_are_several(
     )
     write_tokens(tmp_path / "levels.npz", Tokens(arrays, meta))
     record = json.loads(cli("words", tmp_path / "levels.npz", "-m", model, "--json").out)
-    assert record["words"]["nouns"][-1] == {"word": "cat", "count": 2, "share": 2 / 18, "levels": [0, 1, 1]}
+    before = json.loads(cli("words", tokens, "-m", model, "--json").out)
+    assert record["words"]["nouns"] == before["words"]["nouns"]  # of 16, as without detail
+    assert record["words"]["detail"] == [{"word": "cat", "count": 2, "share": 1.0, "levels": [1, 1]}]
+    assert record["use"]["nouns"] == before["use"]["nouns"] and record["use"]["detail"]["used"] == 1
     assert record["words"]["verbs"] == [{"word": "run", "count": 1, "share": 1.0}]
     assert {word["word"] for word in record["words"]["adjectives"]} == {"red", "old"}  # detail has none
     text = cli("words", tmp_path / "levels.npz", "-m", model).out
-    assert "by level" in text and "0 + 1 + 1" in text
+    assert "nouns of detail: 1 of 3" in text and "by level" in text and "1 + 1" in text
+    for given in ((tokens, tmp_path / "levels.npz"), (tmp_path / "levels.npz", tokens)):
+        both = json.loads(cli("words", *given, "-m", model, "--json").out)
+        assert [[*file["words"]] for file in both["files"]] == [[*record["words"]]] * 2
+        assert cli("words", *given, "-m", model).code == 0
     assert "by level" not in cli("words", tokens, "-m", model).out
 
 
@@ -219,6 +226,10 @@ def test_the_video_needs_its_source(cli: Cli, tokens: Path, model: Path, tmp_pat
     assert ran.code == 1 and "clip.mp4 is not there" in ran.err and "--source" in ran.err
     assert cli("words", tokens, "--source", tokens).code == 2
     assert cli("words", tokens, tokens, "--video", tmp_path / "out.mp4").code == 2
+    for name, said in (("out.xyz", ".mp4, .m4v, .mov, .mkv, .webm, .avif"), ("out.png", ".mp4, .m4v")):
+        ran = cli("words", tokens, "-m", model, "--video", tmp_path / name, "--source", tokens)
+        assert ran.code == 2 and f"{name} does not end in {said}" in ran.err, ran.err
+        assert ran.err.count("\n") == 1 and not (tmp_path / name).exists()
     (tmp_path / "out.mp4").write_text("mine")
     ran = cli("words", tokens, "-m", model, "--video", tmp_path / "out.mp4")
     assert ran.code == 1 and "exists" in ran.err

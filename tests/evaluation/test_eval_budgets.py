@@ -147,6 +147,10 @@ def test_budgets_in_a_word() -> None:
     read = [read_budget(word) for word in ("640", "1e3", "fixed", "high", "31dB", "31.5DB")]
     expected = [Budget(640), Budget(1000), Budget(fixed=True), *(Budget(psnr=p) for p in (34, 31, 31.5))]
     assert read == expected
+    for number, spelt in ((640, "640"), (1234567.5, "1234567.5"), (31.123456, "31.123456"), (1e6, "1000000")):
+        assert str(Budget(number)) == f"{spelt} tokens" and read_budget(f"{spelt} tokens") == Budget(number)
+    exact = Budget(psnr=31.1234567)
+    assert str(exact) == "31.1234567 dB" and read_budget(str(exact)) == exact != Budget(psnr=31.1234568)
     for wrong in ("", "0.5", "nan", "inf", "-3", "best", "dB", "31 d", "5dB", "usual"):
         with pytest.raises(ValueError, match=r"is a number of tokens|is low, medium, high"):
             read_budget(wrong)

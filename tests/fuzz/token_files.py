@@ -7,29 +7,33 @@ import json
 import math
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from random import Random
 
 import numpy as np
+from small_levels import save_levelled
 from small_models import SAVE
 from video.torture import make
 
 from sweettok_cli.pipeline.encode import encode_video
-from sweettok_cli.tokens import Tokens, read_tokens, write_tokens
+from sweettok_cli.tokens import read_tokens, write_tokens
 from sweettok_cli.tokens.arrays import ARRAYS
 from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.tokens.meta import clip_count
-from sweettok_cli.tokens.ragged import COUNTED, counts_name, rows_by_level
+from sweettok_cli.tokens.ragged import COUNTED, counts_name, rows_in
 from sweettok_cli.video import write_image
 from sweettok_cli.zoo.load import load
 
 from .mutation import NUMBERS, Raw, damaged, displaced, disturbed, spelt
 from .verdict import NAME, ODD, Verdict
 
-_MODELS = ("sweettok", "omnitokenizer", "vidtok-fsq-causal-v1.1", "vidtok-kl-causal")
-_LEVELS = {"temporal": 1, "detail": 5}
+_SAVE = {
+    "sweettok": SAVE["sweettok"],
+    "levelled": save_levelled,
+    **{name: SAVE[name] for name in ("omnitokenizer", "vidtok-fsq-causal-v1.1", "vidtok-kl-causal")},
+}
 _MOST_FRAMES = 200  # that are decoded here
 
 
@@ -43,14 +47,17 @@ class Seeds:
 
 
 def make_seeds(shelf: Path) -> Seeds:
-    """Tokens of videos of steady and of varying rate, and of a picture, of small models of every family."""
+    """Tokens of videos of steady and of varying rate, and of a picture, of small models of every family.
+
+    Of SweetTok there is one with levels, too.
+    """
     sources = [make(shelf / "clip.mp4", frames=18), make(shelf / "vary.mp4", frames=5, pts=[0, 2, 3, 7, 9])]
     picture = np.zeros((40, 50, 3), np.uint8)
     write_image(shelf / "photo.png", picture)
     sources.append(shelf / "photo.png")
     files, models, specs = [], [], []
-    for name in _MODELS:
-        SAVE[name](shelf / name)
+    for name, save in _SAVE.items():
+        save(shelf / name)
         tokenizer = load(str(shelf / name), "cpu")
         for source in sources if tokenizer.spec.images else sources[:2]:
             path = shelf / f"{name}-{source.stem}.npz"
@@ -58,46 +65,21 @@ def make_seeds(shelf: Path) -> Seeds:
             files.append(path.read_bytes())
             models.append(shelf / name)
             specs.append(tokenizer.spec)
-            if name == "sweettok":
-                files.append(_in_levels(path, specs[-1], Random(source.stem)))
-                models.append(shelf / name)
-                specs.append(_with_levels(tokenizer.spec))
     return Seeds(files, models, specs)
 
 
-def _with_levels(spec: TokenizerSpec) -> TokenizerSpec:
-    books = {**spec.codebooks, "detail": spec.codebooks["spatial"][-1:]}
-    return replace(spec, codebooks=books, layout=replace(spec.layout, levels=_LEVELS))
-
-
-def _in_levels(path: Path, spec: TokenizerSpec, random: Random) -> bytes:
-    """A token file with levels beside one of the model ``spec``; no model here decodes it."""
-    tokens, spec = read_tokens(path), _with_levels(spec)
-    meta = tokens.meta
-    shapes = spec.clip_shapes(meta.padded_height, meta.padded_width, meta.image)
-    books = {name: tuple(sizes) for name, sizes in spec.codebooks.items()}
-    drawn = _ragged(meta.clips, shapes, books, random)
-    rows = {name: rows_by_level(drawn[counts_name(name)], most) for name, most in _LEVELS.items()}
-    meta = replace(meta, codebooks=books, shapes=shapes, levels=_LEVELS, rows=rows)
-    write_tokens(path, Tokens({"spatial": tokens.arrays["spatial"], **drawn}, meta), force=True)
-    return path.read_bytes()
-
-
 def _ragged(
-    clips: int,
-    shapes: Mapping[str, Sequence[int]],
-    codebooks: Mapping[str, Sequence[int]],
-    random: Random,
+    spec: TokenizerSpec, clips: int, shapes: Mapping[str, Sequence[int]], random: Random
 ) -> dict[str, np.ndarray]:
     """Counts that may be, and the rows that they ask for."""
     draw, found = np.random.default_rng(random.randrange(1 << 30)), {}
-    for name, most in _LEVELS.items():
+    for name, most in spec.levels.items():
         least = ARRAYS[name].least or 0
         most = random.randint(least, most)
         counts = draw.integers(least, most + 1, (clips, *shapes[name][:-1]), np.uint8)
         size = (int(counts.sum()), shapes[name][-1])
         found[counts_name(name)] = counts
-        found[name] = draw.integers(0, min(codebooks[name]), size, np.uint16)
+        found[name] = draw.integers(0, min(spec.codebooks[name]), size, np.uint16)
     return found
 
 
@@ -308,11 +290,9 @@ def _extreme(seeds: Seeds, data: bytes, random: Random) -> bytes:
     clips = clip_count(frames, meta["clip_frames"], meta["overlap"])
     members = {}
     if spec.levels:
-        members = _ragged(clips, shapes, spec.codebooks, random)
-        meta["rows"] = {
-            name: rows_by_level(members[counts_name(name)], most) for name, most in _LEVELS.items()
-        }
-        shapes = {name: shape for name, shape in shapes.items() if name not in _LEVELS}
+        members = _ragged(spec, clips, shapes, random)
+        meta["rows"] = rows_in(members, spec.levels)
+        shapes = {name: shape for name, shape in shapes.items() if name not in spec.levels}
     members["meta"] = np.array(json.dumps(meta))
     for name, shape in shapes.items():
         draw = np.random.default_rng(random.randrange(1 << 30))

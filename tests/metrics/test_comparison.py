@@ -36,6 +36,14 @@ def test_a_constant_error_and_a_moving_source_are_no_flicker() -> None:
     assert flicker.ratio is None
 
 
+def test_the_worst_clip_is_the_one_with_most_error() -> None:
+    source = moving_video(5)
+    offsets = np.array([1, 3, 0, 2, 6], np.uint8)[:, None, None, None]
+    assert compare(source, source + offsets, clip=5).worst == pytest.approx(10 * np.log10(255**2 / 10))
+    assert compare(source, source + offsets, clip=3).worst == pytest.approx(10 * np.log10(255**2 / 20))
+    assert compare(source, source, clip=3).worst == pytest.approx(CEILING)
+
+
 def test_the_sign_of_the_error_counts() -> None:
     source = moving_video(4)
     swinging = source.astype(int) + np.array([5, 5, -5, -5])[:, None, None, None]

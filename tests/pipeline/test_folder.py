@@ -148,6 +148,13 @@ def test_pictures_of_another_rate_or_number_are_another_video(tmp_path: Path) ->
     assert [status(rate) for rate in (24, 24, 30, 30)] == ["done", "skipped", "done", "skipped"]
     (tmp_path / "shots" / "3.png").unlink()
     assert [status(30), status(30)] == ["done", "skipped"]
+    (refused,) = encode_folder([tmp_path / "shots"], None, BlockTokenizer, frames=True, skip_existing=True)
+    assert "from other pictures: 3 at 30 fps, not 3 at 25 fps" in str(refused.error)
+    picture = tmp_path / "shots" / "1.png"
+    os.utime(picture, (4e9, 4e9))
+    how = {"frames": True, "rate": Fraction(30), "skip_existing": True}
+    (refused,) = encode_folder([tmp_path / "shots"], None, BlockTokenizer, **how)
+    assert f"{tmp_path / 'shots'} has changed since" in str(refused.error)
 
 
 @pytest.mark.parametrize("options", [{}, {"skip_existing": True}])

@@ -15,7 +15,7 @@ from PIL import Image
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import VideoReader
 from sweettok_cli.video.images import WRITTEN
-from sweettok_cli.video.pixels import as_frames, as_path, as_rate, write_video
+from sweettok_cli.video.pixels import as_frames, as_path, as_rate, as_video, write_video
 from sweettok_cli.video.writer import VIDEO_ENDINGS
 
 VIDEO = np.random.default_rng(4).integers(0, 256, (5, 8, 10, 3), dtype=np.uint8)
@@ -36,6 +36,14 @@ def test_narrow_tensors_gradients_and_pictures_are_understood() -> None:
     tensor = torch.as_tensor(VIDEO / 255).bfloat16().requires_grad_()
     assert np.abs(as_frames(tensor).astype(int) - VIDEO).max() <= 1
     assert np.array_equal(as_frames(Image.fromarray(VIDEO[0])), VIDEO[0])
+
+
+def test_pixels_are_a_source_like_any_other() -> None:
+    for pixels, image in ((VIDEO / 255, False), (VIDEO[0], True)):
+        frames, info = as_video(pixels, 12.5)
+        assert np.array_equal(frames, VIDEO[: len(frames)]) and info.frames == len(frames)
+        assert (info.width, info.height, info.is_image) == (10, 8, image)
+        assert (info.rate, info.time_base) == (1 if image else Fraction(25, 2), Fraction(2, 25))
 
 
 def test_three_at_both_places_means_colours_last() -> None:
@@ -96,8 +104,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     with pytest.raises(SweettokError, match="exists"):
         write_video(tmp_path / "a.mp4", smooth)
     for pixels, endings in ((VIDEO, VIDEO_ENDINGS), (VIDEO[0], WRITTEN)):
-        with pytest.raises(SweettokError, match=r"a\.txt has no ending") as refused:
+        with pytest.raises(SweettokError, match=r"a\.txt does not end in") as refused:
             write_video(tmp_path / "a.txt", pixels)
-        assert set(endings) == set(re.findall(r"\.\w+(?=[,.])", str(refused.value).split("; ")[1]))
+        assert set(endings) == set(re.findall(r"\.\w+(?=[,;])", str(refused.value).partition(" end in ")[2]))
     write_video(tmp_path / "a.png", VIDEO[0])
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), VIDEO[0])

@@ -109,7 +109,12 @@ def test_words_of_detail_are_told_apart_by_level() -> None:
         RankedWord("red", 3, 0.75),
         RankedWord("old", 1, 0.25),
     ]
-    assert [(word.word, word.levels) for word in ranking["nouns"]] == [("sky", (2, 1, 0)), ("sea", (0, 1, 1))]
+    assert ranking["nouns"] == [RankedWord("sky", 2, 1.0)]
+    assert ranking["detail"] == [
+        RankedWord("sea", 2, 2 / 3, (1, 1)),
+        RankedWord("sky", 1, 1 / 3, (1, 0)),
+    ]
+    assert (counts.use()["nouns"].used, counts.use()["detail"].used) == (1, 2)
     assert ranking["verbs"] == [RankedWord("run", 1, 1.0)]
     deeper = {
         "spatial": np.array([[[0, 0, 2]] * 2] * 2, np.uint16),
@@ -119,7 +124,8 @@ def test_words_of_detail_are_told_apart_by_level() -> None:
         "detail_counts": np.array([[[[3, 1], [0, 0]]], [[[0, 0], [0, 1]]]], np.uint8),
     }
     counts.add(deeper)
-    assert counts.ranking()["nouns"][0] == RankedWord("sky", 12, 12 / 14, (6, 4, 1, 1))
+    assert counts.ranking()["nouns"] == [RankedWord("sky", 6, 1.0)]
+    assert counts.ranking()["detail"][0] == RankedWord("sky", 6, 6 / 8, (4, 1, 1))
     assert counts.ranking()["verbs"] == ranking["verbs"]
     apart = WordCounts({**CODEBOOKS, "detail": CODEBOOKS["spatial"][-1:]}, WORDS)
     with pytest.MonkeyPatch.context() as patch:

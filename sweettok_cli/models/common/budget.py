@@ -48,10 +48,15 @@ class Budget:
         return usual if self.tokens is None else usual / tokens * self.tokens * pixels / PIXELS
 
     def __str__(self) -> str:
-        """In a token file's words; empty where nothing was asked for."""
+        """In a token file's words, which :func:`read_budget` reads; empty where nothing was asked for."""
         if self.tokens is not None:
-            return f"{self.tokens:g} tokens"
-        return "fixed" if self.fixed else "" if self.psnr is None else f"{self.psnr:g} dB"
+            return f"{spelt(self.tokens)} tokens"
+        return "fixed" if self.fixed else "" if self.psnr is None else f"{spelt(self.psnr)} dB"
+
+
+def spelt(value: float) -> str:
+    """A number with all of its digits: what is asked for again is the same."""
+    return repr(float(value)).removesuffix(".0")
 
 
 #: As many bits as a model takes that has no choice.
@@ -71,6 +76,8 @@ def check_budget(budget: Budget, spec: TokenizerSpec) -> None:
 def read_budget(text: str) -> Budget:
     """A budget in one word: a number of tokens, ``fixed``, low, medium, high, or decibels such as ``31dB``.
 
+    Also as a :class:`Budget` spells itself: ``640 tokens``, ``31 dB``.
+
     Raises:
         ValueError: none of these.
     """
@@ -81,7 +88,7 @@ def read_budget(text: str) -> Budget:
     if text[-2:].lower() == "db":
         return Budget(psnr=decibels(text[:-2]))
     try:
-        tokens = float(text)
+        tokens = float(text.removesuffix(" tokens"))
     except ValueError:
         tokens = math.nan
     if not 1 <= tokens < math.inf:

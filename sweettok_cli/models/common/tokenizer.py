@@ -34,7 +34,7 @@ from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, Tokens, clip_count
 from sweettok_cli.tokens.ragged import COUNTED, check_rows, counts_name, rows_in
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.info import VideoInfo
-from sweettok_cli.video.pixels import as_clips, as_frames, as_path, as_rate
+from sweettok_cli.video.pixels import as_clips, as_path, as_video
 from sweettok_cli.video.reader import VideoReader
 
 CPU = torch.device("cpu")
@@ -111,23 +111,10 @@ class Tokenizer(HubTokenizer, ABC):
                 for read in reader:
                     encoder.push(read.rgb, read.time)
                 return encoder.finish()
-        pixels = as_frames(video)
-        image = pixels.ndim == 3
-        frames, exact = pixels[None] if image else pixels, as_rate(_USUAL_RATE if rate is None else rate)
-        info = VideoInfo(
-            path=Path(),
-            width=frames.shape[2],
-            height=frames.shape[1],
-            rate=Fraction(1) if image else exact,
-            frames=len(frames),
-            time_base=1 / exact,
-            variable_rate=False,
-            has_audio=False,
-            is_image=image,
-        )
+        frames, info = as_video(video, _USUAL_RATE if rate is None else rate)
         encoder = VideoEncoder(info, self, overlap, budget=budget)
         for number, frame in enumerate(frames):
-            encoder.push(frame, number / exact)
+            encoder.push(frame, number / info.rate)
         return encoder.finish()
 
     def decode(self, tokens: Tokens | str | PathLike[str]) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sweettok_cli.models.sweettok.detail import DetailLevel
 from sweettok_cli.models.sweettok.initialise import components
-from sweettok_cli.models.sweettok.network import SweetTok
+from sweettok_cli.models.sweettok.network import SweetTok, TokenPair
 from sweettok_cli.runtime import OnProgress, ignore_progress
 
 _CLIPS_AT_ONCE = 8
@@ -38,19 +38,20 @@ def start_detail(model: SweetTok, video: Tensor, on_progress: OnProgress = ignor
     model.eval()
     parts = video.split(_CLIPS_AT_ONCE)
     steps = 2 * len(parts) + len(detail.first) + len(detail.later)
+    quantized = []
+    for done, part in enumerate(parts):
+        on_progress(done, steps)
+        quantized.append(_quantized(model, part))
     if not detail.absent.any():
-        vectors = []
-        for done, part in enumerate(parts):
-            on_progress(done, steps)
-            vectors.append(model.quantize(part)[1].vectors)
-        detail.absent.copy_(torch.cat(vectors).flatten(0, 1).mean(0))
+        detail.absent.copy_(torch.cat([temporal for _, temporal in quantized]).flatten(0, 1).mean(0))
     kinds: list[list[Tensor]] = [[], []]
     energies = []
-    for done, part in enumerate(parts, len(parts)):
+    for done, (part, vectors) in enumerate(zip(parts, quantized, strict=True), len(parts)):
         on_progress(done, steps)
-        left, energy = _left(model, part)
+        left, energy = _left(model, part, vectors)
         energies.append(energy.flatten())
-        for some in (left, _left(model, part[:, :, :1])[0]):
+        pictures = part[:, :, :1]
+        for some in (left, _left(model, pictures, _quantized(model, pictures))[0]):
             for kind, (_, cells) in zip(kinds, detail.cut(some), strict=False):
                 of_cell = cells.square().sum(-1)
                 kind.append(cells[of_cell > _RICH * of_cell.mean(dim=(1, 2, 3), keepdim=True)])
@@ -80,17 +81,22 @@ def start_detail(model: SweetTok, video: Tensor, on_progress: OnProgress = ignor
     model.train(training)
 
 
-def _left(model: SweetTok, video: Tensor) -> tuple[Tensor, Tensor]:
+def _quantized(model: SweetTok, video: Tensor) -> TokenPair:
+    """The vectors of all tokens of clips or pictures, [b, S, c] and [b, T, c']."""
+    spatial, temporal = model.quantize(video)
+    return TokenPair(spatial.vectors, temporal.vectors)
+
+
+def _left(model: SweetTok, video: Tensor, vectors: TokenPair) -> tuple[Tensor, Tensor]:
     """What is left over of clips or pictures, [b, 3, t, h, w], and the energies of their columns [b, T].
 
     Columns that do not remove what a clip's tokens usually do are without one.
     """
-    spatial, temporal = model.quantize(video)
-    vectors, energy = temporal.vectors, model.motion_energy(temporal.vectors)
+    (spatial, temporal), energy = vectors, model.motion_energy(vectors.temporal)
     if energy.numel():
-        vectors = model.thinned(vectors, energy >= (model.usual_price(energy) * model.motion_bits)[:, None])
+        temporal = model.thinned(temporal, energy >= (model.usual_price(energy) * model.motion_bits)[:, None])
     height, width = video.shape[-2:]
-    return video - model.decode_quantized(spatial.vectors, vectors, height, width, video.shape[2]), energy
+    return video - model.decode_quantized(spatial, temporal, height, width, video.shape[2]), energy
 
 
 def start_level(level: DetailLevel, rows: Tensor) -> None:

@@ -24,8 +24,8 @@ from sweettok_cli.runtime import OnProgress, ignore_progress
 
 # Channels of an embedding that describe change within a group of frames; the others describe its mean.
 _CHANGE_SHARE = 0.25
-#: The mean of two codes drawn at random has half their variance: modifiers lie further out than latents.
-PAIR_SPREAD = 1.35
+# The mean of two codes drawn at random has half their variance: modifiers lie further out than latents.
+_PAIR_SPREAD = 1.35
 _CLIPS_AT_ONCE = 64
 _POLISH_RATE = 1e-3
 _FAINT = 0.1  # strength, in that of the strongest direction of the words, of one that is half fitted
@@ -222,7 +222,7 @@ def start_codebook(
     vectors = quantizer.vectors.split(split)
     projected = vectors if quantizer.gcn is None else quantizer.projected_words().split(split)
     lists = (
-        (quantizer.to_modifier, quantizer.modifier_offsets, PAIR_SPREAD),
+        (quantizer.to_modifier, quantizer.modifier_offsets, _PAIR_SPREAD),
         (quantizer.to_head, quantizer.head_offsets, 1.0),
     )
     parts = latents.split(list(quantizer.widths), dim=-1)

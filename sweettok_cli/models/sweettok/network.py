@@ -11,7 +11,6 @@ One class for all sizes: :class:`SweetTokConfig` describes the published network
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -247,7 +246,7 @@ class SweetTok(nn.Module):
     @property
     def motion_bits(self) -> float:
         """Of a temporal token."""
-        return math.fsum(map(math.log2, self.quantize_temporal.sizes))
+        return self.quantize_temporal.bits
 
     def usual_price(self, energy: Tensor) -> Tensor:
         """What a bit of a clip must usually remove, [b], by the ``energy`` of its columns [b, T].

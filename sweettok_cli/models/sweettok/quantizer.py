@@ -9,6 +9,7 @@ among the latents, and keeps few of a word's neighbours.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -145,6 +146,11 @@ class LanguageQuantizer(nn.Module):
     def sizes(self) -> tuple[int, int, int]:
         """Number of words behind each of the three ids."""
         return self.modifiers, self.modifiers, self.vectors.shape[0] - self.modifiers
+
+    @property
+    def bits(self) -> float:
+        """Of a token."""
+        return math.fsum(map(math.log2, self.sizes))
 
     def _forget(self, _incompatible: object = None) -> None:
         self._projected = None

@@ -12,7 +12,9 @@ from small_levels import busy_clips, levelled
 from small_network import small_config, word_prior
 from torch import Tensor
 
+from sweettok_cli.models.sweettok.growth import start_detail
 from sweettok_cli.models.sweettok.network import Choice, SweetTok
+from sweettok_cli.models.sweettok.quantizer import Quantized
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +41,24 @@ def test_growing_leaves_the_network_as_it_was(network: SweetTok) -> None:
     video = busy_clips(2)
     with torch.no_grad():
         assert torch.equal(plain.eval()(video).reconstruction, network(video).reconstruction)
+
+
+def test_samples_are_encoded_once_to_begin_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clips and their first frames; the mean of the tokens stands for those that are absent."""
+    torch.manual_seed(2)
+    model, seen, quantize = SweetTok(small_config(levels=2), word_prior()).eval(), [], SweetTok.quantize
+
+    def counted(self: SweetTok, video: Tensor) -> tuple[Quantized, Quantized]:
+        found = quantize(self, video)
+        seen.append((*video.shape[:1], *video.shape[2:3], found[1].vectors))
+        return found
+
+    monkeypatch.setattr(SweetTok, "quantize", counted)
+    start_detail(model, busy_clips(9))  # more than go through the network at once
+    assert [(clips, frames) for clips, frames, _ in seen] == [(8, 17), (1, 17), (8, 1), (1, 1)]
+    assert model.detail is not None
+    mean = torch.cat([vectors.flatten(0, 1) for _, frames, vectors in seen if frames > 1]).mean(0)
+    assert torch.equal(model.detail.absent, mean) and mean.any()
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from sweettok_cli.models.sweettok.quantizer import (
     LanguageQuantizer,
     normalised_adjacency,
 )
+from sweettok_cli.tokens.layout import bits_in
 
 MODIFIERS, HEADS, WIDTH, CODE = 7, 5, 6, 8
 PUBLISHED = SweetTokConfig(code_dim=CODE)
@@ -79,6 +80,11 @@ def test_ids_name_exactly_the_vectors(quantizer: LanguageQuantizer) -> None:
     assert quantizer.codes(result.ids).equal(result.vectors)
     assert quantizer.codes(result.ids[1:2]).equal(result.vectors[1:2])
     assert quantizer.codes(result.ids.to(torch.uint8)).equal(result.vectors)
+
+
+def test_a_token_has_the_bits_that_its_file_counts(quantizer: LanguageQuantizer) -> None:
+    sizes = [MODIFIERS, MODIFIERS, HEADS]
+    assert 9 * quantizer.bits == pytest.approx(bits_in("spatial", (9, 3), sizes))
 
 
 def test_losses_and_where_their_gradients_go(quantizer: LanguageQuantizer) -> None:
