@@ -11,11 +11,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts, list_use
+from sweettok_cli.metrics.codebook_use import CodeCounts, list_use
 from sweettok_cli.models.sweettok.folder import words_for
 from sweettok_cli.models.sweettok.meaning import NEIGHBOURS, nearest_others, shared_neighbours
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.tokens import token_cost
+from sweettok_cli.tokens.arrays import PARTS_OF_SPEECH
 from sweettok_cli.training.samples import mean_psnr
 from sweettok_cli.zoo.load import load
 

@@ -18,10 +18,11 @@ from sweettok_cli.data.frames import open_source
 from sweettok_cli.evaluation.protocol import Protocol as Rules
 from sweettok_cli.evaluation.record import ClipCost, Kind
 from sweettok_cli.evaluation.results import Cost
-from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts
+from sweettok_cli.metrics.codebook_use import CodeCounts
 from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.pipeline.reconstruct import Seconds, reconstruct_frames
+from sweettok_cli.tokens.arrays import PARTS_OF_SPEECH
 from sweettok_cli.tokens.layout import CostCounter
 from sweettok_cli.tokens.ragged import COUNTED, TokenMap, token_map
 from sweettok_cli.video.fit import Fit

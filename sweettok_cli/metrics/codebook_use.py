@@ -8,16 +8,8 @@ from typing import Annotated
 
 import numpy as np
 
-from sweettok_cli.tokens.arrays import ARRAYS
+from sweettok_cli.tokens.arrays import parts_of_speech
 from sweettok_cli.tokens.ragged import COUNTED
-
-PARTS_OF_SPEECH = {"spatial": ("adjectives", "nouns"), "temporal": ("adverbs", "verbs")}
-"""Modifiers and heads of the two halves of the language codebook (SweetTok, section 3.3)."""
-
-
-def parts_of_speech(array: str) -> tuple[str, str] | None:
-    """The lists that modifiers and heads of an array's tokens are of; None where they are no words."""
-    return PARTS_OF_SPEECH.get(ARRAYS[array].codebooks or array) if array in ARRAYS else None
 
 
 @dataclass(frozen=True)

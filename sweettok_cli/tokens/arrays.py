@@ -61,3 +61,11 @@ ARRAYS: dict[str, ArrayKind] = {
     "indices": ArrayKind(3),
     "latents": ArrayKind(4, indices=False),
 }
+
+#: Modifiers and heads of the two halves of the language codebook (SweetTok, section 3.3).
+PARTS_OF_SPEECH = {"spatial": ("adjectives", "nouns"), "temporal": ("adverbs", "verbs")}
+
+
+def parts_of_speech(array: str) -> tuple[str, str] | None:
+    """The lists that modifiers and heads of an array's tokens are of; None where they are no words."""
+    return PARTS_OF_SPEECH.get(ARRAYS[array].codebooks or array) if array in ARRAYS else None

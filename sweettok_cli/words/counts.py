@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH, CodeCounts, parts_of_speech
+from sweettok_cli.metrics.codebook_use import CodeCounts
 from sweettok_cli.models.registry import family_of
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.tokens.arrays import ARRAYS
+from sweettok_cli.tokens.arrays import ARRAYS, PARTS_OF_SPEECH, parts_of_speech
 from sweettok_cli.tokens.ragged import COUNTED, places, split_clips
 from sweettok_cli.zoo.local import find_model
 

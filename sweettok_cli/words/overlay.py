@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import check_ending
-from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH
 from sweettok_cli.runtime import OnProgress
+from sweettok_cli.tokens.arrays import PARTS_OF_SPEECH
 from sweettok_cli.tokens.meta import TokenMeta, Tokens
 from sweettok_cli.tokens.ragged import clip_ends, counts_name, square_side
 from sweettok_cli.video.images import WRITTEN, write_image

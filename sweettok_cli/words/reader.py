@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.metrics.codebook_use import parts_of_speech
 from sweettok_cli.models.registry import family_of_tokens
 from sweettok_cli.packing.token_file import ENDINGS, each_once, looks_like_tokens
 from sweettok_cli.runtime import OnProgress
+from sweettok_cli.tokens.arrays import parts_of_speech
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.source import MEDIA, find_files
 from sweettok_cli.words.counts import WordCounts, read_word_lists

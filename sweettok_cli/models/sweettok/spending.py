@@ -114,7 +114,7 @@ class Spender:
         self._saved = 0.0  # bits that clips before have left
         # Bits that it takes to say that a cell has a token, of each level, as clips before have them.
         self._count_bits = torch.full((self._detail.levels,), _COUNT_BITS, device=self._detail.price.device)
-        self._appearance_bits = math.fsum(map(math.log2, network.quantize_spatial.sizes))
+        self._appearance_bits = network.quantize_spatial.bits
 
     def spend(self, clips: Sequence[Candidate]) -> list[Choice]:
         """The tokens of the next clips, which are looked at together."""
