@@ -97,7 +97,7 @@ def encode(
     use_one_heap()
     from sweettok_cli.packing.token_file import PACKED, PLAIN
     from sweettok_cli.pipeline.folder import encode_folder, other_files
-    from sweettok_cli.pipeline.missed import missed_budget
+    from sweettok_cli.pipeline.missed import missed_budget, missed_quality
     from sweettok_cli.pipeline.plan import is_batch
     from sweettok_cli.video.sequence import is_pattern
 
@@ -149,7 +149,10 @@ def encode(
             told.update(flat)
             out.say(f"{result.source}: {' and '.join(sorted(flat))}, here and in others like it.")
         assert result.meta is not None
-        if said := missed_budget(str(result.source), result.meta, budget):
+        missed = [missed_budget(str(result.source), result.meta, budget)]
+        if result.worst is not None:
+            missed.append(missed_quality(str(result.source), result.meta, result.worst, budget))
+        for said in filter(None, missed):
             out.warn(said)
         return record, text
 

@@ -39,6 +39,7 @@ class Result:
     seconds: float = 0.0  # that reading, the model and writing took
     info: VideoInfo | None = None  # what the source is, if it was encoded
     loss: Loss | None = None  # what was missing of it
+    worst: float | None = None  # decibels of the clip that comes back worst, where a model tried that
     busy: bool = False  # skipped because another program is making the output
 
 

@@ -30,6 +30,7 @@ def encode_video(
     keep_going: bool = False,
     strict: bool = False,
     on_read: Callable[[VideoInfo, Loss], None] | None = None,
+    on_worst: Callable[[float | None], None] | None = None,
     on_progress: OnProgress | None = None,
 ) -> Tokens:
     """Encode a video or an image.
@@ -42,6 +43,7 @@ def encode_video(
         keep_going: take what is left of a file that is cut short.
         strict: refuse a file of which anything is missing.
         on_read: given what the file is and what was missing of it, which is also logged.
+        on_worst: given how many decibels the clip has that comes back worst, where a model tries that.
         on_progress: called after each batch, and within those of large frames with parts of a frame.
 
     Raises:
@@ -59,6 +61,8 @@ def encode_video(
         tokens = encoder.finish()
         if on_read is not None:
             on_read(reader.info, reader.loss)
+        if on_worst is not None:
+            on_worst(encoder.worst)
         return tokens
 
 

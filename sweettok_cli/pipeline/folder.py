@@ -179,6 +179,7 @@ def encode_job(
     update = None if on_progress is None else trimming(on_progress)
     start = time.perf_counter()
     read: list[Any] = []
+    worst: list[float | None] = []
     try:
         tokens = encode_video(
             job.source,
@@ -189,6 +190,7 @@ def encode_job(
             keep_going=keep_going,
             strict=strict,
             on_read=lambda *found: read.extend(found),
+            on_worst=worst.append,
             on_progress=update,
         )
         write_tokens(job.output, tokens, force, model=tokenizer.folder)
@@ -197,4 +199,4 @@ def encode_job(
         forget_locals(error)
         return Result(job.source, job.output, "failed", error)
     seconds = time.perf_counter() - start
-    return Result(job.source, job.output, "done", None, tokens.meta, seconds, *read)
+    return Result(job.source, job.output, "done", None, tokens.meta, seconds, *read, worst=worst[0])

@@ -76,6 +76,11 @@ class EncoderStream(ABC):
         self._fresh = 0  # of the held frames, those that no clip before holds
         self.on_frames: OnFrames | None = None  # told of frames of the source whose tokens are there
 
+    @property
+    def worst(self) -> float | None:
+        """Decibels of the clip so far that comes back worst, where encoding decodes; else None."""
+        return None
+
     def push(self, frames: np.ndarray) -> dict[str, Tensor]:
         """The tokens that are complete with these frames.
 
@@ -141,16 +146,31 @@ class EncoderStream(ABC):
 class ClipEncoder(EncoderStream):
     """Clips of ``length`` frames, each encoded by itself, ``batch`` of them at once.
 
-    Each repeats ``overlap`` frames of the one before; ``fit`` says how frames are padded.
+    Each repeats ``overlap`` frames of the one before; ``fit`` says how frames are padded; ``worst`` is what
+    :attr:`EncoderStream.worst` asks.
     """
 
-    def __init__(self, encode: Encode, fit: Fit, length: int, overlap: int, batch: int) -> None:
+    def __init__(
+        self,
+        encode: Encode,
+        fit: Fit,
+        length: int,
+        overlap: int,
+        batch: int,
+        worst: Callable[[], float | None] | None = None,
+    ) -> None:
         super().__init__(fit)
+        self._worst = worst
         if not 0 <= overlap < length:
             raise ValueError(f"clips of {length} frames cannot overlap by {overlap}")
         self._model, self._length, self._overlap, self._batch = encode, length, overlap, batch
         self._clips: list[list[np.ndarray]] = []
         self._valid = 0  # source frames that the waiting clips add
+
+    @property
+    def worst(self) -> float | None:
+        """As :attr:`EncoderStream.worst`."""
+        return None if self._worst is None else self._worst()
 
     def _complete(self) -> dict[str, Tensor]:
         if len(self._held) < self._length:

@@ -354,6 +354,11 @@ class VideoEncoder:
             raise SweettokError(f"The tokens of {name} cannot be stored: {why}.") from fault
         return Tokens(arrays, meta)
 
+    @property
+    def worst(self) -> float | None:
+        """As :attr:`EncoderStream.worst`."""
+        return self._stream.worst
+
     def _keep(self, tokens: Mapping[str, Tensor]) -> None:
         stored, spec = self._tokenizer.stored(tokens), self._tokenizer.spec
         if not spec.codebooks and not all(np.isfinite(array).all() for array in stored.values()):

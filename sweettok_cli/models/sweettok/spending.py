@@ -43,6 +43,8 @@ _THRIFT = 0.5
 _STEEP = 1.5
 # Bits that it takes to say that a cell has a token, of clips of which nothing is known.
 _COUNT_BITS = 2.0
+# Mean squared error of a value that is none: 100 dB.
+_LEAST_ERROR = 1e-10
 # Halvings that find the price for so many bits among all that tokens are worth.
 _HALVINGS = 24
 
@@ -86,13 +88,14 @@ class _Bought:
 class _Offer:
     """One share of the columns, with as much detail as there are bits for, or as the aim takes.
 
-    ``price``: what a bit of detail removes at least; ``error``: what is left at the end, squared, of all
-    values of the clips; ``bits``: of motion and of detail, with their counts.
+    ``price``: what a bit of detail removes at least; ``left``: squared error at the end, of all values of the
+    clips; ``error``: so much of it as counts; ``bits``: of motion and of detail, with their counts.
     """
 
     share: float
     bought: list[_Bought]
     price: float
+    left: float
     error: float
     bits: float
 
@@ -112,9 +115,15 @@ class Spender:
         self._price: float | None = None  # what a bit removed at least, of the clips before
         self._least = 0.0  # price under which bits are kept for later clips
         self._saved = 0.0  # bits that clips before have left
+        self._worst: float | None = None  # mean squared error of the clips that come back worst
         # Bits that it takes to say that a cell has a token, of each level, as clips before have them.
         self._count_bits = torch.full((self._detail.levels,), _COUNT_BITS, device=self._detail.price.device)
         self._appearance_bits = network.quantize_spatial.bits
+
+    @property
+    def worst(self) -> float | None:
+        """Decibels of the clips so far that come back worst, of those looked at together; None before any."""
+        return None if self._worst is None else -10 * math.log10(max(self._worst, _LEAST_ERROR))
 
     def spend(self, clips: Sequence[Candidate]) -> list[Choice]:
         """The tokens of the next clips, which are looked at together."""
@@ -143,6 +152,7 @@ class Spender:
                 break
             best = other
         self._begun = True
+        self._worst = max(self._worst or 0.0, best.left / self._values(clips))
         # Of clips that could have no more columns it is not known how many others would take.
         self._share = best.share if best.share < most else max(self._share, best.share)
         if best.price < math.inf:  # some detail was bought
@@ -238,12 +248,12 @@ class Spender:
                 break
             low /= _AGAIN
         price = max(low if price is None else price, self._least)
-        error = sum(
+        error = left = sum(
             each.error - float(each.detail.removed[each.worth >= price].double().sum()) for each in bought
         )
         if self._budget.psnr is not None:  # what is better than that counts for nothing
-            error = max(0.0, error - self._aim(clips))
-        return _Offer(share, bought, price, error, of_columns + self._detail_bits(bought, price))
+            error = max(0.0, left - self._aim(clips))
+        return _Offer(share, bought, price, left, error, of_columns + self._detail_bits(bought, price))
 
     def _buy(self, clip: Candidate, present: Tensor, price: float) -> _Bought:
         found, error = list[DetailTokens](), 0.0
@@ -300,8 +310,11 @@ class Spender:
     def _aim(self, clips: Sequence[Candidate]) -> float:
         """The squared error of all values that the aim allows."""
         assert self._budget.psnr is not None
-        values = 3 * sum(clip.pixels * self._frames(clip) for clip in clips)
-        return float(values * 10 ** (-self._budget.psnr / 10))
+        return self._values(clips) * 10 ** (-self._budget.psnr / 10)
+
+    def _values(self, clips: Sequence[Candidate]) -> int:
+        """How many numbers the pixels of clips are."""
+        return 3 * sum(clip.pixels * self._frames(clip) for clip in clips)
 
     def _frames(self, clip: Candidate) -> int:
         return self._network.config.frames if clip.tokens.temporal.shape[1] else 1

@@ -67,7 +67,8 @@ class SweetTokTokenizer(NetworkTokenizer):
         spender = Spender(self.network, budget)
         ahead = 1 if image or budget.psnr is not None else max(1, min(LOOK_AHEAD, self.most_clips(fit)))
         length, overlap = (1, 0) if image else (self.spec.clip_frames, overlap)
-        return ClipEncoder(partial(self._spend, spender), fit, length, overlap, ahead)
+        encode = partial(self._spend, spender)
+        return ClipEncoder(encode, fit, length, overlap, ahead, worst=lambda: spender.worst)
 
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
         """As :meth:`Tokenizer.encode_batch`: with levels, as many bits in all as without them."""
