@@ -23,15 +23,12 @@ from sweettok_cli.tokens.layout import count_bits
 from sweettok_cli.tokens.ragged import rows_by_level
 
 # The share of the columns that is tried first where there are as many bits as usual, and how much more with
-# twice of them; and how far away others are, of the first clips of a video and of those that follow.
-_SHARE, _SHARE_OF_TWICE = 0.7, 0.15
-_STEPS = (0.15, 0.1)
-# Others are tried where the last column that has a token seems worth so many times as much as the last token
-# of detail or less, or so many or more: in between, of 14 clips held out no other share was better. They are
-# tried while they are better, and where a quality is aimed at, of which nobody knows how many bits it takes,
-# one always.
-_WORTH = (0.25, 4.0)
-_MOST_OTHERS, _MOST_OTHERS_AT_AIM = 2, 5
+# twice of them.
+_SHARE, _SHARE_OF_TWICE = 0.65, 0.15
+# Tried next is a share whose last column seems worth so many times as much as the last token of detail: on 14
+# clips held out the best ones are near that. First half way there, and if that was better, all the way; not
+# what is nearer than this.
+_EVEN, _NEAR, _WAYS = 3.0, 0.04, (0.5, 1.0)
 # Detail is looked for down to this part of the price that is expected, and again if that was too dear.
 _BELOW = 3.0
 _AGAIN = 8.0
@@ -111,7 +108,7 @@ class Spender:
     def __init__(self, network: SweetTok, budget: Budget) -> None:
         assert network.detail is not None and not budget.fixed
         self._network, self._detail, self._budget = network, network.detail, budget
-        self._share, self._begun = _SHARE, False
+        self._share = _SHARE
         self._price: float | None = None  # what a bit removed at least, of the clips before
         self._least = 0.0  # price under which bits are kept for later clips
         self._saved = 0.0  # bits that clips before have left
@@ -142,16 +139,14 @@ class Spender:
         without = count_bits("detail", sum(map(self._cells, clips)), [0])
         most = self._most_columns(columns, spare - without) / columns if columns else 0.0
         best = self._offer(clips, energies, min(self._share, most), spare)
-        step = _STEPS[self._begun] * self._direction(best, energies)
-        for _ in range(_MOST_OTHERS if self._budget.psnr is None else _MOST_OTHERS_AT_AIM):
-            share = min(max(best.share + step, 0.0), most)
-            if share == best.share:
+        for way in _WAYS:
+            share = min(best.share + way * (self._even_share(best, energies) - best.share), most)
+            if abs(share - best.share) < _NEAR:
                 break
             other = self._offer(clips, energies, share, spare)
             if not self._better(other, best):
                 break
             best = other
-        self._begun = True
         self._worst = max(self._worst or 0.0, best.left / self._values(clips))
         # Of clips that could have no more columns it is not known how many others would take.
         self._share = best.share if best.share < most else max(self._share, best.share)
@@ -164,16 +159,13 @@ class Spender:
         self._count(choices)
         return choices
 
-    def _direction(self, offer: _Offer, energies: Sequence[Tensor]) -> int:
-        """Whether to try more columns (1), or fewer (-1), or neither (0)."""
+    def _even_share(self, offer: _Offer, energies: Sequence[Tensor]) -> float:
+        """The share of the columns that are worth their bits at an offer's price."""
         energy = torch.cat([energy.flatten() for energy in energies])
-        count = round(offer.share * len(energy))
-        if count in (0, len(energy)):
-            return 1 if count == 0 else -1
-        worth = float(energy.topk(count).values[-1]) / (self._finite_price(offer) * self._network.motion_bits)
-        if self._budget.psnr is not None:
-            return 1 if worth > 1 else -1
-        return int(worth > _WORTH[1]) - int(worth < _WORTH[0])
+        if not len(energy):
+            return 0.0
+        worth = energy / (self._finite_price(offer) * self._network.motion_bits)
+        return float((worth >= _EVEN).float().mean())
 
     def _better(self, one: _Offer, other: _Offer) -> bool:
         """Whether one share of the columns is better than another."""
