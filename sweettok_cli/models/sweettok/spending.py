@@ -139,6 +139,7 @@ class Spender:
         without = count_bits("detail", sum(map(self._cells, clips)), [0])
         most = self._most_columns(columns, spare - without) / columns if columns else 0.0
         best = self._offer(clips, energies, min(self._share, most), spare)
+        price = best.price
         for way in _WAYS:
             share = min(best.share + way * (self._even_share(best, energies) - best.share), most)
             if abs(share - best.share) < _NEAR:
@@ -147,13 +148,14 @@ class Spender:
             if not self._better(other, best):
                 break
             best = other
+            price = best.price if best.price < math.inf else price
         self._worst = max(self._worst or 0.0, best.left / self._values(clips))
         # Of clips that could have no more columns it is not known how many others would take.
         self._share = best.share if best.share < most else max(self._share, best.share)
-        if best.price < math.inf:  # some detail was bought
-            self._price = best.price
+        if price < math.inf:  # some detail was bought, or with fewer columns would have been
+            self._price = price
         if self._budget.psnr is None:
-            self._least = _THRIFT * best.price if best.price < math.inf else self._least
+            self._least = _THRIFT * price if price < math.inf else self._least
             self._saved = max(0.0, spare - best.bits)
         choices = [Choice(each.present, each.detail.ids, each.counts(best.price)) for each in best.bought]
         self._count(choices)
