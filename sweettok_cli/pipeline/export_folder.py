@@ -11,7 +11,7 @@ import numpy as np
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import check_folder_target, is_text
-from sweettok_cli.models.registry import read_spec
+from sweettok_cli.models.registry import family_of_tokens, read_spec
 from sweettok_cli.packing.token_file import ENDINGS, read_meta
 from sweettok_cli.pipeline.batch import forget_locals
 from sweettok_cli.pipeline.plan import find_sources, token_name
@@ -58,10 +58,13 @@ class _Reading:
         """Those that are whole, with what they say of themselves."""
         for source in sources:
             try:
-                yield source, read_meta(source.path)
+                meta = read_meta(source.path)
+                family_of_tokens(meta, str(source.path))
             # Whatever is wrong with one file of many must not cost the others.
             except Exception as error:
                 self._note(source, error)
+            else:
+                yield source, meta
 
     def videos(self, sources: Sequence[_Source], watch: Watcher) -> Iterator[tuple[str, str | None, Tokens]]:
         """Name, class and tokens of each."""
