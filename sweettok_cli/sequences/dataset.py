@@ -165,7 +165,7 @@ class TokenDataset(IterableDataset[dict[str, Any]]):
             while place < min(begins + ends[-1], total):
                 which = order[place - begins]
                 of = int(np.searchsorted(ends, which, "right")) - 1
-                window = self._window(group[of], int(which - ends[of]), self._random(_CROP, epoch, place))
+                window = self._window(group[of], int(which - ends[of]), epoch, place)
                 self._given += 1
                 yield window
                 place = reader + readers * self._given
@@ -177,8 +177,8 @@ class TokenDataset(IterableDataset[dict[str, Any]]):
         order = self._random(_ORDER, epoch).permutation(count) if self._shuffle else np.arange(count)
         return [order[start : start + self._mix].tolist() for start in range(0, count, self._mix)]
 
-    def _window(self, shard: int, which: int, random: np.random.Generator) -> dict[str, Any]:
-        """A window by its number in a shard."""
+    def _window(self, shard: int, which: int, epoch: int, place: int) -> dict[str, Any]:
+        """A window by its number in a shard; its crop is told by its place in the epoch."""
         reader, samples = self._open(shard)
         video = int(np.searchsorted(self._before[shard], which, "right")) - 1
         sample = samples[video]
@@ -188,6 +188,7 @@ class TokenDataset(IterableDataset[dict[str, Any]]):
         with self._shards.reading_video(reader, sample):
             inner = reader.inner(sample, start, end)
             if self._crop is not None:
+                random = self._random(_CROP, epoch, place)
                 inner = self._cropped(inner, sample, end - start, random)
             ids = framed(inner, self.vocabulary, sample.label)
         return {"ids": torch.from_numpy(ids), "name": sample.name, "clip": torch.tensor(start)}

@@ -100,7 +100,10 @@ class ParquetReader(ShardReader):
     def __init__(self, stem: Path, spelling: Spelling) -> None:
         super().__init__(stem, spelling)
         pyarrow, parquet = arrow()
-        table = parquet.read_table(stem.with_suffix(PARQUET), columns=["ids"])
+        try:
+            table = parquet.read_table(stem.with_suffix(PARQUET), columns=["ids"])
+        except pyarrow.ArrowException as error:
+            raise ValueError(f"Parquet: {error}") from error
         column = table.column("ids").combine_chunks()
         kind = pyarrow.from_numpy_dtype(spelling.vocabulary.dtype)
         fixed = pyarrow.types.is_fixed_size_list(column.type)
