@@ -16,7 +16,7 @@ from sweettok_cli.packing.token_file import ENDINGS, read_meta
 from sweettok_cli.pipeline.batch import forget_locals
 from sweettok_cli.pipeline.plan import find_sources, token_name
 from sweettok_cli.runtime import Watcher
-from sweettok_cli.sequences.shards import FOLDER, ShardPlan, spelling_of, write_shards
+from sweettok_cli.sequences.shards import FOLDER, ShardPlan, check_kind, spelling_of, write_shards
 from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.tokens.layout import TiledTokens
 from sweettok_cli.tokens.meta import TokenMeta, Tokens
@@ -115,18 +115,28 @@ def export_folder(
             not be replaced or cannot be written.
     """
     check_folder_target(out.absolute(), FOLDER, force)
+    check_kind(kind)
     reading = _Reading(model)
-    known = list(reading.metas(_find(inputs, classes, reading)))
-    if not known and len(reading.failed) == 1:
+    known: list[_Source] = []
+    tile: int | None = None
+
+    def looked_at() -> Iterator[tuple[str, str | None, TokenMeta]]:
+        nonlocal tile
+        for source, meta in reading.metas(_find(inputs, classes, reading)):
+            tile = tile if known else _tile(meta, model)
+            known.append(source)
+            yield str(source.path), source.label, meta
+
+    spelling = spelling_of(looked_at())
+    if spelling is None and len(reading.failed) == 1:
         raise reading.failed[0][1]
-    if not known:
+    if spelling is None:
         what = f"{len(reading.failed)} token files" if reading.failed else "no token file"
         why = ", none of which can be read" if reading.failed else f" ({', '.join(ENDINGS)})"
         raise SweettokError(f"{inputs[0]} holds {what}{why}; give what `sweettok encode` wrote.")
-    spelling = spelling_of((str(source.path), source.label, meta) for source, meta in known)
-    plan = ShardPlan(kind, spelling, shard_bytes, _tile(known[0][1], model))
+    plan = ShardPlan(kind, spelling, shard_bytes, tile)
     order = np.random.default_rng(seed).permutation(len(known))
-    videos = reading.videos([known[place][0] for place in order], watch)
+    videos = reading.videos([known[place] for place in order], watch)
     return Exported(write_shards(out, plan, videos, force), reading.failed)
 
 

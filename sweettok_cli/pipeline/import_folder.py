@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -121,10 +121,10 @@ def _relative(name: str) -> Path:
     Raises:
         SweettokError: it would lie elsewhere.
     """
-    path = PurePosixPath(name)
-    if path.is_absolute() or not path.name or ".." in path.parts or "\0" in name or "\\" in name:
+    path = Path(name)
+    if path.anchor or not path.name or ".." in path.parts or "\0" in name:
         raise SweettokError(f"The name {brief(name)} leads out of the folder; export the tokens again.")
-    return Path(*path.parts[:-1], path.name + PLAIN)
+    return path.with_name(path.name + PLAIN)
 
 
 def _same(one: Tokens, other: Tokens) -> bool:

@@ -25,7 +25,7 @@ import numpy as np
 from sweettok_cli.errors import SweettokError, brief
 from sweettok_cli.files import FolderKind, atomic_folder, read_json, sha256_file
 from sweettok_cli.sequences.megatron import MegatronReader, MegatronWriter
-from sweettok_cli.sequences.parquet import ParquetReader, ParquetWriter
+from sweettok_cli.sequences.parquet import ParquetReader, ParquetWriter, arrow
 from sweettok_cli.sequences.sequence import VideoOrder, vocabulary_of
 from sweettok_cli.sequences.shard import Sample, ShardReader, ShardWriter, Spelling
 from sweettok_cli.sequences.vocabulary import Vocabulary
@@ -62,8 +62,14 @@ def _endings() -> set[str]:
 FOLDER = _ShardFolder("folder of shards", frozenset({VOCABULARY, RECORD}), RECORD)
 
 
-def spelling_of(videos: Iterable[tuple[str, str | None, TokenMeta]]) -> Spelling:
-    """How videos are spelt together.
+def check_kind(kind: str) -> None:
+    """Raise :class:`SweettokError` where a package is missing that shards of this kind need."""
+    if FORMATS[kind][0] is ParquetWriter:
+        arrow()
+
+
+def spelling_of(videos: Iterable[tuple[str, str | None, TokenMeta]]) -> Spelling | None:
+    """How videos are spelt together; None where there are none.
 
     Args:
         videos: of each, what to call it in a message, its class, and the description of its tokens.
@@ -71,12 +77,17 @@ def spelling_of(videos: Iterable[tuple[str, str | None, TokenMeta]]) -> Spelling
     Raises:
         SweettokError: they are not of one model, or one has no order.
     """
-    known: list[tuple[str, TokenMeta]] = []
+    kinds: dict[Any, tuple[str, TokenMeta]] = {}  # the first of each
     labels: set[str] = set()
-    lengths: set[int | None] = set()
     for name, label, meta in videos:
-        known.append((name, meta))
+        tables = (tuple(table.items()) for table in (meta.codebooks, meta.shapes, meta.levels))
+        kinds.setdefault((meta.family, meta.weights_sha256, *tables), (name, meta))
         labels |= {label} if label is not None else set()
+    known = list(kinds.values())
+    if not known:
+        return None
+    lengths: set[int | None] = set()
+    for name, meta in known:
         with _about(name):
             lengths.add(VideoOrder.of(vocabulary_of(meta), meta).clip.length)
     # In the fixed layout, a model with levels uses some of its lists.

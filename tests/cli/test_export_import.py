@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,6 +158,30 @@ def rewrite(shards: Path, old: str, new: str) -> None:
     content = path.read_bytes()
     record["shards"][0]["files"][path.name] = {"bytes": len(content), "sha256": sha256(content).hexdigest()}
     (shards / "shards.json").write_text(json.dumps(record))
+
+
+def test_what_parquet_needs_is_said_before_any_work(
+    cli: Cli, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    ran = cli("export", folder, "-o", tmp_path / "s", "--format", "parquet")
+    assert ran.code == 1 and not (tmp_path / "s").exists()
+    assert ran.err == "error: Parquet needs pyarrow; run: pip install 'sweettok[shards]'\n"
+
+
+def test_names_that_are_no_text_or_hold_signs_come_back(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    for kind in ("webdataset", "parquet"):
+        if kind == "parquet":
+            pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+        names = ["a.b\\c:d.npz", os.fsdecode(b"\xff\xfe.npz"), "[x]*\n.npz"]
+        source = tmp_path / kind / "odd"
+        source.mkdir(parents=True)
+        for seed, name in enumerate(names):
+            write_tokens(source / name, made(seed))
+        assert cli("export", source, "-o", tmp_path / kind / "s", "--format", kind).code == 0
+        assert cli("import", tmp_path / kind / "s", "-o", tmp_path / kind / "back", "--json").code == 0
+        for name in names:
+            assert (tmp_path / kind / "back" / name).read_bytes() == (source / name).read_bytes()
 
 
 def test_two_files_of_one_name_are_refused(cli: Cli, folder: Path, tmp_path: Path) -> None:

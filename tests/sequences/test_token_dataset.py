@@ -30,6 +30,7 @@ def write(folder: Path, kind: str = "megatron", make: Any = dense, **how: Any) -
         pytest.importorskip("pyarrow", reason="pyarrow is not installed")
     given = [(f"video{clips}", f"class {clips % 2}", make(clips, clips)) for clips in CLIPS]
     spelling = spelling_of((name, label, tokens.meta) for name, label, tokens in given)
+    assert spelling is not None
     write_shards(folder, ShardPlan(kind, spelling, **{"shard_bytes": 800, **how}), given)
     assert 3 <= len(Shards(folder).shards) <= 7
     return {name: tokens for name, _, tokens in given}

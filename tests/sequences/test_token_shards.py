@@ -18,6 +18,7 @@ from sweettok_cli.sequences.sequence import VideoOrder
 from sweettok_cli.sequences.shards import FORMATS, ShardPlan, Shards, spelling_of, write_shards
 from sweettok_cli.sequences.vocabulary import SPECIALS, Vocabulary
 from sweettok_cli.tokens import Tokens
+from tests.full_disk import disk_of
 
 Video = tuple[str, str | None, Tokens]
 
@@ -41,6 +42,7 @@ def grids(seed: int, clips: int) -> Tokens:
 def write(folder: Path, kind: str, given: Sequence[Video], **how: Any) -> Shards:
     needs(kind)
     spelling = spelling_of((name, label, tokens.meta) for name, label, tokens in given)
+    assert spelling is not None
     write_shards(folder, ShardPlan(kind, spelling, **how), given)
     return Shards(folder)
 
@@ -203,7 +205,9 @@ def test_tokens_that_do_not_go_together_are_named(tmp_path: Path) -> None:
 def test_a_folder_is_replaced_only_by_force_and_only_if_it_is_one(tmp_path: Path) -> None:
     target = tmp_path / "shards"
     write(target, "webdataset", videos(), shard_bytes=200)
-    plan = ShardPlan("megatron", spelling_of([("a", None, dense().meta)]))
+    spelling = spelling_of([("a", None, dense().meta)])
+    assert spelling is not None and spelling_of([]) is None
+    plan = ShardPlan("megatron", spelling)
     with pytest.raises(SweettokError, match="shards exists"):
         write_shards(target, plan, videos())
     write_shards(target, plan, videos(), force=True)
@@ -216,6 +220,20 @@ def test_a_folder_is_replaced_only_by_force_and_only_if_it_is_one(tmp_path: Path
     with pytest.raises(SweettokError, match="nothing to write"):
         write_shards(tmp_path / "empty", plan, [])
     assert not (tmp_path / "empty").exists()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_full_disk_leaves_the_folder_that_was_there(tmp_path: Path, kind: str) -> None:
+    needs(kind)
+    write(tmp_path / "shards", "webdataset", videos())
+    before = (tmp_path / "shards" / "shards.json").read_bytes()
+    given = [(f"{seed}", None, dense(seed, 1000)) for seed in range(3)]
+    spelling = spelling_of((name, label, tokens.meta) for name, label, tokens in given)
+    assert spelling is not None
+    with disk_of(50_000), pytest.raises(SweettokError, match=r"^Cannot write .*; free some space"):
+        write_shards(tmp_path / "shards", ShardPlan(kind, spelling), given, force=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["shards"]
+    assert (tmp_path / "shards" / "shards.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("kind", FORMATS)
