@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer as Tokenizer
     from sweettok_cli.pipeline.decode import decode_video as decode_video
     from sweettok_cli.pipeline.encode import encode_video as encode_video
+    from sweettok_cli.sequences.dataset import TokenDataset as TokenDataset
     from sweettok_cli.tokens.meta import Tokens as Tokens
     from sweettok_cli.video.pixels import write_video as write_video
     from sweettok_cli.zoo.load import load as load
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Budget": "models.common.budget",
     "SweettokError": "errors",
+    "TokenDataset": "sequences.dataset",
     "Tokenizer": "models.common.tokenizer",
     "Tokens": "tokens.meta",
     "decode_video": "pipeline.decode",
@@ -44,6 +46,7 @@ _HOMES = {
 __all__ = [
     "Budget",
     "SweettokError",
+    "TokenDataset",
     "Tokenizer",
     "Tokens",
     "__version__",

@@ -18,6 +18,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,21 @@ def sections() -> dict[str, list[str]]:
 
 
 SHELL = {title: lines for title, lines in sections().items() if any(x.startswith("sweettok") for x in lines)}
-PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def blocks() -> dict[str, list[str]]:
+    """The Python blocks of each section, by its title."""
+    found: dict[str, list[str]] = {}
+    title = ""
+    for heading, block in re.findall(r"^#+ (.*?)$|^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL):
+        title = heading.strip() or title
+        if block:
+            found.setdefault(title, []).append(block)
+    return found
+
+
+BLOCKS = blocks()
+PYTHON = [block for title, each in BLOCKS.items() if title not in SHELL for block in each]
 
 
 @pytest.fixture(scope="session")
@@ -145,6 +160,16 @@ def test_commands_run_as_written(title: str, place: Path) -> None:
         else:
             run(line)
         assert_made(line)
+    for block in BLOCKS.get(title, []):  # on what the commands have made
+        known: dict[str, Any] = {}
+        exec(compile(block, "README.md", "exec"), known)
+        if title == "Shards":
+            assert known["batch"]["ids"].shape == (2, 3 + 3 * (32 + 128))
+
+
+def test_from_videos_to_a_batch_takes_less_than_ten_lines() -> None:
+    (block,) = BLOCKS["Shards"]
+    assert len(SHELL["Shards"] + block.strip().split("\n")) < 10
 
 
 def assert_made(line: str) -> None:

@@ -32,6 +32,7 @@ from sweettok_cli.cli.output import BY_SIGNAL, FAILED, INTERRUPTED, MISUSED, deb
 from sweettok_cli.cli.pack import pack, unpack
 from sweettok_cli.cli.prior import prior
 from sweettok_cli.cli.roundtrip import roundtrip
+from sweettok_cli.cli.shards import export, import_
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
 from sweettok_cli.errors import WrongUsage, on_command_line
@@ -72,6 +73,8 @@ app.command()(encode)
 app.command()(decode)
 app.command(short_help="Pack token files: the same tokens in fewer bits.")(pack)
 app.command(short_help="Unpack packed token files.")(unpack)
+app.command(short_help="Export token files as shards of flat sequences.")(export)
+app.command("import", short_help="Turn shards back into token files.")(import_)
 app.command(short_help="Encode, decode, and show what became of a clip.")(roundtrip)
 app.command(short_help="Show what a token file, video or model holds.")(info)
 app.command(short_help="Show the words that a clip's tokens name.")(words)

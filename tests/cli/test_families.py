@@ -65,6 +65,14 @@ def test_every_command_takes_every_family(cli: Cli, models: Path, clip: Path, na
     ran = cli("words", clip.with_suffix(".npz"))
     assert ran.code == 1 and "whose codebook has no words" in ran.err
 
+    ran = cli("export", clip.with_suffix(".npz"), "-o", clip.with_name("shards"), "--model", model)
+    if name in CONTINUOUS:
+        assert ran.code == 1 and "clip.npz holds continuous latents, which are no symbols" in ran.err
+        return
+    assert ran.code == 0, ran.err
+    assert cli("import", clip.with_name("shards"), "-o", clip.with_name("back")).code == 0
+    assert (clip.parent / "back" / "clip.npz").read_bytes() == clip.with_suffix(".npz").read_bytes()
+
 
 def test_an_image_that_a_family_does_not_take(cli: Cli, models: Path, tmp_path: Path) -> None:
     from sweettok_cli.video import write_image
@@ -102,14 +110,14 @@ def test_tokens_of_a_later_family_ask_for_an_update(cli: Cli, tmp_path: Path) ->
     file = tmp_path / "a.npz"
     tokens = Tokens({"indices": np.zeros((1, 5, 4, 4), np.uint16)}, meta)
     write_tokens(file, tokens)
-    for command in ("info", "words", "decode"):
+    for command in ("info", "words", "decode", "export"):
         ran = cli(command, file)
         assert ran.code == 1
         assert f"{file} holds tokens of an unknown family 'magvit', which is none of sweettok," in ran.err
         assert ran.err.endswith("; update sweettok.\n")
     other = tmp_path / "b.npz"
     write_tokens(other, Tokens(tokens.arrays, replace(meta, family="vidtok-kl")))
-    for command in ("info", "words", "decode"):
+    for command in ("info", "words", "decode", "export"):
         ran = cli(command, other)
         assert ran.code == 1
         wrong = "does not describe the arrays of the family 'vidtok-kl'; encode the source again."

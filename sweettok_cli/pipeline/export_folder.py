@@ -1,0 +1,173 @@
+"""Token files, and folders of them, to a folder of shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import check_folder_target, is_text
+from sweettok_cli.models.registry import family_of_tokens, read_spec
+from sweettok_cli.packing.token_file import ENDINGS, read_meta
+from sweettok_cli.pipeline.batch import forget_locals
+from sweettok_cli.pipeline.plan import find_sources, token_name
+from sweettok_cli.runtime import Watcher
+from sweettok_cli.sequences.shards import FOLDER, ShardPlan, check_kind, spelling_of, write_shards
+from sweettok_cli.storage.model_folder import ModelFolder
+from sweettok_cli.tokens.layout import TiledTokens
+from sweettok_cli.tokens.meta import TokenMeta, Tokens
+from sweettok_cli.zoo.local import find_named
+from sweettok_cli.zoo.token_files import read_tokens
+
+_LONGEST_CLASS = 255  # characters
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What became of an export: what ``shards.json`` says, and what could not be read, with the reason."""
+
+    record: dict[str, Any]
+    failed: list[tuple[Path, Exception]]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A token file and what it is called in the shards."""
+
+    path: Path
+    name: str
+    label: str | None
+
+
+@dataclass
+class _Reading:
+    """Reads sources one after the other; what cannot be read costs no other."""
+
+    model: Path | None
+    failed: list[tuple[Path, Exception]] = field(default_factory=list)
+
+    def refuse(self, path: Path, reason: str) -> None:
+        """Note what cannot even be tried."""
+        self.failed.append((path, SweettokError(reason)))
+
+    def metas(self, sources: Sequence[_Source]) -> Iterator[tuple[_Source, TokenMeta]]:
+        """Those that are whole, with what they say of themselves."""
+        for source in sources:
+            try:
+                meta = read_meta(source.path)
+                family_of_tokens(meta, str(source.path))
+            # Whatever is wrong with one file of many must not cost the others.
+            except Exception as error:
+                self._note(source, error)
+            else:
+                yield source, meta
+
+    def videos(self, sources: Sequence[_Source], watch: Watcher) -> Iterator[tuple[str, str | None, Tokens]]:
+        """Name, class and tokens of each."""
+        for place, source in enumerate(sources):
+            with watch(place, len(sources), source.path.name) as on_progress:
+                try:
+                    tokens = read_tokens(source.path, model=self.model)
+                except Exception as error:
+                    self._note(source, error)
+                    continue
+                yield source.name, source.label, tokens
+                on_progress(tokens.meta.clips, tokens.meta.clips)
+
+    def _note(self, source: _Source, error: Exception) -> None:
+        forget_locals(error)
+        self.failed.append((source.path, error))
+
+
+def export_folder(
+    inputs: Sequence[Path],
+    out: Path,
+    kind: str,
+    watch: Watcher,
+    *,
+    classes: bool = False,
+    shard_bytes: int | None = None,
+    seed: int = 0,
+    model: Path | None = None,
+    force: bool = False,
+) -> Exported:
+    """Write token files, and all that folders hold, as shards.
+
+    All are looked at before any is written; their order is one that the seed decides.
+
+    Args:
+        inputs: files and folders, at least one.
+        out: folder of shards to write.
+        kind: of the shards, a key of :data:`~sweettok_cli.sequences.shards.FORMATS`.
+        watch: given each file's place, their number and its name.
+        classes: the name of the folder in which a file lies is its class.
+        shard_bytes: of the symbols of a shard, about; None puts all into one.
+        seed: of the order in which they are written.
+        model: folder of the model that encoded, beside those that go by name.
+        force: replace a folder of shards that is there.
+
+    Raises:
+        SweettokError: there is nothing that can be read, the files are not of one model, or the folder may
+            not be replaced or cannot be written.
+    """
+    check_folder_target(out.absolute(), FOLDER, force)
+    check_kind(kind)
+    reading = _Reading(model)
+    known: list[_Source] = []
+    tile: int | None = None
+
+    def looked_at() -> Iterator[tuple[str, str | None, TokenMeta]]:
+        nonlocal tile
+        for source, meta in reading.metas(_find(inputs, classes, reading)):
+            tile = tile if known else _tile(meta, model)
+            known.append(source)
+            yield str(source.path), source.label, meta
+
+    spelling = spelling_of(looked_at())
+    if spelling is None and len(reading.failed) == 1:
+        raise reading.failed[0][1]
+    if spelling is None:
+        what = f"{len(reading.failed)} token files" if reading.failed else "no token file"
+        why = ", none of which can be read" if reading.failed else f" ({', '.join(ENDINGS)})"
+        raise SweettokError(f"{inputs[0]} holds {what}{why}; give what `sweettok encode` wrote.")
+    plan = ShardPlan(kind, spelling, shard_bytes, tile)
+    order = np.random.default_rng(seed).permutation(len(known))
+    videos = reading.videos([known[place] for place in order], watch)
+    return Exported(write_shards(out, plan, videos, force), reading.failed)
+
+
+def _find(inputs: Sequence[Path], classes: bool, reading: _Reading) -> list[_Source]:
+    """All token files with their names and classes.
+
+    Raises:
+        SweettokError: two would have one name, or the name of a class is no text.
+    """
+    found: dict[str, _Source] = {}
+    for each in find_sources(inputs, frozenset(ENDINGS), reading.refuse):
+        assert isinstance(each.source, Path)
+        name = (each.relative / token_name(each.source)).as_posix()
+        if name in found:
+            raise SweettokError(
+                f"{each.source} would be {name} as {found[name].path} is; rename one of them."
+            )
+        label = each.source.absolute().parent.name if classes else None
+        if label is not None and not is_text(label, _LONGEST_CLASS):
+            raise SweettokError(
+                f"{each.source} lies in no folder whose name can be that of a class; rename it."
+            )
+        found[name] = _Source(each.source, name, label)
+    return list(found.values())
+
+
+def _tile(meta: TokenMeta, folder: Path | None) -> int | None:
+    """Side in pixels of the tiles of the model that encoded, if it is at hand and has any."""
+    folder = folder or find_named(meta.model)
+    if folder is None:
+        return None
+    spec = read_spec(ModelFolder(folder))
+    same = spec.weights_sha256 == meta.weights_sha256
+    return spec.layout.tile if same and isinstance(spec.layout, TiledTokens) else None
