@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def save_causal_model(folder: Path, kind: str = "llama", longest: int = 4096) -> Path:
-    """Save a ``llama`` or, recurrent, a ``mamba``, of a few thousand weights, with a tokenizer of single characters."""
+    """Save a ``llama`` or, recurrent, a ``mamba``, small, with a tokenizer of single characters."""
     import tokenizers
     import torch
     import transformers

@@ -56,4 +56,4 @@ def nearest_class(query: np.ndarray, shots: Mapping[str, np.ndarray]) -> Answer:
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     length = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b) / length if length else 0.0
+    return min(1.0, max(-1.0, float(a @ b) / length)) if length else 0.0  # rounding goes beyond

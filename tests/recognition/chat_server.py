@@ -50,23 +50,25 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.chat.paths.append(self.path)
         if self.path != "/v1/models":
-            return self._fail(404, "no such path")
-        if not self._known():
-            return None
-        self._send(200, {"object": "list", "data": [{"id": name} for name in self.chat.models]})
+            self._fail(404, "no such path")
+        elif self._known():
+            self._send(200, {"object": "list", "data": [{"id": name} for name in self.chat.models]})
 
     def do_POST(self) -> None:
         self.chat.paths.append(self.path)
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if self.path != "/v1/chat/completions":
-            return self._fail(404, "no such path")
-        if not self._known():
-            return None
-        if self.chat.answer is not None:
-            return self._write(*self.chat.answer())
+            self._fail(404, "no such path")
+        elif self._known() and self.chat.answer is not None:
+            self._write(*self.chat.answer())
+        elif self._known():
+            self._answer(body)
+
+    def _answer(self, body: dict[str, Any]) -> None:
         fault = self._fault(body)
         if fault:
-            return self._fail(400, fault)
+            self._fail(400, fault)
+            return
         self.chat.asked.append(body)
         choices = body["structured_outputs"]["choice"]
         text = self.chat.choose(body["messages"][0]["content"], choices)

@@ -63,7 +63,7 @@ def test_a_table_that_says_no_groups_is_refused(tmp_path: Path, text: str, said:
     (tmp_path / "groups.csv").write_text(text)
     with pytest.raises(SweettokError, match=said):
         read_groups(tmp_path / "groups.csv")
-    with pytest.raises(SweettokError, match="lists no groups"):
+    with pytest.raises(SweettokError, match="is no list of groups"):
         read_groups(tmp_path / "absent.csv")
 
 

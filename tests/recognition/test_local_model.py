@@ -54,14 +54,14 @@ def test_a_name_does_not_depend_on_those_beside_it(model: LocalModel) -> None:
 def test_a_prompt_longer_than_the_model_reads_is_refused(tmp_path: Path) -> None:
     model = open_language_model(str(save_causal_model(tmp_path / "short", longest=32)))
     with pytest.raises(
-        SweettokError, match="has 39 tokens and .*short reads 32; tell fewer words with --top"
+        SweettokError, match=r"has 38 tokens and .*short reads 32; tell fewer words with --top"
     ):
         model.answer(PROMPT, LABELS)
 
 
 def test_a_folder_without_a_model_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    with pytest.raises(SweettokError, match="Cannot load the language model .*; give --llm") as caught:
+    with pytest.raises(SweettokError, match=r"Cannot load the language model .*; give --llm") as caught:
         LocalModel(str(tmp_path))
     assert "\n" not in str(caught.value)
 

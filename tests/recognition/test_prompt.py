@@ -26,8 +26,8 @@ SHOTS = {
 }
 
 TELLING = """\
-Each video is described by words that a machine chose: adjectives and nouns for what is seen, adverbs and verbs \
-for how it moves. The words are codes: which of them videos share tells more than what they mean.
+Each video is described by words that a machine chose: adjectives and nouns for what is seen, adverbs and \
+verbs for how it moves. The words are codes: which of them videos share tells more than what they mean.
 
 Class: Biking
 adjectives: old
@@ -38,6 +38,8 @@ verbs: run
 Class: Biking
 adjectives: wet, old
 nouns: cat
+adverbs: up
+verbs: fall
 
 Class: Wall Pushups
 adjectives: red
@@ -54,8 +56,8 @@ verbs: run
 Class:"""
 
 USED = """\
-Each video is described by words that a machine chose: adjectives and nouns for what is seen, adverbs and verbs \
-for how it moves. The words are codes: which of them videos share tells more than what they mean.
+Each video is described by words that a machine chose: adjectives and nouns for what is seen, adverbs and \
+verbs for how it moves. The words are codes: which of them videos share tells more than what they mean.
 
 Class: Biking
 adjectives: old, wet
