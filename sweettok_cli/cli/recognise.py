@@ -82,7 +82,7 @@ def recognise(
     a class is the logarithm of its probability, of a server's model there is none.
 
     Of a video the middle is encoded, in the fixed layout; of a token file all is read. To ask about many
-    clips, encode the examples first. The clip itself is passed over where it lies among the examples.
+    clips, encode the examples first, with --fixed. The clip itself is passed over where it lies among them.
 
     Examples:
 
@@ -104,6 +104,8 @@ def recognise(
     asked = Question.read(file, shots, reader)
     if asked.passed_over:
         output.say(f"{asked.passed_over} is the clip itself and no example.")
+    if asked.counter.mixed:
+        output.warn(asked.counter.mixed)
     if show_prompt:
         prompt = asked.prompt(choice, top)
         output.result({"prompt": prompt}, None if as_json else prompt)
@@ -143,7 +145,7 @@ def word_choice(given: str) -> Any:
 
 def _text(answer: Answer, method: str) -> str:
     if answer.scores is None:
-        return f"{answer.label}\n\nby {method}"
+        return f"{answer.label}\n\n{method}"
     ranked = sorted(answer.scores.items(), key=lambda each: -each[1])
     table = fitted(
         {"class": [label for label, _ in ranked], "score": [f"{score:.4f}" for _, score in ranked]},
@@ -151,4 +153,4 @@ def _text(answer: Answer, method: str) -> str:
         wrapped={"class": 20},
         right=("score",),
     )
-    return f"{answer.label}\n\n{table}\n\nby {method}; more is better"
+    return f"{answer.label}\n\n{table}\n\n{method}; a higher score is better"

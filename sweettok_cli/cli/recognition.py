@@ -128,6 +128,8 @@ def recognition(
     record = make_record(
         plan, measured, counter, data, f"from {groups.name}" if groups else BY_NAME, command()
     )
+    if counter.mixed:
+        output.warn(counter.mixed)
     for _, error in measured.failed:
         output.error(error)
     if report:

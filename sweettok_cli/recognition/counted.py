@@ -28,6 +28,8 @@ class WordCounter:
     def __init__(self, reader: WordReader) -> None:
         self._reader = reader
         self._first: Path | None = None
+        self._with_levels: Path | None = None
+        self._fixed: Path | None = None
         self.words: Mapping[str, Sequence[str]] = {}
         self.model = self.weights_sha256 = ""
 
@@ -47,7 +49,21 @@ class WordCounter:
                 f"{self._first} and {file} were encoded by different models, whose words do not compare; "
                 "encode them with one."
             )
+        if found.tokens.meta.levels:
+            self._with_levels = self._with_levels or file
+        else:
+            self._fixed = self._fixed or file
         return {part: counts.astype(np.int32) for part, counts in found.counts.counts.items()}
+
+    @property
+    def mixed(self) -> str | None:
+        """What is to be said where some files have levels of detail and others the fixed layout."""
+        if self._with_levels is None or self._fixed is None:
+            return None
+        return (
+            f"{self._with_levels} has levels of detail and {self._fixed} the fixed layout, whose words are "
+            "shared out differently; encode all of them with --fixed."
+        )
 
     def vectors(self) -> dict[str, np.ndarray]:
         """The word prior's vector of each word, float32 [words, dim] by part of speech."""

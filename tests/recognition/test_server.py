@@ -70,7 +70,7 @@ def test_an_answer_that_is_no_class_is_refused() -> None:
 )
 def test_what_is_no_answer_is_one_sentence(answer: Callable[[], tuple[int, bytes]], said: str) -> None:
     with ChatServer(last, answer=answer) as chat:
-        model = ServedModel(chat.url, "served", seconds=0.1)
+        model = ServedModel(chat.url, "served", seconds=0.1 if answer is slowly else 60)
         with pytest.raises(SweettokError, match=said) as caught:
             model.answer("Which?", LABELS)
         assert "\n" not in str(caught.value)
