@@ -22,7 +22,6 @@ _PACKAGES = {
     "train": ("accelerate", "tomli-w"),
     "eval": ("torchmetrics",),
     "codebook": ("transformers", "wordfreq"),
-    "llm": ("transformers",),
 }
 
 

@@ -12,8 +12,8 @@ from sweettok_cli.recognition.scores import INTERVAL
 from sweettok_cli.runtime import __version__, environment
 
 _DIFFERS = (
-    "SweetTok (arXiv 2412.10443) hands the words of tokens to Qwen and prints no prompt, splits or number of "
-    "words; prompt and episodes are this program's own.",
+    "SweetTok (arXiv 2412.10443) hands the words of tokens to Qwen; its prompt, splits and number of words "
+    "were not at hand, and prompt and episodes are this program's own.",
     "The words are those of this model's codebook, whose network is another than the paper's.",
 )
 
