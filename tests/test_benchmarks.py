@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
         ("levels", "nope do not exist; "),
         ("packing", "nope does not exist; "),
         ("tokens_a_second", "nope does not exist; "),
+        ("recognition", "nope has no clips.csv; "),
     ],
 )
 def test_what_cannot_be_measured_is_said(
@@ -34,6 +35,7 @@ def test_what_cannot_be_measured_is_said(
         "levels": [nope, small],
         "packing": [nope, "--model", small],
         "tokens_a_second": ["--tokens", nope],
+        "recognition": [nope, nope],
     }[name]
     ran = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / f"{name}.py", *given, "--output", tmp_path / "found.json"],

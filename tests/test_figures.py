@@ -126,3 +126,25 @@ def test_budgets_buy_what_was_measured() -> None:
         assert cells[-2:] == [f"{row['bits'] / 1000:.2f}", f"{row['psnr']:.2f}"]
         assert cells[0].startswith("image" if row["of"] == "pictures" else "clip")
         assert row["budget"].removesuffix(" tokens") in cells[0]
+
+
+def test_recognition_is_what_was_measured() -> None:
+    shipped = json.loads((ROOT / "weights" / "sweettok-small" / "config.json").read_text(encoding="utf-8"))
+    records = result("recognition")
+    assert {each["weights_sha256"] for each in records.values()} == {shipped["weights_sha256"]}
+    docs = (ROOT / "docs" / "recognition.md").read_text(encoding="utf-8")
+    lines = docs.partition("| data | shots |")[2].split("\n\n")[0].splitlines()[2:]
+    wanted = []
+    for name, record in records.items():
+        for setting in record["settings"]:
+            told = [f"{setting['queries']}, {setting['groups']}", f"{100 * setting['chance']:.1f} %"]
+            for method in setting["methods"]:
+                value, low, high = (100 * method["accuracy"][key] for key in ("value", "low", "high"))
+                told.append(f"{value:.1f} % [{low:.1f}, {high:.1f}]")
+            wanted.append([name, str(setting["shots"]), str(len(setting["labels"])), *told])
+    assert [[cell.strip() for cell in line.strip("|").split("|")] for line in lines] == wanted
+    first = records["ucf101"]["settings"][0]
+    tokens, _, pixels = (100 * each["accuracy"]["value"] for each in first["methods"])
+    assert f"Of {first['queries']} real UCF-101 clips of {len(first['labels'])} classes" in README
+    said = f"{tokens:.1f} % (chance {100 * first['chance']:.1f} %, by mean picture {pixels:.1f} %)"
+    assert said in " ".join(README.split())

@@ -32,6 +32,7 @@ STAND_INS = {
     "sweettok train --stage 2 --data clips/ --prior": (
         "--set steps=1 --set crop=[[64,2,1.0]] --set init_samples=0 --set model.search=0"
     ),
+    "sweettok recognise clip.mp4 --shots shots/ --llm Qwen": "--llm causal-model",
     "sweettok train --out": "--set steps=2",
     "sweettok train --stage 2 --data clips/ --init": "--set steps=1 --set crop=[[64,2,1.0]]",
 }
@@ -71,6 +72,7 @@ PYTHON = [block for title, each in BLOCKS.items() if title not in SHELL for bloc
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the README's commands work on, under the names that it gives them."""
     import torch
+    from causal_model import save_causal_model
     from codebook.conftest import save_language_model, write_wordnet
     from published_files import omnitokenizer_settings, save_lightning
     from small_models import save_vidtok
@@ -97,6 +99,11 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_model_folder(folder / "runs" / "levels" / "model", detailed, word_prior())
     write_wordnet(folder / "DIR")
     save_language_model(folder / "language-model")
+    save_causal_model(folder / "causal-model", longest=1 << 15)
+    for number in range(4):
+        clip = folder / "shots" / ("Biking", "YoYo")[number % 2] / f"v_{number}_g0{number}_c01.mp4"
+        clip.parent.mkdir(parents=True, exist_ok=True)
+        write_clip(clip, number % 2, frames=17, width=64, height=64)
     keys = json.loads((ROOT / "tests" / "golden" / "omni" / "keys.json").read_text())
     state = {name: torch.zeros(spec["shape"]) for name, spec in keys.items()}
     save_lightning(folder / "imagenet_ucf.ckpt", state, omnitokenizer_settings())

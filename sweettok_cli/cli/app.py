@@ -24,13 +24,15 @@ from sweettok_cli.cli.decode import decode
 from sweettok_cli.cli.doctor import doctor
 from sweettok_cli.cli.encode import encode
 from sweettok_cli.cli.evaluate import evaluate
-from sweettok_cli.cli.help import App, show_help
+from sweettok_cli.cli.help import App, show_help, with_others
 from sweettok_cli.cli.info import info
 from sweettok_cli.cli.interruption import tell_of_end
 from sweettok_cli.cli.models import models_app
 from sweettok_cli.cli.output import BY_SIGNAL, FAILED, INTERRUPTED, MISUSED, debugging, explain, shown, tell
 from sweettok_cli.cli.pack import pack, unpack
 from sweettok_cli.cli.prior import prior
+from sweettok_cli.cli.recognise import recognise
+from sweettok_cli.cli.recognition import recognition_app
 from sweettok_cli.cli.roundtrip import roundtrip
 from sweettok_cli.cli.shards import export, import_
 from sweettok_cli.cli.train import train
@@ -78,7 +80,12 @@ app.command("import", short_help="Turn shards back into token files.")(import_)
 app.command(short_help="Encode, decode, and show what became of a clip.")(roundtrip)
 app.command(short_help="Show what a token file, video or model holds.")(info)
 app.command(short_help="Show the words that a clip's tokens name.")(words)
-app.command("eval", short_help="Measure how well videos survive: PSNR, SSIM, bits.")(evaluate)
+app.command(
+    "eval",
+    cls=with_others(recognition=recognition_app),
+    short_help="Measure how well videos survive: PSNR, SSIM, bits.",
+)(evaluate)
+app.command(short_help="Tell the class of a clip from a few examples of each.")(recognise)
 app.command(short_help="Train a tokenizer, one stage of the curriculum.")(train)
 models_app.command(short_help="Make the token prior of a model, for packing.")(prior)
 app.add_typer(models_app, name="models")

@@ -21,7 +21,7 @@ def evaluate(
         str,
         Argument(
             help="A folder of videos and pictures, one of them, or a data set: ucf101, k600, imagenet, "
-            "mcl-jcv, davis.",
+            "mcl-jcv, davis. `recognition` is a command of its own: sweettok help eval recognition.",
             metavar="DIR|FILE|NAME",
         ),
     ],
@@ -120,6 +120,10 @@ def evaluate(
 
         sweettok eval clips --budgets 640,1280,fixed,31dB --baseline x264 --gop 17 --report report.html
     """
+    if target == "recognition":
+        raise typer.BadParameter(
+            "it comes first: sweettok eval recognition --data DIR; a folder of that name is ./recognition"
+        )
     options.check_damage(keep_going, strict)
     codecs = _names(baseline)
     if gop is not None and not codecs:

@@ -50,7 +50,7 @@ class App(typer.Typer):
 
     def command(self, name: str | None = None, **settings: Any) -> Any:
         """As :meth:`typer.Typer.command`."""
-        return super().command(name, cls=Command, **settings)
+        return super().command(name, **{"cls": Command, **settings})
 
 
 class Command(TyperCommand):
@@ -79,6 +79,28 @@ class Command(TyperCommand):
     def get_help(self, ctx: Any) -> str:
         """The help, painted for a terminal."""
         return painted(super().get_help(ctx))
+
+
+def with_others(**others: App) -> type[Command]:
+    """A command that is one of itself, and by the names of ``others``, written behind its own, is theirs.
+
+    Each is an app of one command.
+    """
+
+    class Several(Command):
+        @property
+        def commands(self) -> dict[str, Any]:
+            """The others, by name."""
+            return {name: typer.main.get_command(other) for name, other in others.items()}
+
+        def make_context(self, info_name: Any, args: list[str], parent: Any = None, **extra: Any) -> Any:
+            """As Typer does, for the command that is meant."""
+            if args and args[0] in others:
+                own, name = self.commands[args[0]], f"{info_name} {args[0]}"
+                return own.make_context(name, args[1:], parent=parent, **extra)
+            return super().make_context(info_name, args, parent=parent, **extra)
+
+    return Several
 
 
 class Group(TyperGroup):
@@ -119,7 +141,10 @@ def show_help(
             raise typer.BadParameter(
                 f"{found.command_path} has no command {name!r}" + (f"; {hint}" if hint else ".")
             )
-        found = type(ctx)(known[name], info_name=name, parent=found)
+        # What stands beside a command is no part of it, and lacks its arguments.
+        beside = not isinstance(found.command, Group)
+        above, title = (found.parent, f"{found.info_name} {name}") if beside else (found, name)
+        found = type(ctx)(known[name], info_name=title, parent=above)
     typer.echo(found.get_help())
 
 

@@ -51,6 +51,12 @@ def open_source(item: Item) -> FrameSource:
     return VideoFile(item.path, item.keep_going, item.strict)
 
 
+def middle_frames(source: FrameSource, count: int | None) -> Iterator[np.ndarray]:
+    """The ``count`` frames in the middle, all where there are fewer, or by default; uint8 RGB [h, w, 3]."""
+    start = 0 if count is None else max(0, (source.count() - count) // 2)
+    return source.frames(start, count)
+
+
 def files_of(item: Item) -> list[Path]:
     """The files that an item is read from; there may be others in its folder."""
     if item.path.is_dir():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sweettok_cli.data.datasets import Item
+from sweettok_cli.data.frames import middle_frames, open_source
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.models.registry import family_of_tokens
 from sweettok_cli.packing.token_file import ENDINGS, each_once, looks_like_tokens
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.arrays import parts_of_speech
 from sweettok_cli.tokens.meta import Tokens
+from sweettok_cli.video.images import is_picture
 from sweettok_cli.video.source import MEDIA, find_files
 from sweettok_cli.words.counts import WordCounts, read_word_lists
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
@@ -62,7 +66,8 @@ class WordReader:
         model: name or folder of the model whose words to use; by default the one in a token file, and the
             default model for videos and pictures.
         watch: opened around the encoding of a file, given its name.
-        keep_going: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``strict``.
+        keep_going: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``strict`` and ``budget``.
+        frames: of a video, so many in its middle; by default all.
     """
 
     def __init__(
@@ -71,9 +76,12 @@ class WordReader:
         watch: Callable[[str], AbstractContextManager[OnProgress]],
         keep_going: bool = False,
         strict: bool = False,
+        budget: Budget = USUAL,
+        frames: int | None = None,
     ) -> None:
         self._model, self._watch = model, watch
         self._keep_going, self._strict = keep_going, strict
+        self._budget, self._frames = budget, frames
 
     def read(self, file: Path) -> FileWords:
         """The words of a token file, a video or a picture.
@@ -101,13 +109,21 @@ class WordReader:
 
         tokenizer = self._tokenizer
         with self._watch(file.name) as on_progress:
+            if self._frames is not None and not is_picture(file):
+                return self._encode_middle(file, tokenizer, self._frames)
             return encode_video(
                 file,
                 tokenizer,
+                budget=self._budget,
                 keep_going=self._keep_going,
                 strict=self._strict,
                 on_progress=on_progress,
             )
+
+    def _encode_middle(self, file: Path, tokenizer: Tokenizer, count: int) -> Tokens:
+        source = open_source(Item(file.name, file, keep_going=self._keep_going, strict=self._strict))
+        frames = np.stack(list(middle_frames(source, count)))
+        return tokenizer.encode(frames, rate=source.info.rate, budget=self._budget)
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -169,15 +185,24 @@ def contrast(files: Iterable[FileWords], top: int) -> list[tuple[Path, dict[str,
         for part, counts in file.counts.counts.items():
             together[part] = counts + together.get(part, 0)
     return [
-        (path, {part: _telling(each, part, of_all, top) for part, of_all in together.items()})
+        (
+            path,
+            {
+                # Files in the fixed layout have no detail.
+                part: telling_words(each.counts[part], of_all, each.words[part], top)
+                if part in each.counts
+                else []
+                for part, of_all in together.items()
+            },
+        )
         for path, each in counted
     ]
 
 
-def _telling(named: WordCounts, part: str, together: np.ndarray, top: int) -> list[TellingWord]:
-    if part not in named.counts:  # detail, of a file in the fixed layout
-        return []
-    counts, words = named.counts[part], named.words[part]
+def telling_words(
+    counts: np.ndarray, together: np.ndarray, words: Sequence[str], top: int
+) -> list[TellingWord]:
+    """As :func:`contrast`, of one part of speech: how often a file names each word, and how often all do."""
     found = np.flatnonzero(counts)
     lift = counts[found] / counts.sum() / (together[found] / together.sum())
     weight = counts[found] * np.log(lift)

@@ -13,7 +13,18 @@ import pytest
 import sweettok_cli
 
 Cli = Callable[..., "object"]
-COMMANDS = ("encode", "decode", "roundtrip", "info", "words", "eval", "train", "doctor", "codebook build")
+COMMANDS = (
+    "encode",
+    "decode",
+    "roundtrip",
+    "info",
+    "words",
+    "eval",
+    "recognise",
+    "train",
+    "doctor",
+    "codebook build",
+)
 HEAVY = ("torch", "av", "numpy", "transformers", "accelerate", "PIL", "matplotlib")
 
 

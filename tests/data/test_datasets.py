@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sweettok_cli.data.datasets import DATA_SETS, DAVIS_RATE, open_dataset
-from sweettok_cli.data.frames import files_of, open_source
+from sweettok_cli.data.frames import files_of, middle_frames, open_source
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import write_image
 
@@ -112,6 +112,8 @@ def test_davis_sequences_are_folders_of_frames(tmp_path: Path) -> None:
     assert (source.info.frames, source.count(), source.info.rate) == (3, 3, DAVIS_RATE)
     assert not source.info.is_image
     assert [int(frame.mean().round()) for frame in source.frames(1)] == [90, 170]
+    for count, middle in ((1, [90]), (2, [10, 90]), (5, [10, 90, 170]), (None, [10, 90, 170])):
+        assert [int(frame.mean().round()) for frame in middle_frames(source, count)] == middle
     picture(root / "JPEGImages" / "480p" / "bear" / "00002.jpg", 0, (12, 24))
     with pytest.raises(SweettokError, match="24x12, but the first frame of its video 20x12"):
         list(source.frames())

@@ -38,7 +38,8 @@ def _shown(value: Any) -> Any:
     return printable(value) if type(value) is str else value
 
 
-_TEMPLATES = Environment(
+#: Of this page and of others: what they share are style and macros.
+TEMPLATES = Environment(
     loader=PackageLoader(__package__),
     autoescape=True,
     undefined=StrictUndefined,
@@ -47,15 +48,15 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_TEMPLATES.filters |= {
+TEMPLATES.filters |= {
     "choices": choices,
     "in_short": in_short,
     "in_words": in_words,
     "number": number,
     "plural": plural,
 }
-_TEMPLATES.globals |= {"digits_of": digits_of, "rank_plot_of": rank_plot, "short_title": short_title}
-_TEMPLATES.policies["json.dumps_kwargs"] = {
+TEMPLATES.globals |= {"digits_of": digits_of, "rank_plot_of": rank_plot, "short_title": short_title}
+TEMPLATES.policies["json.dumps_kwargs"] = {
     "ensure_ascii": False,
     "allow_nan": False,
     "separators": (",", ":"),
@@ -69,7 +70,11 @@ def write_report(record: Record, media: Media | None, path: Path, force: bool = 
         SweettokError: the file exists without ``force``, or cannot be written.
     """
     check_target(path, force)
-    page = make_page(record, media)
+    write_page(make_page(record, media), path, force)
+
+
+def write_page(page: str, path: Path, force: bool) -> None:
+    """Write a page whole; what is no text in a name is spelt out."""
     with atomic_output(path, force) as part:
         part.write_text(page, encoding="utf-8", errors="backslashreplace")
 
@@ -80,7 +85,7 @@ def make_page(record: Record, media: Media | None) -> str:
     films = make_films(findings, media)
     places = _clip_places(findings)
     columns = list(_clip_columns(findings, places))
-    return _TEMPLATES.get_template("page.html").render(
+    return TEMPLATES.get_template("page.html").render(
         record=record,
         findings=findings,
         strip=strip_plot(findings),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.models.common.family import Conversion, Family
-from sweettok_cli.models.sweettok.folder import HALVES, WORDS_FILE, read_config, read_words
+from sweettok_cli.models.sweettok.folder import HALVES, WORDS_FILE, read_config, read_vectors, read_words
 from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
 from sweettok_cli.tokens.layout import GridTokens, TiledTokens, TokenizerSpec
 
@@ -71,6 +71,7 @@ SWEETTOK = Family(
     load=_load,
     convert=_convert,
     words=read_words,
+    vectors=read_vectors,
     extra_files=(WORDS_FILE,),
     task=_task,
     presets=("compact", "sweettok-small"),

@@ -1,0 +1,77 @@
+"""The words that files name, counted: all a method without pixels knows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH
+from sweettok_cli.models.registry import family_of
+from sweettok_cli.recognition.prompt import Counts
+from sweettok_cli.storage.model_folder import ModelFolder
+from sweettok_cli.words.reader import WordReader
+from sweettok_cli.zoo.local import find_model
+
+
+class WordCounter:
+    """Counts the words of files that one model has encoded.
+
+    Attributes, known when the first file is read:
+        words: the word behind each index, by part of speech.
+        model: name or folder of the model.
+        weights_sha256: of its weights.
+    """
+
+    def __init__(self, reader: WordReader) -> None:
+        self._reader = reader
+        self._first: Path | None = None
+        self._with_levels: Path | None = None
+        self._fixed: Path | None = None
+        self.words: Mapping[str, Sequence[str]] = {}
+        self.model = self.weights_sha256 = ""
+
+    def count(self, file: Path) -> Counts:
+        """How often a token file, video or picture names each word.
+
+        Raises:
+            SweettokError: it cannot be read, names no words, or was encoded by another model than the first.
+        """
+        found = self._reader.read(file)
+        weights = found.tokens.meta.weights_sha256
+        if self._first is None:
+            self._first, self.model, self.weights_sha256 = file, found.model, weights
+            self.words = found.counts.words
+        if weights != self.weights_sha256:
+            raise SweettokError(
+                f"{self._first} and {file} were encoded by different models, whose words do not compare; "
+                "encode them with one."
+            )
+        if found.tokens.meta.levels:
+            self._with_levels = self._with_levels or file
+        else:
+            self._fixed = self._fixed or file
+        return {part: counts.astype(np.int32) for part, counts in found.counts.counts.items()}
+
+    @property
+    def mixed(self) -> str | None:
+        """What is to be said where some files have levels of detail and others the fixed layout."""
+        if self._with_levels is None or self._fixed is None:
+            return None
+        return (
+            f"{self._with_levels} has levels of detail and {self._fixed} the fixed layout, whose words are "
+            "shared out differently; encode all of them with --fixed."
+        )
+
+    def vectors(self) -> dict[str, np.ndarray]:
+        """The word prior's vector of each word, float32 [words, dim] by part of speech."""
+        folder = ModelFolder(find_model(self.model))
+        family = family_of(folder)
+        assert family.vectors is not None  # its codes are words
+        return {
+            part: vectors[role]
+            for half, vectors in family.vectors(folder).items()
+            for part, role in zip(PARTS_OF_SPEECH[half], ("modifiers", "heads"), strict=True)
+        }
