@@ -32,6 +32,7 @@ from sweettok_cli.cli.output import BY_SIGNAL, FAILED, INTERRUPTED, MISUSED, deb
 from sweettok_cli.cli.pack import pack, unpack
 from sweettok_cli.cli.prior import prior
 from sweettok_cli.cli.roundtrip import roundtrip
+from sweettok_cli.cli.search import search
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
 from sweettok_cli.errors import WrongUsage, on_command_line
@@ -75,6 +76,7 @@ app.command(short_help="Unpack packed token files.")(unpack)
 app.command(short_help="Encode, decode, and show what became of a clip.")(roundtrip)
 app.command(short_help="Show what a token file, video or model holds.")(info)
 app.command(short_help="Show the words that a clip's tokens name.")(words)
+app.command(short_help="Rank files by the words they share with a query.")(search)
 app.command("eval", short_help="Measure how well videos survive: PSNR, SSIM, bits.")(evaluate)
 app.command(short_help="Train a tokenizer, one stage of the curriculum.")(train)
 models_app.command(short_help="Make the token prior of a model, for packing.")(prior)

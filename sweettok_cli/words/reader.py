@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +13,7 @@ import numpy as np
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.metrics.codebook_use import parts_of_speech
+from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.models.registry import family_of_tokens
 from sweettok_cli.packing.token_file import ENDINGS, each_once, looks_like_tokens
 from sweettok_cli.runtime import OnProgress
@@ -62,7 +63,7 @@ class WordReader:
         model: name or folder of the model whose words to use; by default the one in a token file, and the
             default model for videos and pictures.
         watch: opened around the encoding of a file, given its name.
-        keep_going: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``strict``.
+        keep_going: as for :func:`~sweettok_cli.pipeline.encode.encode_video`, like ``strict`` and ``budget``.
     """
 
     def __init__(
@@ -71,9 +72,10 @@ class WordReader:
         watch: Callable[[str], AbstractContextManager[OnProgress]],
         keep_going: bool = False,
         strict: bool = False,
+        budget: Budget = USUAL,
     ) -> None:
         self._model, self._watch = model, watch
-        self._keep_going, self._strict = keep_going, strict
+        self._keep_going, self._strict, self._budget = keep_going, strict, budget
 
     def read(self, file: Path) -> FileWords:
         """The words of a token file, a video or a picture.
@@ -106,6 +108,7 @@ class WordReader:
                 tokenizer,
                 keep_going=self._keep_going,
                 strict=self._strict,
+                budget=self._budget,
                 on_progress=on_progress,
             )
 
@@ -133,6 +136,23 @@ def find_readable(given: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def of_one_model(files: Iterable[FileWords]) -> Iterator[FileWords]:
+    """The files, one by one; their words compare.
+
+    Raises:
+        SweettokError: one was encoded by another model than the first.
+    """
+    first = None
+    for found in files:
+        first = first or (found.file, found.tokens.meta.weights_sha256)
+        if found.tokens.meta.weights_sha256 != first[1]:
+            raise SweettokError(
+                f"{first[0]} and {found.file} were encoded by different models, whose words do not "
+                "compare; encode them with one."
+            )
+        yield found
+
+
 @dataclass(frozen=True)
 class TellingWord:
     """A word, how often a file names it, and how many times its share is that in all files together."""
@@ -157,14 +177,7 @@ def contrast(files: Iterable[FileWords], top: int) -> list[tuple[Path, dict[str,
     """
     counted: list[tuple[Path, WordCounts]] = []
     together: dict[str, np.ndarray] = {}
-    weights = None
-    for file in files:
-        if weights not in (None, file.tokens.meta.weights_sha256):
-            raise SweettokError(
-                f"{counted[0][0]} and {file.file} were encoded by different models, whose words do not "
-                "compare; encode them with one."
-            )
-        weights = file.tokens.meta.weights_sha256
+    for file in of_one_model(files):
         counted.append((file.file, file.counts))
         for part, counts in file.counts.counts.items():
             together[part] = counts + together.get(part, 0)
