@@ -18,7 +18,8 @@ map            mean average precision, with a 95 % interval (bootstrap over vide
                less colours and less pixels, on the same clips
 
 Also says of the UCF-101 clips which share of the words that a class names most tell it from the others, as
-``sweettok words --classes`` does. Prints tables, writes ``benchmarks/results/search.json``.
+``sweettok words --classes`` does. Prints the tables of ``docs/words.md`` and writes
+``benchmarks/results/search.json``.
 """
 
 from __future__ import annotations
@@ -36,8 +37,6 @@ from typing import Any
 
 import numpy as np
 from machine import RESULTS, describe
-from rich.console import Console
-from rich.table import Table
 
 from sweettok_cli.data.clips import find_entries
 from sweettok_cli.data.entry import Entry
@@ -53,6 +52,7 @@ from sweettok_cli.words.reader import FileWords
 from sweettok_cli.words.search import SEEN, WordIndex, count_words
 from sweettok_cli.zoo.load import load
 
+RULE = "|---"
 SIDE, FRAMES, THUMBNAIL, COLOURS, ORDERS = 256, 17, 8, 8, 50
 MOVING = PARTS_OF_SPEECH["temporal"]
 #: What is compared with what pixels and colours find; the first is what the command compares.
@@ -96,7 +96,7 @@ def main() -> int:
         return 1
     result: dict[str, Any] = {kind: compare(found) for kind, found in clips.items()}
     result["class_words"] = class_words(clips["class"], options.model)
-    show(result)
+    print("\n".join(lines(result)))
     facts = {"model": reader.tokenizer.spec.name, "weights_sha256": reader.tokenizer.spec.weights_sha256}
     facts |= {"side": SIDE, "frames": FRAMES, "list": options.list.name, "ucf": options.ucf.name}
     options.output.write_text(json.dumps({**facts, **result, "machine": describe()}, indent=1) + "\n")
@@ -235,19 +235,29 @@ def class_words(clips: Sequence[Clip], model: str) -> dict[str, Any]:
     return {"classes": len(classes), "units": sum(each.units for each in classes), **asdict(summary)}
 
 
-def show(result: dict[str, Any]) -> None:
-    for kind in ("source", "class"):
-        of = result[kind]
-        table = Table(title=f"{kind}: {of['asking']} clips of {of['of']} ask, among {of['clips']}")
-        for name in ("by", "recall@1", "recall@5", "mAP"):
-            table.add_column(name)
-        shown: Callable[[dict[str, float]], str] = "{value:.3f} [{low:.3f}, {high:.3f}]".format_map
-        for name, row in of["rows"].items():
-            table.add_row(name, f"{row['recall@1']:.3f}", f"{row['recall@5']:.3f}", shown(row["map"]))
-        for name, less in of["words_less"].items():
-            table.add_row(f"words less {name}", "", "", shown(less))
-        Console().print(table)
-    Console().print(result["class_words"])
+def lines(result: dict[str, Any]) -> list[str]:
+    """The tables of ``docs/words.md``."""
+    kinds = [result[kind] for kind in ("source", "class")]
+    asked = (f"{of['asking']} of {of['clips']} clips, {of['of']}" for of in kinds)
+    titles = (f"{title} ({each})" for title, each in zip(("videos", "classes"), asked, strict=True))
+    found = [
+        f"| by | {' | '.join(f'{title}: recall@1 | recall@5 | mAP' for title in titles)} |",
+        RULE * 7 + "|",
+    ]
+    shown: Callable[[dict[str, float]], str] = "{value:.3f} [{low:.3f}, {high:.3f}]".format_map
+    for name in kinds[0]["rows"]:
+        rows = [of["rows"][name] for of in kinds]
+        cells = [f"{row['recall@1']:.2f} | {row['recall@5']:.2f} | {shown(row['map'])}" for row in rows]
+        found.append(f"| {name} | {' | '.join(cells)} |")
+    for name in kinds[0]["words_less"]:
+        cells = [f"| | {shown(of['words_less'][name])}" for of in kinds]
+        found.append(f"| words less {name} | {' | '.join(cells)} |")
+    words = result["class_words"]
+    names = ("words", "right", "by chance", "near: right", "wrong", "to other names")
+    keys = ("right", "by_chance", "near_right", "near_wrong", "near_others")
+    shares = ("-" if words[key] is None else f"{100 * words[key]:.0f} %" for key in keys)
+    table = [f"| {' | '.join(names)} |", RULE * 6 + "|", f"| {words['words']} | {' | '.join(shares)} |"]
+    return [*found, "", *table]
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def search(
     among them.
 
     It finds other clips of the same video. Where the videos are at hand, a histogram of their colours finds
-    them better, and what kind of thing is seen, neither of them tells.
+    more of them; what kind of thing is seen, neither tells (docs/words.md has figures).
 
     Examples:
 
