@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
         ("packing", "nope does not exist; "),
         ("tokens_a_second", "nope does not exist; "),
         ("recognition", "nope has no clips.csv; "),
+        ("search", "nope do not exist; "),
     ],
 )
 def test_what_cannot_be_measured_is_said(
@@ -36,6 +37,7 @@ def test_what_cannot_be_measured_is_said(
         "packing": [nope, "--model", small],
         "tokens_a_second": ["--tokens", nope],
         "recognition": [nope, nope],
+        "search": [nope, nope, "--ucf", nope],
     }[name]
     ran = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / f"{name}.py", *given, "--output", tmp_path / "found.json"],

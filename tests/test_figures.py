@@ -148,3 +148,37 @@ def test_recognition_is_what_was_measured() -> None:
     assert f"Of {first['queries']} real UCF-101 clips of {len(first['labels'])} classes" in README
     said = f"{tokens:.1f} % (chance {100 * first['chance']:.1f} %, by mean picture {pixels:.1f} %)"
     assert said in " ".join(README.split())
+
+
+def test_words_find_and_tell_what_was_measured() -> None:
+    shipped = json.loads((ROOT / "weights" / "sweettok-small" / "config.json").read_text(encoding="utf-8"))
+    measured = result("search")
+    assert measured["weights_sha256"] == shipped["weights_sha256"]
+    docs = (ROOT / "docs" / "words.md").read_text(encoding="utf-8")
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in docs.splitlines()]
+    rows = {cells[0]: cells[1:] for cells in lines if len(cells) == 7}
+    kinds = measured["source"], measured["class"]
+    for name in kinds[0]["rows"]:
+        found = [each["rows"][name] for each in kinds]
+        wanted = [
+            [
+                f"{row['recall@1']:.2f}",
+                f"{row['recall@5']:.2f}",
+                "{value:.3f} [{low:.3f}, {high:.3f}]".format(**row["map"]),
+            ]
+            for row in found
+        ]
+        assert rows[name] == wanted[0] + wanted[1], name
+    for name in ("pixels", "colours"):
+        less = ["{value:.3f} [{low:.3f}, {high:.3f}]".format(**each["words_less"][name]) for each in kinds]
+        assert rows[f"words less {name}"] == ["", "", less[0], "", "", less[1]]
+    told = measured["class_words"]
+    keys = ("right", "by_chance", "near_right", "near_wrong", "near_others")
+    assert [str(told["words"]), *(f"{100 * told[key]:.0f} %" for key in keys)] in lines
+    of = f"{measured['class']['clips']} clips of UCF-101 in\n{told['classes']} classes"
+    assert f"{of} and {told['units']} groups" in docs
+    # What the text says of them; where one of these fails, it is to be written anew.
+    source, classes = (each["words_less"] for each in kinds)
+    assert source["colours"]["value"] < 0 < source["colours"]["high"] and source["pixels"]["low"] > 0
+    assert all(each["low"] < 0 < each["high"] for each in classes.values())
+    assert abs(told["right"] - told["by_chance"]) < 0.05 and abs(told["near_right"] - 0.5) < 0.05

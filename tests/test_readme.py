@@ -92,6 +92,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ucf = folder / "UCF101"
     (ucf / "UCF-101" / "YoYo").mkdir(parents=True)
     shutil.copy(folder / "clip.mp4", ucf / "UCF-101" / "YoYo" / "v_YoYo_g01_c01.avi")
+    (ucf / "UCF-101" / "Diving").mkdir()
+    shutil.copy(folder / "held-out" / "e.mp4", ucf / "UCF-101" / "Diving" / "v_Diving_g01_c01.avi")
     (ucf / "ucfTrainTestlist").mkdir()
     (ucf / "ucfTrainTestlist" / "testlist01.txt").write_text("YoYo/v_YoYo_g01_c01.avi\n")
     save_model_folder(folder / "runs" / "mine" / "model", small_network(), word_prior())

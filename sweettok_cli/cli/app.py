@@ -34,6 +34,7 @@ from sweettok_cli.cli.prior import prior
 from sweettok_cli.cli.recognise import recognise
 from sweettok_cli.cli.recognition import recognition_app
 from sweettok_cli.cli.roundtrip import roundtrip
+from sweettok_cli.cli.search import search
 from sweettok_cli.cli.shards import export, import_
 from sweettok_cli.cli.train import train
 from sweettok_cli.cli.words import words
@@ -86,6 +87,7 @@ app.command(
     short_help="Measure how well videos survive: PSNR, SSIM, bits.",
 )(evaluate)
 app.command(short_help="Tell the class of a clip from a few examples of each.")(recognise)
+app.command(short_help="Rank files by the words they share with a query.")(search)
 app.command(short_help="Train a tokenizer, one stage of the curriculum.")(train)
 models_app.command(short_help="Make the token prior of a model, for packing.")(prior)
 app.add_typer(models_app, name="models")

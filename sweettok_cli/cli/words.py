@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +11,8 @@ from typer import Argument, Option
 
 from sweettok_cli.cli import options
 from sweettok_cli.cli.columns import lined_up
-from sweettok_cli.cli.output import FAILED, Output, as_text, debugging, explain, shown
+from sweettok_cli.cli.output import Output, as_text, shown
+from sweettok_cli.cli.reading import Reading
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
@@ -40,6 +41,13 @@ def words(
             show_default=f"{SHOWN}, with --json all; {TELLING} of several files",
         ),
     ] = None,
+    classes: Annotated[
+        bool,
+        Option(
+            "--classes",
+            help="Each folder in DIR is a class: show the words that its clips name most, right and wrong.",
+        ),
+    ] = False,
     video: Annotated[
         Path | None, Option(help="Write the source with the words of each region on it.", metavar="FILE")
     ] = None,
@@ -56,6 +64,7 @@ def words(
             show_default=f"the one in the file; {DEFAULT_MODEL} for videos",
         ),
     ] = None,
+    fixed: options.FixedOption = False,
     keep_going: options.KeepGoingOption = False,
     strict: options.StrictOption = False,
     force: options.ForceOption = False,
@@ -72,6 +81,11 @@ def words(
 
     Of several files, the words are shown that tell each from all of them: those that it names more often.
 
+    With --classes, of a folder with a folder for each class, the words are shown that the clips of each class
+    name most. Right are those that tell the class from the others, wrong those that other classes name as
+    much. Where the class's name has words that the model knows, it is shown how near to it they are in
+    meaning.
+
     --video writes the leading adjective and noun over each region of the frame, and the adverb and verb where
     it moves; tokens of detail are left out, for they correct a region in places and do not speak for it.
 
@@ -83,9 +97,12 @@ def words(
 
         sweettok words clips/
 
+        sweettok words UCF-101/ --classes --fixed
+
         sweettok words clip.mp4 --video clip.words.mp4
     """
     options.check_damage(keep_going, strict)
+    budget = options.budget_of(None, None, fixed)
     from sweettok_cli.files import check_ending, check_target
     from sweettok_cli.video.images import WRITTEN
     from sweettok_cli.video.writer import VIDEO_ENDINGS
@@ -100,7 +117,12 @@ def words(
             raise typer.BadParameter("it takes one file", param_hint="--video")
         check_ending(video, (*VIDEO_ENDINGS, *sorted(WRITTEN)))
         check_target(video, force)
-    reader = WordReader(model, output.progress, keep_going, strict)
+    reader = WordReader(model, output.progress, keep_going, strict, budget)
+    if classes:
+        if len(files) > 1 or not files[0].is_dir():
+            raise typer.BadParameter("it takes one folder, of class folders", param_hint="--classes")
+        _classes(files[0], reader, top or TELLING, output)
+        return
     if several:
         _contrast(files, reader, top or TELLING, output)
         return
@@ -131,30 +153,27 @@ def _write_video(found: FileWords, source: Path, video: Path, force: bool, outpu
 
 
 def _contrast(given: list[Path], reader: WordReader, top: int, output: Output) -> None:
-    """Which words fire for which file; a file that fails is listed and makes the exit code 1."""
+    """Which words fire for which file."""
     from sweettok_cli.words.reader import contrast, find_readable
 
-    failed: list[dict[str, str]] = []
-
-    def read() -> Iterator[FileWords]:
-        for file in find_readable(given):
-            try:
-                found = reader.read(file)
-            # Whatever is wrong with one file of many must not cost the others.
-            except Exception as error:
-                if debugging():
-                    raise
-                failed.append({"file": str(file), "error": explain(error)})
-                output.error(failed[-1]["error"])
-            else:
-                yield found
-
-    telling = contrast(read(), top)
+    reading = Reading(reader, output)
+    telling = contrast(reading.read(find_readable(given)), top)
     files = [{"file": str(file), "words": _plain(each)} for file, each in telling]
-    data = {"files": files, "failed": failed}
-    output.result(data, _contrast_table(telling) if telling and not output.json else None)
-    if failed:
-        raise typer.Exit(FAILED)
+    reading.show({"files": files}, _contrast_table(telling) if telling and not output.json else None)
+
+
+def _classes(folder: Path, reader: WordReader, top: int, output: Output) -> None:
+    """Which words are right and wrong for which class."""
+    from sweettok_cli.cli.class_words import class_record, class_text
+    from sweettok_cli.words.classes import ClassTable, find_classes, mark_words
+    from sweettok_cli.words.nearness import read_nearness
+
+    reading = Reading(reader, output)
+    labels = {file: label for label, file in find_classes(folder)}
+    table = ClassTable((labels[found.file], found) for found in reading.read(labels))
+    near = None if table.model is None else read_nearness(table.model)
+    found = mark_words(table, top, near)
+    reading.show(class_record(*found), class_text(*found) if found[0] and not output.json else None)
 
 
 def _plain(words: Mapping[str, Sequence[Any]]) -> dict[str, list[dict[str, Any]]]:

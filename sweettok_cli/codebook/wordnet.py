@@ -99,12 +99,17 @@ class WordNet:
     def base_forms(self, word: str, part: str) -> list[str]:
         """Base forms, likeliest first, by morphy's rules: the word, then its exceptions, else endings."""
         known = self.senses[part]
-        candidates = self.exceptions[part].get(word, ()) or tuple(
-            word.removesuffix(ending) + base
-            for ending, base in _ENDINGS[part]
-            if word.endswith(ending) and word != ending
-        )
+        candidates = self.exceptions[part].get(word, ()) or regular_forms(word, part)
         return [form for form in dict.fromkeys((word, *candidates)) if form in known]
+
+
+def regular_forms(word: str, part: str) -> tuple[str, ...]:
+    """What a lower-case word may be a regular inflection of, by morphy's rules; not all of them are words."""
+    return tuple(
+        word.removesuffix(ending) + base
+        for ending, base in _ENDINGS[part]
+        if word.endswith(ending) and word != ending
+    )
 
 
 def _check_folder(folder: Path) -> None:

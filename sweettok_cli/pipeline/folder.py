@@ -199,4 +199,5 @@ def encode_job(
         forget_locals(error)
         return Result(job.source, job.output, "failed", error)
     seconds = time.perf_counter() - start
-    return Result(job.source, job.output, "done", None, tokens.meta, seconds, *read, worst=worst[0])
+    info, loss = read
+    return Result(job.source, job.output, "done", None, tokens.meta, seconds, info, loss, worst[0])

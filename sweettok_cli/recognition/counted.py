@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from sweettok_cli.codebook.prior import WordGraph
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.metrics.codebook_use import PARTS_OF_SPEECH
 from sweettok_cli.models.registry import family_of
 from sweettok_cli.recognition.prompt import Counts
 from sweettok_cli.storage.model_folder import ModelFolder
+from sweettok_cli.tokens.arrays import PARTS_OF_SPEECH
 from sweettok_cli.words.reader import WordReader
 from sweettok_cli.zoo.local import find_model
 
@@ -66,12 +67,21 @@ class WordCounter:
         )
 
     def vectors(self) -> dict[str, np.ndarray]:
-        """The word prior's vector of each word, float32 [words, dim] by part of speech."""
+        """The word prior's vector of each word, float32 [words, dim] by part of speech.
+
+        Raises:
+            SweettokError: the model's words have vectors that were drawn at random.
+        """
         folder = ModelFolder(find_model(self.model))
-        family = family_of(folder)
-        assert family.vectors is not None  # its codes are words
-        return {
-            part: vectors[role]
-            for half, vectors in family.vectors(folder).items()
-            for part, role in zip(PARTS_OF_SPEECH[half], ("modifiers", "heads"), strict=True)
-        }
+        read = family_of(folder).prior
+        prior = None if read is None else read(folder)
+        if prior is None:
+            raise SweettokError(
+                f"{self.model} has words without vectors; give a model with a language codebook."
+            )
+        found: dict[str, np.ndarray] = {}
+        for half, parts in PARTS_OF_SPEECH.items():
+            graph: WordGraph = getattr(prior, half)
+            split = np.split(graph.vectors, [len(graph.modifiers)])
+            found.update(zip(parts, split, strict=True))
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -149,6 +149,23 @@ def find_readable(given: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def of_one_model(files: Iterable[FileWords]) -> Iterator[FileWords]:
+    """The files, one by one; their words compare.
+
+    Raises:
+        SweettokError: one was encoded by another model than the first.
+    """
+    first = None
+    for found in files:
+        first = first or (found.file, found.tokens.meta.weights_sha256)
+        if found.tokens.meta.weights_sha256 != first[1]:
+            raise SweettokError(
+                f"{first[0]} and {found.file} were encoded by different models, whose words do not "
+                "compare; encode them with one."
+            )
+        yield found
+
+
 @dataclass(frozen=True)
 class TellingWord:
     """A word, how often a file names it, and how many times its share is that in all files together."""
@@ -173,14 +190,7 @@ def contrast(files: Iterable[FileWords], top: int) -> list[tuple[Path, dict[str,
     """
     counted: list[tuple[Path, WordCounts]] = []
     together: dict[str, np.ndarray] = {}
-    weights = None
-    for file in files:
-        if weights not in (None, file.tokens.meta.weights_sha256):
-            raise SweettokError(
-                f"{counted[0][0]} and {file.file} were encoded by different models, whose words do not "
-                "compare; encode them with one."
-            )
-        weights = file.tokens.meta.weights_sha256
+    for file in of_one_model(files):
         counted.append((file.file, file.counts))
         for part, counts in file.counts.counts.items():
             together[part] = counts + together.get(part, 0)

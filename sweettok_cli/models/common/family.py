@@ -14,9 +14,9 @@ from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
 from sweettok_cli.tokens.layout import TokenizerSpec
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
 
+    from sweettok_cli.codebook.prior import WordPrior
     from sweettok_cli.models.common.tokenizer import Tokenizer
     from sweettok_cli.storage.checkpoint_file import Checkpoint
     from sweettok_cli.training.recipe import Recipe
@@ -55,8 +55,8 @@ class Family:
     settings: Callable[[str], object] | None = None
     # The words behind the codes, ``{half: {"modifiers": [...], "heads": [...]}}``, where codes are words.
     words: Callable[[ModelFolder], dict[str, Any]] | None = None
-    # The vectors of these words in the prior, float32 [words, dim], likewise.
-    vectors: Callable[[ModelFolder], dict[str, dict[str, np.ndarray]]] | None = None
+    # The same words with their vectors, those of a language model; None for a model whose vectors are others.
+    prior: Callable[[ModelFolder], WordPrior | None] | None = None
     extra_files: tuple[str, ...] = ()  # in its folders, beside configuration, weights and card
     average: str | None = None  # how names of a moving average's tensors begin, where it is among the weights
     # How it trains, where that is written: by a recipe, from a model folder or, new, from a word prior, and

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweettok_cli.models.common.family import Conversion, Family
-from sweettok_cli.models.sweettok.folder import HALVES, WORDS_FILE, read_config, read_vectors, read_words
+from sweettok_cli.models.sweettok.folder import HALVES, WORDS_FILE, read_config, read_prior, read_words
 from sweettok_cli.storage.model_folder import ModelFolder, ModelHeader
 from sweettok_cli.tokens.layout import GridTokens, TiledTokens, TokenizerSpec
 
 if TYPE_CHECKING:
     import torch
 
+    from sweettok_cli.codebook.prior import WordPrior
     from sweettok_cli.models.sweettok.task import SweetTokTask
     from sweettok_cli.models.sweettok.tokenizer import SweetTokTokenizer
     from sweettok_cli.storage.checkpoint_file import Checkpoint
@@ -58,6 +59,10 @@ def _convert(checkpoint: Checkpoint, folder: Path, conversion: Conversion) -> Mo
     return convert_sweettok(checkpoint, folder, conversion)
 
 
+def _prior(model: ModelFolder) -> WordPrior | None:
+    return None if read_config(model).codebook == "random" else read_prior(model, model.state())
+
+
 def _task(recipe: Recipe, init: Path | None, prior: Path | None, teacher: Path | None) -> SweetTokTask:
     from sweettok_cli.models.sweettok.task import SweetTokTask
 
@@ -71,7 +76,7 @@ SWEETTOK = Family(
     load=_load,
     convert=_convert,
     words=read_words,
-    vectors=read_vectors,
+    prior=_prior,
     extra_files=(WORDS_FILE,),
     task=_task,
     presets=("compact", "sweettok-small"),

@@ -19,7 +19,6 @@ from sweettok_cli.storage.model_folder import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor, nn
 
     from sweettok_cli.codebook.prior import WordPrior
@@ -116,22 +115,6 @@ def read_prior(model: ModelFolder, state: Mapping[str, Tensor]) -> WordPrior:
     spatial, temporal = graphs
     about = words.get("about")
     return WordPrior(spatial, temporal, about if isinstance(about, dict) else {})
-
-
-def read_vectors(model: ModelFolder) -> dict[str, dict[str, np.ndarray]]:
-    """The prior's vectors of the words, ``{half: {"modifiers": [words, dim], "heads": [words, dim]}}``.
-
-    Raises:
-        SweettokError: as :func:`read_prior`.
-    """
-    prior = read_prior(model, model.state())
-    return {
-        half: {
-            "modifiers": graph.vectors[: len(graph.modifiers)],
-            "heads": graph.vectors[len(graph.modifiers) :],
-        }
-        for half, graph in zip(HALVES, (prior.spatial, prior.temporal), strict=True)
-    }
 
 
 def fewest_modifiers(words: WordPrior) -> int:
