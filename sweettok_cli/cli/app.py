@@ -24,6 +24,7 @@ from sweettok_cli.cli.decode import decode
 from sweettok_cli.cli.doctor import doctor
 from sweettok_cli.cli.encode import encode
 from sweettok_cli.cli.evaluate import evaluate
+from sweettok_cli.cli.generate import generate
 from sweettok_cli.cli.help import App, show_help
 from sweettok_cli.cli.info import info
 from sweettok_cli.cli.interruption import tell_of_end
@@ -76,7 +77,8 @@ app.command(short_help="Encode, decode, and show what became of a clip.")(roundt
 app.command(short_help="Show what a token file, video or model holds.")(info)
 app.command(short_help="Show the words that a clip's tokens name.")(words)
 app.command("eval", short_help="Measure how well videos survive: PSNR, SSIM, bits.")(evaluate)
-app.command(short_help="Train a tokenizer, one stage of the curriculum.")(train)
+app.command(short_help="Train a tokenizer, or a generator over tokens.")(train)
+app.command(short_help="Generate videos: new ones, or what follows a beginning.")(generate)
 models_app.command(short_help="Make the token prior of a model, for packing.")(prior)
 app.add_typer(models_app, name="models")
 app.add_typer(codebook_app, name="codebook")

@@ -178,7 +178,7 @@ def train(
         return
     folder = out or Path("runs") / Path(config).stem
     try:
-        from sweettok_cli.models.registry import task_of
+        from sweettok_cli.cli.trainable import task_of
         from sweettok_cli.training.loop import RunOptions
         from sweettok_cli.training.loop import train as run
     except ModuleNotFoundError as error:
