@@ -185,7 +185,7 @@ class GeneratorTask(Task):
         if places and (length is None or 2 + self.card.clips * (length + 1) > places + 1):
             raise SweettokError(
                 f"A window of {self.card.clips} clips has more symbols than the {places} places that the "
-                "network learns; set fewer frames, more model.places, or model.network=llama."
+                "network learns; set fewer frames, or more model.places."
             )
         if self.recipe.gradient_checkpointing:
             made.network.gradient_checkpointing_enable()
@@ -249,6 +249,16 @@ class GeneratorTask(Task):
             "nominal_bits_per_token": nominal / tokens,
             "clips": len(self._held_out),
         }
+
+    @property
+    def validation_steps(self) -> float:
+        """As :attr:`Task.validation_steps`: by symbols, forwards only."""
+        learned = int(self.recipe.crops[0][1]) * self.recipe.accumulate * self.card.clips
+        return sum(len(video.clips) for video in self._held_out) / (2 * learned)
+
+    def measured_by(self, model: Path, val: str | None) -> str:
+        """As :meth:`Task.measured_by`."""
+        return "resume with more minutes to measure"
 
     def export(self, folder: Path, weights: nn.Module, name: str) -> None:
         """As :meth:`Task.export`."""
