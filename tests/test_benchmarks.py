@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
         ("crops", "nope do not exist; "),
         ("levels", "nope do not exist; "),
         ("packing", "nope does not exist; "),
+        ("generator", "nope holds no generator"),
     ],
 )
 def test_what_cannot_be_measured_is_said(
@@ -32,6 +33,7 @@ def test_what_cannot_be_measured_is_said(
         "crops": [nope],
         "levels": [nope, small],
         "packing": [nope, "--model", small],
+        "generator": [nope, "--train", nope, "--val", nope],
     }[name]
     ran = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / f"{name}.py", *given, "--output", tmp_path / "found.json"],

@@ -22,6 +22,7 @@ _PACKAGES = {
     "train": ("accelerate", "tomli-w"),
     "eval": ("torchmetrics",),
     "codebook": ("transformers", "wordfreq"),
+    "generate": ("transformers",),
 }
 
 

@@ -95,8 +95,7 @@ def generate(
     out = Output(json=as_json, quiet=quiet)
     stem = f"{label or (prompt.stem if prompt else 'video')}-{seed}"
     names = [output / f"{stem}-{number:03d}" for number in range(count)]
-    output.mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for name in names if output.exists() else ():
         for ending in (".npz", ".mp4"):
             check_target(name.with_name(name.name + ending), force)
     generator = VideoGenerator(find_generator(model), device.value)
@@ -108,6 +107,7 @@ def generate(
     wish = Wish(label, frames, given, seed, drawing)
     made: list[dict[str, Any]] = []
     tokens, seconds, begun = 0, 0.0, time.perf_counter()
+    _make(output)
     with out.progress("generating", "clips") as on_progress:
         for name, found in zip(names, generator.generate(count, wish, batch, on_progress), strict=True):
             seconds += time.perf_counter() - begun
@@ -121,6 +121,18 @@ def generate(
             begun = time.perf_counter()
     record = {"class": label, "seed": seed, "model": generator.card.name, "seconds": round(seconds, 3)}
     out.result({**record, "videos": made, "tokens_in_all": tokens}, None)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder to write into."""
+    from sweettok_cli.errors import SweettokError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SweettokError(
+            f"The folder {folder} cannot be made ({error.strerror}); choose another with -o."
+        ) from error
 
 
 def _tokenizer(vocabulary: Vocabulary, named: str | None, device: str, out: Output) -> Tokenizer:
