@@ -90,6 +90,14 @@ def train(
             show_default="the recipe's",
         ),
     ] = None,
+    init_words_from: Annotated[
+        str | None,
+        Option(
+            help="Language model whose own vectors of the words start a new generator's symbols.",
+            metavar="NAME",
+            show_default="random ones",
+        ),
+    ] = None,
     resume: Annotated[
         bool, Option("--resume", help="Continue the run in --out where its checkpoint ends.")
     ] = False,
@@ -151,6 +159,8 @@ def train(
     if teacher is not None:
         folder_of = Path(teacher).absolute() if Path(teacher).exists() else teacher
         changes.append(f"teacher={json.dumps(str(folder_of), ensure_ascii=False)}")
+    if init_words_from is not None:
+        changes.append(f"words_from={json.dumps(init_words_from, ensure_ascii=False)}")
     if init is not None and prior is not None:
         raise SweettokError("A model that is trained on brings its words; give --init or --prior, not both.")
     if init is not None and (key := next((c for c in changes if c.startswith("model.")), None)):

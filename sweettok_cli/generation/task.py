@@ -25,6 +25,7 @@ from sweettok_cli.generation.folder import (
 from sweettok_cli.generation.network import UNLEARNED, Generator, build_network
 from sweettok_cli.generation.videos import SymbolVideo, SymbolVideos, find_token_files, read_videos
 from sweettok_cli.generation.windows import WindowBatch, Windows, WindowSource
+from sweettok_cli.generation.words import start_from_words
 from sweettok_cli.tokens.arrays import parts_of_speech
 from sweettok_cli.training.folder import replaced
 from sweettok_cli.training.log import Voice
@@ -41,7 +42,7 @@ KEYS = {
     *("model", "seed", "steps", "minutes", "frames", "crop", "batch_size", "workers", "loader", "prefetch"),
     *("optimizer", "lr", "lr_factors", "final_lr", "warmup", "betas", "eps", "weight_decay", "clip_norm"),
     *("accumulate", "ema", "precision", "compile", "gradient_checkpointing"),
-    *("classes", "label_dropout", "label_smoothing"),
+    *("classes", "label_dropout", "label_smoothing", "words_from"),
     *("log_every", "sample_every", "checkpoint_every", "keep_checkpoints", "validate_every"),
     *("validate_clips", "tracker"),
 }
@@ -79,6 +80,10 @@ class GeneratorTask(Task):
         if len(recipe.crop) > 1:
             raise SweettokError(
                 "A generator's videos are all of one size; give crop one choice, such as [[64, 16, 1.0]]."
+            )
+        if init is not None and recipe.words_from:
+            raise SweettokError(
+                "words_from starts new generators, and --init brings one; leave one of them out."
             )
         self.recipe = recipe
         self._config = make_config(recipe.model)
@@ -142,8 +147,13 @@ class GeneratorTask(Task):
         """
         vocabulary = self.card.vocabulary
         if self._init is None:
-            self._tokenizer = make_tokenizer(vocabulary, self._word_lists())
+            words = self._word_lists()
+            self._tokenizer = make_tokenizer(vocabulary, words)
             made = Generator(build_network(self.card.config, vocabulary), vocabulary)
+            if self.recipe.words_from:
+                if words is None:
+                    raise SweettokError("words_from needs symbols that are words; leave it out.")
+                start_from_words(made, vocabulary, words, self.recipe.words_from, voice)
         else:
             self._tokenizer = read_tokenizer(self._init, vocabulary)
             made = read_network(self._init, self.card)

@@ -225,6 +225,11 @@ class Recipe:
         (0, 0.99),
     )
 
+    words_from: str = _key(
+        "",
+        "generators: language model whose vectors of the words start those of the symbols; none: random",
+    )
+
     window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))
     log_every: int = _key(10, "steps between two lines of the log", (1, _MANY))
     sample_every: int = _key(1000, "steps between two sample sheets and videos; 0 draws none", (0, _MANY))

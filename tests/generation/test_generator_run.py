@@ -15,10 +15,16 @@ from task_runs import interrupted, lines, same, state
 
 from sweettok_cli.cli.trainable import task_of
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.generation.config import make_config
 from sweettok_cli.generation.folder import read_card
+from sweettok_cli.generation.network import Generator, build_network
+from sweettok_cli.generation.words import start_from_words
+from sweettok_cli.sequences.vocabulary import Vocabulary
+from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.training.loop import RunOptions, train
 from sweettok_cli.training.recipe import Recipe, load_recipe
 from sweettok_cli.training.record import RunRecord
+from sweettok_cli.words.counts import read_word_lists
 
 pytestmark = pytest.mark.usefixtures("one_run_a_process")
 Recipes = Callable[..., Recipe]
@@ -120,6 +126,33 @@ def test_data_that_cannot_be(recipe: Recipes, token_folders: dict[bool, Path], t
         run(recipe(), tmp_path / "empty", tmp_path / "run")
     with pytest.raises(SweettokError, match="never trained on"):
         run(recipe(validate_every=1), token_folders[False], tmp_path / "run", val=token_folders[False])
+
+
+def test_symbols_begin_as_the_words_of_a_language_model(
+    recipe: Recipes, model_folder: Path, tmp_path: Path
+) -> None:
+    from codebook.conftest import save_language_model
+
+    model = save_language_model(tmp_path / "language-model")
+    words = read_word_lists(str(model_folder), ModelFolder(model_folder).header.weights_sha256)
+    books = {"spatial": (20, 20, 30), "temporal": (12, 12, 18)}
+    vocabulary = Vocabulary("sweettok", "small", "0" * 64, books)
+    torch.manual_seed(0)
+    config = make_config({**TINY, "width": 8, "heads": 2})
+    generator = Generator(build_network(config, vocabulary), vocabulary)
+    rows = generator.network.get_input_embeddings().weight
+    before = rows.detach().clone()
+    start_from_words(generator, vocabulary, words, str(model), Heard())
+    nouns = vocabulary.lists["nouns"]
+    assert torch.equal(rows[:72], before[:72]) and not torch.equal(rows[nouns.start], before[nouns.start])
+    assert rows.std().item() == pytest.approx(before.std().item(), rel=0.1)
+    # Words that are spelt alike lie near each other: of a list, all but their number is the same.
+    alike = torch.cdist(rows[nouns.start : nouns.end], rows[nouns.start : nouns.end]).mean()
+    verbs = vocabulary.lists["verbs"]
+    assert alike < torch.cdist(rows[nouns.start : nouns.end], rows[verbs.start : verbs.end]).mean()
+    with pytest.raises(SweettokError, match="numbers, fewer than"):
+        wide = Generator(build_network(make_config({**TINY, "width": 512}), vocabulary), vocabulary)
+        start_from_words(wide, vocabulary, words, str(model), Heard())
 
 
 def test_shipped_recipes_name_networks() -> None:
