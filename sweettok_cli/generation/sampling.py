@@ -13,6 +13,8 @@ from torch import Tensor
 from sweettok_cli.generation.network import Generator, library
 from sweettok_cli.sequences.order import ClipOrder, Place, Range
 
+_BEGUN = 512  # symbols for which there is room at first, where clips differ in length
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -95,10 +97,13 @@ class ClipSampler:
             read = np.concatenate([read, np.concatenate([without, begun], axis=1)])
         places: list[Place | None] = [self._started(row) for row in begun]
         written = [row.tolist() for row in begun]
-        length = self._order.length
-        cache = self._cache(None if length is None else before.shape[1] + length)
+        room = before.shape[1] + (self._order.length or max(begun.shape[1], _BEGUN))
+        cache, known = self._cache(room), read
         pad = self._generator.network.config.pad_token_id
         while any(place is not None for place in places):
+            if known.shape[1] > room:  # of clips that differ in length: read all again, with twice the room
+                room *= 2
+                cache, read = self._cache(room), known
             given = torch.from_numpy(read).to(self._device)
             found = self._generator.hidden(given, past_key_values=cache, use_cache=True)
             hidden = found.last_hidden_state[:, -1].float()
@@ -114,6 +119,7 @@ class ClipSampler:
                     written[row].append(symbol)
                     places[row] = self._order.after(place, symbol)
             read = np.tile(following, 2 if guided else 1)[:, None]
+            known = np.concatenate([known, read], axis=1)
         return [np.array(row, np.int64) for row in written]
 
     def _started(self, symbols: np.ndarray) -> Place:
@@ -125,12 +131,9 @@ class ClipSampler:
         assert place is not None
         return place
 
-    def _cache(self, symbols: int | None) -> Any:
-        """Where keys and values are kept; of so many symbols, if it is known of how many."""
-        given, config = library(), self._generator.network.config
-        if symbols is None:
-            return given.DynamicCache(config=config)
-        return given.StaticCache(config=config, max_cache_len=symbols)
+    def _cache(self, symbols: int) -> Any:
+        """Where keys and values of so many symbols are kept; a step costs as much however many there are."""
+        return library().StaticCache(config=self._generator.network.config, max_cache_len=symbols)
 
     def _alike(self, places: Sequence[Place | None]) -> list[tuple[list[int], list[Range]]]:
         """Sequences by what may come next in them, of those that are not over."""

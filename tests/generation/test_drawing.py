@@ -121,6 +121,15 @@ def test_wishes_that_cannot_be(generators: dict[bool, VideoGenerator], wish: Wis
         list(generators[False].generate(1, wish))
 
 
+def test_a_cache_that_is_full_is_made_anew(
+    generators: dict[bool, VideoGenerator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = Wish("class 1", frames=34, drawing=Drawing(guidance=2.0))
+    found = list(generators[True].generate(2, wish))
+    monkeypatch.setattr("sweettok_cli.generation.sampling._BEGUN", 3)
+    assert all(map(same, found, generators[True].generate(2, wish)))
+
+
 def test_draws_are_of_the_likeliest() -> None:
     logits = torch.tensor([[0.0, 3.0, 1.0, 2.0]]).repeat(1000, 1)
     luck = torch.linspace(0, 1 - 1e-9, 1000, dtype=torch.float64)
