@@ -37,6 +37,12 @@ def generate(
             readable=False,
         ),
     ] = None,
+    prompt_clips: Annotated[
+        int | None,
+        Option(
+            min=1, help="Go on from so many of its clips, the first ones.", show_default="all that are whole"
+        ),
+    ] = None,
     frames: Annotated[
         int | None,
         Option(min=1, help="Of each video, with those of the prompt.", show_default="one clip, or one more"),
@@ -78,7 +84,7 @@ def generate(
 
         sweettok generate --model runs/ucf --class Basketball -n 4 --seed 1 --cfg 2 -o out
 
-        sweettok generate --model runs/generator-small --prompt clip.mp4 --frames 51 -o out
+        sweettok generate --model runs/generator-small --prompt clip.mp4 --prompt-clips 1 --frames 51 -o out
     """
     if not top_p:
         raise BadParameter("0 leaves nothing to draw from.", param_hint="--top-p")
@@ -104,7 +110,7 @@ def generate(
     if prompt is not None:
         given = read_prompt(prompt, generator.card.like, None if is_tokens(prompt) else decoder)
     drawing = Drawing(temperature, top_k, top_p, cfg)
-    wish = Wish(label, frames, given, seed, drawing)
+    wish = Wish(label, frames, given, prompt_clips, seed, drawing)
     made: list[dict[str, Any]] = []
     tokens, seconds, begun = 0, 0.0, time.perf_counter()
     _make(output)

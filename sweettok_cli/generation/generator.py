@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.generation.folder import read_card, read_network
 from sweettok_cli.generation.sampling import ClipSampler, Drawing
 from sweettok_cli.generation.videos import check_alike
@@ -27,6 +27,7 @@ class Wish:
         label: class of the videos; None for none.
         frames: of each; one clip by default, or one more than the prompt has.
         prompt: tokens that they begin with: a video's whole clips, or a picture as the first frame.
+        prompt_clips: how many of these clips, the first ones; None for all.
         seed: with the number of a video, of its random numbers: it is the same however many there are.
         drawing: how symbols are drawn.
     """
@@ -34,6 +35,7 @@ class Wish:
     label: str | None = None
     frames: int | None = None
     prompt: Tokens | None = None
+    prompt_clips: int | None = None
     seed: int = 0
     drawing: Drawing = dataclasses.field(default_factory=Drawing)
 
@@ -72,6 +74,7 @@ class VideoGenerator:
                 generator has not learned what follows a clip.
         """
         given, begun = self._prompt(wish.prompt)
+        given = given[: wish.prompt_clips]
         clip_frames = self.card.like.clip_frames
         frames = wish.frames or clip_frames * (len(given) + 1)
         clips = -(-frames // clip_frames)
@@ -93,7 +96,7 @@ class VideoGenerator:
         if clips <= given:
             raise SweettokError(
                 f"The prompt has {given} clips of {self.card.like.clip_frames} frames already; ask for more "
-                f"than {given * self.card.like.clip_frames} frames."
+                f"than {given * self.card.like.clip_frames} frames, or give {option('prompt_clips', 1)}."
             )
         if clips > 1 and self.card.clips == 1:
             raise SweettokError(

@@ -90,6 +90,10 @@ def test_a_prompt_stays_and_what_follows_depends_on_it(generators: dict[bool, Vi
         assert first.meta.clips == 3
         assert np.array_equal(first.arrays["spatial"][:2], one.arrays["spatial"])
         assert not np.array_equal(first.arrays["spatial"][2], second.arrays["spatial"][2])
+        first_only = next(generators[levels].generate(1, replace(wishes[0], prompt_clips=1)))
+        assert first_only.meta.clips == 3
+        assert np.array_equal(first_only.arrays["spatial"][0], one.arrays["spatial"][0])
+        assert not np.array_equal(first_only.arrays["spatial"][1], one.arrays["spatial"][1])
         cut = next(generators[levels].generate(1, Wish(prompt=Tokens(one.arrays, short))))
         assert cut.meta.frames == 34
         assert np.array_equal(cut.arrays["spatial"][0], one.arrays["spatial"][0])
@@ -110,7 +114,7 @@ def test_a_picture_is_the_first_frame(generators: dict[bool, VideoGenerator]) ->
     [
         (Wish("Chess"), "there is no class 'Chess'; there are class 0, class 1"),
         (Wish(drawing=Drawing(guidance=2.0)), "Guidance is towards a class"),
-        (Wish(prompt=dense(1), frames=51), "3 clips of 17 frames already"),
+        (Wish(prompt=dense(1), frames=51), "3 clips of 17 frames already.*prompt_clips"),
         (Wish(prompt=ragged(1)), "The prompt clip.mp4 has other codebooks|other codebooks|with levels"),
         (Wish(prompt=Tokens({}, replace(dense(1).meta, weights_sha256="1" * 64))), "weights 111111111111"),
         (Wish(prompt=Tokens({}, replace(dense(1, 1).meta, frames=9))), "less than a clip of 17"),
