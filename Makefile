@@ -42,7 +42,7 @@ $(VENV)/runs: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/ready: $(VENV)/runs
-	$(PIP) -e ".[train,track,codebook,eval,shards,dev]"
+	$(PIP) -e ".[train,track,codebook,generate,eval,shards,dev]"
 	touch $@
 
 clean:

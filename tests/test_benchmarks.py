@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
         ("tokens_a_second", "nope does not exist; "),
         ("recognition", "nope has no clips.csv; "),
         ("search", "nope do not exist; "),
+        ("generator", "nope holds no generator"),
     ],
 )
 def test_what_cannot_be_measured_is_said(
@@ -38,6 +39,7 @@ def test_what_cannot_be_measured_is_said(
         "tokens_a_second": ["--tokens", nope],
         "recognition": [nope, nope],
         "search": [nope, nope, "--ucf", nope],
+        "generator": [nope, "--train", nope, "--val", nope],
     }[name]
     ran = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / f"{name}.py", *given, "--output", tmp_path / "found.json"],

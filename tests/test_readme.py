@@ -33,6 +33,9 @@ STAND_INS = {
         "--set steps=1 --set crop=[[64,2,1.0]] --set init_samples=0 --set model.search=0"
     ),
     "sweettok recognise clip.mp4 --shots shots/ --llm Qwen": "--llm causal-model",
+    "sweettok train --config generator-small": (
+        "--set steps=1 --set crop=[[64,2,1.0]] --set model.layers=1 --set model.width=32 --set model.heads=2"
+    ),
     "sweettok train --out": "--set steps=2",
     "sweettok train --stage 2 --data clips/ --init": "--set steps=1 --set crop=[[64,2,1.0]]",
 }
@@ -87,6 +90,8 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, name in enumerate(("clip", "videos/a", "videos/b", "clips/c", "clips/d", "held-out/e")):
         (folder / name).parent.mkdir(exist_ok=True)
         write_clip(folder / f"{name}.mp4", number, frames=6 if "videos" in name else 20, width=96, height=64)
+    (folder / "clips-64").mkdir()
+    write_clip(folder / "clips-64" / "f.mp4", 9, frames=34, width=64, height=64)
     photo = np.random.default_rng(9).integers(0, 255, (64, 80, 3), dtype=np.uint8)
     write_image(folder / "photo.jpg", photo)
     ucf = folder / "UCF101"

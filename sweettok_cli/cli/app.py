@@ -24,6 +24,7 @@ from sweettok_cli.cli.decode import decode
 from sweettok_cli.cli.doctor import doctor
 from sweettok_cli.cli.encode import encode
 from sweettok_cli.cli.evaluate import evaluate
+from sweettok_cli.cli.generate import generate
 from sweettok_cli.cli.help import App, show_help, with_others
 from sweettok_cli.cli.info import info
 from sweettok_cli.cli.interruption import tell_of_end
@@ -88,7 +89,8 @@ app.command(
 )(evaluate)
 app.command(short_help="Tell the class of a clip from a few examples of each.")(recognise)
 app.command(short_help="Rank files by the words they share with a query.")(search)
-app.command(short_help="Train a tokenizer, one stage of the curriculum.")(train)
+app.command(short_help="Train a tokenizer, or a generator over tokens.")(train)
+app.command(short_help="Generate videos: new ones, or what follows a beginning.")(generate)
 models_app.command(short_help="Make the token prior of a model, for packing.")(prior)
 app.add_typer(models_app, name="models")
 app.add_typer(codebook_app, name="codebook")

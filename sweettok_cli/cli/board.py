@@ -25,6 +25,9 @@ _PLACED = {
     *("seconds_per_step", "data_wait", "clips_per_second", "unreadable"),
 }
 
+#: What a validation leads with, and in which unit: decibels, or times fewer bits than nominal.
+_LEADING = {"psnr": "dB", "picture_psnr": "dB", "ratio": "x"}
+
 Lines = list[tuple[str, str]]
 
 
@@ -48,8 +51,8 @@ class Board:
         self._lines: deque[str] = deque()  # to be written above the table
         self._drawn = False
         self._last: Mapping[str, Any] = {}
-        self._validated: tuple[float, int] | None = None  # decibels, at a step
-        self._best: tuple[float, int] | None = None
+        self._validated: tuple[float, int, str] | None = None  # the leading figure, at a step, in its unit
+        self._best: tuple[float, int, str] | None = None
         self._progress = "training"
 
     def say(self, text: str) -> None:
@@ -69,9 +72,9 @@ class Board:
         if record["kind"] == "train":
             self._last = record
         elif record["kind"] == "validate":
-            figure = next(record[name] for name in ("psnr", "picture_psnr") if name in record)
-            self._validated = figure, record["step"]
-            self._best = max(self._best or self._validated, self._validated, key=lambda found: found[0])
+            name = next(name for name in _LEADING if name in record)
+            found = record[name], record["step"], _LEADING[name]
+            self._validated, self._best = found, max(self._best or found, found, key=lambda each: each[0])
         if new and record["kind"] == "warning":
             self.warn(record["event"])
         elif new and not (record["kind"] == "train" and self._drawn):
@@ -151,7 +154,7 @@ class Board:
         quality: Lines = [("psnr", f"{last['psnr']:.2f} dB")] if "psnr" in last else []
         for name, found in (("validation", self._validated), ("best", self._best)):
             if found is not None:
-                quality.append((f"{name} ({found[1]:,})", f"{found[0]:.2f} dB"))
+                quality.append((f"{name} ({found[1]:,})", f"{found[0]:.2f} {found[2]}"))
         for name, value in last.items():
             if name not in _PLACED and isinstance(value, int | float):
                 quality.append((name, _number(value)))

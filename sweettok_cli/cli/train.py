@@ -31,7 +31,7 @@ def train(
         list[Path] | None,
         Option(
             help="Folder of videos, images or tar shards, one of these, shards-{000..009}.tar, or a list "
-            "(.txt, .csv, .tsv, .jsonl); can be repeated.",
+            "(.txt, .csv, .tsv, .jsonl); for a generator token files, or folders of them; can be repeated.",
             show_default="with --resume, the run's",
         ),
     ] = None,
@@ -90,6 +90,14 @@ def train(
             show_default="the recipe's",
         ),
     ] = None,
+    init_words_from: Annotated[
+        str | None,
+        Option(
+            help="Language model whose own vectors of the words start a new generator's symbols.",
+            metavar="NAME",
+            show_default="random ones",
+        ),
+    ] = None,
     resume: Annotated[
         bool, Option("--resume", help="Continue the run in --out where its checkpoint ends.")
     ] = False,
@@ -111,7 +119,7 @@ def train(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train a tokenizer; stop with Ctrl-C and go on with --resume.
+    """Train a tokenizer, or a generator over tokens; stop with Ctrl-C and go on with --resume.
 
     The run's folder holds recipe.toml, run.json (where the data lie), log.jsonl, samples/ (source | result |
     difference, as sheets and videos), checkpoints/ and model/, the averaged weights as a model that --model
@@ -132,6 +140,8 @@ def train(
 
         sweettok train --stage 2 --data clips --init sweettok-small --dry-run
 
+        sweettok train --config generator-small --data tokens --val held-out-tokens --out runs/generator
+
         sweettok train --list-recipes
 
         sweettok train --keys --stage 3
@@ -149,6 +159,8 @@ def train(
     if teacher is not None:
         folder_of = Path(teacher).absolute() if Path(teacher).exists() else teacher
         changes.append(f"teacher={json.dumps(str(folder_of), ensure_ascii=False)}")
+    if init_words_from is not None:
+        changes.append(f"words_from={json.dumps(init_words_from, ensure_ascii=False)}")
     if init is not None and prior is not None:
         raise WrongUsage("A model that is trained on brings its words; give --init or --prior, not both.")
     if init is not None and (key := next((c for c in changes if c.startswith("model.")), None)):
@@ -178,7 +190,7 @@ def train(
         return
     folder = out or Path("runs") / Path(config).stem
     try:
-        from sweettok_cli.models.registry import task_of
+        from sweettok_cli.cli.trainable import task_of
         from sweettok_cli.training.loop import RunOptions
         from sweettok_cli.training.loop import train as run
     except ModuleNotFoundError as error:
@@ -187,6 +199,7 @@ def train(
         how = "install it with: pip install 'sweettok[train]'"
         raise SweettokError(f"Training needs {error.name}; {how}") from error
 
+    from sweettok_cli.generation.config import is_generator
     from sweettok_cli.training.record import RunRecord, read_record
     from sweettok_cli.training.tracker import check_tracker
     from sweettok_cli.zoo.load import resolve_model
@@ -203,6 +216,10 @@ def train(
     if val is None and kept is not None and kept.val is not None:
         val = Path(kept.val)
     if dry:
+        if is_generator(recipe.model):
+            raise SweettokError(
+                "--dry-run knows tokenizers only; to try a generator, train it with --set steps=1."
+            )
         dry_run(Asked(recipe, data, val, init, prior, folder, resume), output)
         return
     start = None if init is None else resolve_model(init, output.say)
@@ -266,6 +283,8 @@ def _next_recipe(init: str | None, stage: int) -> str:
     folders = [] if init is None else [Path(init), Path(init).parent]  # of the run, or of the model in it
     records = [found for folder in folders if (found := read_record(folder)) is not None]
     before = records[0].recipe if records else None
+    if before in recipe_names() and "-stage" not in before:  # of what is trained in one stage
+        return before
     name = f"{(before or '').rpartition('-stage')[0]}-stage{stage}"
     return name if name in recipe_names() else f"sweettok-small-stage{stage}"
 

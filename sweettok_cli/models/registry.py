@@ -101,7 +101,7 @@ def _fitting(family: Family) -> str:
     """What to do to train a model of a family."""
     from sweettok_cli.training.recipe import load_recipe, recipe_names
 
-    names = [name for name in recipe_names() if _family_of_recipe(load_recipe(None, name)) is family]
+    names = [name for name in recipe_names() if _knows(family, load_recipe(None, name).model.get("preset"))]
     known = family.task is not None and names
     return f"choose --config {', '.join(names)}" if known else "start from another model"
 

@@ -150,11 +150,16 @@ def _sentence(record: Mapping[str, Any]) -> str:
             f"{step}  loss {record['loss']:.5f}",
             f"psnr {record['psnr']:.2f} dB" if "psnr" in record else "",
             f"{record['tokens']:.0f} tokens a clip" if "tokens" in record else "",
+            f"{record['bits']:.3f} bits a symbol" if "bits" in record else "",
             f"lr {record['lr']:.2e}  grad {record['grad_norm']:.2f}",
             f"codebooks {use} %" if use else "",
             f"{record['seconds_per_step']:.2f} s a step (data {record['data_wait']:.2f} s)",
         ]
         return "  ".join(part for part in parts if part)
+    if record["kind"] == "validate" and "bits_per_token" in record:
+        bits = f"{record['bits_per_token']:.2f} bits a token, {record['ratio']:.3f} times fewer than nominal"
+        files = f"of {record['clips']} token file{'s' * (record['clips'] != 1)} (averaged weights)"
+        return f"{step}  validation {bits}, {files}{', the best so far' * bool(record.get('best'))}"
     if record["kind"] == "validate":
         which = "psnr" if "psnr" in record else "picture_psnr"
         what = f"the first {record['frames']} frames" if which == "psnr" else "first frames alone"

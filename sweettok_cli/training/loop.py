@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -250,9 +249,8 @@ class Run:
             late = "step" not in self.costs or left < needed / 2
             device = self.accelerator.device
             if self.state.step < recipe.steps and collective.furthest(late, 0.0, device)[0]:
-                what = shlex.join(["sweettok", "eval", self.options.record.val or "DIR"])
-                model = shlex.quote(str(self.folder.model))
-                self.voice.say(f"no time was left to validate; measure with: {what} --model {model}")
+                how = self.task.measured_by(self.folder.model, self.options.record.val)
+                self.voice.say(f"no time was left to validate; {how}")
                 return None
         return self._validate()
 

@@ -46,7 +46,7 @@ class Recipe:
     model: dict[str, Any] = _key(  # noqa: RUF009
         {},
         "the network: model.preset names one (sweettok-small, compact, vidtok-small, a published VidTok, "
-        "omnitokenizer, omnitokenizer-small), any other key changes it",
+        "omnitokenizer, omnitokenizer-small, generator-small, videogpt), any other key changes it",
     )
     seed: int = _key(0, "of the weights, of the order of the clips and of every crop", (0, 2 * _MANY))
     steps: int = _key(100_000, "optimizer steps of the whole run", (1, _MANY))
@@ -191,6 +191,23 @@ class Recipe:
     discriminator_start: int = _key(0, "step from which on there is a discriminator", (0, _MANY))
     discriminator_warmup: int = _key(0, "steps of its own warm-up; 0: as many as warmup says", (0, _MANY))
     discriminator_rest: float = _key(0.0, "it rests in steps in which its own loss is below this", _WEIGHT)
+
+    classes: bool = _key(False, "generators: the folder in which a token file lies is its class")
+    label_dropout: float = _key(
+        0.1,
+        "generators: share of the windows whose class is not said, for guidance without a classifier",
+        (0, 1),
+    )
+    label_smoothing: float = _key(
+        0.0,
+        "generators: share of a target's weight that all that may stand there have in equal parts",
+        (0, 0.99),
+    )
+
+    words_from: str = _key(
+        "",
+        "generators: language model whose vectors of the words start those of the symbols; none: random",
+    )
 
     window: int = _key(100, "steps over which use and perplexity of the codebooks are counted", (1, 10_000))
     log_every: int = _key(10, "steps between two lines of the log", (1, _MANY))

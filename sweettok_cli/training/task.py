@@ -7,6 +7,7 @@ losses and what of them is worth looking at. A new thing to train is a new task;
 from __future__ import annotations
 
 import math
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -154,6 +155,11 @@ class Task(ABC):
         The leading one comes first; the higher it is, the better.
         """
         return None
+
+    def measured_by(self, model: Path, val: str | None) -> str:
+        """What to do to measure a model on what is held out, where a run had no time left for it."""
+        what = shlex.join(["sweettok", "eval", val or "DIR"])
+        return f"measure with: {what} --model {shlex.quote(str(model))}"
 
     @abstractmethod
     def export(self, folder: Path, weights: nn.Module, name: str) -> None:

@@ -30,6 +30,7 @@ EXCERPT: dict[str, dict[str, int]] = {
         "stage2_recon": 16384,
     },
     "sweettok_grad": {"grad:": 1024},
+    "gpt": {"logits": 16384, "cached_logits": 4096},
     "losses": {"disc3d:": 1024, "codebook_ema:": 0},
     "vidtok_disc": {"d2:": 0, "d3:": 0},
     "vidtok_fsq_causal_488_32768": {

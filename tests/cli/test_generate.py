@@ -1,0 +1,104 @@
+"""The command: from token files to a generator, and from that to new token files and videos."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_generator import TINY
+from small_run import write_clip
+
+from sweettok_cli.tokens import read_tokens, write_tokens
+from sweettok_cli.training.recipe import recipe_from
+from sweettok_cli.video import VideoReader
+from sweettok_cli.video.images import write_image
+from sweettok_cli.zoo.load import load
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def tokens(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Token files of two classes, by a small tokenizer."""
+    folder, tokenizer = tmp_path_factory.mktemp("tokens"), load(model_folder, "cpu")
+    for number, kind in enumerate(("Archery", "Biking")):
+        (folder / kind).mkdir()
+        frames = np.random.default_rng(number).integers(0, 256, (34, 64, 64, 3), dtype=np.uint8)
+        write_tokens(folder / kind / "clip.npz", tokenizer.encode(frames, rate=Fraction(12)))
+    return folder
+
+
+@pytest.fixture
+def run(cli: Cli, tokens: Path, model_folder: Path, tmp_path: Path, one_run_a_process: None) -> Path:
+    """A run of one step."""
+    values = {"steps": 1, "frames": 34, "crop": [[64, 2, 1.0]], "classes": True, "model": TINY}
+    values |= {"precision": "fp32", "sample_every": 0}
+    (tmp_path / "tiny.toml").write_text(recipe_from(values, "test").as_toml())
+    how = "--config", tmp_path / "tiny.toml", "--data", tokens, "--prior", model_folder
+    assert cli("train", *how, "--out", tmp_path / "run").code == 0
+    return tmp_path / "run"
+
+
+def test_a_generator_is_trained_and_draws(
+    cli: Cli, run: Path, tokens: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    assert "<|noun:space-head-3|>" in (run / "model" / "tokenizer.json").read_text()
+    draw = "generate", "-m", run, "--tokenizer", model_folder, "--seed", 3
+    ran = cli(*draw, "--class", "Archery", "-n", 2, "--cfg", 2, "-o", tmp_path / "one", "--json")
+    made = json.loads(ran.out)
+    assert ran.code == 0 and made["class"] == "Archery" and len(made["videos"]) == 2
+    paths = [tmp_path / "one" / f"Archery-3-00{n}" for n in range(2)]
+    with VideoReader(paths[0].with_suffix(".mp4")) as reader:
+        shapes = [frame.rgb.shape for frame in reader]
+        assert shapes == [(64, 64, 3)] * 17 and reader.info.rate == 12
+    cli(*draw, "--class", "Archery", "--cfg", 2, "-o", tmp_path / "two", "-q")
+    again = (tmp_path / "two" / "Archery-3-000.npz").read_bytes()
+    assert again == paths[0].with_suffix(".npz").read_bytes()
+    refused = cli(*draw, "--class", "Archery", "-o", tmp_path / "one")
+    assert refused.code == 1 and "pass --force to replace it" in refused.err
+
+    write_clip(tmp_path / "clip.mp4", 3, frames=40, width=96, height=80)
+    picture = np.zeros((80, 120, 3), np.uint8)
+    write_image(tmp_path / "picture.png", picture)
+    for prompt, frames in ((tmp_path / "clip.mp4", 51), (tmp_path / "picture.png", 17)):
+        out = tmp_path / prompt.stem
+        assert cli(*draw, "--prompt", prompt, "--frames", frames, "-o", out).code == 0
+        found = read_tokens(out / f"{prompt.stem}-3-000.npz")
+        assert found.meta.frames == frames and found.meta.model == model_folder.name
+    given = tokens / "Biking" / "clip.npz"
+    assert cli(*draw, "--prompt", given, "-o", tmp_path / "more").code == 0
+    found = read_tokens(tmp_path / "more" / "clip-3-000.npz")
+    assert found.meta.clips == 3
+    assert np.array_equal(found.arrays["temporal"][:2], read_tokens(given).arrays["temporal"])
+
+
+def test_what_cannot_be_drawn_is_said(cli: Cli, run: Path, families: dict[str, Path], tmp_path: Path) -> None:
+    draw = "generate", "-m", run, "-o", tmp_path / "out"
+    assert "give its folder with --tokenizer" in cli(*draw).err
+    other = cli(*draw, "--tokenizer", families["sweettok"].parent / "vidtok-fsq-causal")
+    assert other.code == 1 and "give the tokenizer that made them" in other.err
+    assert cli(*draw, "--top-p", 0).code == 2
+    nothing = cli("generate", "-m", tmp_path, "-o", tmp_path / "out")
+    assert nothing.code == 1 and "holds no generator (generator.json is missing)" in nothing.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_only_tokenizers_are_tried_without_training(cli: Cli, tokens: Path, tmp_path: Path) -> None:
+    how = "--config", "generator-small", "--data", tokens, "--out", tmp_path / "run"
+    ran = cli("train", *how, "--dry-run")
+    assert ran.code == 1 and "--dry-run knows tokenizers only" in ran.err and not (tmp_path / "run").exists()
+
+
+def test_the_recipe_names_itself_for_what_goes_on(tmp_path: Path) -> None:
+    from sweettok_cli.cli.train import _next_recipe
+    from sweettok_cli.training.record import RunRecord
+
+    record = dataclasses.replace(RunRecord.of([tmp_path], None, None, None), recipe="generator-small")
+    record.write(tmp_path)
+    assert _next_recipe(str(tmp_path), 2) == "generator-small"
