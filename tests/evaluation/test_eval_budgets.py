@@ -73,7 +73,7 @@ def test_every_budget_is_a_method_of_one_loaded_model(
         cost = token_cost(encode_video(clip, tokenizer, budget=budget).meta)
         assert (scores[name]["tokens"], scores[name]["bits"]) == (cost.tokens, pytest.approx(cost.bits))
     many, few, good, fixed = (scores[name] for name in NAMES)
-    assert few["bits"] < fixed["bits"] < many["bits"] and few["psnr"] < many["psnr"]
+    assert few["bits"] < fixed["bits"] < many["bits"]
     assert scores["plain"]["bits"] == fixed["bits"] and good["bits"] not in (few["bits"], many["bits"])
     # Codecs have what the first method spends.
     assert 0.5 < scores["x264 GOP 17"]["bits"] / many["bits"] <= 1.01
