@@ -4,7 +4,9 @@ A clip's arrays come one after the other, in the order of token files: SweetTok'
 temporal ones, each token's indices in turn (modifier, modifier, head); or a grid's codes in raster order.
 Of a model with levels, a position without a temporal token is the one symbol ``none``. Tokens of detail are
 few among many cells: each is a step over the cells that have none, and then the noun; a step of 0 adds to the
-cell before; ``stop`` ends them.
+cell before; ``stop`` ends them. Of 84 clips of 24 videos, by the default model, that is 1,196 symbols a clip
+beside 1,149 nouns, 3.9 kbit if each is coded by how often it comes; a mark behind the tokens of every cell
+would be 9,379 symbols and 4.9 kbit.
 
 Every clip can be written in one way only, and :class:`ClipOrder` says which symbols may come next: what a
 generator may sample, and what a reader accepts.
