@@ -60,6 +60,7 @@ _MOST_TICKS = 1 << 29
 _FINEST_RATIO = (1 << 16) - 1  # H.264 keeps pixels' sides in 16 bits (ITU-T H.264, E.1.1)
 _LEAST_CLOCK = 10_000  # ticks a second of a track to which libav doubles a coarser one
 _MOST_CLOCK = (1 << 31) - 1
+_REORDERED = 16  # frames that H.264 may show later than it decodes them (ITU-T H.264, A.3.1)
 
 
 class VideoWriter:
@@ -155,8 +156,9 @@ class VideoWriter:
                 options["rc-lookahead"] = str(min(40, max(4, _LOOKED_AHEAD // (self._width * self._height))))
             if self._kind.codec == "libvpx-vp9" and not self._crf:
                 options["lossless"] = "1"
-            if self._ticks is not None and self._kind.codec == "libx264":
-                # Frames that are decoded long before they are shown leave MP4 no length for the last one.
+            if self._kind.codec == "libx264" and (self._ticks is not None or _long(self._rate, self._clock)):
+                # Frames that are decoded long before they are shown leave MP4 no length for the last one; and
+                # it keeps in 32 bits how long before.
                 options["bf"] = "0"
             # Where a rate is told that is higher than the clock's, players lose the last frame.
             rate = min(self._rate, 1 / self._clock)
@@ -272,11 +274,21 @@ def _tick(times: Sequence[Fraction]) -> Fraction:
 
 def _countable(rate: Fraction) -> tuple[Fraction, Fraction]:
     """The rate, or one near it, and the tick to count it in: a frame, where libav can."""
-    doubled = max(1, -(-_LEAST_CLOCK // rate.numerator)) * 2
-    if rate.numerator <= _MOST_CLOCK and rate.denominator * doubled <= _MOST_TICKS:
+    if rate.numerator <= _MOST_CLOCK and rate.denominator * _finer(rate.numerator) <= _MOST_TICKS:
         return rate, 1 / rate
     clock = Fraction(1, max(1, min(_FINEST_CLOCK, int(_MOST_TICKS * rate))))
     return 1 / (clock * max(1, round(1 / (rate * clock)))), clock
+
+
+def _finer(clock: int) -> int:
+    """How many times finer than so many ticks a second a track may be."""
+    return max(1, -(-_LEAST_CLOCK // clock)) * 2
+
+
+def _long(rate: Fraction, clock: Fraction) -> bool:
+    """Whether some frames of that rate last longer than MP4 can say, in ticks of a ``clock``."""
+    frame = clock.numerator * _finer(clock.denominator) / (rate * clock)
+    return frame * _REORDERED > _MOST_CLOCK
 
 
 def in_ticks(times: Sequence[Fraction], clock: Fraction) -> list[int]:
