@@ -142,6 +142,8 @@ class Spender:
         price = best.price
         for way in _WAYS:
             share = min(best.share + way * (self._even_share(best, energies) - best.share), most)
+            if self._budget.psnr is not None and best.price == math.inf:
+                break  # good enough with no detail
             if abs(share - best.share) < _NEAR:
                 break
             other = self._offer(clips, energies, share, spare)
@@ -149,6 +151,8 @@ class Spender:
                 break
             best = other
             price = best.price if best.price < math.inf else price
+        if self._budget.psnr is not None:
+            best = self._fewest(best, clips, energies)
         self._worst = max(self._worst or 0.0, best.left / self._values(clips))
         # Of clips that could have no more columns it is not known how many others would take.
         self._share = best.share if best.share < most else max(self._share, best.share)
@@ -160,6 +164,15 @@ class Spender:
         choices = [Choice(each.present, each.detail.ids, each.counts(best.price)) for each in best.bought]
         self._count(choices)
         return choices
+
+    def _fewest(self, best: _Offer, clips: Sequence[Candidate], energies: Sequence[Tensor]) -> _Offer:
+        """Fewer columns than an offer has that is good enough with no detail, while that takes fewer bits."""
+        step = best.share  # none at all, and then by halves
+        while best.price == math.inf and step >= _NEAR:
+            other = self._offer(clips, energies, best.share - step, math.inf)
+            best = other if self._better(other, best) else best
+            step = min(step, best.share) / 2
+        return best
 
     def _even_share(self, offer: _Offer, energies: Sequence[Tensor]) -> float:
         """The share of the columns that are worth their bits at an offer's price."""

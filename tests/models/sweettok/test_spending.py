@@ -61,6 +61,22 @@ def psnr(clip: Candidate, choice: Choice) -> float:
 
 
 @torch.no_grad()
+def test_an_aim_that_few_columns_reach_takes_no_others(network: SweetTok) -> None:
+    """Down to none, which is the least that there is; and never more bits for less."""
+    clip = candidate(network, busy_clips(1)[0])
+    without = Choice(torch.zeros_like(clip.tokens.temporal[..., 0], dtype=torch.bool))
+    least = psnr(clip, without)
+    bits = []
+    for aim in (least - 3, least - 0.5, least + 0.2, least + 0.5, least + 1):
+        (choice,) = Spender(network, Budget(psnr=aim)).spend([clip])
+        assert psnr(clip, choice) > aim - 0.1
+        if aim < least:
+            assert not choice.present.any() and choice.counts is not None and not choice.counts.any()
+        bits.append(spent(network, [choice]))
+    assert bits == sorted(bits) and bits[1] < bits[2] < bits[-1]
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("per_clip", [40, 80, 160])
 def test_a_number_of_tokens_is_kept_over_the_clips(network: SweetTok, per_clip: int) -> None:
     clips = [candidate(network, clip) for clip in busy_clips(4)]
