@@ -13,7 +13,7 @@ from types import FrameType
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import PartialState
+from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import DistributedDataParallelKwargs, parse_flag_from_env, patch_environment
 
 from sweettok_cli.errors import SweettokError
@@ -46,6 +46,7 @@ def join(precision: str, unused_parameters: bool) -> tuple[Accelerator, str]:
         resolved = resolve_precision(precision, PartialState(cpu=cpu, timeout=_PATIENCE).device)
         unused = DistributedDataParallelKwargs(find_unused_parameters=unused_parameters)
         mixed = "bf16" if resolved == "bf16" else "no"
+        AcceleratorState._reset_state()  # a run before, in this process, may have had another precision
         accelerator = Accelerator(cpu=cpu, mixed_precision=mixed, kwargs_handlers=[unused])
     if accelerator.num_processes == 1 and _left_alone():
         raise SweettokError(
