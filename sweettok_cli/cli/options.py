@@ -141,7 +141,7 @@ def budget_of(tokens: float | None, quality: str | None, fixed: bool) -> Budget:
     try:
         return Budget(tokens, None if quality is None else decibels(quality), fixed)
     except ValueError as error:
-        raise BadParameter(f"{error}.", param_hint="--quality") from error
+        raise BadParameter(f"{error}.", param_hint="--tokens" if quality is None else "--quality") from error
 
 
 def budgets_of(given: str | None) -> list[Budget]:

@@ -99,3 +99,10 @@ def test_only_a_number_of_models_with_levels_is_missed(cli: Cli, model: Path, cl
     save_sweettok(clip.parent / "plain")
     assert cli("encode", clip, "--model", clip.parent / "plain", "--force").code == 0
     assert missed_budget("clip", read_meta(clip.with_suffix(".npz")), Budget(tokens=1)) is None
+
+
+def test_a_number_that_is_none_names_its_own_option(cli: Cli, model: Path, clip: Path) -> None:
+    for given, option in ((("--tokens", "inf"), "--tokens"), (("--quality", "inf"), "--quality")):
+        ran = cli("encode", clip, "--model", model, *given)
+        assert ran.code == 2 and f"Invalid value for {option}" in ran.err, ran.err
+    assert not clip.with_suffix(".npz").exists()
