@@ -13,7 +13,7 @@ from sweettok_cli.models.registry import family_of
 from sweettok_cli.recognition.prompt import Counts
 from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.tokens.arrays import PARTS_OF_SPEECH
-from sweettok_cli.words.reader import WordReader
+from sweettok_cli.words.reader import WordReader, check_one_model
 from sweettok_cli.zoo.local import find_model
 
 
@@ -41,15 +41,11 @@ class WordCounter:
             SweettokError: it cannot be read, names no words, or was encoded by another model than the first.
         """
         found = self._reader.read(file)
-        weights = found.tokens.meta.weights_sha256
         if self._first is None:
-            self._first, self.model, self.weights_sha256 = file, found.model, weights
+            self._first, self.model = file, found.model
+            self.weights_sha256 = found.tokens.meta.weights_sha256
             self.words = found.counts.words
-        if weights != self.weights_sha256:
-            raise SweettokError(
-                f"{self._first} and {file} were encoded by different models, whose words do not compare; "
-                "encode them with one."
-            )
+        check_one_model(self._first, self.weights_sha256, found)
         if found.tokens.meta.levels:
             self._with_levels = self._with_levels or file
         else:

@@ -149,6 +149,15 @@ def find_readable(given: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def check_one_model(first: Path, weights_sha256: str, found: FileWords) -> None:
+    """Raise :class:`SweettokError` unless a file was encoded with the weights of the ``first``."""
+    if found.tokens.meta.weights_sha256 != weights_sha256:
+        raise SweettokError(
+            f"{first} and {found.file} were encoded by different models, whose words do not compare; encode "
+            "them with one."
+        )
+
+
 def of_one_model(files: Iterable[FileWords]) -> Iterator[FileWords]:
     """The files, one by one; their words compare.
 
@@ -158,11 +167,7 @@ def of_one_model(files: Iterable[FileWords]) -> Iterator[FileWords]:
     first = None
     for found in files:
         first = first or (found.file, found.tokens.meta.weights_sha256)
-        if found.tokens.meta.weights_sha256 != first[1]:
-            raise SweettokError(
-                f"{first[0]} and {found.file} were encoded by different models, whose words do not "
-                "compare; encode them with one."
-            )
+        check_one_model(*first, found)
         yield found
 
 
