@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.generation.codes import start_from_codes
 from sweettok_cli.generation.config import describe_config, make_config
 from sweettok_cli.generation.folder import (
     GeneratorCard,
@@ -32,6 +33,7 @@ from sweettok_cli.training.log import Voice
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Step, Task
 from sweettok_cli.words.counts import read_word_lists
+from sweettok_cli.zoo.load import load
 from sweettok_cli.zoo.local import find_named
 
 if TYPE_CHECKING:
@@ -147,13 +149,16 @@ class GeneratorTask(Task):
         """
         vocabulary = self.card.vocabulary
         if self._init is None:
-            words = self._word_lists()
+            source = self._find_source()
+            words = self._word_lists(source)
             self._tokenizer = make_tokenizer(vocabulary, words)
             made = Generator(build_network(self.card.config, vocabulary), vocabulary)
             if self.recipe.words_from:
                 if words is None:
                     raise SweettokError("words_from needs symbols that are words; leave it out.")
                 start_from_words(made, vocabulary, words, self.recipe.words_from, voice)
+            elif source is not None and self.card.config.network == "llama":
+                start_from_codes(made, vocabulary, self._code_vectors(source))
         else:
             self._tokenizer = read_tokenizer(self._init, vocabulary)
             made = read_network(self._init, self.card)
@@ -161,18 +166,31 @@ class GeneratorTask(Task):
                 voice.say(f"the network is that of {self._init}, not the recipe's")
         self._take(made, device)
 
-    def _word_lists(self) -> dict[str, list[str]] | None:
-        like = self.card.like
-        if not all(map(parts_of_speech, like.codebooks)):
-            return None
-        folder = self._words or find_named(like.model)
+    def _find_source(self) -> Path | None:
+        """The folder of the tokenizer that made the tokens."""
+        model = self.card.like.model
+        folder = self._words or find_named(model)
         if folder is None:
             self._missing.append(
-                f"{like.model}, which made the tokens, is no shipped or pulled model: symbols are named by "
-                "their numbers; --prior gives its folder, and with it its words"
+                f"{model}, which made the tokens, is no shipped or pulled model: symbols are named by their "
+                "numbers and begin anywhere; --prior gives its folder"
             )
+        return folder
+
+    def _word_lists(self, source: Path | None) -> dict[str, list[str]] | None:
+        like = self.card.like
+        if source is None or not all(map(parts_of_speech, like.codebooks)):
             return None
-        return read_word_lists(str(folder), like.weights_sha256)
+        return read_word_lists(str(source), like.weights_sha256)
+
+    def _code_vectors(self, source: Path) -> dict[str, Tensor]:
+        like, found = self.card.like, load(source, "cpu", "float32")
+        if found.spec.weights_sha256 != like.weights_sha256:
+            raise SweettokError(
+                f"The tokens were made with weights {like.weights_sha256[:12]}, but {source} has "
+                f"{found.spec.weights_sha256[:12]}; pass the model that made them with --prior."
+            )
+        return found.code_vectors()
 
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
         """As :meth:`Task.resume`.

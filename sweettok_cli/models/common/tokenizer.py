@@ -206,6 +206,14 @@ class Tokenizer(HubTokenizer, ABC):
         """How many clips of such frames may wait for the model together."""
         return _MOST_WAITING // (3 * fit.width * fit.height * self.spec.clip_frames)
 
+    def code_vectors(self) -> dict[str, Tensor]:
+        """Where the codes lie in the space in which the model tells them apart, by list of codes.
+
+        Lists are called as in :class:`~sweettok_cli.sequences.vocabulary.Vocabulary`; float32 [size, c] each,
+        with a ``c`` of its own. None are given of continuous latents.
+        """
+        return {}
+
     def redraw(self) -> None:
         """Draw from the seed again, where latents are drawn: forget what was encoded before."""
 

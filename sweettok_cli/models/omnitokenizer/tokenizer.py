@@ -17,6 +17,14 @@ class OmniTokenizerTokenizer(NetworkTokenizer):
 
     network: OmniTokenizer
 
+    def code_vectors(self) -> dict[str, Tensor]:
+        """As :meth:`Tokenizer.code_vectors`."""
+        if self.network.config.regularizer == "kl":
+            return {}
+        (size,) = self.spec.codebooks["indices"]
+        codes = torch.arange(size, device=self.device)
+        return {"codes": self.network.codebook.codes(codes).detach().float()}
+
     @torch.inference_mode()
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
         """As :meth:`Tokenizer.encode_batch`."""

@@ -52,6 +52,16 @@ class SweetTokTokenizer(NetworkTokenizer):
         """The words behind the ids: ``{"spatial": (adjectives, nouns), "temporal": (adverbs, verbs)}``."""
         return self._words
 
+    def code_vectors(self) -> dict[str, Tensor]:
+        """As :meth:`Tokenizer.code_vectors`; a word of detail lies where the first levels have it."""
+        network = self.network
+        space, time = network.quantize_spatial.codebook(), network.quantize_temporal.codebook()
+        found = {"adjectives": space.modifiers, "nouns": space.heads}
+        found |= {"adverbs": time.modifiers, "verbs": time.heads}
+        if network.detail is not None:
+            found["detail"] = torch.cat([levels[0].codes for levels in network.detail.kinds], dim=1)
+        return {name: vectors.detach().float() for name, vectors in found.items()}
+
     def encoder(
         self,
         fit: Fit,

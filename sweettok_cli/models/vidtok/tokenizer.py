@@ -74,6 +74,14 @@ class VidTokTokenizer(NetworkTokenizer):
 
         return PieceDecoder(decode_piece, fit, frames, spec.layout, spec.stream_frames)
 
+    def code_vectors(self) -> dict[str, Tensor]:
+        """As :meth:`Tokenizer.code_vectors`."""
+        if self.config.regularizer == "kl":
+            return {}
+        (size,) = self.spec.codebooks["indices"]
+        codes = torch.arange(size, device=self.device)
+        return {"codes": self.network.quantizer.indices_to_codes(codes).detach().float()}
+
     def encode_batch(self, clips: Tensor) -> dict[str, Tensor]:
         """As :meth:`Tokenizer.encode_batch`."""
         return self._pushed(EncoderState(self.network), clips)
