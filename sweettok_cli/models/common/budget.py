@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.tokens.layout import TokenizerSpec
@@ -34,6 +35,11 @@ class Budget:
     fixed: bool = False
 
     def __post_init__(self) -> None:
+        for value in (self.tokens, self.psnr):
+            if isinstance(value, bool) or not isinstance(value, Real | None):
+                raise TypeError(
+                    f"a budget's tokens and psnr are numbers, not {value!r}; read_budget takes words"
+                )
         if (self.tokens is not None) + (self.psnr is not None) + self.fixed > 1:
             raise ValueError("a budget is a number of tokens, a quality, or fixed: give one of them")
         for value in (self.tokens, self.psnr):
@@ -64,7 +70,12 @@ USUAL = Budget()
 
 
 def check_budget(budget: Budget, spec: TokenizerSpec) -> None:
-    """Raise :class:`SweettokError` where a budget is given and all clips have the same number of tokens."""
+    """Raise :class:`SweettokError` where a budget is given and all clips have the same number of tokens.
+
+    Raises TypeError for what is no budget.
+    """
+    if not isinstance(budget, Budget):
+        raise TypeError(f"a budget is a sweettok.Budget, such as Budget(tokens=640), not {budget!r}")
     if not (spec.levels or budget.fixed or budget == USUAL):
         given = option("quality" if budget.tokens is None else "tokens")
         raise SweettokError(
@@ -100,7 +111,7 @@ def read_budget(text: str) -> Budget:
 
 
 def decibels(name: str) -> float:
-    """Decibels of a quality: low, medium, high, or a number of them.
+    """Decibels of a quality: low, medium, high, or a number of them, such as ``31`` or ``31dB``.
 
     Raises:
         ValueError: neither.
@@ -108,7 +119,7 @@ def decibels(name: str) -> float:
     if name in QUALITIES:
         return QUALITIES[name]
     try:
-        value = float(name)
+        value = float(name[:-2] if name[-2:].lower() == "db" else name)
     except ValueError:
         value = math.nan
     if not 10 <= value <= 60:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sweettok_cli.codebook.prior import WordPrior
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.models.common.budget import USUAL, Budget
+from sweettok_cli.models.common.budget import USUAL, Budget, check_budget
 from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.common.network_tokenizer import NetworkTokenizer
 from sweettok_cli.models.common.streams import ClipEncoder, EncoderStream, WaitingClips
@@ -72,6 +72,7 @@ class SweetTokTokenizer(NetworkTokenizer):
         budget: Budget = USUAL,
     ) -> EncoderStream:
         """As :meth:`Tokenizer.encoder`; with levels, some clips are looked at together, to share bits."""
+        check_budget(budget, self.spec)
         if self.network.detail is None or budget.fixed:
             return super().encoder(fit, image=image, overlap=overlap, batch_clips=batch_clips, budget=budget)
         spender = Spender(self.network, budget)

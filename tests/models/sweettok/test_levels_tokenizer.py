@@ -152,3 +152,11 @@ def test_a_model_without_levels_takes_no_budget(tmp_path: Path) -> None:
         with pytest.raises(SweettokError, match=r"plain gives every clip the same number"):
             plain.encode(video(17), budget=budget)
     assert plain.encode(video(17), budget=Budget(fixed=True)).meta == plain.encode(video(17)).meta
+
+
+@pytest.mark.parametrize("budget", [640, "31dB", None])
+def test_what_is_no_budget_is_said(tokenizer: Tokenizer, budget: object) -> None:
+    with pytest.raises(TypeError, match=r"sweettok\.Budget"):
+        tokenizer.encode(video(), budget=budget)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"sweettok\.Budget"):
+        tokenizer.encode_clips(video(17)[None], budget)  # type: ignore[arg-type]

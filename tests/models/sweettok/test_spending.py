@@ -152,6 +152,10 @@ def test_a_budget_is_one_thing() -> None:
         with pytest.raises(ValueError, match="budget"):
             Budget(**wrong)  # type: ignore[arg-type]
     assert decibels("low") < decibels("medium") < decibels("high") and decibels("31.5") == 31.5
+    assert decibels("31dB") == 31
     for wrong_name in ("best", "9", "nan", "70"):
         with pytest.raises(ValueError, match="quality"):
             decibels(wrong_name)
+    for words in ("640", True):
+        with pytest.raises(TypeError, match="numbers"):
+            Budget(words)  # type: ignore[arg-type]
