@@ -53,7 +53,7 @@ def evaluate(
     metrics: Annotated[
         str | None,
         Option(
-            help="What to measure, such as psnr,ssim,lpips-vgg,rfvd.",
+            help="What to measure, such as psnr,ssim,lpips-vgg,rfvd; of generated videos gfvd,gfvd-400,jedi.",
             metavar="NAME,...",
             show_default="by protocol",
         ),
@@ -92,7 +92,9 @@ def evaluate(
     ] = None,
     markdown: Annotated[Path | None, Option(help="Write a table for a paper.", metavar="FILE")] = None,
     report: Annotated[Path | None, Option(help="Write a page for a browser.", metavar="FILE.html")] = None,
-    limit: Annotated[int | None, Option(min=1, help="Only the first N items.")] = None,
+    limit: Annotated[
+        int | None, Option(min=1, help="Only the first N items; of generated videos N a side.")
+    ] = None,
     features: Annotated[
         Path | None, Option(help="A folder with the weights of LPIPS, I3D and Inception.", metavar="DIR")
     ] = None,

@@ -69,7 +69,7 @@ def evaluate_generated(
     """Measure the videos of one folder against those of another; ``choices`` are those of ``make_plan``.
 
     Raises:
-        Exit: a video could not be read.
+        Exit: a video could not be read, or nothing could be measured.
     """
     from sweettok_cli.evaluation.generated.plan import make_plan
     from sweettok_cli.evaluation.generated.run import SampleJournal, run
@@ -100,7 +100,7 @@ def evaluate_generated(
             if kept.journal is None and not measured.failed:
                 journal.discard()
     output.result(record.to_json(), None if output.json else text(record))
-    if measured.failed:
+    if measured.failed or not record.figures:
         raise typer.Exit(FAILED)
 
 

@@ -131,6 +131,13 @@ def test_a_video_that_cannot_be_read_makes_the_exit_code_one(
     assert len(record["generated"]["samples"]) == 4
 
 
+def test_one_video_is_no_set(cli: Cli, weights: Path, videos: Path) -> None:
+    ran = cli("eval", "--generated", "out", "--against", "real/0.mp4", *GIVEN[5:], "--features", weights)
+    assert ran.code == 0 and "gFVD (TorchScript I3D) was not measured: a covariance needs two" in ran.out
+    ran = cli(*GIVEN[:4], "real/0.mp4", *GIVEN[5:], "--features", weights, "--metrics", "gfvd")
+    assert ran.code == 1 and "was not measured: a covariance needs two vectors, not 1" in ran.out
+
+
 def test_numbered_pictures_are_videos(cli: Cli, weights: Path, tmp_path: Path) -> None:
     from sweettok_cli.video import write_image
 

@@ -121,12 +121,17 @@ def test_the_frames_of_a_sample(shelf: Path, rules: GenerationProtocol, choice: 
 
 def test_windows_are_samples_of_their_own(shelf: Path, rules: GenerationProtocol, tmp_path: Path) -> None:
     presets.GENERATION_PROTOCOLS["test"] = replace(rules, real_choice="windows", samples=12)
-    plan = plan_of(shelf)
-    windows = sorted((each.item.name, each.start) for each in plan.candidates["real"])
+    said: list[str] = []
+    real = Path(shutil.copytree(shelf / "real", tmp_path / "real"))
+    film(real / "short.mp4", 10, 64, 48)
+    plan = make_plan(str(shelf / "out"), str(real), protocol="test", announce=said.append)
+    assert said == ["Listing the runs of 11 frames of 6 videos."]
+    windows = sorted((e.item.name, e.start) for e in plan.candidates["real"] if e.start is not None)
     counts = {"class/0.mp4": 1, "class/1.mp4": 2, "class/2.mp4": 2, "class/3.mp4": 3, "class/4.mp4": 3}
     assert windows == [(name, 11 * place) for name, n in counts.items() for place in range(n)]
-    record, _ = measure(plan, tmp_path)
+    record, _ = measure(plan, tmp_path / "journal")
     assert sorted((each.name, each.start) for each in record.real.samples) == windows
+    assert record.real.too_short == 1 and "left out: short.mp4." in "\n".join(record.warnings)
     second = next(each for each in plan.candidates["real"] if each.start == 22)
     _, clip = read_sample(plan.protocol, "real", second)
     assert np.array_equal(clip, [rules.fit(f) for f in frames_of(second.item.path)[22:33]])
@@ -252,6 +257,15 @@ def test_a_side_without_samples_is_an_error(shelf: Path, tmp_path: Path) -> None
     plan = make_plan(str(tmp_path / "broken"), str(shelf / "real"), protocol="test")
     with pytest.raises(SweettokError, match=r"^None of the videos of .*broken can be read: "):
         measure(plan, tmp_path / "journal")
+
+
+def test_a_folder_may_be_called_as_a_data_set(
+    shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(shelf / "out", "UCF101")
+    plan = make_plan("UCF101", str(shelf / "real"), protocol="test")
+    assert len(plan.candidates["generated"]) == 6 and not plan.sides["generated"].known
 
 
 def test_without_a_network_nothing_is_begun(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-from sweettok_cli.data.datasets import DataSet, Item, open_dataset
+from sweettok_cli.data.datasets import DATA_SETS, DataSet, Item, open_dataset
 from sweettok_cli.data.frames import open_source
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.evaluation.generated.protocol import GenerationProtocol, Side, find_generation_protocol
@@ -68,14 +68,20 @@ def make_plan(
 ) -> Plan:
     """Find both folders and the protocol, then load the networks.
 
-    Arguments are those of ``sweettok eval --generated DIR --against DIR``.
+    Arguments are those of ``sweettok eval --generated DIR --against DIR``; ``announce`` is told what takes a
+    while.
 
     Raises:
         SweettokError: one of the names is unknown, something is not there, or no network is to be had.
     """
     rules = find_generation_protocol(protocol)
     sides: dict[Side, DataSet] = {
-        "generated": open_dataset(generated, frames=_pictures(generated, frames), rate=rate),
+        # A folder may be called as a data set is.
+        "generated": open_dataset(
+            f"./{generated}" if generated.lower() in DATA_SETS else generated,
+            frames=_pictures(generated, frames),
+            rate=rate,
+        ),
         "real": open_dataset(
             against,
             data,
@@ -95,6 +101,8 @@ def make_plan(
     if not chosen.distances:
         reasons = chosen.not_measured.items()
         raise SweettokError(" ".join(f"{TITLES[name]} cannot be measured: {why}" for name, why in reasons))
+    if announce is not None and rules.real_choice == "windows":
+        announce(f"Listing the runs of {rules.frames} frames of {len(sides['real'].items):,} videos.")
     candidates: dict[Side, list[Candidate]] = {}
     for side, found in sides.items():
         items = [replace(item, keep_going=keep_going, strict=strict) for item in found.items]
@@ -118,5 +126,7 @@ def _candidates(item: Item, rules: GenerationProtocol, side: Side) -> Iterator[C
     except SweettokError:  # it is said when the item's turn comes
         yield Candidate(item)
         return
+    if total < rules.frames:
+        yield Candidate(item, None, total)
     for start in range(0, total - rules.frames + 1, rules.frames):
         yield Candidate(item, start, total)
