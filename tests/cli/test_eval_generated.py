@@ -119,6 +119,29 @@ def test_a_journal_is_kept_and_gone_on_from(cli: Cli, weights: Path, tmp_path: P
     assert "measured before" not in cli(*given, "--fresh").err
 
 
+def test_what_is_interrupted_goes_on_without_being_asked(
+    cli: Cli, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, calls = ScriptedI3D.features, [0]
+
+    def features(self: ScriptedI3D, clip: np.ndarray) -> np.ndarray:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise KeyboardInterrupt
+        return whole(self, clip)
+
+    monkeypatch.setattr(ScriptedI3D, "features", features)
+    ran = cli(*GIVEN, "--features", weights)
+    assert ran.code == 130 and ran.out == ""
+    assert "Interrupted; 2 samples measured and kept in" in ran.err
+    assert "To go on: sweettok eval --generated out --against real" in ran.err
+    ran = cli(*GIVEN, "--features", weights)
+    assert ran.code == 0 and "2 samples were measured before" in ran.err and calls[0] == 3 + 5
+    assert (
+        "measured before" not in cli(*GIVEN, "--features", weights).err
+    )  # a run that is done leaves nothing
+
+
 def test_a_video_that_cannot_be_read_makes_the_exit_code_one(
     cli: Cli, weights: Path, videos: Path, tmp_path: Path
 ) -> None:

@@ -120,14 +120,16 @@ def test_the_frames_of_a_sample(shelf: Path, rules: GenerationProtocol, choice: 
 
 
 def test_windows_are_samples_of_their_own(shelf: Path, rules: GenerationProtocol, tmp_path: Path) -> None:
-    presets.GENERATION_PROTOCOLS["test"] = replace(rules, real_choice="windows", samples=12)
+    presets.GENERATION_PROTOCOLS["test"] = replace(rules, real_choice="windows", samples=20)
     said: list[str] = []
     real = Path(shutil.copytree(shelf / "real", tmp_path / "real"))
     film(real / "short.mp4", 10, 64, 48)
+    film(real / "two.mp4", 22, 64, 48)
     plan = make_plan(str(shelf / "out"), str(real), protocol="test", announce=said.append)
-    assert said == ["Listing the runs of 11 frames of 6 videos."]
+    assert said == ["Listing the runs of 11 frames of 7 videos."]
     windows = sorted((e.item.name, e.start) for e in plan.candidates["real"] if e.start is not None)
     counts = {"class/0.mp4": 1, "class/1.mp4": 2, "class/2.mp4": 2, "class/3.mp4": 3, "class/4.mp4": 3}
+    counts["two.mp4"] = 2
     assert windows == [(name, 11 * place) for name, n in counts.items() for place in range(n)]
     record, _ = measure(plan, tmp_path / "journal")
     assert sorted((each.name, each.start) for each in record.real.samples) == windows
