@@ -9,6 +9,7 @@ import typer
 from typer import Argument, Option
 
 from sweettok_cli.cli import options
+from sweettok_cli.cli.generated import Kept, check_alone, evaluate_generated
 from sweettok_cli.cli.interruption import command, ended_by
 from sweettok_cli.cli.output import FAILED, Output, debugging, explain
 from sweettok_cli.cli.scores import scores_text
@@ -17,14 +18,28 @@ from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 
 def evaluate(
+    context: typer.Context,
     target: Annotated[
-        str,
+        str | None,
         Argument(
             help="A folder of videos and pictures, one of them, or a data set: ucf101, k600, imagenet, "
             "mcl-jcv, davis. `recognition` is a command of its own: sweettok help eval recognition.",
             metavar="DIR|FILE|NAME",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    generated: Annotated[
+        Path | None,
+        Option(
+            help="A folder of generated videos, to be measured against real ones: gFVD and JEDi.",
+            metavar="DIR",
+            readable=False,
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        Option(help="The real videos: a folder, or a data set with --data.", metavar="DIR|NAME"),
+    ] = None,
     data: Annotated[
         Path | None, Option(help="The folder of a data set.", metavar="DIR", readable=False)
     ] = None,
@@ -38,7 +53,7 @@ def evaluate(
     metrics: Annotated[
         str | None,
         Option(
-            help="What to measure, such as psnr,ssim,lpips-vgg,rfvd.",
+            help="What to measure, such as psnr,ssim,lpips-vgg,rfvd; of generated videos gfvd,gfvd-400,jedi.",
             metavar="NAME,...",
             show_default="by protocol",
         ),
@@ -77,7 +92,9 @@ def evaluate(
     ] = None,
     markdown: Annotated[Path | None, Option(help="Write a table for a paper.", metavar="FILE")] = None,
     report: Annotated[Path | None, Option(help="Write a page for a browser.", metavar="FILE.html")] = None,
-    limit: Annotated[int | None, Option(min=1, help="Only the first N items.")] = None,
+    limit: Annotated[
+        int | None, Option(min=1, help="Only the first N items; of generated videos N a side.")
+    ] = None,
     features: Annotated[
         Path | None, Option(help="A folder with the weights of LPIPS, I3D and Inception.", metavar="DIR")
     ] = None,
@@ -108,6 +125,8 @@ def evaluate(
     clips. A clip that fails is listed and makes the exit code 1; the others are still measured. A run that
     was interrupted goes on when the same command is given again.
 
+    With --generated and --against no model is measured: two folders of videos are compared as sets.
+
     Examples:
 
         sweettok eval clips
@@ -119,7 +138,13 @@ def evaluate(
         sweettok eval clips --compare sweettok-small,runs/mine/model --markdown table.md
 
         sweettok eval clips --budgets 640,1280,fixed,31dB --baseline x264 --gop 17 --report report.html
+
+        sweettok eval --generated out --against clips --protocol stylegan-v --features weights
     """
+    if generated is not None or against is not None:
+        check_alone(context, generated, against)
+    elif target is None:
+        raise typer.BadParameter("name what to measure: a folder, a file or a data set.")
     if target == "recognition":
         raise typer.BadParameter(
             "it comes first: sweettok eval recognition --data DIR; a folder of that name is ./recognition"
@@ -133,11 +158,33 @@ def evaluate(
     from sweettok_cli.files import check_target
 
     output = Output(json=as_json, quiet=quiet)
+    measures = None if metrics is None else [name.replace("-", "_") for name in _names(metrics)]
+    if target is None:
+        assert generated is not None and against is not None
+        evaluate_generated(
+            generated,
+            against,
+            Kept(journal, fresh),
+            output,
+            _explain,
+            data=data,
+            split=split,
+            frames=frames_of,
+            rate=options.rate_of(fps, frames_of),
+            protocol=protocol,
+            metrics=measures,
+            limit=limit,
+            features=features,
+            keep_going=keep_going,
+            strict=strict,
+            device=device.value,
+        )
+        return
     for path in (table, markdown, report):
         if path:
             check_target(path, force)
 
-    from sweettok_cli.evaluation.journal import item_key, open_journal, run_key
+    from sweettok_cli.evaluation.journal import Journal, item_key, open_journal, run_key
     from sweettok_cli.evaluation.plan import make_plan
     from sweettok_cli.evaluation.run import Media, run
     from sweettok_cli.evaluation.summary import make_record
@@ -153,7 +200,7 @@ def evaluate(
         frames=frames_of,
         rate=options.rate_of(fps, frames_of or is_pattern(Path(target))),
         protocol=protocol,
-        metrics=None if metrics is None else [name.replace("-", "_") for name in _names(metrics)],
+        metrics=measures,
         budgets=options.budgets_of(budgets),
         codecs=codecs,
         gop=gop,
@@ -170,7 +217,7 @@ def evaluate(
         announce=output.say,
     )
 
-    with open_journal(journal, run_key(plan), fresh, output.warn) as kept:
+    with open_journal(Journal, journal, run_key(plan), fresh, output.warn) as kept:
         known = sum(kept.get(item_key(item)) is not None for item in plan.items)
         if known:
             output.say(

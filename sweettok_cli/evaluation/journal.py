@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from sweettok_cli.data.datasets import Item
 from sweettok_cli.data.frames import files_of
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.evaluation.json_object import JsonObject
 from sweettok_cli.evaluation.plan import Plan
 from sweettok_cli.evaluation.results import ClipResult
 from sweettok_cli.files import atomic_output, settle
@@ -25,12 +26,15 @@ from sweettok_cli.runtime import __version__, versions
 
 _LINES = "items.jsonl"
 
+Line = TypeVar("Line", bound=JsonObject)
+Kept = TypeVar("Kept", bound="Lines[Any]")
+
 
 @contextmanager
 def open_journal(
-    folder: Path | None, key: str, fresh: bool, warn: Callable[[str], None]
-) -> Iterator[Journal]:
-    """The :class:`Journal` in ``folder``, or (None) in ``$XDG_CACHE_HOME/sweettok/eval``.
+    kind: type[Kept], folder: Path | None, key: str, fresh: bool, warn: Callable[[str], None]
+) -> Iterator[Kept]:
+    """The journal in ``folder``, or (None) in ``$XDG_CACHE_HOME/sweettok/eval``.
 
     Where that cache cannot be written, it is one for this run only, and ``warn`` is told.
 
@@ -41,26 +45,31 @@ def open_journal(
         try:
             cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
             place = folder or Path(cache).expanduser() / "sweettok" / "eval"
-            journal = stack.enter_context(Journal(place, key, fresh))
+            journal = kind(place, key, fresh)
+            stack.enter_context(journal)
         except SweettokError as error:
             if folder is not None:
                 raise
             warn(f"{error} If this run is interrupted, it starts over.")
             place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sweettok-eval-")))
-            journal = stack.enter_context(Journal(place, key))
+            journal = kind(place, key)
+            stack.enter_context(journal)
             journal.lasting = False
         yield journal
 
 
-class Journal:
+class Lines(Generic[Line]):
     """One JSON line for each item that was measured, and beside it the item's arrays (.npz).
 
     What a run depends on makes its key, a part of the folder's name: a run with another model, protocol,
     metric or version never reads these lines. An item counts as measured if its file has not changed since.
     A line is written after the arrays, in one piece, and the next item begins only when it is on the disk; a
-    line that a kill has cut off, or that is no :class:`ClipResult`, is dropped.
+    line that a kill has cut off, or that is not of :attr:`kind`, is dropped.
 
     Used as a context: one run at a time may write.
+
+    Attributes:
+        kind: what a line is, a class with ``from_json``.
 
     Args:
         folder: of all journals.
@@ -71,14 +80,16 @@ class Journal:
         SweettokError: the folder cannot be written, or another run is writing (on entering the context).
     """
 
+    kind: type[Line]
+
     def __init__(self, folder: Path, key: str, fresh: bool = False) -> None:
         self.folder = folder / key[:24]
         self._lock = FileLock(folder / f"{key[:24]}.lock")
         self.lasting = True  # whether another run finds it
         self._fresh = fresh
-        self._clips: dict[str, ClipResult] = {}
+        self._clips: dict[str, Line] = {}
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Self:
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
@@ -106,11 +117,11 @@ class Journal:
     def __len__(self) -> int:
         return len(self._clips)
 
-    def get(self, key: str) -> ClipResult | None:
+    def get(self, key: str) -> Line | None:
         """What was measured of an item, or None."""
         return self._clips.get(key)
 
-    def write(self, key: str, clip: ClipResult, arrays: Mapping[str, np.ndarray]) -> None:
+    def write(self, key: str, clip: Line, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep what was measured of an item, under the key from :func:`item_key`; arrays by name.
 
         Raises:
@@ -143,7 +154,7 @@ class Journal:
     def _arrays(self, key: str) -> Path:
         return self.folder / f"{key}.npz"
 
-    def _read(self) -> dict[str, ClipResult]:
+    def _read(self) -> dict[str, Line]:
         path = self.folder / _LINES
         if not path.exists():
             return {}
@@ -153,7 +164,7 @@ class Journal:
             try:
                 row = json.loads(line.decode("utf-8", "surrogateescape"))
                 key = row.pop("key")
-                clip = ClipResult.from_json(row)
+                clip = self.kind.from_json(row)
             except (ValueError, KeyError, AttributeError):
                 continue
             if line.endswith(b"\n") and self._arrays(key).exists():
@@ -166,13 +177,19 @@ class Journal:
         return clips
 
 
+class Journal(Lines[ClipResult]):
+    """Of clips and what became of them."""
+
+    kind = ClipResult
+
+
 _LAYOUT = 4
 """Of the journal's lines and arrays; another number makes older journals those of another run."""
 
 
 def run_key(plan: Plan) -> str:
     """SHA-256 of the data, and of everything else that the measurement of one item depends on."""
-    return _digest(
+    return digest(
         {
             "layout": _LAYOUT,
             # By its place, not its files: those that come and go leave the others measured.
@@ -187,7 +204,7 @@ def run_key(plan: Plan) -> str:
     )
 
 
-def _digest(facts: Mapping[str, Any]) -> str:
+def digest(facts: Mapping[str, Any]) -> str:
     """SHA-256 of plain values, whatever their order."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -201,4 +218,4 @@ def item_key(item: Item) -> str:
             states.append([path.name, state.st_size, state.st_mtime_ns])
     chosen = {"rate": item.rate, "keep_going": item.keep_going, "strict": item.strict}
     given = {key: str(value) for key, value in chosen.items() if value}
-    return _digest({"name": item.name, "label": item.label, "files": states, **given})[:32]
+    return digest({"name": item.name, "label": item.label, "files": states, **given})[:32]

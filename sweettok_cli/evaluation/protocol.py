@@ -137,20 +137,21 @@ class Protocol(JsonObject):
         if self.choice == "centre":
             return total // 2 - self.frames // 2
         # From the name, so that it does not matter which videos were measured before.
-        return _generator(self.seed, name).randint(0, total - self.frames)
+        return seeded(self.seed, name).randint(0, total - self.frames)
 
     def drawn(self, names: list[str]) -> list[int]:
         """Places of the items that are measured, in order."""
         if self.clips is None or len(names) <= self.clips:
             return list(range(len(names)))
-        return sorted(_generator(self.seed, "items").sample(range(len(names)), self.clips))
+        return sorted(seeded(self.seed, "items").sample(range(len(names)), self.clips))
 
     def stride(self, rate: float) -> int:
         """Of how many frames one is taken."""
         return 1 if self.fps is None else max(1, round(rate / self.fps))
 
 
-def _generator(seed: int, name: str) -> random.Random:
+def seeded(seed: int, name: str) -> random.Random:
+    """A generator of its own for everything that has a name."""
     digest = hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
     return random.Random(int.from_bytes(digest[:8], "big"))
 

@@ -11,18 +11,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sweettok_cli.files import sha256_file
 from sweettok_cli.metrics import i3d, inception
 from sweettok_cli.metrics.metric import NotMeasured
 from sweettok_cli.metrics.network_files import (
     I3D_PORT,
     I3D_TORCHSCRIPT,
     INCEPTION_2015,
+    VJEPA_H16,
+    VJEPA_PROBE,
     Published,
     SearchPath,
     find,
+    find_brought,
     load_state,
     read_state,
 )
+from sweettok_cli.metrics.vjepa import AttentivePooler, VJepa, VJepaConfig
 
 LEAST_VIDEO_FRAMES = 10
 """Frames of the shortest clip that an FVD is given for, as in common_metrics_on_video_quality."""
@@ -56,6 +61,11 @@ class Extractor(ABC):
     def __init__(self, search: SearchPath, device: torch.device | str = "cpu") -> None:
         self._network: Any = self.load(find(self.file, search)).to(device)
         self._device = device
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of the weights' files, by their published names."""
+        return {self.file.name: self.file.sha256}
 
     @abstractmethod
     def load(self, path: Path) -> nn.Module:
@@ -137,6 +147,55 @@ class Inception(Extractor):
             pictures = resized(_frames(clip[start : start + PICTURES], self._device) / 255, inception.SIDE)
             found.append(_array(self._network(2 * pictures - 1)))
         return np.concatenate(found)
+
+
+class JediFeatures(Extractor):
+    """The V-JEPA ViT-H/16 and its pooler for Something-Something v2, as in the published code of JEDi.
+
+    The files' content is not pinned; they are held by their tensors' names and shapes. That code leaves the
+    number of frames and their size to its caller; here they are those that the network was trained on, so
+    that no position is interpolated.
+    """
+
+    config = VJepaConfig()
+    words = (
+        "pooled output of V-JEPA's ViT-H/16 (vith16.pth.tar, ssv2-probe.pth.tar), the first 16 frames "
+        "resized bilinearly to 224x224, values normalised as ImageNet's"
+    )
+    size = config.width
+    least_frames = config.frames
+
+    def __init__(self, search: SearchPath, device: torch.device | str = "cpu") -> None:
+        paths = find_brought((VJEPA_H16, VJEPA_PROBE), search)
+        self._network = self.load(paths[0]).to(device)
+        state = read_state(paths[1], VJEPA_PROBE.part)
+        own = {name.removeprefix("pooler."): value for name, value in state.items()}
+        self._pooler = load_state(AttentivePooler(self.config), own, paths[1], ("linear.",)).to(device)
+        self._hashes = {path.name: sha256_file(path) for path in paths}
+        self._device = device
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """As :attr:`Extractor.hashes`."""
+        return self._hashes
+
+    def load(self, path: Path) -> nn.Module:
+        """As :meth:`Extractor.load`."""
+        state = read_state(path, VJEPA_H16.part)
+        own = {name.removeprefix("backbone."): value for name, value in state.items()}
+        return load_state(VJepa(self.config), own, path)
+
+    @torch.inference_mode()
+    def features(self, clip: np.ndarray) -> np.ndarray:
+        """Float32 ``[1, 1280]``."""
+        frames = resized(_frames(clip[: self.config.frames], self._device), self.config.side) / 255
+        mean, spread = (torch.tensor(each, device=self._device)[:, None, None] for each in _IMAGENET)
+        video = ((frames - mean) / spread).transpose(0, 1)[None]  # [1, 3, t, side, side]
+        return _array(self._pooler(self._network(video)))
+
+
+#: Mean and standard deviation of red, green and blue in [0, 1].
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def resized(frames: Tensor, side: int) -> Tensor:

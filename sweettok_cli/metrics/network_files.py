@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -128,6 +128,21 @@ LPIPS_ALEX = _lpips_heads("alex", "df73285e35b22355a2df87cdb6b70b343713b667eddbd
 PUBLISHED = (I3D_TORCHSCRIPT, I3D_PORT, INCEPTION_2015, VGG16, ALEXNET, CONVNEXT_SMALL, LPIPS_VGG, LPIPS_ALEX)
 
 
+@dataclass(frozen=True)
+class Unpinned:
+    """A published file whose SHA-256 is not known here: never fetched, and held by its tensors' shapes."""
+
+    name: str  # as published
+    address: str
+    part: str  # the name of the network in it
+    license: str
+
+
+VJEPA_H16, VJEPA_PROBE = (
+    Unpinned(name, f"https://dl.fbaipublicfiles.com/jepa/vith16/{name}", part, "CC-BY-NC-4.0")
+    for name, part in (("vith16.pth.tar", "target_encoder"), ("ssv2-probe.pth.tar", "classifier"))
+)
+
 _TIMEOUT = 30  # seconds without an answer
 
 
@@ -164,6 +179,26 @@ def find_here(file: Published, folder: Path | None = None) -> Path | None:
     """As :func:`find`, on this machine only; None if it is not there."""
     found = next((path for path in _on_this_machine(file, folder) if path.is_file()), None)
     return None if found is None else _checked(found, file)
+
+
+def find_brought(files: Sequence[Unpinned], search: SearchPath) -> list[Path]:
+    """The paths of files that are never fetched, in the user's folder.
+
+    Raises:
+        NotMeasured: one is not there.
+    """
+    folder = search.folder or Path()
+    paths = [folder / file.name for file in files]
+    missing = [
+        file for file, path in zip(files, paths, strict=True) if search.folder is None or not path.is_file()
+    ]
+    if missing:
+        names, addresses = (" and ".join(getattr(f, key) for f in missing) for key in ("name", "address"))
+        raise NotMeasured(
+            f"{names} of V-JEPA must lie in a folder that you name with --features; fetch {addresses} "
+            f"({missing[0].license})."
+        )
+    return paths
 
 
 def ask_for(file: Published) -> str:
@@ -292,14 +327,14 @@ Network = TypeVar("Network", bound=nn.Module)
 _COUNTER = "num_batches_tracked"
 
 
-def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name; nothing in the file is run.
+def read_state(path: Path, part: str | None = None) -> dict[str, Tensor]:
+    """The tensors of a file, or of a part of it, by name; nothing in the file is run.
 
     Raises:
         NotMeasured: the file cannot be read or holds no tensors.
     """
     try:
-        return read_checkpoint(path).state
+        return read_checkpoint(path, part=part).state
     except SweettokError as error:
         raise NotMeasured(str(error)) from error
 

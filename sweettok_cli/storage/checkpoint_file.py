@@ -67,13 +67,14 @@ class Checkpoint:
     prefixes: tuple[str, ...] = ()
 
 
-def read_checkpoint(path: Path, averaged: bool = False) -> Checkpoint:
+def read_checkpoint(path: Path, averaged: bool = False, part: str | None = None) -> Checkpoint:
     """The network in a checkpoint file or folder.
 
     Args:
         path: a file of ``torch.save``, a safetensors file, or a folder of Accelerate.
         averaged: prefer the moving average of the weights (EMA), where it is kept under a name or in a folder
             of its own; one among the weights is left to the network's own conversion.
+        part: of a file, the name under which it keeps the network, where that is none of the usual ones.
 
     Raises:
         SweettokError: nothing is there; the file is damaged, asks for code, or holds no tensors.
@@ -84,8 +85,10 @@ def read_checkpoint(path: Path, averaged: bool = False) -> Checkpoint:
         return _read_folder(path.parent, averaged)
     if not path.is_file():
         raise SweettokError(f"There is no checkpoint {path}; give the file or folder to convert.")
-    part, state, settings = _read_file(path, averaged)
-    return _clean(Checkpoint(path, (path,), part, state, averaged=part in AVERAGED_PARTS, settings=settings))
+    found, state, settings = _read_file(path, averaged, part)
+    return _clean(
+        Checkpoint(path, (path,), found, state, averaged=found in AVERAGED_PARTS, settings=settings)
+    )
 
 
 def _read_folder(path: Path, averaged: bool) -> Checkpoint:
@@ -125,15 +128,17 @@ def _shards(index: Path) -> tuple[Path, ...]:
     return files
 
 
-def _read_file(path: Path, averaged: bool) -> tuple[str, dict[str, Tensor], dict[str, Any]]:
+def _read_file(
+    path: Path, averaged: bool, wanted: str | None = None
+) -> tuple[str, dict[str, Tensor], dict[str, Any]]:
     """Which part was taken, its tensors, and the settings beside it."""
     if path.suffix == ".safetensors":
         return WHOLE, _load_safetensors(path), {}
     content = _load_weights_only(path)
     if not isinstance(content, Mapping):
         raise SweettokError(f"{path} holds no state dict but {type(content).__name__}; give another file.")
-    order = (*AVERAGED_PARTS, *PLAIN_PARTS) if averaged else (*PLAIN_PARTS, *AVERAGED_PARTS)
-    part = next((name for name in order if _is_state(content.get(name))), None)
+    order = [*AVERAGED_PARTS, *PLAIN_PARTS] if averaged else [*PLAIN_PARTS, *AVERAGED_PARTS]
+    part = next((name for name in ([wanted] if wanted else order) if _is_state(content.get(name))), None)
     state = content if part is None else content[part]
     if not _is_state(state):
         keys = ", ".join(map(brief, list(content)[:8])) or "nothing"

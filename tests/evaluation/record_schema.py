@@ -1,6 +1,7 @@
-"""JSON Schema of the record, made from its dataclasses.
+"""JSON Schemas of the records, made from their dataclasses.
 
-``python tests/evaluation/record_schema.py`` writes ``docs/eval-record.schema.json`` anew.
+``python tests/evaluation/record_schema.py`` writes ``docs/eval-record.schema.json`` and
+``docs/generated-record.schema.json`` anew.
 """
 
 from __future__ import annotations
@@ -14,20 +15,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
+from sweettok_cli.evaluation.generated.record import GenerationRecord
 from sweettok_cli.evaluation.json_object import Mark, json_fields
 from sweettok_cli.evaluation.record import Record
 
-FILE = Path(__file__).parents[2] / "docs" / "eval-record.schema.json"
+_DOCS = Path(__file__).parents[2] / "docs"
+FILE, GENERATED_FILE = _DOCS / "eval-record.schema.json", _DOCS / "generated-record.schema.json"
 _SCALARS = {int: "integer", float: "number", str: "string", bool: "boolean"}
 
 
 def record_schema() -> dict[str, Any]:
     """The schema (draft 2020-12) that every record is valid under."""
+    return _root(Record, "What sweettok eval --json prints")
+
+
+def generated_schema() -> dict[str, Any]:
+    """The same of records of generated videos."""
+    return _root(GenerationRecord, "What sweettok eval --generated DIR --against DIR --json prints")
+
+
+def _root(kind: type, title: str) -> dict[str, Any]:
     definitions: dict[str, Any] = {}
-    root = _object(Record, definitions)
+    root = _object(kind, definitions)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "What sweettok eval --json prints",
+        "title": title,
         **root,
         "$defs": dict(sorted(definitions.items())),
     }
@@ -87,4 +99,5 @@ def _plain(text: str) -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(json.dumps(record_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    for file, schema in ((FILE, record_schema()), (GENERATED_FILE, generated_schema())):
+        file.write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
