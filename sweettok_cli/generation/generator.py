@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from sweettok_cli.errors import SweettokError, option
-from sweettok_cli.generation.folder import read_card, read_network
+from sweettok_cli.generation.folder import find_generator, read_card, read_network
 from sweettok_cli.generation.sampling import ClipSampler, Drawing
+from sweettok_cli.generation.tokenizer import tokenizer_of
 from sweettok_cli.generation.videos import check_alike
+from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.runtime import OnProgress, __version__, ignore_progress, pick_device
 from sweettok_cli.sequences.order import ClipOrder
 from sweettok_cli.tokens.fault import TokenFault
@@ -48,6 +50,15 @@ class _Growing:
     luck: np.random.Generator
 
 
+def load_generator(run: str | Path, device: str = "auto") -> VideoGenerator:
+    """Load a generator: the folder of a run of ``sweettok train``, or of the model in it.
+
+    Raises:
+        SweettokError: there is none, or it is damaged, or there is no such device.
+    """
+    return VideoGenerator(find_generator(str(run)), device)
+
+
 class VideoGenerator:
     """A loaded generator.
 
@@ -64,15 +75,28 @@ class VideoGenerator:
         self.order = self.card.order
         self.network = read_network(folder, self.card).to(pick_device(device)).eval()
 
+    def tokenizer(self, tokenizer: str | Path | None = None) -> Tokenizer:
+        """The tokenizer whose tokens were learned, on the same device: what makes videos of those drawn.
+
+        ``tokenizer`` is its name or folder, by default found by the name that the tokens had.
+
+        Raises:
+            SweettokError: it is not to be had, or has other weights.
+        """
+        return tokenizer_of(self.card.vocabulary, tokenizer, self.network.network.device)
+
     def generate(
-        self, count: int, wish: Wish, batch: int = 8, on_progress: OnProgress = ignore_progress
+        self, count: int, wish: Wish | None = None, batch: int = 8, on_progress: OnProgress = ignore_progress
     ) -> Iterator[Tokens]:
         """So many videos as tokens, ``batch`` of them at once; ``on_progress`` is told of clips.
+
+        Without a ``wish``, they are of no class, a clip long, of seed 0.
 
         Raises:
             SweettokError: there is no such class, the prompt is of another tokenizer or size, or the
                 generator has not learned what follows a clip.
         """
+        wish = wish or Wish()
         given, begun = self._prompt(wish.prompt)
         given = given[: wish.prompt_clips]
         clip_frames = self.card.like.clip_frames
