@@ -199,7 +199,6 @@ def train(
         how = "install it with: pip install 'sweettok[train]'"
         raise SweettokError(f"Training needs {error.name}; {how}") from error
 
-    from sweettok_cli.generation.config import is_generator
     from sweettok_cli.training.record import RunRecord, read_record
     from sweettok_cli.training.tracker import check_tracker
     from sweettok_cli.zoo.load import resolve_model
@@ -216,10 +215,6 @@ def train(
     if val is None and kept is not None and kept.val is not None:
         val = Path(kept.val)
     if dry:
-        if is_generator(recipe.model):
-            raise SweettokError(
-                "--dry-run knows tokenizers only; to try a generator, train it with --set steps=1."
-            )
         dry_run(Asked(recipe, data, val, init, prior, folder, resume), output)
         return
     start = None if init is None else resolve_model(init, output.say)

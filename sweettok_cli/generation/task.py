@@ -30,7 +30,7 @@ from sweettok_cli.tokens.arrays import parts_of_speech
 from sweettok_cli.training.folder import replaced
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.recipe import Recipe
-from sweettok_cli.training.task import Step, Task
+from sweettok_cli.training.task import Kind, Step, Task
 from sweettok_cli.words.counts import read_word_lists
 from sweettok_cli.zoo.local import find_named
 
@@ -121,7 +121,19 @@ class GeneratorTask(Task):
         self._windows = Windows(learned.order, self.card.clips)
         size = int(recipe.crops[0][1])
         dropout = recipe.label_dropout if recipe.classes else 0.0
-        return WindowSource(self._windows, learned.videos, size, recipe.seed, dropout, rank, ranks)
+        how = size, recipe.seed, dropout, rank, ranks, recipe.accumulate
+        self._source = WindowSource(self._windows, learned.videos, *how)
+        return self._source
+
+    def found(self) -> dict[str, Any]:
+        """As :meth:`Task.found`."""
+        code, held_out = self.card.vocabulary, sum(len(video.clips) for video in self._held_out)
+        symbols = {"vocabulary": code.size, "classes": len(code.classes)}
+        return {**self._source.found(), **symbols, "clips_held_out": held_out}
+
+    def kinds(self) -> Iterable[Kind]:
+        """As :meth:`Task.kinds`."""
+        return [self._source.kind()]
 
     def _read(self, given: Sequence[Path], voice: Voice, known: GeneratorCard | None) -> SymbolVideos:
         files = find_token_files(given)
