@@ -86,8 +86,7 @@ def generate(
         raise BadParameter("0 leaves nothing to draw from.", param_hint="--top-p")
     use_one_heap()
     from sweettok_cli.files import check_target
-    from sweettok_cli.generation.folder import find_generator
-    from sweettok_cli.generation.generator import VideoGenerator, Wish
+    from sweettok_cli.generation.generator import Wish, load_generator
     from sweettok_cli.generation.prompt import is_tokens, read_prompt
     from sweettok_cli.generation.sampling import Drawing
     from sweettok_cli.generation.tokenizer import tokenizer_of
@@ -101,7 +100,7 @@ def generate(
     for name in names if output.exists() else ():
         for ending in (".npz", ".mp4"):
             check_target(name.with_name(name.name + ending), force)
-    generator = VideoGenerator(find_generator(model), device.value)
+    generator = load_generator(model, device.value)
     told = out.say if out.quiet else None
     decoder = tokenizer_of(generator.card.vocabulary, tokenizer, device.value, told)
     given = None

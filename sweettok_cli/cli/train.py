@@ -199,6 +199,7 @@ def train(
         how = "install it with: pip install 'sweettok[train]'"
         raise SweettokError(f"Training needs {error.name}; {how}") from error
 
+    from sweettok_cli.generation.config import is_generator
     from sweettok_cli.training.record import RunRecord, read_record
     from sweettok_cli.training.tracker import check_tracker
     from sweettok_cli.zoo.load import resolve_model
@@ -214,6 +215,13 @@ def train(
         )
     if val is None and kept is not None and kept.val is not None:
         val = Path(kept.val)
+    if (
+        kept is not None
+        and kept.prior is not None
+        and is_generator(recipe.model)
+        and Path(kept.prior).exists()
+    ):
+        prior = kept.prior  # whose tokenizer makes videos of what is drawn
     if dry:
         dry_run(Asked(recipe, data, val, init, prior, folder, resume), output)
         return

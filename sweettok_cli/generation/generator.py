@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from sweettok_cli.errors import SweettokError, option
-from sweettok_cli.generation.folder import find_generator, read_card, read_network
+from sweettok_cli.generation.folder import GeneratorCard, find_generator, read_card, read_network
+from sweettok_cli.generation.network import Generator
 from sweettok_cli.generation.sampling import ClipSampler, Drawing
 from sweettok_cli.generation.tokenizer import tokenizer_of
 from sweettok_cli.generation.videos import check_alike
@@ -53,6 +55,8 @@ class _Growing:
 def load_generator(run: str | Path, device: str = "auto") -> VideoGenerator:
     """Load a generator: the folder of a run of ``sweettok train``, or of the model in it.
 
+    ``device`` is ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
     Raises:
         SweettokError: there is none, or it is damaged, or there is no such device.
     """
@@ -60,7 +64,7 @@ def load_generator(run: str | Path, device: str = "auto") -> VideoGenerator:
 
 
 class VideoGenerator:
-    """A loaded generator.
+    """A generator that draws.
 
     Args:
         folder: of a generator.
@@ -71,9 +75,18 @@ class VideoGenerator:
     """
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
-        self.card = read_card(folder)
-        self.order = self.card.order
-        self.network = read_network(folder, self.card).to(pick_device(device)).eval()
+        card = read_card(folder)
+        self._take(card, read_network(folder, card).to(pick_device(device)).eval())
+
+    @classmethod
+    def of(cls, card: GeneratorCard, network: Generator) -> Self:
+        """One that is in memory: ``network`` in evaluation mode, on the device where it shall compute."""
+        made = cls.__new__(cls)
+        made._take(card, network)
+        return made
+
+    def _take(self, card: GeneratorCard, network: Generator) -> None:
+        self.card, self.order, self.network = card, card.order, network
 
     def tokenizer(self, tokenizer: str | Path | None = None) -> Tokenizer:
         """The tokenizer whose tokens were learned, on the same device: what makes videos of those drawn.
@@ -113,7 +126,7 @@ class VideoGenerator:
                 done += len(growing)
                 on_progress(done, total)
             for video in growing:
-                yield self._tokens(video.clips, frames)
+                yield self.tokens(video.clips, frames)
 
     def _check(self, wish: Wish, given: int, clips: int) -> None:
         code, name = self.card.vocabulary, self.card.name
@@ -193,8 +206,8 @@ class VideoGenerator:
             parts += [clip, np.array([code.special("clip")])]
         return np.concatenate(parts)
 
-    def _tokens(self, clips: list[np.ndarray], frames: int) -> Tokens:
-        """Clips as the tokens of one video."""
+    def tokens(self, clips: list[np.ndarray], frames: int) -> Tokens:
+        """The symbols of clips, int [n] each, as the tokens of one video of so many frames."""
         like = self.card.like
         arrays = self.order.joined([self.order.clip.read(clip) for clip in clips])
         meta = dataclasses.replace(like, frames=frames, writer=f"sweettok {__version__}")

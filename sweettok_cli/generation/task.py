@@ -23,6 +23,8 @@ from sweettok_cli.generation.folder import (
     write_generator,
 )
 from sweettok_cli.generation.network import UNLEARNED, Generator, build_network
+from sweettok_cli.generation.samples import DrawnSheet
+from sweettok_cli.generation.tokenizer import at_hand
 from sweettok_cli.generation.videos import SymbolVideo, SymbolVideos, find_token_files, read_videos
 from sweettok_cli.generation.windows import WindowBatch, Windows, WindowSource
 from sweettok_cli.generation.words import start_from_words
@@ -90,6 +92,7 @@ class GeneratorTask(Task):
         self._init, self._words = init, words
         self._known = None if init is None else read_card(init)
         self._missing: list[str] = []  # what could not be had
+        self._sheet: DrawnSheet | None = None
 
     def batches(
         self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice
@@ -243,7 +246,18 @@ class GeneratorTask(Task):
 
     def cautions(self) -> list[str]:
         """As :meth:`Task.cautions`."""
-        return list(self._missing)
+        code, said = self.card.vocabulary, list(self._missing)
+        if self.recipe.sample_every and at_hand(code, self._words) is None:
+            said.append(f"no samples are drawn: {code.model}, which made the tokens, is not at hand")
+        return said
+
+    def samples(self, weights: nn.Module, path: Path, step: int) -> list[Path]:
+        """As :meth:`Task.samples`: videos that it draws, where the tokenizer is at hand."""
+        assert isinstance(weights, Generator)
+        folder = at_hand(self.card.vocabulary, self._words)
+        if self._sheet is None and folder is not None:
+            self._sheet = DrawnSheet(self.card, folder, self.device, self._held_out)
+        return self._sheet.draw(weights, path, step) if self._sheet is not None else []
 
     def validate(self, weights: nn.Module) -> dict[str, Any] | None:
         """As :meth:`Task.validate`: bits of a token of what is held out, and how many times fewer that is.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.sequences.vocabulary import Vocabulary
+from sweettok_cli.storage.model_folder import ModelFolder, is_model_folder
 from sweettok_cli.zoo.catalogue import named_model
 from sweettok_cli.zoo.load import load
 from sweettok_cli.zoo.local import find_named
@@ -47,3 +48,11 @@ def tokenizer_of(
             f"{how}, or train a generator on tokens of this one."
         )
     return found
+
+
+def at_hand(vocabulary: Vocabulary, folder: Path | None = None) -> Path | None:
+    """The folder of the tokenizer behind a vocabulary, if that is here: ``folder``, or found by its name."""
+    found = folder or find_named(vocabulary.model)
+    if found is None or not is_model_folder(found):
+        return None
+    return found if ModelFolder(found).header.weights_sha256 == vocabulary.weights_sha256 else None

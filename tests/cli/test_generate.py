@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import shutil
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from accelerate.state import AcceleratorState
+from PIL import Image
 from safetensors.torch import load_file
 from small_generator import TINY
 from small_run import write_clip
@@ -90,6 +92,39 @@ def test_what_cannot_be_drawn_is_said(cli: Cli, run: Path, families: dict[str, P
     nothing = cli("generate", "-m", tmp_path, "-o", tmp_path / "out")
     assert nothing.code == 1 and "holds no generator (generator.json is missing)" in nothing.err
     assert not (tmp_path / "out").exists()
+
+
+def test_samples_are_drawn_while_it_is_trained(
+    cli: Cli, tokens: Path, model_folder: Path, tmp_path: Path, one_run_a_process: None
+) -> None:
+    values = {"steps": 2, "frames": 34, "crop": [[64, 2, 1.0]], "classes": True, "model": TINY}
+    values |= {"precision": "fp32", "sample_every": 2, "validate_every": 2}
+    (tmp_path / "tiny.toml").write_text(recipe_from(values, "test").as_toml())
+    shutil.copytree(tokens / "Biking", tmp_path / "val" / "Biking")
+    how = "--config", tmp_path / "tiny.toml", "--data", tokens, "--val", tmp_path / "val"
+    out = tmp_path / "run"
+    assert cli("train", *how, "--prior", model_folder, "--out", out).code == 0
+    made = {f"{step:08d}.{ending}" for step in (1, 2) for ending in ("png", "mp4")}
+    assert {path.name for path in (out / "samples").iterdir()} == made
+    with Image.open(out / "samples" / "00000002.png") as sheet:
+        # Two new videos of each class, one of --val, and what is drawn behind its first clip.
+        assert sheet.size == (6 * 64, 18 + 6 * (18 + 64))
+        pixels = np.asarray(sheet)
+    truth = load(model_folder, "cpu").decode(read_tokens(tokens / "Biking" / "clip.npz"))
+    top = 18 + 4 * (18 + 64) + 18
+    assert np.array_equal(pixels[top : top + 64, 128:192], truth[16])
+    again = pixels[top + 82 : top + 82 + 64]
+    assert np.array_equal(again[:, 128:192], truth[16]) and not np.array_equal(again[:, 320:384], truth[33])
+    with VideoReader(out / "samples" / "00000002.mp4") as reader:
+        assert [frame.rgb.shape for frame in reader] == [(192, 6 * 192, 3)] * 34
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert cli("train", "--out", out, "--resume", "--set", "steps=4").code == 0
+    assert (out / "samples" / "00000004.png").stat().st_size, "the run knows its tokenizer"
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    without = cli("train", *how, "--out", tmp_path / "other")
+    assert without.code == 0 and "no samples are drawn: small, which made the tokens" in without.err
+    assert not (tmp_path / "other" / "samples").exists()
 
 
 def test_a_dry_run_says_what_would_be_trained(
