@@ -22,6 +22,8 @@ from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.tokens.ragged import rows_in
 
+_NAMED = 8  # classes, in a message
+
 
 @dataclasses.dataclass(frozen=True)
 class Wish:
@@ -140,6 +142,11 @@ class VideoGenerator:
                 f"{name} has learned single clips, and not what follows one; ask for "
                 f"{self.card.like.clip_frames} frames without a video to go on from, or train one with "
                 f"frames={2 * self.card.like.clip_frames}."
+            )
+        if not self.card.classless and (wish.label is None or wish.drawing.guidance != 1):
+            known = ", ".join(code.classes[:_NAMED]) + (", ..." if len(code.classes) > _NAMED else "")
+            raise SweettokError(
+                f"{name} has learned nothing without a class; name one ({known}) and leave the guidance at 1."
             )
         if wish.drawing.guidance != 1 and wish.label is None:
             raise SweettokError("Guidance is towards a class; name one, or leave the guidance at 1.")
