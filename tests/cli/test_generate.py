@@ -117,6 +117,7 @@ def test_samples_are_drawn_while_it_is_trained(
     assert np.array_equal(again[:, 128:192], truth[16]) and not np.array_equal(again[:, 320:384], truth[33])
     with VideoReader(out / "samples" / "00000002.mp4") as reader:
         assert [frame.rgb.shape for frame in reader] == [(192, 6 * 192, 3)] * 34
+    weights = (out / "model" / "model.safetensors").read_bytes()
     AcceleratorState._reset_state(reset_partial_state=True)
     assert cli("train", "--out", out, "--resume", "--set", "steps=4").code == 0
     assert (out / "samples" / "00000004.png").stat().st_size, "the run knows its tokenizer"
@@ -125,6 +126,9 @@ def test_samples_are_drawn_while_it_is_trained(
     without = cli("train", *how, "--out", tmp_path / "other")
     assert without.code == 0 and "no samples are drawn: small, which made the tokens" in without.err
     assert not (tmp_path / "other" / "samples").exists()
+    assert (tmp_path / "other" / "model" / "model.safetensors").read_bytes() == weights, (
+        "samples change nothing"
+    )
 
 
 def test_a_dry_run_says_what_would_be_trained(
