@@ -1,9 +1,9 @@
 """A causal language model on video tokens, from clips to a loss that falls: a plain loop to start from.
 
-python examples/train_language_model.py [VIDEO ...] [--steps 200] [--out FOLDER]
+python examples/train_language_model.py [VIDEO ...] [--steps 100] [--out FOLDER]
 
-Needs `pip install ".[generate]"`. By default it learns the shipped clips by heart, on processors. For
-training in earnest encode once (`sweettok encode videos/ -o tokens/ --fixed`, `sweettok export tokens/ -o
+Needs `pip install ".[generate]"`. By default a small network reads the shipped clips, about a minute on a
+processor. For training in earnest encode once (`sweettok encode videos/ -o tokens/ --fixed`, `sweettok export tokens/ -o
 shards/`), or let `sweettok train --config generator-small` do it all.
 """
 
@@ -24,11 +24,11 @@ from sweettok.video import read_clip
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("videos", nargs="*", type=Path, default=sorted(Path(__file__).parent.glob("*.mp4")))
 parser.add_argument("--frames", type=int, default=34, help="of each video, its first ones")
-parser.add_argument("--steps", type=int, default=200)
-parser.add_argument("--batch", type=int, default=8, help="windows of a step")
-parser.add_argument("--lr", type=float, default=1e-3)
-parser.add_argument("--layers", type=int, default=4)
-parser.add_argument("--width", type=int, default=256)
+parser.add_argument("--steps", type=int, default=100)
+parser.add_argument("--batch", type=int, default=4, help="windows of a step")
+parser.add_argument("--lr", type=float, default=3e-3)
+parser.add_argument("--layers", type=int, default=2)
+parser.add_argument("--width", type=int, default=128)
 parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
 parser.add_argument("--out", help="folder for the network, as transformers saves it")
 options = parser.parse_args()
