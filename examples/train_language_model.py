@@ -3,8 +3,8 @@
 python examples/train_language_model.py [VIDEO ...] [--steps 100] [--out FOLDER]
 
 Needs `pip install ".[generate]"`. By default a small network reads the shipped clips, about a minute on a
-processor. For training in earnest encode once (`sweettok encode videos/ -o tokens/ --fixed`, `sweettok export tokens/ -o
-shards/`), or let `sweettok train --config generator-small` do it all.
+processor. For training in earnest encode once (`sweettok encode videos/ -o tokens/ --fixed`, `sweettok
+export tokens/ -o shards/`), or let `sweettok train --config generator-small` do it all.
 """
 
 from __future__ import annotations
