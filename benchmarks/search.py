@@ -27,7 +27,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -40,6 +39,7 @@ from machine import RESULTS, describe
 
 from sweettok_cli.data.clips import find_entries
 from sweettok_cli.data.entry import Entry
+from sweettok_cli.data.groups import ucf101
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.metrics.bootstrap import mean_interval
 from sweettok_cli.models.common.budget import Budget
@@ -127,8 +127,8 @@ def from_classes(entries: Sequence[Entry]) -> list[Found]:
     """Clips of UCF-101, each with its class and its group."""
     found = []
     for entry in entries:
-        if group := re.search(r"v_(\w+)_g\d+(?=_c\d+\.)", entry.name):
-            found.append((entry, group[1], group[0]))
+        if (known := ucf101(entry.name)) is not None:
+            found.append((entry, *known))
     return several_groups(found, "There are no two classes of UCF-101 with clips of several groups")
 
 

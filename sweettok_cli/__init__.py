@@ -18,10 +18,14 @@ from sweettok_cli.runtime import __version__
 
 if TYPE_CHECKING:
     from sweettok_cli.errors import SweettokError as SweettokError
+    from sweettok_cli.generation.generator import Wish as Wish
+    from sweettok_cli.generation.generator import load_generator as load_generator
+    from sweettok_cli.generation.sampling import Drawing as Drawing
     from sweettok_cli.models.common.budget import Budget as Budget
     from sweettok_cli.models.common.tokenizer import Tokenizer as Tokenizer
     from sweettok_cli.pipeline.decode import decode_video as decode_video
     from sweettok_cli.pipeline.encode import encode_video as encode_video
+    from sweettok_cli.pipeline.export_folder import export_folder as export_folder
     from sweettok_cli.sequences.dataset import TokenDataset as TokenDataset
     from sweettok_cli.tokens.meta import Tokens as Tokens
     from sweettok_cli.video.pixels import write_video as write_video
@@ -31,13 +35,17 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Budget": "models.common.budget",
+    "Drawing": "generation.sampling",
     "SweettokError": "errors",
     "TokenDataset": "sequences.dataset",
     "Tokenizer": "models.common.tokenizer",
     "Tokens": "tokens.meta",
+    "Wish": "generation.generator",
     "decode_video": "pipeline.decode",
     "encode_video": "pipeline.encode",
+    "export_folder": "pipeline.export_folder",
     "load": "zoo.load",
+    "load_generator": "generation.generator",
     "read_tokens": "zoo.token_files",
     "write_tokens": "zoo.token_files",
     "write_video": "video.pixels",
@@ -45,14 +53,18 @@ _HOMES = {
 
 __all__ = [
     "Budget",
+    "Drawing",
     "SweettokError",
     "TokenDataset",
     "Tokenizer",
     "Tokens",
+    "Wish",
     "__version__",
     "decode_video",
     "encode_video",
+    "export_folder",
     "load",
+    "load_generator",
     "read_tokens",
     "write_tokens",
     "write_video",

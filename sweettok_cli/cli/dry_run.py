@@ -14,10 +14,11 @@ from sweettok_cli.cli.output import FAILED, Output, count
 from sweettok_cli.errors import SweettokError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
-    from sweettok_cli.training.clips import ClipTask
     from sweettok_cli.training.recipe import Recipe
+    from sweettok_cli.training.task import Task
 
 
 _SHOWN = 3  # unreadable clips that are named
@@ -59,6 +60,7 @@ def dry_run(asked: Asked, output: Output) -> None:
     Raises:
         Told: it would not start; the code is that of a failure.
     """
+    from sweettok_cli.generation.config import is_generator
     from sweettok_cli.runtime import resident_bytes
     from sweettok_cli.training.folder import RunFolder
     from sweettok_cli.training.processes import join
@@ -88,13 +90,16 @@ def dry_run(asked: Asked, output: Output) -> None:
                 "processes": processes,
                 "accumulate": recipe.accumulate,
             }
-        with found.tried():
-            task.build(accelerator.device, output)
-            found.facts["parameters"] = _parameters(task)
-            output.say("measuring what samples keep for their gradients")
-            found.facts["memory"] = _memory(task, accelerator.prepare(task.model), before)
-            if "data" in found.facts:
-                found.facts["cautions"] = task.cautions()
+        known = "data" in found.facts
+        if known or not is_generator(recipe.model):  # which has as many symbols as its data have
+            with found.tried():
+                task.build(accelerator.device, output)
+                found.facts["parameters"] = _parameters(task)
+                output.say("measuring what samples keep for their gradients")
+                trained = accelerator.prepare(task.model)
+                found.facts["memory"] = _memory(task, trained, accelerator.device, before)
+                if known:
+                    found.facts["cautions"] = task.cautions()
     if accelerator.is_main_process:
         _tell(found, output)
 
@@ -109,14 +114,16 @@ def _tell(found: _Findings, output: Output) -> None:
         raise Told(FAILED)
 
 
-def _task(asked: Asked, found: _Findings) -> ClipTask | None:
+def _task(asked: Asked, found: _Findings) -> Task | None:
     """The task, as far as what it is made from is on this machine; None if that is too little."""
-    from sweettok_cli.models.registry import task_of
-    from sweettok_cli.training.clips import ClipTask
+    from sweettok_cli.cli.trainable import task_of
+    from sweettok_cli.generation.config import is_generator
 
-    recipe, names = replace(asked.recipe, init_samples=0), {"model": asked.init, "words": asked.prior}
+    recipe, names = asked.recipe, {"model": asked.init, "words": asked.prior}
+    if not is_generator(recipe.model):
+        recipe = replace(recipe, init_samples=0)
     if asked.resume:
-        names["model"] = str(asked.out / "model")
+        names["model"], recipe = str(asked.out / "model"), replace(recipe, words_from="")
     folders = {what: _here(what, name, found) for what, name in names.items() if name is not None}
     teacher = _here("proxy tokenizer", recipe.teacher, found) if recipe.teacher else None
     if None in folders.values():
@@ -126,8 +133,12 @@ def _task(asked: Asked, found: _Findings) -> ClipTask | None:
     recipe = _as_felt(recipe, found)
     with found.tried():
         task = task_of(recipe, folders.get("model"), folders.get("words"), teacher)
-        assert isinstance(task, ClipTask)
         found.facts["task"] = task.title
+        if recipe.words_from:
+            found.missing.append(
+                f"the vectors of {recipe.words_from} are read when it starts, and not before"
+            )
+            task.recipe = replace(task.recipe, words_from="")
         return task
     return None
 
@@ -182,7 +193,7 @@ def _as_felt(recipe: Recipe, found: _Findings) -> Recipe:
     return replace(recipe, perceptual=0.0) if lacking else recipe
 
 
-def _parameters(task: ClipTask) -> dict[str, Any]:
+def _parameters(task: Task) -> dict[str, Any]:
     from sweettok_cli.training.forecast import parts_of
 
     parts = parts_of(task)
@@ -193,10 +204,10 @@ def _parameters(task: ClipTask) -> dict[str, Any]:
     }
 
 
-def _memory(task: ClipTask, trained: nn.Module, before: int) -> dict[str, Any]:
+def _memory(task: Task, trained: nn.Module, device: torch.device, before: int) -> dict[str, Any]:
     from sweettok_cli.training.forecast import METHOD, memory_of
 
-    memory = memory_of(task, trained, before)
+    memory = memory_of(task, trained, device, before)
     return {
         "total": memory.total,
         "largest": memory.largest,
@@ -227,8 +238,9 @@ def _text(record: dict[str, Any]) -> str:
     if "steps" in record:
         rows.append(("steps", _steps(record["steps"], record.get("begins", 0))))
     if "data" in record:
-        rows.append(("data", _data(record["data"])))
-        rows += [("", f"{name}: {why}") for name, why in list(record["data"]["unreadable"].items())[:_SHOWN]]
+        data = record["data"]
+        rows.append(("data", _windows(data) if "windows" in data else _data(data)))
+        rows += [("", f"{name}: {why}") for name, why in list(data.get("unreadable", {}).items())[:_SHOWN]]
     rows.append(("writes to", record["out"]))
     lacking = [*record["missing"], *record.get("cautions", ())]
     rows += [("note" if not place else "", line) for place, line in enumerate(lacking)]
@@ -261,6 +273,16 @@ def _data(data: dict[str, Any]) -> str:
     return (
         f"{' and '.join(found)}{length}; {len(data['unreadable'])} cannot be read, "
         f"{data['held_out']} to be looked at{learned}"
+    )
+
+
+def _windows(data: dict[str, Any]) -> str:
+    of = f" of {data['classes']} classes" if data["classes"] else ""
+    return (
+        f"{count(data['videos'], 'video')}{of}, {count(data['clips'], 'clip')}: "
+        f"{count(data['windows'], 'window')}, {data['steps_per_epoch']:,.2f} steps; "
+        f"{count(data['clips_held_out'], 'clip')} to be looked at; {data['vocabulary']:,} symbols, "
+        f"{data['symbols_per_batch']:,} in a batch"
     )
 
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import BadParameter, Option
 
 from sweettok_cli.cli import options
 from sweettok_cli.cli.output import Output, printed
 from sweettok_cli.runtime import use_one_heap
-
-if TYPE_CHECKING:
-    from sweettok_cli.models.common.tokenizer import Tokenizer
-    from sweettok_cli.sequences.vocabulary import Vocabulary
 
 
 def generate(
@@ -90,10 +86,10 @@ def generate(
         raise BadParameter("0 leaves nothing to draw from.", param_hint="--top-p")
     use_one_heap()
     from sweettok_cli.files import check_target
-    from sweettok_cli.generation.folder import find_generator
-    from sweettok_cli.generation.generator import VideoGenerator, Wish
+    from sweettok_cli.generation.generator import Wish, load_generator
     from sweettok_cli.generation.prompt import is_tokens, read_prompt
     from sweettok_cli.generation.sampling import Drawing
+    from sweettok_cli.generation.tokenizer import tokenizer_of
     from sweettok_cli.pipeline.decode import decode_video
     from sweettok_cli.tokens import token_cost
     from sweettok_cli.zoo.token_files import write_tokens
@@ -104,8 +100,9 @@ def generate(
     for name in names if output.exists() else ():
         for ending in (".npz", ".mp4"):
             check_target(name.with_name(name.name + ending), force)
-    generator = VideoGenerator(find_generator(model), device.value)
-    decoder = _tokenizer(generator.card.vocabulary, tokenizer, device.value, out)
+    generator = load_generator(model, device.value)
+    told = out.say if out.quiet else None
+    decoder = tokenizer_of(generator.card.vocabulary, tokenizer, device.value, told)
     given = None
     if prompt is not None:
         given = read_prompt(prompt, generator.card.like, None if is_tokens(prompt) else decoder)
@@ -139,30 +136,3 @@ def _make(folder: Path) -> None:
         raise SweettokError(
             f"The folder {folder} cannot be made ({error.strerror}); choose another with -o."
         ) from error
-
-
-def _tokenizer(vocabulary: Vocabulary, named: str | None, device: str, out: Output) -> Tokenizer:
-    """The tokenizer whose tokens a generator has learned.
-
-    Raises:
-        SweettokError: it is not to be had, or has other weights.
-    """
-    from sweettok_cli.errors import SweettokError
-    from sweettok_cli.zoo.catalogue import named_model
-    from sweettok_cli.zoo.load import load
-    from sweettok_cli.zoo.local import find_named
-
-    name = vocabulary.model
-    if named is None and find_named(name) is None and named_model(name) is None:
-        raise SweettokError(
-            f"The generator has learned tokens of {name}, which is no shipped or pulled model; give its "
-            "folder with --tokenizer."
-        )
-    found = load(named or find_named(name) or name, device, on_progress=out.say if out.quiet else None)
-    if found.spec.weights_sha256 != vocabulary.weights_sha256:
-        raise SweettokError(
-            f"The generator has learned tokens of {name} with weights {vocabulary.weights_sha256[:12]}, and "
-            f"{found.spec.name} has {found.spec.weights_sha256[:12]}; give the tokenizer that made them with "
-            "--tokenizer, or train a generator on tokens of this one."
-        )
-    return found

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sweettok_cli.storage.model_folder import ModelHeader
 
 
+_GENERATOR = "generator"  # what ``--as`` calls one
+
 models_app = App(help="List, fetch, convert, publish and check models.")
 
 
@@ -96,7 +98,8 @@ def convert(
         Option(
             "--as",
             metavar="FAMILY",
-            help="sweettok, omnitokenizer, vidtok or vidtok-v1.1; or the name of a published model.",
+            help="sweettok, omnitokenizer, vidtok or vidtok-v1.1; the name of a published model; or "
+            "generator, OmniTokenizer's language model by class.",
             show_default=False,
         ),
     ],
@@ -111,6 +114,9 @@ def convert(
     ] = None,
     words_temporal: Annotated[
         Path | None, Option(help="SweetTok: the pickled adverbs and verbs.", metavar="PICKLE")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, Option(help="Generator: the tokenizer that it was trained with.", metavar="MODEL")
     ] = None,
     ema: Annotated[bool, Option("--ema", help="Take the moving average kept beside the weights.")] = False,
     force: ForceOption = False,
@@ -129,6 +135,8 @@ def convert(
 
         sweettok models convert imagenet_ucf.ckpt --as omnitokenizer -o omni
 
+        sweettok models convert ucf_class_lm.ckpt --as generator --tokenizer omni -o lm
+
         \b
     sweettok models convert unwrapped_model --as sweettok \\
         --words-spatial noun_adj.pkl --words-temporal verb_adv.pkl
@@ -142,6 +150,15 @@ def convert(
         if words_spatial is None or words_temporal is None:
             raise WrongUsage("Words come in two files; give both --words-spatial and --words-temporal.")
         words = (words_spatial, words_temporal)
+    if (family == _GENERATOR) != (tokenizer is not None):
+        raise WrongUsage("--as generator and --tokenizer go together; give both or neither.")
+    if tokenizer is not None:
+        if words is not None or ema:
+            raise WrongUsage(
+                "A generator has no words and no moving average of its own; leave those options out."
+            )
+        _convert_generator(checkpoint, tokenizer, output, name, force, out)
+        return
     folder = Path(name or model_name(checkpoint, family)) if output is None else output
     header = convert_checkpoint(
         checkpoint, family, name=name, folder=folder, words=words, averaged=ema, force=force
@@ -151,6 +168,24 @@ def convert(
     data = {"checkpoint": str(checkpoint), "output": str(header.folder)}
     data |= picked(header, "name", "family", "weights_sha256", "source")
     out.result(data, printed(header.folder))
+
+
+def _convert_generator(
+    checkpoint: Path, tokenizer: str, output: Path | None, name: str | None, force: bool, out: Output
+) -> None:
+    """As :func:`convert`, of a generator."""
+    from sweettok_cli.generation.convert import convert_generator
+    from sweettok_cli.zoo.local import find_model
+
+    name = name or checkpoint.stem
+    folder = output or Path(name)
+    card = convert_generator(checkpoint, find_model(tokenizer), folder, name, force)
+    out.say(
+        f"{name}: {count(card.config.layers, 'layer')}, {card.vocabulary.size:,} symbols, classes "
+        f"0 to {len(card.vocabulary.classes) - 1}, by the numbers that it was trained with -> {folder}"
+    )
+    data = {"checkpoint": str(checkpoint), "output": str(folder), "name": name, "family": _GENERATOR}
+    out.result({**data, "tokenizer": card.vocabulary.model}, printed(folder))
 
 
 def _report(checkpoint: Path, header: ModelHeader) -> list[str]:

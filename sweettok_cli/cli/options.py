@@ -5,19 +5,34 @@ from __future__ import annotations
 import os
 from enum import StrEnum
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import BadParameter, Option
+from typer import Argument, BadParameter, Option
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.budget import Budget
 
 from sweettok_cli.errors import WrongUsage
+from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 Device = StrEnum("Device", ["auto", "cpu", "cuda", "mps"])
 Dtype = StrEnum("Dtype", ["auto", "float32", "bfloat16", "float16"])
 
 ModelOption = Annotated[str, Option("--model", "-m", help="Name of a model, or a folder that holds one.")]
+WordModelOption = Annotated[
+    str | None,
+    Option(
+        "--model",
+        "-m",
+        help="Model whose words to use.",
+        show_default=f"the one in token files; {DEFAULT_MODEL} for videos",
+    ),
+]
+WordFilesArgument = Annotated[
+    list[Path],
+    Argument(help="Token files, videos or pictures, or folders of them.", metavar="FILE|DIR", readable=False),
+]
 DeviceOption = Annotated[Device, Option("--device", help="Where to run; auto takes the fastest found.")]
 DtypeOption = Annotated[Dtype, Option("--dtype", help="Number format to compute in.")]
 BatchClipsOption = Annotated[

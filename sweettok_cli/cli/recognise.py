@@ -10,7 +10,6 @@ from typer import Argument, BadParameter, Option
 from sweettok_cli.cli import options
 from sweettok_cli.cli.columns import fitted
 from sweettok_cli.cli.output import Output
-from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from sweettok_cli.recognition.answer import Answer
@@ -46,15 +45,6 @@ FramesOption = Annotated[
 ShowPromptOption = Annotated[
     bool, Option("--show-prompt", help="Print what a language model would be asked, and ask nothing.")
 ]
-WordModelOption = Annotated[
-    str | None,
-    Option(
-        "--model",
-        "-m",
-        help="Model whose words to use.",
-        show_default=f"the one in token files; {DEFAULT_MODEL} for videos",
-    ),
-]
 
 
 def recognise(
@@ -69,7 +59,7 @@ def recognise(
     top: TopOption = 8,
     show_prompt: ShowPromptOption = False,
     frames: FramesOption = 17,
-    model: WordModelOption = None,
+    model: options.WordModelOption = None,
     keep_going: options.KeepGoingOption = False,
     strict: options.StrictOption = False,
     as_json: options.JsonOption = False,

@@ -20,7 +20,6 @@ from sweettok_cli.cli.recognise import (
     ServedOption,
     ShowPromptOption,
     TopOption,
-    WordModelOption,
     WordsOption,
     word_choice,
 )
@@ -59,7 +58,7 @@ def recognition(
     seed: Annotated[int, Option(min=0, help="Of the draws.")] = 0,
     frames: FramesOption = 17,
     report: Annotated[Path | None, Option(help="Write a page for a browser.", metavar="FILE.html")] = None,
-    model: WordModelOption = None,
+    model: options.WordModelOption = None,
     keep_going: options.KeepGoingOption = False,
     strict: options.StrictOption = False,
     force: options.ForceOption = False,
@@ -89,9 +88,10 @@ def recognition(
     """
     options.check_damage(keep_going, strict)
     numbers, choice = _numbers(shots), word_choice(words)
+    from sweettok_cli.data.groups import BY_NAME
     from sweettok_cli.files import check_target
     from sweettok_cli.models.common.budget import Budget
-    from sweettok_cli.recognition.classes import BY_NAME, read_groups
+    from sweettok_cli.recognition.classes import read_groups
     from sweettok_cli.recognition.counted import WordCounter
     from sweettok_cli.recognition.language_model import open_language_model
     from sweettok_cli.recognition.run import first_prompt, make_plan, run

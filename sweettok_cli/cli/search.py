@@ -13,7 +13,6 @@ from sweettok_cli.cli.columns import fitted
 from sweettok_cli.cli.output import Output
 from sweettok_cli.cli.reading import Reading
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,25 +27,12 @@ def search(
     query: Annotated[
         Path, Argument(help="Token file, video or picture to search for.", metavar="QUERY", readable=False)
     ],
-    files: Annotated[
-        list[Path],
-        Argument(
-            help="Token files, videos or pictures, or folders of them.", metavar="TOKENS...", readable=False
-        ),
-    ],
+    files: options.WordFilesArgument,
     top: Annotated[
         int | None,
         Option(min=1, help="Files to show.", show_default=f"{SHOWN}, with --json all"),
     ] = None,
-    model: Annotated[
-        str | None,
-        Option(
-            "--model",
-            "-m",
-            help="Model whose words to use.",
-            show_default=f"the one in the files; {DEFAULT_MODEL} for videos",
-        ),
-    ] = None,
+    model: options.WordModelOption = None,
     keep_going: options.KeepGoingOption = False,
     strict: options.StrictOption = False,
     as_json: options.JsonOption = False,

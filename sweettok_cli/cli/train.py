@@ -215,11 +215,14 @@ def train(
         )
     if val is None and kept is not None and kept.val is not None:
         val = Path(kept.val)
+    if (
+        kept is not None
+        and kept.prior is not None
+        and is_generator(recipe.model)
+        and Path(kept.prior).exists()
+    ):
+        prior = kept.prior  # whose tokenizer makes videos of what is drawn
     if dry:
-        if is_generator(recipe.model):
-            raise SweettokError(
-                "--dry-run knows tokenizers only; to try a generator, train it with --set steps=1."
-            )
         dry_run(Asked(recipe, data, val, init, prior, folder, resume), output)
         return
     start = None if init is None else resolve_model(init, output.say)

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer import Argument, Option
+from typer import Option
 
 from sweettok_cli.cli import options
 from sweettok_cli.cli.columns import lined_up
 from sweettok_cli.cli.output import Output, as_text, shown
 from sweettok_cli.cli.reading import Reading
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from sweettok_cli.metrics.codebook_use import ListUse
@@ -27,12 +26,7 @@ _TITLES = {"detail": "nouns of detail"}
 
 
 def words(
-    files: Annotated[
-        list[Path],
-        Argument(
-            help="Token files, videos or pictures, or folders of them.", metavar="FILE|DIR", readable=False
-        ),
-    ],
+    files: options.WordFilesArgument,
     top: Annotated[
         int | None,
         Option(
@@ -55,15 +49,7 @@ def words(
         Path | None,
         Option(help="What the tokens were made from.", metavar="FILE", show_default="beside the token file"),
     ] = None,
-    model: Annotated[
-        str | None,
-        Option(
-            "--model",
-            "-m",
-            help="Model whose words to use.",
-            show_default=f"the one in the file; {DEFAULT_MODEL} for videos",
-        ),
-    ] = None,
+    model: options.WordModelOption = None,
     fixed: options.FixedOption = False,
     keep_going: options.KeepGoingOption = False,
     strict: options.StrictOption = False,

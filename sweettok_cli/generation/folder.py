@@ -46,6 +46,7 @@ class GeneratorCard:
         vocabulary: of its sequences.
         like: what a token file of one of its clips says of itself.
         clips: of a sequence at most: one more than it can go on from.
+        classless: whether a video may be of no class.
     """
 
     name: str
@@ -53,6 +54,7 @@ class GeneratorCard:
     vocabulary: Vocabulary
     like: TokenMeta
     clips: int
+    classless: bool = True
 
     @property
     def order(self) -> VideoOrder:
@@ -107,6 +109,7 @@ def write_generator(
         "version": VERSION,
         "name": card.name,
         "clips": card.clips,
+        "classless": card.classless,
         "config": dataclasses.asdict(card.config),
         "tokens": json.loads(card.like.to_json()),
     }
@@ -163,7 +166,8 @@ def read_card(folder: Path) -> GeneratorCard:
         VideoOrder.of(vocabulary, like)
     except (OSError, ValueError) as error:
         raise SweettokError(f"Cannot read {words} ({error}); {_AGAIN}.") from error
-    return GeneratorCard(name, read_settings(GeneratorConfig, settings, path), vocabulary, like, clips)
+    config = read_settings(GeneratorConfig, settings, path)
+    return GeneratorCard(name, config, vocabulary, like, clips, table.get("classless") is not False)
 
 
 def read_tokenizer(folder: Path, vocabulary: Vocabulary) -> PreTrainedTokenizerFast:

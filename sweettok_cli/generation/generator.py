@@ -5,18 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from sweettok_cli.errors import SweettokError, option
-from sweettok_cli.generation.folder import read_card, read_network
+from sweettok_cli.generation.folder import GeneratorCard, find_generator, read_card, read_network
+from sweettok_cli.generation.network import Generator
 from sweettok_cli.generation.sampling import ClipSampler, Drawing
+from sweettok_cli.generation.tokenizer import tokenizer_of
 from sweettok_cli.generation.videos import check_alike
+from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.runtime import OnProgress, __version__, ignore_progress, pick_device
 from sweettok_cli.sequences.order import ClipOrder
 from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.tokens.ragged import rows_in
+
+_NAMED = 8  # classes, in a message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +54,19 @@ class _Growing:
     luck: np.random.Generator
 
 
+def load_generator(run: str | Path, device: str = "auto") -> VideoGenerator:
+    """Load a generator: the folder of a run of ``sweettok train``, or of the model in it.
+
+    ``device`` is ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        SweettokError: there is none, or it is damaged, or there is no such device.
+    """
+    return VideoGenerator(find_generator(str(run)), device)
+
+
 class VideoGenerator:
-    """A loaded generator.
+    """A generator that draws.
 
     Args:
         folder: of a generator.
@@ -60,19 +77,41 @@ class VideoGenerator:
     """
 
     def __init__(self, folder: Path, device: str = "auto") -> None:
-        self.card = read_card(folder)
-        self.order = self.card.order
-        self.network = read_network(folder, self.card).to(pick_device(device)).eval()
+        card = read_card(folder)
+        self._take(card, read_network(folder, card).to(pick_device(device)).eval())
+
+    @classmethod
+    def of(cls, card: GeneratorCard, network: Generator) -> Self:
+        """One that is in memory: ``network`` in evaluation mode, on the device where it shall compute."""
+        made = cls.__new__(cls)
+        made._take(card, network)
+        return made
+
+    def _take(self, card: GeneratorCard, network: Generator) -> None:
+        self.card, self.order, self.network = card, card.order, network
+
+    def tokenizer(self, tokenizer: str | Path | None = None) -> Tokenizer:
+        """The tokenizer whose tokens were learned, on the same device: what makes videos of those drawn.
+
+        ``tokenizer`` is its name or folder, by default found by the name that the tokens had.
+
+        Raises:
+            SweettokError: it is not to be had, or has other weights.
+        """
+        return tokenizer_of(self.card.vocabulary, tokenizer, self.network.network.device)
 
     def generate(
-        self, count: int, wish: Wish, batch: int = 8, on_progress: OnProgress = ignore_progress
+        self, count: int, wish: Wish | None = None, batch: int = 8, on_progress: OnProgress = ignore_progress
     ) -> Iterator[Tokens]:
         """So many videos as tokens, ``batch`` of them at once; ``on_progress`` is told of clips.
+
+        Without a ``wish``, they are of no class, a clip long, of seed 0.
 
         Raises:
             SweettokError: there is no such class, the prompt is of another tokenizer or size, or the
                 generator has not learned what follows a clip.
         """
+        wish = wish or Wish()
         given, begun = self._prompt(wish.prompt)
         given = given[: wish.prompt_clips]
         clip_frames = self.card.like.clip_frames
@@ -89,7 +128,7 @@ class VideoGenerator:
                 done += len(growing)
                 on_progress(done, total)
             for video in growing:
-                yield self._tokens(video.clips, frames)
+                yield self.tokens(video.clips, frames)
 
     def _check(self, wish: Wish, given: int, clips: int) -> None:
         code, name = self.card.vocabulary, self.card.name
@@ -103,6 +142,11 @@ class VideoGenerator:
                 f"{name} has learned single clips, and not what follows one; ask for "
                 f"{self.card.like.clip_frames} frames without a video to go on from, or train one with "
                 f"frames={2 * self.card.like.clip_frames}."
+            )
+        if not self.card.classless and (wish.label is None or wish.drawing.guidance != 1):
+            known = ", ".join(code.classes[:_NAMED]) + (", ..." if len(code.classes) > _NAMED else "")
+            raise SweettokError(
+                f"{name} has learned nothing without a class; name one ({known}) and leave the guidance at 1."
             )
         if wish.drawing.guidance != 1 and wish.label is None:
             raise SweettokError("Guidance is towards a class; name one, or leave the guidance at 1.")
@@ -169,8 +213,8 @@ class VideoGenerator:
             parts += [clip, np.array([code.special("clip")])]
         return np.concatenate(parts)
 
-    def _tokens(self, clips: list[np.ndarray], frames: int) -> Tokens:
-        """Clips as the tokens of one video."""
+    def tokens(self, clips: list[np.ndarray], frames: int) -> Tokens:
+        """The symbols of clips, int [n] each, as the tokens of one video of so many frames."""
         like = self.card.like
         arrays = self.order.joined([self.order.clip.read(clip) for clip in clips])
         meta = dataclasses.replace(like, frames=frames, writer=f"sweettok {__version__}")

@@ -24,6 +24,8 @@ from sweettok_cli.generation.folder import (
     write_generator,
 )
 from sweettok_cli.generation.network import UNLEARNED, Generator, build_network
+from sweettok_cli.generation.samples import DrawnSheet
+from sweettok_cli.generation.tokenizer import at_hand
 from sweettok_cli.generation.videos import SymbolVideo, SymbolVideos, find_token_files, read_videos
 from sweettok_cli.generation.windows import WindowBatch, Windows, WindowSource
 from sweettok_cli.generation.words import start_from_words
@@ -31,7 +33,7 @@ from sweettok_cli.tokens.arrays import parts_of_speech
 from sweettok_cli.training.folder import replaced
 from sweettok_cli.training.log import Voice
 from sweettok_cli.training.recipe import Recipe
-from sweettok_cli.training.task import Step, Task
+from sweettok_cli.training.task import Kind, Step, Task
 from sweettok_cli.words.counts import read_word_lists
 from sweettok_cli.zoo.load import load
 from sweettok_cli.zoo.local import find_named
@@ -92,6 +94,7 @@ class GeneratorTask(Task):
         self._init, self._words = init, words
         self._known = None if init is None else read_card(init)
         self._missing: list[str] = []  # what could not be had
+        self._sheet: DrawnSheet | None = None
 
     def batches(
         self, data: Sequence[Path], val: Path | None, rank: int, ranks: int, voice: Voice
@@ -123,7 +126,19 @@ class GeneratorTask(Task):
         self._windows = Windows(learned.order, self.card.clips)
         size = int(recipe.crops[0][1])
         dropout = recipe.label_dropout if recipe.classes else 0.0
-        return WindowSource(self._windows, learned.videos, size, recipe.seed, dropout, rank, ranks)
+        how = size, recipe.seed, dropout, rank, ranks, recipe.accumulate
+        self._source = WindowSource(self._windows, learned.videos, *how)
+        return self._source
+
+    def found(self) -> dict[str, Any]:
+        """As :meth:`Task.found`."""
+        code, held_out = self.card.vocabulary, sum(len(video.clips) for video in self._held_out)
+        symbols = {"vocabulary": code.size, "classes": len(code.classes)}
+        return {**self._source.found(), **symbols, "clips_held_out": held_out}
+
+    def kinds(self) -> Iterable[Kind]:
+        """As :meth:`Task.kinds`."""
+        return [self._source.kind()]
 
     def _read(self, given: Sequence[Path], voice: Voice, known: GeneratorCard | None) -> SymbolVideos:
         files = find_token_files(given)
@@ -249,7 +264,18 @@ class GeneratorTask(Task):
 
     def cautions(self) -> list[str]:
         """As :meth:`Task.cautions`."""
-        return list(self._missing)
+        code, said = self.card.vocabulary, list(self._missing)
+        if self.recipe.sample_every and at_hand(code, self._words) is None:
+            said.append(f"no samples are drawn: {code.model}, which made the tokens, is not at hand")
+        return said
+
+    def samples(self, weights: nn.Module, path: Path, step: int) -> list[Path]:
+        """As :meth:`Task.samples`: videos that it draws, where the tokenizer is at hand."""
+        assert isinstance(weights, Generator)
+        folder = at_hand(self.card.vocabulary, self._words)
+        if self._sheet is None and folder is not None:
+            self._sheet = DrawnSheet(self.card, folder, self.device, self._held_out)
+        return self._sheet.draw(weights, path, step) if self._sheet is not None else []
 
     def validate(self, weights: nn.Module) -> dict[str, Any] | None:
         """As :meth:`Task.validate`: bits of a token of what is held out, and how many times fewer that is.

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.packing.token_file import ENDINGS, each_once
+from sweettok_cli.packing.token_file import ENDINGS
+from sweettok_cli.pipeline.plan import find_sources
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.sequences.sequence import VideoOrder, vocabulary_of
 from sweettok_cli.sequences.vocabulary import Vocabulary
 from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.layout import token_cost
 from sweettok_cli.tokens.meta import TokenMeta, Tokens
-from sweettok_cli.video.source import find_files, missing
 from sweettok_cli.zoo.token_files import read_tokens
 
 
@@ -65,23 +65,23 @@ def read_videos(files: Sequence[Path], classes: bool, on_progress: OnProgress) -
 
 
 def find_token_files(given: Sequence[Path]) -> list[Path]:
-    """Token files as given, and those in and below folders, each once.
+    """Token files as given, and those in and below folders, each once, as :func:`find_sources` finds them.
 
     Raises:
-        SweettokError: something is not there, or there are none.
+        SweettokError: something is not there or cannot be read, or there are none.
     """
-    found: dict[Path, None] = {}
-    for path in given:
-        if not path.exists():
-            raise SweettokError(missing(path))
-        files = each_once(find_files(path, ENDINGS)) if path.is_dir() else [path]
-        found |= dict.fromkeys(files)
+
+    def refuse(path: Path, reason: str) -> None:
+        raise SweettokError(reason)
+
+    sources = (each.source for each in find_sources(given, frozenset(ENDINGS), refuse))
+    found = [source for source in sources if isinstance(source, Path)]
     if not found:
         raise SweettokError(
             f"There are no token files ({', '.join(ENDINGS)}) in {', '.join(map(str, given))}; make some "
             "with `sweettok encode`."
         )
-    return list(found)
+    return found
 
 
 class SymbolVideos:

@@ -15,6 +15,7 @@ from sweettok_cli.generation.choices import FEW, NO_LIST, Choices, ClipChoices
 from sweettok_cli.generation.network import UNLEARNED
 from sweettok_cli.generation.videos import SymbolVideo
 from sweettok_cli.sequences.sequence import VideoOrder
+from sweettok_cli.training.task import Kind
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class WindowBatch:
 
     def __len__(self) -> int:
         return len(self.symbols)
+
+    @property
+    def nbytes(self) -> int:
+        """Of all arrays."""
+        return sum(array.nbytes for array in (self.symbols, self.targets, self.lists, self.few))
 
 
 class Windows:
@@ -124,6 +130,7 @@ class WindowSource:
         label_dropout: share of the windows whose class is not said.
         rank: of this process.
         ranks: how many there are.
+        accumulate: batches of a step.
     """
 
     def __init__(
@@ -135,10 +142,11 @@ class WindowSource:
         label_dropout: float,
         rank: int = 0,
         ranks: int = 1,
+        accumulate: int = 1,
     ) -> None:
         self.windows, self.videos = windows, videos
         self._size, self._seed, self._label_dropout = size, seed, label_dropout
-        self._rank, self._ranks = rank, ranks
+        self._rank, self._ranks, self._accumulate = rank, ranks, accumulate
         self._places = [
             (number, start)
             for number, video in enumerate(videos)
@@ -166,6 +174,38 @@ class WindowSource:
             order = np.random.default_rng([self._seed, 0, epoch]).permutation(len(self._places))
             kept = self._kept = epoch, order
         return kept[1]
+
+    def passes(self, steps: int) -> float:
+        """As :meth:`Batches.passes`."""
+        return steps * self._accumulate * self._ranks * self._size / len(self._places)
+
+    def found(self) -> dict[str, Any]:
+        """How much there is of what, and how many symbols a batch of one process has at most."""
+        symbols = self._size * len(self._longest.symbols)
+        clips = sum(len(video.clips) for video in self.videos)
+        found = {"videos": len(self.videos), "clips": clips, "windows": len(self._places)}
+        return {**found, "symbols_per_batch": symbols, "steps_per_epoch": 1 / self.passes(1)}
+
+    def kind(self) -> Kind:
+        """As :meth:`Task.kinds`: batches of the longest window."""
+        window = self._longest
+
+        def made_up(samples: int) -> WindowBatch:
+            return self.windows.batch([window] * samples, [""] * samples)
+
+        title = f"{self._size} of {len(window.symbols):,} symbols"
+        return Kind(title, self._size, made_up(1).nbytes, made_up)
+
+    @cached_property
+    def _longest(self) -> Window:
+        """The window with the most symbols."""
+
+        def symbols(place: tuple[int, int]) -> int:
+            number, start = place
+            return sum(map(len, self.videos[number].clips[start : start + self.windows.length]))
+
+        number, start = max(self._places, key=symbols)
+        return self.windows.of(self.videos[number], start, None)
 
     def note(self, unreadable: Mapping[int, str]) -> None:
         """As :meth:`Numbered.note`: all has been read before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from sweettok_cli.models.registry import family_of_tokens, read_spec
 from sweettok_cli.packing.token_file import ENDINGS, read_meta
 from sweettok_cli.pipeline.batch import forget_locals
 from sweettok_cli.pipeline.plan import find_sources, token_name
-from sweettok_cli.runtime import Watcher
+from sweettok_cli.runtime import OnProgress, Watcher, ignore_progress
 from sweettok_cli.sequences.shards import FOLDER, ShardPlan, check_kind, spelling_of, write_shards
 from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.tokens.layout import TiledTokens
@@ -83,11 +84,15 @@ class _Reading:
         self.failed.append((source.path, error))
 
 
+def _unwatched(place: int, jobs: int, name: str) -> AbstractContextManager[OnProgress]:
+    return nullcontext(ignore_progress)
+
+
 def export_folder(
-    inputs: Sequence[Path],
-    out: Path,
-    kind: str,
-    watch: Watcher,
+    inputs: Sequence[Path | str],
+    out: Path | str,
+    kind: str = "webdataset",
+    watch: Watcher = _unwatched,
     *,
     classes: bool = False,
     shard_bytes: int | None = None,
@@ -103,7 +108,7 @@ def export_folder(
         inputs: files and folders, at least one.
         out: folder of shards to write.
         kind: of the shards, a key of :data:`~sweettok_cli.sequences.shards.FORMATS`.
-        watch: given each file's place, their number and its name.
+        watch: given each file's place, their number and its name; by default nobody is.
         classes: the name of the folder in which a file lies is its class.
         shard_bytes: of the symbols of a shard, about; None puts all into one.
         seed: of the order in which they are written.
@@ -114,6 +119,7 @@ def export_folder(
         SweettokError: there is nothing that can be read, the files are not of one model, or the folder may
             not be replaced or cannot be written.
     """
+    given, out = list(map(Path, inputs)), Path(out)
     check_folder_target(out.absolute(), FOLDER, force)
     check_kind(kind)
     reading = _Reading(model)
@@ -122,7 +128,7 @@ def export_folder(
 
     def looked_at() -> Iterator[tuple[str, str | None, TokenMeta]]:
         nonlocal tile
-        for source, meta in reading.metas(_find(inputs, classes, reading)):
+        for source, meta in reading.metas(_find(given, classes, reading)):
             tile = tile if known else _tile(meta, model)
             known.append(source)
             yield str(source.path), source.label, meta

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sweettok_cli.data.clips import find_entries, without
 from sweettok_cli.data.entry import Entry
 from sweettok_cli.data.joint import JointSampler
-from sweettok_cli.data.sampler import Sampler, hold_out
+from sweettok_cli.data.sampler import Batch, Sampler, hold_out
 from sweettok_cli.data.survey import Survey, survey
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.collective import from_first
@@ -30,7 +30,7 @@ from sweettok_cli.training.samples import (
     shown_rate,
     validation_psnr,
 )
-from sweettok_cli.training.task import Task
+from sweettok_cli.training.task import Kind, Task
 
 DISCRIMINATOR = "discriminator"  # what its optimizer is called
 
@@ -144,6 +144,17 @@ class ClipTask(Task):
             "learned_too": len({*self._held_out}.intersection(self.sampler.entries)),
         }
 
+    def kinds(self) -> Iterator[Kind]:
+        """As :meth:`Task.kinds`: each crop of clips, and of single pictures where they come by turns."""
+        for side, samples, _ in self.recipe.crops:
+            counts = {(int(samples), self.recipe.frames)}
+            if self.recipe.alternate:
+                counts.add((int(samples) * self.recipe.alternate, 1))
+            for count, frames in sorted(counts):
+                shape = frames, int(side), int(side), 3
+                title = f"{count} of {frames}x{int(side)}x{int(side)}"
+                yield Kind(title, count, math.prod(shape), partial(_made_up, shape))
+
     def on_device(self, frames: np.ndarray) -> Tensor:
         """uint8 frames of a batch on the task's device."""
         return torch.from_numpy(np.ascontiguousarray(frames)).to(self.device, non_blocking=True)
@@ -186,3 +197,9 @@ class ClipTask(Task):
                 yield entry.name, centre_clip(entry, self.recipe.frames, side)
             except SweettokError as error:
                 self._not_shown.setdefault(entry.name, entry.why(error))
+
+
+def _made_up(shape: tuple[int, ...], samples: int) -> Batch:
+    """Noise: so many samples, uint8 [t, h, w, 3] each."""
+    pixels = np.random.default_rng(0).integers(0, 256, (samples, *shape), dtype=np.uint8)
+    return Batch(pixels, ("",) * samples)

@@ -9,15 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from sweettok_cli.data.sampler import Batch
 from sweettok_cli.training.blocks import matrices
-from sweettok_cli.training.clips import ClipTask
 from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.task import Kind, Task
 
 METHOD = (
     "activations are what a forward of one sample and of two (of one, where that takes long) keeps for its "
@@ -52,7 +50,7 @@ class Memory:
         object.__setattr__(self, "total", sum(self.device.values()))
 
 
-def parts_of(task: ClipTask) -> list[Part]:
+def parts_of(task: Task) -> list[Part]:
     """The network by its first names, then what learns beside it, then what only helps."""
     found = [_part(name, module.parameters()) for name, module in task.model.named_children()]
     own = [p for name, p in task.model.named_parameters() if "." not in name]
@@ -62,12 +60,13 @@ def parts_of(task: ClipTask) -> list[Part]:
     return [part for part in found if part.learned + part.frozen]
 
 
-def memory_of(task: ClipTask, trained: nn.Module, before: int) -> Memory:
+def memory_of(task: Task, trained: nn.Module, device: torch.device, before: int) -> Memory:
     """What one process needs, once the task is built.
 
     Args:
         task: on the device that it will compute on.
         trained: its model, wrapped as it will be.
+        device: that.
         before: bytes that this process had before it built anything.
     """
     networks = [task.model, *task.critics.values(), *task.helpers.values()]
@@ -77,10 +76,10 @@ def memory_of(task: ClipTask, trained: nn.Module, before: int) -> Memory:
     )
     one_moment = matrices(task.model) if task.recipe.optimizer == "muon" else ()
     of_muon = sum(p.numel() * p.element_size() for p in one_moment if p.requires_grad)
-    sizes = {description: _activations(task, trained, held, *cut) for description, cut in _cuts(task.recipe)}
+    sizes = {kind.title: _activations(task, trained, held, kind) for kind in task.kinds()}
     largest = max(sizes, key=lambda name: sizes[name][0])
     activations, batch = sizes[largest]
-    device = {
+    on_device = {
         "weights": sum(map(_bytes, held)),
         "averages": sum(map(_bytes, _tensors([task.model]))),
         "gradients": learned,
@@ -88,10 +87,10 @@ def memory_of(task: ClipTask, trained: nn.Module, before: int) -> Memory:
         "activations": activations,
     }
     host = {"program": before, "batches": (task.recipe.prefetch + 1) * batch}
-    if task.device.type == "cpu":
+    if device.type == "cpu":
         heap = {"holes of the heap": round(_HOLES * activations)}
-        return Memory(device | heap | host, {}, largest)
-    return Memory(device, host, largest)
+        return Memory(on_device | heap | host, {}, largest)
+    return Memory(on_device, host, largest)
 
 
 def _part(name: str, parameters: Iterable[nn.Parameter]) -> Part:
@@ -115,16 +114,6 @@ def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def _cuts(recipe: Recipe) -> Iterator[tuple[str, tuple[int, int, int]]]:
-    """Kinds of batches: in words, and as samples, frames, side."""
-    for side, samples, _ in recipe.crops:
-        kinds = {(int(samples), recipe.frames)}
-        if recipe.alternate:
-            kinds.add((int(samples) * recipe.alternate, 1))
-        for count, frames in sorted(kinds):
-            yield f"{count} of {frames}x{int(side)}x{int(side)}", (count, frames, int(side))
-
-
 def _phases(recipe: Recipe) -> set[int]:
     """Steps at which a run's losses are of different kinds: the first, and one when all have begun."""
     proxy = int(recipe.proxy * recipe.steps)
@@ -132,14 +121,11 @@ def _phases(recipe: Recipe) -> set[int]:
     return {0, min(late, recipe.steps - 1)}
 
 
-def _activations(
-    task: ClipTask, trained: nn.Module, held: list[Tensor], samples: int, frames: int, side: int
-) -> tuple[int, int]:
+def _activations(task: Task, trained: nn.Module, held: list[Tensor], kind: Kind) -> tuple[int, int]:
     """Bytes that a batch's forward keeps, and bytes of the batch itself."""
 
     def kept(count: int, step: int) -> int:
-        pixels = np.random.default_rng(0).integers(0, 256, (count, frames, side, side, 3), dtype=np.uint8)
-        batch = Batch(pixels, ("",) * count)
+        batch = kind.made_up(count)
         for keeping in (False, True):
             counter = _Kept(held, keeping)
             with suppress(_DroppedError), saved_tensors_hooks(counter.pack, counter.unpack):
@@ -152,9 +138,9 @@ def _activations(
         begun = time.perf_counter()
         one = kept(1, step)
         late = time.perf_counter() - begun > _PATIENCE
-        each = one if late or samples == 1 else max(0, kept(2, step) - one)
-        found.append(one + (samples - 1) * each)
-    return max(found), samples * frames * side * side * 3
+        each = one if late or kind.samples == 1 else max(0, kept(2, step) - one)
+        found.append(one + (kind.samples - 1) * each)
+    return max(found), kind.samples * kind.sample_bytes
 
 
 class _DroppedError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -91,29 +91,15 @@ class SampleSheet:
         return [sheet, film]
 
     def _draw_sheet(self, made: np.ndarray, path: Path, step: int) -> None:
-        from PIL import Image, ImageDraw, ImageFont
-
-        height, width = self.clips.shape[2:4]
         numbers = ", ".join(str(t + 1) for t in self.shown)
-        lines = [f"step {step}   source | result | difference x{_GAIN}, frames {numbers}"]
-        pictures = []
+        rows = []
         for name, (h, w), clip, back in zip(self.names, self.sizes, self.clips, made, strict=True):
-            lines.append(f"{mean_psnr(clip[:, :h, :w], back[:, :h, :w]):.2f} dB   {name}")
+            caption = f"{mean_psnr(clip[:, :h, :w], back[:, :h, :w]):.2f} dB   {name}"
             panels = [
                 panel for t in self.shown for panel in (clip[t], back[t], difference(clip[t], back[t], _GAIN))
             ]
-            pictures.append(np.concatenate(panels, axis=1))
-        font = ImageFont.load_default(_FONT)
-        across = max(3 * width * len(self.shown), math.ceil(font.getlength(lines[0])) + 2 * 4)
-        sheet = Image.new("RGB", (across, _TITLE + len(pictures) * (_TITLE + height)))
-        draw = ImageDraw.Draw(sheet)
-        draw.text((4, 2), lines[0], font=font)
-        for row, (line, picture) in enumerate(zip(lines[1:], pictures, strict=True)):
-            top = _TITLE + row * (_TITLE + height)
-            draw.text((4, top + 2), line, font=font)
-            sheet.paste(Image.fromarray(picture), (0, top + _TITLE))
-        with atomic_output(path, force=True) as part:
-            sheet.save(part, format="PNG")
+            rows.append((caption, np.concatenate(panels, axis=1)))
+        write_sheet(path, f"step {step}   source | result | difference x{_GAIN}, frames {numbers}", rows)
 
     def _draw_film(self, made: np.ndarray, path: Path) -> None:
         """Each moving clip at its own rate, its name and each frame's PSNR above it."""
@@ -133,6 +119,24 @@ class SampleSheet:
                     value = psnr(source[: size[0], : size[1]], result[: size[0], : size[1]])
                     panels = source[:h, :w], result[:h, :w]
                     writer.write(drawer.draw(*panels, f"{value:.2f} dB", Path(name).stem))
+
+
+def write_sheet(path: Path, title: str, rows: Sequence[tuple[str, np.ndarray]]) -> None:
+    """Write a picture: a title, and below it rows of one height, uint8 [h, w, 3], each under its caption."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    height = rows[0][1].shape[0]
+    font = ImageFont.load_default(_FONT)
+    across = max(*(picture.shape[1] for _, picture in rows), math.ceil(font.getlength(title)) + 2 * 4)
+    sheet = Image.new("RGB", (across, _TITLE + len(rows) * (_TITLE + height)))
+    draw = ImageDraw.Draw(sheet)
+    draw.text((4, 2), title, font=font)
+    for row, (caption, picture) in enumerate(rows):
+        top = _TITLE + row * (_TITLE + height)
+        draw.text((4, top + 2), caption, font=font)
+        sheet.paste(Image.fromarray(picture), (0, top + _TITLE))
+    with atomic_output(path, force=True) as part:
+        sheet.save(part, format="PNG")
 
 
 def mean_psnr(source: np.ndarray, made: np.ndarray) -> float:

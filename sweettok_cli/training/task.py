@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -26,6 +26,23 @@ from sweettok_cli.training.recipe import Recipe
 Losses = Mapping[str, Mapping[str, Tensor]]
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Batches of one size, for a forecast of what a step of them takes.
+
+    Attributes:
+        title: e.g. "8 of 17x64x64".
+        samples: of a batch.
+        sample_bytes: of a sample.
+        made_up: such a batch of any number of samples, without data.
+    """
+
+    title: str
+    samples: int
+    sample_bytes: int
+    made_up: Callable[[int], Any]
+
+
 class Batches(Numbered, Protocol):
     """Where batches come from: any of them can be asked for at any time, so that no position needs saving."""
 
@@ -38,6 +55,9 @@ class Batches(Numbered, Protocol):
 
     def describe(self) -> str:
         """How much there is, e.g. "671 clips"."""
+
+    def passes(self, steps: int) -> float:
+        """How often so many steps are expected to go through all that there is."""
 
     def position(self, number: int) -> dict[str, Any]:
         """Where batch ``number`` begins: ``batch``, ``epoch``, ``clips``, and a ``digest`` of the data."""
@@ -96,6 +116,14 @@ class Task(ABC):
         Raises:
             SweettokError: there are none, or they cannot be read.
         """
+
+    def found(self) -> dict[str, Any]:
+        """What there is of data, once they are found: numbers by name."""
+        return {}
+
+    def kinds(self) -> Iterable[Kind]:
+        """The sizes of batches that it learns from, once it is built."""
+        return ()
 
     @abstractmethod
     def build(self, device: torch.device, voice: Voice, until: float = math.inf) -> None:

@@ -7,7 +7,6 @@ its clips of the word's share of its part of speech.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sweettok_cli.data.groups import ucf101
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.words.nearness import Nearness
 from sweettok_cli.words.reader import FileWords, find_readable, of_one_model
@@ -23,7 +23,6 @@ from sweettok_cli.words.reader import FileWords, find_readable, of_one_model
 RIGHT = 0.05  # chance below which a word is right
 _DRAWS = 999  # of units, for each probability, where there are more ways to draw them
 _SHUFFLES = 20  # of the classes, for what chance brings
-_GROUP = re.compile(r"_g(\d+)_c\d+(?=\.)")
 
 
 @dataclass(frozen=True)
@@ -137,8 +136,8 @@ class ClassTable:
     def _add(self, label: str, found: FileWords) -> None:
         self.model, self.lists = self.model or found.model, dict(found.counts.words)
         self.files[label] = self.files.get(label, 0) + 1
-        group = _GROUP.search(found.file.name)
-        unit = label, f"group {group[1]}" if group else str(found.file)
+        known = ucf101(found.file.name)
+        unit = label, known[1] if known else str(found.file)
         sums, clips = self._sums.setdefault(unit, {}), self._clips.setdefault(unit, {})
         for part, counts in found.counts.counts.items():
             if total := counts.sum():  # a picture has no motion

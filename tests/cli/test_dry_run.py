@@ -103,7 +103,7 @@ def test_activations_are_those_that_a_real_step_keeps(tiny: Recipe, clips: Path,
     task = SweetTokTask(dataclasses.replace(tiny, crop=[[64.0, 5.0, 1.0]]), None, prior)
     task.batches([clips], None, 0, 1, Mute())
     task.build(torch.device("cpu"), Mute())
-    forecast = memory_of(task, task.model, 0).device["activations"]
+    forecast = memory_of(task, task.model, torch.device("cpu"), 0).device["activations"]
 
     batch = Batch(torch.randint(256, (5, 17, 64, 64, 3), dtype=torch.uint8).numpy(), ("",) * 5)
     with torch.profiler.profile(profile_memory=True) as profiler:
@@ -124,7 +124,7 @@ def test_losses_that_ask_for_gradients_of_their_own_are_measured_too(tiny: Recip
     for name, changes in {"alone": {}, "judged": judged}.items():
         task: Any = task_of(dataclasses.replace(tiny, **small, **changes), None, None)
         task.build(torch.device("cpu"), Mute())
-        sizes[name] = memory_of(task, task.model, 0).device["activations"]
+        sizes[name] = memory_of(task, task.model, torch.device("cpu"), 0).device["activations"]
         parts = {part.name for part in parts_of(task)}
         assert {"encoder", "decoder", "likelihood"} <= parts and ("discriminator" in parts) == (
             name == "judged"

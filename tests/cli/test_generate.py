@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+import shutil
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from accelerate.state import AcceleratorState
+from PIL import Image
+from safetensors.torch import load_file
 from small_generator import TINY
 from small_run import write_clip
 
@@ -89,10 +94,82 @@ def test_what_cannot_be_drawn_is_said(cli: Cli, run: Path, families: dict[str, P
     assert not (tmp_path / "out").exists()
 
 
-def test_only_tokenizers_are_tried_without_training(cli: Cli, tokens: Path, tmp_path: Path) -> None:
-    how = "--config", "generator-small", "--data", tokens, "--out", tmp_path / "run"
-    ran = cli("train", *how, "--dry-run")
-    assert ran.code == 1 and "--dry-run knows tokenizers only" in ran.err and not (tmp_path / "run").exists()
+def test_samples_are_drawn_while_it_is_trained(
+    cli: Cli, tokens: Path, model_folder: Path, tmp_path: Path, one_run_a_process: None
+) -> None:
+    values = {"steps": 2, "frames": 34, "crop": [[64, 2, 1.0]], "classes": True, "model": TINY}
+    values |= {"precision": "fp32", "sample_every": 2, "validate_every": 2}
+    (tmp_path / "tiny.toml").write_text(recipe_from(values, "test").as_toml())
+    shutil.copytree(tokens / "Biking", tmp_path / "val" / "Biking")
+    how = "--config", tmp_path / "tiny.toml", "--data", tokens, "--val", tmp_path / "val"
+    out = tmp_path / "run"
+    assert cli("train", *how, "--prior", model_folder, "--out", out).code == 0
+    made = {f"{step:08d}.{ending}" for step in (1, 2) for ending in ("png", "mp4")}
+    assert {path.name for path in (out / "samples").iterdir()} == made
+    with Image.open(out / "samples" / "00000002.png") as sheet:
+        # Two new videos of each class, one of --val, and what is drawn behind its first clip.
+        assert sheet.size == (6 * 64, 18 + 6 * (18 + 64))
+        pixels = np.asarray(sheet)
+    truth = load(model_folder, "cpu").decode(read_tokens(tokens / "Biking" / "clip.npz"))
+    top = 18 + 4 * (18 + 64) + 18
+    assert np.array_equal(pixels[top : top + 64, 128:192], truth[16])
+    again = pixels[top + 82 : top + 82 + 64]
+    assert np.array_equal(again[:, 128:192], truth[16]) and not np.array_equal(again[:, 320:384], truth[33])
+    with VideoReader(out / "samples" / "00000002.mp4") as reader:
+        assert [frame.rgb.shape for frame in reader] == [(192, 6 * 192, 3)] * 34
+    weights = (out / "model" / "model.safetensors").read_bytes()
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert cli("train", "--out", out, "--resume", "--set", "steps=4").code == 0
+    assert (out / "samples" / "00000004.png").stat().st_size, "the run knows its tokenizer"
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    plain = "--prior", model_folder, "--set", "sample_every=0", "--out", tmp_path / "plain"
+    assert cli("train", *how, *plain).code == 0
+    assert (tmp_path / "plain" / "model" / "model.safetensors").read_bytes() == weights, (
+        "samples change nothing"
+    )
+    AcceleratorState._reset_state(reset_partial_state=True)
+    without = cli("train", *how, "--set", "steps=1", "--out", tmp_path / "other")
+    assert without.code == 0 and "no samples are drawn: small, which made the tokens" in without.err
+    assert not (tmp_path / "other" / "samples").exists()
+
+
+def test_a_dry_run_says_what_would_be_trained(
+    cli: Cli, run: Path, tokens: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    def asked(*options: object) -> Any:
+        AcceleratorState._reset_state(reset_partial_state=True)
+        return cli("train", "--config", tmp_path / "tiny.toml", "--data", tokens, "--dry-run", *options)
+
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    how = "--out", tmp_path / "new", "--set", "accumulate=3"
+    record = json.loads(asked(*how, "--json", "--prior", model_folder).out)
+    assert record["starts"] and record["missing"] == record["cautions"] == [], record
+    # Two videos of two clips, a window of both clips each, two windows a batch.
+    clip = 3 * (16 + 64)
+    found = {"videos": 2, "clips": 4, "windows": 2, "classes": 2, "clips_held_out": 0}
+    assert record["data"].items() >= found.items()
+    assert record["data"]["symbols_per_batch"] == 2 * (2 + 2 * (clip + 1) - 1)
+    assert record["data"]["steps_per_epoch"] == pytest.approx(1 / 3) and record["steps"]["epochs"] == 3
+    saved = load_file(run / "model" / "model.safetensors")
+    assert record["parameters"]["learned"] == sum(tensor.numel() for tensor in saved.values())
+    memory = record["memory"]
+    assert memory["device"]["gradients"] == 4 * record["parameters"]["learned"]
+    assert memory["largest"] == f"2 of {2 * clip + 3} symbols" and memory["device"]["activations"] > 0
+
+    shown = asked(*how)
+    assert shown.code == 0 and "--prior gives its folder" in shown.out
+    assert re.search(
+        r"^training +an autoregressive transformer on tokens, on 1 x \w+ in fp32$", shown.out, re.M
+    )
+    assert re.search(
+        r"^data +2 videos of 2 classes, 4 clips: 2 windows, 0\.33 steps; 0 clips", shown.out, re.M
+    )
+    refused = json.loads(asked("--out", tmp_path / "new", "--set", "crop=[[128,2,1.0]]", "--json").out)
+    assert not refused["starts"] and "of 64x64 pixels" in refused["problems"][0] and "memory" not in refused
+    more = json.loads(asked("--out", run, "--resume", "--set", "steps=5", "--json").out)
+    assert more["starts"] and more["begins"] == 1 and more["changes"] == ["steps: 1 -> 5"], more
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
 
 
 def test_the_recipe_names_itself_for_what_goes_on(tmp_path: Path) -> None:

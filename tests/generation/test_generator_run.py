@@ -19,6 +19,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.generation.config import make_config
 from sweettok_cli.generation.folder import read_card
 from sweettok_cli.generation.network import Generator, build_network
+from sweettok_cli.generation.videos import find_token_files
 from sweettok_cli.generation.words import start_from_words
 from sweettok_cli.sequences.vocabulary import Vocabulary
 from sweettok_cli.training.loop import RunOptions, train
@@ -125,6 +126,14 @@ def test_data_that_cannot_be(recipe: Recipes, token_folders: dict[bool, Path], t
         run(recipe(), tmp_path / "empty", tmp_path / "run")
     with pytest.raises(SweettokError, match="never trained on"):
         run(recipe(validate_every=1), token_folders[False], tmp_path / "run", val=token_folders[False])
+
+
+def test_what_lies_plain_and_packed_is_learned_once(tmp_path: Path) -> None:
+    for name in ("a.npz", "a.swt", "b.swt", "notes.txt"):
+        (tmp_path / name).touch()
+    assert find_token_files([tmp_path, tmp_path / "b.swt"]) == [tmp_path / "a.npz", tmp_path / "b.swt"]
+    with pytest.raises(SweettokError, match=r"none\.npz does not exist"):
+        find_token_files([tmp_path / "none.npz"])
 
 
 def test_symbols_begin_as_the_words_of_a_language_model(tmp_path: Path) -> None:
