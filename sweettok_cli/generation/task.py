@@ -25,7 +25,7 @@ from sweettok_cli.generation.folder import (
 )
 from sweettok_cli.generation.network import UNLEARNED, Generator, build_network
 from sweettok_cli.generation.samples import DrawnSheet
-from sweettok_cli.generation.tokenizer import at_hand
+from sweettok_cli.generation.tokenizer import at_hand, tokenizer_of
 from sweettok_cli.generation.videos import SymbolVideo, SymbolVideos, find_token_files, read_videos
 from sweettok_cli.generation.windows import WindowBatch, Windows, WindowSource
 from sweettok_cli.generation.words import start_from_words
@@ -35,7 +35,6 @@ from sweettok_cli.training.log import Voice
 from sweettok_cli.training.recipe import Recipe
 from sweettok_cli.training.task import Kind, Step, Task
 from sweettok_cli.words.counts import read_word_lists
-from sweettok_cli.zoo.load import load
 from sweettok_cli.zoo.local import find_named
 
 if TYPE_CHECKING:
@@ -173,7 +172,8 @@ class GeneratorTask(Task):
                     raise SweettokError("words_from needs symbols that are words; leave it out.")
                 start_from_words(made, vocabulary, words, self.recipe.words_from, voice)
             elif source is not None and self.card.config.network == "llama":
-                start_from_codes(made, vocabulary, self._code_vectors(source))
+                codes = tokenizer_of(vocabulary, source, "cpu", given_as="prior").code_vectors()
+                start_from_codes(made, vocabulary, codes)
         else:
             self._tokenizer = read_tokenizer(self._init, vocabulary)
             made = read_network(self._init, self.card)
@@ -197,15 +197,6 @@ class GeneratorTask(Task):
         if source is None or not all(map(parts_of_speech, like.codebooks)):
             return None
         return read_word_lists(str(source), like.weights_sha256)
-
-    def _code_vectors(self, source: Path) -> dict[str, Tensor]:
-        like, found = self.card.like, load(source, "cpu", "float32")
-        if found.spec.weights_sha256 != like.weights_sha256:
-            raise SweettokError(
-                f"The tokens were made with weights {like.weights_sha256[:12]}, but {source} has "
-                f"{found.spec.weights_sha256[:12]}; pass the model that made them with --prior."
-            )
-        return found.code_vectors()
 
     def resume(self, device: torch.device, exported: Path, model: Mapping[str, Tensor]) -> None:
         """As :meth:`Task.resume`.

@@ -23,6 +23,7 @@ def tokenizer_of(
     named: str | Path | None = None,
     device: str | torch.device = "auto",
     on_progress: Callable[[str], None] | None = None,
+    given_as: str = "tokenizer",
 ) -> Tokenizer:
     """The tokenizer behind a vocabulary.
 
@@ -30,11 +31,12 @@ def tokenizer_of(
         vocabulary: of a generator.
         named: name or folder of the tokenizer; by default it is found by the name that the tokens had.
         device: as :func:`~sweettok_cli.zoo.load.load`, like ``on_progress``.
+        given_as: the option that names it.
 
     Raises:
         SweettokError: it is not to be had, or has other weights.
     """
-    name, how = vocabulary.model, option("tokenizer", "FOLDER")
+    name, how = vocabulary.model, option(given_as, "FOLDER")
     if named is None and find_named(name) is None and named_model(name) is None:
         raise SweettokError(
             f"The generator has learned tokens of {name}, which is no shipped or pulled model; give its "
