@@ -40,7 +40,7 @@ from sweettok_cli.generation.folder import GeneratorCard, find_generator
 from sweettok_cli.generation.generator import VideoGenerator
 from sweettok_cli.generation.network import Generator
 from sweettok_cli.generation.sampling import ClipSampler, Drawing
-from sweettok_cli.generation.videos import SymbolVideo, SymbolVideos, find_token_files, read_videos
+from sweettok_cli.generation.videos import SymbolVideo, SymbolVideos, read_videos
 from sweettok_cli.generation.windows import Windows
 from sweettok_cli.runtime import ignore_progress
 from sweettok_cli.sequences.vocabulary import Vocabulary
@@ -84,7 +84,7 @@ def main() -> int:
 
 
 def read(given: Sequence[Path], card: GeneratorCard) -> list[SymbolVideo]:
-    videos = read_videos(find_token_files(given), False, ignore_progress)
+    videos = read_videos(given, False, ignore_progress)
     return SymbolVideos(videos, card.like, card.vocabulary.classes).videos
 
 

@@ -37,7 +37,7 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.generation.codes import start_from_codes
 from sweettok_cli.generation.config import GeneratorConfig
 from sweettok_cli.generation.network import Generator, build_network
-from sweettok_cli.generation.videos import SymbolVideos, find_token_files, read_videos
+from sweettok_cli.generation.videos import SymbolVideos, read_videos
 from sweettok_cli.generation.windows import WindowBatch, Windows
 from sweettok_cli.runtime import ignore_progress
 from sweettok_cli.sequences.vocabulary import Vocabulary, columns
@@ -122,8 +122,8 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
-        train = SymbolVideos(read_videos(find_token_files(options.train), False, ignore_progress))
-        val = SymbolVideos(read_videos(find_token_files(options.val), False, ignore_progress), train.like, ())
+        train = SymbolVideos(read_videos(options.train, False, ignore_progress))
+        val = SymbolVideos(read_videos(options.val, False, ignore_progress), train.like, ())
         if train.like.levels or train.like.family != "sweettok":
             raise SweettokError("Heads are of SweetTok's fixed layout; encode with --fixed.")
         vectors = load(train.like.model, "cpu", "float32").code_vectors()

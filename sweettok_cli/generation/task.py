@@ -26,7 +26,7 @@ from sweettok_cli.generation.folder import (
 from sweettok_cli.generation.network import UNLEARNED, Generator, build_network
 from sweettok_cli.generation.samples import DrawnSheet
 from sweettok_cli.generation.tokenizer import at_hand, tokenizer_of
-from sweettok_cli.generation.videos import SymbolVideo, SymbolVideos, find_token_files, read_videos
+from sweettok_cli.generation.videos import SymbolVideo, SymbolVideos, read_videos
 from sweettok_cli.generation.windows import WindowBatch, Windows, WindowSource
 from sweettok_cli.generation.words import start_from_words
 from sweettok_cli.tokens.arrays import parts_of_speech
@@ -140,9 +140,8 @@ class GeneratorTask(Task):
         return [self._source.kind()]
 
     def _read(self, given: Sequence[Path], voice: Voice, known: GeneratorCard | None) -> SymbolVideos:
-        files = find_token_files(given)
         with voice.progress("reading tokens", "files") as on_progress:
-            videos = read_videos(files, self.recipe.classes, on_progress)
+            videos = read_videos(given, self.recipe.classes, on_progress)
             if known is None:
                 found = SymbolVideos(videos)
             else:

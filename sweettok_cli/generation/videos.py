@@ -1,4 +1,4 @@
-"""Token files as what a generator learns from: symbols of whole clips, held in memory."""
+"""Token files and shards as what a generator learns from: symbols of whole clips, held in memory."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sweettok_cli.packing.token_file import ENDINGS
 from sweettok_cli.pipeline.plan import find_sources
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.sequences.sequence import VideoOrder, vocabulary_of
+from sweettok_cli.sequences.shards import Shards, is_shards
 from sweettok_cli.sequences.vocabulary import Vocabulary
 from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.layout import token_cost
@@ -25,7 +26,7 @@ from sweettok_cli.zoo.token_files import read_tokens
 
 @dataclass(frozen=True)
 class TokenVideo:
-    """The tokens of one video, by the name of their file, of a class or none."""
+    """The tokens of one video, by the name of their file or in their shards, of a class or none."""
 
     name: str
     label: str | None
@@ -51,17 +52,34 @@ class SymbolVideo:
     bits: float
 
 
-def read_videos(files: Sequence[Path], classes: bool, on_progress: OnProgress) -> Iterator[TokenVideo]:
-    """The videos in token files, one after the other.
+def read_videos(given: Sequence[Path], classes: bool, on_progress: OnProgress) -> Iterator[TokenVideo]:
+    """The videos in token files, folders of them and folders of shards, one after the other.
 
-    With ``classes``, the folder in which a file lies is its class.
+    With ``classes``, the folder in which a file lies is its class; shards say themselves.
 
     Raises:
-        SweettokError: one cannot be read.
+        SweettokError: one cannot be read, there are none, or shards do not say classes that are asked for.
     """
-    for number, path in enumerate(files):
+    folders = [Shards(path) for path in given if is_shards(path)]
+    others = [path for path in given if not is_shards(path)]
+    files = find_token_files(others) if others or not folders else []
+    total = len(files) + sum(len(shard.clips) for folder in folders for shard in folder.shards)
+    done = 0
+    for path in files:
         yield TokenVideo(str(path), path.absolute().parent.name if classes else None, read_tokens(path))
-        on_progress(number + 1, len(files))
+        on_progress(done := done + 1, total)
+    for folder in folders:
+        if classes and not folder.spelling.classes:
+            raise SweettokError(
+                f"{folder.folder} does not say of which classes its videos are; export the tokens with "
+                "--classes, or leave classes out."
+            )
+        for shard in folder.shards:
+            reader = folder.open(shard)
+            for sample in folder.samples(shard):
+                label = sample.label if classes else None
+                yield TokenVideo(str(folder.folder / sample.name), label, folder.tokens(reader, sample))
+                on_progress(done := done + 1, total)
 
 
 def find_token_files(given: Sequence[Path]) -> list[Path]:

@@ -62,6 +62,11 @@ def _endings() -> set[str]:
 FOLDER = _ShardFolder("folder of shards", frozenset({VOCABULARY, RECORD}), RECORD)
 
 
+def is_shards(path: Path) -> bool:
+    """Whether a folder is one of shards, by the record that is written last."""
+    return (path / RECORD).is_file()
+
+
 def check_kind(kind: str) -> None:
     """Raise :class:`SweettokError` where a package is missing that shards of this kind need."""
     if FORMATS[kind][0] is ParquetWriter:
@@ -240,7 +245,7 @@ class Shards:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         path = folder / RECORD
-        if not path.is_file():
+        if not is_shards(folder):
             raise SweettokError(f"{folder} is no folder of shards; give one that `sweettok export` wrote.")
         record = read_json(path, _REMEDY)
         if (record.get("format"), record.get("version")) != (_FORMAT, _VERSION):
