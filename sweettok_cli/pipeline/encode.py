@@ -13,9 +13,10 @@ from sweettok_cli.pipeline.threads import read_ahead
 from sweettok_cli.runtime import OnProgress
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.info import VideoInfo
+from sweettok_cli.video.inputs import open_video
 from sweettok_cli.video.loss import Loss
 from sweettok_cli.video.pixels import as_path
-from sweettok_cli.video.sequence import FrameSequence, open_video
+from sweettok_cli.video.sequence import FrameSequence
 
 _WAITING = 64 << 20  # bytes of frames in a queue
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
+
+from sweettok_cli.video.source import File, length_of
 
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 _CLUSTER_MARK = _CLUSTER.to_bytes(4, "big")
@@ -30,14 +31,14 @@ class Structure:
     cut: bool = False  # the last element ends beyond the file's end
 
 
-def missing_bytes(path: Path) -> int:
+def missing_bytes(path: File) -> int:
     """How many bytes the file is shorter than its headers say; 0 where it is whole or its kind does not say.
 
     Knows MP4 and MOV (ISO/IEC 14496-12: boxes), AVI and other RIFF (the chunk's size), Matroska and WebM (RFC
     8794: the segment's size). A file that was being streamed states none and counts as whole.
     """
-    length = path.stat().st_size
-    with open(path, "rb") as stream:
+    length = length_of(path)
+    with path.open("rb") as stream:
         head = stream.read(12)
         if head[4:8] in _TOP_BOXES:
             end = _boxes(stream, length)[0]
@@ -50,14 +51,14 @@ def missing_bytes(path: Path) -> int:
     return max(0, end - length)
 
 
-def check_structure(path: Path, thorough: bool = False) -> Structure:
+def check_structure(path: File, thorough: bool = False) -> Structure:
     """Look for the end of a file that states no length, and for damage between its elements.
 
     Of Matroska and WebM the elements are gone through where ``thorough``, or where they state no length: one
     small read a frame. Of MPEG-TS, FLV and Ogg only the end is looked at; libav marks damage before it.
     """
-    length = path.stat().st_size
-    with open(path, "rb") as stream:
+    length = length_of(path)
+    with path.open("rb") as stream:
         head = stream.read(256)
         if head[4:8] in _TOP_BOXES:
             return Structure(stop=_boxes(stream, length)[1])
@@ -77,16 +78,16 @@ def check_structure(path: Path, thorough: bool = False) -> Structure:
     return Structure()
 
 
-def begins_again(path: Path, after: int) -> int | None:
+def begins_again(path: File, after: int) -> int | None:
     """Where behind byte ``after`` another file of the same kind begins, as ``cat a.mp4 b.mp4`` leaves it.
 
     Of MP4, FLV, ASF and Matroska, of which libav reads no more than the first or the first two.
     """
-    with open(path, "rb") as stream:
+    with path.open("rb") as stream:
         head = stream.read(_LONGEST_HEAD)
         if not (head[4:8] == b"ftyp" or head.startswith(_NOT_READ_ON)):
             return None
-        length = path.stat().st_size
+        length = length_of(path)
         found = _find(stream, head, max(after, 1), length)
     return None if found == length else found
 
