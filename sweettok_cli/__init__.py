@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from sweettok_cli.sequences.dataset import TokenDataset as TokenDataset
     from sweettok_cli.tokens.meta import Tokens as Tokens
     from sweettok_cli.video.pixels import write_video as write_video
+    from sweettok_cli.video.selection import Selection as Selection
     from sweettok_cli.zoo.load import load as load
     from sweettok_cli.zoo.token_files import read_tokens as read_tokens
     from sweettok_cli.zoo.token_files import write_tokens as write_tokens
 
 _HOMES = {
     "Budget": "models.common.budget",
+    "Selection": "video.selection",
     "SweettokError": "errors",
     "TokenDataset": "sequences.dataset",
     "Tokenizer": "models.common.tokenizer",
@@ -45,6 +47,7 @@ _HOMES = {
 
 __all__ = [
     "Budget",
+    "Selection",
     "SweettokError",
     "TokenDataset",
     "Tokenizer",

@@ -17,6 +17,7 @@ from sweettok_cli.video.reader import Frame, VideoReader
 from sweettok_cli.video.remote import RemoteFile, is_url
 from sweettok_cli.video.selection import WHOLE, Selection
 from sweettok_cli.video.sequence import FrameSequence
+from sweettok_cli.video.source import check_readable
 
 #: What is given on a command line before it is looked at; a path or an address may be a folder's.
 Given = Path | RemoteFile | Pipe
@@ -33,6 +34,10 @@ class Frames(Protocol):
     @property
     def loss(self) -> Loss:
         """What was missing."""
+
+    @property
+    def selection(self) -> Selection:
+        """Which frames of the source these are."""
 
     def __iter__(self) -> Iterator[Frame]:
         """From the first one."""
@@ -70,7 +75,7 @@ class SomePictures:
     """Numbered pictures, as far as they are selected."""
 
     def __init__(self, sequence: FrameSequence, selection: Selection) -> None:
-        self._sequence, self._selection = sequence, selection
+        self._sequence, self.selection = sequence, selection
         self.info, self.loss = selection.describe(sequence.info), sequence.loss
 
     def __enter__(self) -> SomePictures:
@@ -80,12 +85,38 @@ class SomePictures:
         pass
 
     def __iter__(self) -> Iterator[Frame]:
-        rate, selection = self._sequence.rate, self._selection
-        total, size = len(self._sequence.files), (self.info.width, self.info.height)
-        # Chosen by number, so that no picture is read in vain.
-        numbers = selection.chosen(((number, number / rate) for number in range(total)), 1 / rate)
-        taken = [number for number, _ in numbers]
-        if not taken:
-            raise SweettokError(selection.nothing_left(str(self._sequence), total / rate))
+        rate, size = self._sequence.rate, (self.info.width, self.info.height)
+        if not (taken := chosen_numbers(self._sequence, self.selection)):
+            end = len(self._sequence.files) / rate
+            raise SweettokError(self.selection.nothing_left(str(self._sequence), end))
         for number, rgb in enumerate(self._sequence.frames(taken[0], taken[-1] + 1), taken[0]):
             yield Frame(scaled(rgb, size), number / rate)
+
+
+def chosen_numbers(sequence: FrameSequence, selection: Selection) -> list[int]:
+    """Which pictures are selected, counted from 0; no picture is read."""
+    timed = ((number, number / sequence.rate) for number in range(len(sequence.files)))
+    return [number for number, _ in selection.for_pictures.chosen(timed, 1 / sequence.rate)]
+
+
+def modified(source: Input) -> float | None:
+    """When a source was changed, in seconds since 1970; None where that is not known.
+
+    Raises:
+        OSError: a file cannot be looked at.
+    """
+    if isinstance(source, RemoteFile):
+        return source.modified
+    if isinstance(source, Pipe):
+        return None
+    files = source.files if isinstance(source, FrameSequence) else (source,)
+    return max(path.stat().st_mtime for path in files)
+
+
+def check_input(source: Input) -> None:
+    """Raise :class:`SweettokError` unless a source may be read."""
+    if isinstance(source, Pipe):
+        source.check()
+        return
+    for path in source.files if isinstance(source, FrameSequence) else (source,):
+        check_readable(path)

@@ -56,6 +56,10 @@ class Pipe:
                 "encode -"
             )
 
+    def is_dir(self) -> bool:
+        """Not a folder."""
+        return False
+
     def read(self, size: int) -> bytes:
         """What is there, up to ``size`` bytes; waits for some; nothing is the end, or :meth:`stop`."""
         while not self._stopped and not self._ready():
@@ -85,6 +89,7 @@ class PipeReader:
 
     Attributes:
         info: what the first packets say.
+        selection: which frames of what comes these are.
         loss: what was missing, once all frames were read; it is logged, too.
 
     Raises:
@@ -129,8 +134,8 @@ class PipeReader:
             raise SweettokError(f"{self._name} is empty; the program that writes into it has failed.")
         self._whole = describe(Path(self._name), self._container, stream, first, pace, NOTHING)
         self._frames = itertools.chain([first] if first is not None else [], frames)
-        self._selection = selection.for_pictures if self._whole.is_image else selection
-        self.info = self._selection.describe(self._whole)
+        self.selection = selection.for_pictures if self._whole.is_image else selection
+        self.info = self.selection.describe(self._whole)
 
     def _opened(self, pipe: Pipe) -> InputContainer:
         try:
@@ -172,12 +177,12 @@ class PipeReader:
                 yield frame, time
 
         none = True
-        for frame, time in self._selection.chosen(timed(), 1 / rate):
+        for frame, time in self.selection.chosen(timed(), 1 / rate):
             none = False
             yield Frame(upright(frame, size), time)
         self._report(distances, end)
         if none:
-            raise SweettokError(self._selection.nothing_left(self._name, end, self._whole.is_image))
+            raise SweettokError(self.selection.nothing_left(self._name, end, self._whole.is_image))
 
     def _report(self, distances: Distances, end: Fraction) -> None:
         """Say what is missing, as far as that shows without the pipe's beginning."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import TypeVar
 
@@ -139,10 +140,14 @@ def shown_at(timed: Iterable[tuple[Shown, Fraction]], rate: float | Fraction) ->
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture, uint8 RGB [h, w, 3], and when it is shown, in seconds after the first one."""
+    """A picture, uint8 RGB [h, w, 3], and when it is shown, in seconds after the first one.
+
+    ``came`` is when it was read, on the clock of :func:`time.monotonic`.
+    """
 
     rgb: np.ndarray
     time: Fraction
+    came: float = field(default_factory=monotonic, compare=False)
 
 
 class VideoReader:
@@ -153,6 +158,8 @@ class VideoReader:
     :class:`sweettok_cli.video.color.ToRgb` says. Iterating again starts from the beginning.
 
     Attributes:
+        info: what is known of the frames.
+        selection: which frames of the file they are.
         loss: what was missing, once all frames were read; it is logged, too.
 
     Raises:
@@ -177,8 +184,8 @@ class VideoReader:
         """
         self._path = Path(path) if isinstance(path, str) else path
         self._whole = probe(self._path)
-        self._selection = selection.for_pictures if self._whole.is_image else selection
-        self.info = self._selection.describe(self._whole)
+        self.selection = selection.for_pictures if self._whole.is_image else selection
+        self.info = self.selection.describe(self._whole)
         self.loss = Loss()
         self._threads = threads
         self._keep_going, self._strict = keep_going, strict
@@ -219,7 +226,7 @@ class VideoReader:
         )
 
     def _chosen(self, timed: Iterable[tuple[Shown, Fraction]]) -> Iterator[tuple[Shown, Fraction]]:
-        return self._selection.chosen(timed, 1 / self._whole.rate)
+        return self.selection.chosen(timed, 1 / self._whole.rate)
 
     def _some(self, frames: Iterable[Frame], end: Callable[[], Fraction]) -> Iterator[Frame]:
         """The frames, of which there is at least one; ``end`` tells when the last that was seen is over."""
@@ -227,10 +234,10 @@ class VideoReader:
         for frame in frames:
             none = False
             yield frame
-        if none and self._selection:
+        if none and self.selection:
             where = end()
             raise SweettokError(
-                self._selection.nothing_left(str(self._path), where or None, self._whole.is_image)
+                self.selection.nothing_left(str(self._path), where or None, self._whole.is_image)
             )
 
     def _frames(self) -> Iterator[Frame]:
@@ -292,7 +299,7 @@ class VideoReader:
 
         And when the first of the file is shown, in seconds on the container's clock, where others come first.
         """
-        start, rate = self._selection.start, self._whole.rate
+        start, rate = self.selection.start, self._whole.rate
         if start * rate >= NEAR and container.format.name in _INDEXED:
             for margin in (MARGIN / rate, _FAR_MARGIN):
                 shown = self._whole.start + start

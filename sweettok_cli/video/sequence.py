@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from sweettok_cli.video.images import read_pictures, save_picture
 from sweettok_cli.video.info import DEFAULT_RATE, VideoInfo, probe
 from sweettok_cli.video.loss import Loss
 from sweettok_cli.video.reader import Frame
+from sweettok_cli.video.selection import WHOLE, Selection
 from sweettok_cli.video.source import PICTURES, find_files
 
 _log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class FrameSequence:
     files: tuple[Path, ...]  # at least one
     rate: Fraction  # frames a second
     loss: Loss = field(default_factory=Loss)  # numbers that are missing
+    selection: ClassVar[Selection] = WHOLE  # which of them are taken
 
     @classmethod
     def of(cls, path: Path, rate: Fraction | None = None) -> FrameSequence:
