@@ -96,6 +96,7 @@ def _tokens(file: Path) -> dict[str, Any]:
     from sweettok_cli.packing.file import PackedFile, looks_packed
     from sweettok_cli.packing.token_file import read_spread
     from sweettok_cli.tokens import token_cost
+    from sweettok_cli.tokens.selected import write_selection
 
     meta, spreads = read_spread(file)
     family_of_tokens(meta, str(file))
@@ -113,6 +114,12 @@ def _tokens(file: Path) -> dict[str, Any]:
         **vars(token_cost(meta)),
         **(_spread(meta, spreads) if spreads else {}),
         "packed": packed and picked(packed, "coded_bits", "ratio", "prior_sha256"),
+        **(
+            {"selection": write_selection(meta.selection), "begins": float(meta.begins)}
+            if meta.selection
+            else {}
+        ),
+        "selected": str(meta.selection),
         "writer": meta.writer,
     }
 
@@ -224,6 +231,7 @@ def _token_rows(data: dict[str, Any]) -> dict[str, str]:
     return {
         "model": f"{data['model']} (weights {data['weights_sha256'][:12]})",
         "source": f"{data['source']}: {_picture(data)}",
+        **({"part": data["selected"]} if data["selected"] else {}),
         "clips": f"{data['clips']} of {length}{overlap}{padded}",
         "tokens": f"{data['tokens']:,} ({shapes} a clip)",
         **({"budget": data["budget"]} if data.get("budget") else {}),
