@@ -28,7 +28,7 @@ def encode(
     inputs: Annotated[
         list[str],
         Argument(
-            help="Videos, images, folders of them, also by their addresses (https://, s3://, hf://); numbered "
+            help="Videos, images, folders of them, also by address (https://, s3://, hf://); numbered "
             "pictures (img_%04d.png); - for a pipe.",
             metavar="FILE|DIR|URL|-",
         ),
@@ -69,8 +69,8 @@ def encode(
         bool,
         Option(
             "--stream",
-            help="Of one video: print each clip's tokens as a line of JSON as soon as they are there. The token "
-            "file is written if -o is given.",
+            help="Of one video: print each clip's tokens as a line of JSON as soon as they are there. The "
+            "token file is written if -o is given.",
         ),
     ] = False,
     model: options.ModelOption = DEFAULT_MODEL,
