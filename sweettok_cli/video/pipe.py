@@ -25,6 +25,7 @@ from sweettok_cli.video.loss import Distances, Loss, in_words
 from sweettok_cli.video.reader import Frame
 from sweettok_cli.video.selection import WHOLE, Selection
 from sweettok_cli.video.source import check_container, packets_of, reason, video_stream
+from sweettok_cli.video.wholeness import Wholeness
 
 _log = logging.getLogger(__name__)
 # Packets that are looked at before the first is decoded; a live source takes as long to send them.
@@ -37,7 +38,8 @@ class Pipe:
 
     def __init__(self, stream: Any, name: str) -> None:
         self.stream, self.name = stream, name
-        self.seen = 0  # bytes
+        self.bytes = Wholeness()
+        self.ended = False  # whether nothing more comes
         self._stopped = False
 
     @classmethod
@@ -67,7 +69,8 @@ class Pipe:
         if self._stopped:
             return b""
         data: bytes = self.stream.read(size) or b""
-        self.seen += len(data)
+        self.bytes.feed(data)
+        self.ended = not data
         return data
 
     def stop(self) -> None:
@@ -101,6 +104,7 @@ class PipeReader:
     ) -> None:
         """Wait for the first frames of ``pipe``; the options are those of :class:`VideoReader`."""
         pipe.check()
+        self._pipe = pipe
         self._name, self._keep_going, self._strict = str(pipe), keep_going, strict
         self.loss = Loss()
         self._container = self._opened(pipe)
@@ -127,11 +131,17 @@ class PipeReader:
             yield from coming
 
         pace = look_at_pace(self._container, stream, kept(), _PEEKED)
+        held_bytes = held[0].size if held else 0
         self._progress = Progress(self._name)
         frames = decode(self._container, stream, self._progress, True, again())
         first = next(frames, None)
-        if first is None and not pipe.seen:
-            raise SweettokError(f"{self._name} is empty; the program that writes into it has failed.")
+        if first is None and self._container.format.name.startswith("mov"):
+            raise SweettokError(
+                f"{self._name} is an MP4 with its index at its end, where no pipe can be read first; give "
+                "the file itself, or write it as -f matroska or with -movflags +faststart."
+            )
+        # Frames that are not compressed are of one size.
+        self._frame_bytes = held_bytes if self._container.format.name == "yuv4mpegpipe" else 0
         self._whole = describe(Path(self._name), self._container, stream, first, pace, NOTHING)
         self._frames = itertools.chain([first] if first is not None else [], frames)
         self.selection = selection.for_pictures if self._whole.is_image else selection
@@ -142,7 +152,7 @@ class PipeReader:
             options = {"protocol_whitelist": "file"}
             container = av.open(pipe, "r", options=options, metadata_errors="replace")
         except (FFmpegError, EOFError) as error:
-            if not pipe.seen:
+            if not pipe.bytes.seen:
                 raise SweettokError(
                     f"{pipe} is empty; the program that writes into it has failed, see what it says."
                 ) from error
@@ -188,7 +198,11 @@ class PipeReader:
         """Say what is missing, as far as that shows without the pipe's beginning."""
         progress = self._progress
         words = [f"{progress.damaged} damaged packets were passed over"] if progress.damaged else []
-        cut = progress.broken or progress.cut
+        cut = (
+            progress.broken
+            or progress.cut
+            or (self._pipe.ended and self._pipe.bytes.is_cut(self._frame_bytes))
+        )
         if cut:
             found = f"it ends in the middle, after {float(end):.2f} s"
             found += f" ({progress.broken})" if progress.broken else ""

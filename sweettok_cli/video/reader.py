@@ -45,7 +45,7 @@ _MOST_OF_IT = Fraction(9, 10)
 _LEAST = Fraction(1, 10)  # of a second, that is missed
 # Containers with an index that tells where a time is, by clocks that do not jump.
 _INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
-_FAR_MARGIN = Fraction(10)  # seconds, where the nearest key frame before turns out to be shown later
+_FAR_MARGIN = Fraction(10)  # seconds, where nearer key frames turn out to be shown later
 
 
 def read_clip(
@@ -301,7 +301,7 @@ class VideoReader:
         """
         start, rate = self.selection.start, self._whole.rate
         if start * rate >= NEAR and container.format.name in _INDEXED:
-            for margin in (MARGIN / rate, _FAR_MARGIN):
+            for margin in (Fraction(0), MARGIN / rate, _FAR_MARGIN):
                 shown = self._whole.start + start
                 found = seek_to(container, stream, progress, shown, margin, self._keep_going)
                 if found is not None:

@@ -73,9 +73,8 @@ class RemoteFile:
             return url_to_fs(self.url)
         except ImportError as error:
             needs = {"s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}.get(kind)
-            how = (
-                _EXTRA if needs or error.name == "fsspec" else f"{str(error).rstrip('.')}, or fetch the file"
-            )
+            needs = "fsspec" if (error.name or "").startswith("fsspec") else needs
+            how = _EXTRA if needs else f"{str(error).rstrip('.')}, or fetch the file"
             raise SweettokError(
                 f"{self} is read by {needs or 'fsspec'}, which is not installed here; {how}."
             ) from error
