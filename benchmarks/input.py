@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -49,19 +50,19 @@ def main() -> None:
     for row in live:
         late = f"{row['latency']:.2f} s late ({row['least']:.2f} to {row['most']:.2f})"
         how = row["options"] or "default"
-        print(f"{row['rate']:>3} fps {how:<8} {row['clips']:>3} clips of {row['clip_seconds']:.2f} s: {late}")
+        clips = f"{row['clips']:>3} clips of {row['clip_seconds']:.2f} s"
+        print(f"{row['rate']:>3} fps {how:<8} {clips}: {late}; load {row['load']:.1f}")
     far = measure_far(options.minutes)
     for row in far:
-        print(
-            f"{row['what']:<24} {row['sent'] / 1e6:>8.2f} of {row['size'] / 1e6:.2f} MB, {row['seconds']:.1f} s"
-        )
+        sent, size = row["sent"] / 1e6, row["size"] / 1e6
+        print(f"{row['what']:<24} {sent:>8.2f} of {size:.2f} MB, {row['seconds']:.1f} s")
     result = {"model": options.model, "side": SIDE, "live": live, "far": far, "machine": describe()}
     options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"written to {options.output}")
 
 
 def measure_live(model: str, rate: int, seconds: float, more: list[str]) -> dict[str, Any]:
-    """Latencies of clips of so many seconds at a rate; the first, for which the model warms up, is told apart."""
+    """Latencies of the clips of so many seconds at a rate; the first, slower one is told apart."""
     command = [sys.executable, "-m", "sweettok_cli", "encode", "-", "--stream", "-q", "-m", model, *more]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
         assert running.stdin is not None and running.stdout is not None
@@ -72,6 +73,7 @@ def measure_live(model: str, rate: int, seconds: float, more: list[str]) -> dict
     waits = [line["latency"] for line in lines[1:]]
     begins, ends = lines[0]["seconds"]
     return {
+        "load": os.getloadavg()[0],
         "rate": rate,
         "options": " ".join(more),
         "clips": len(lines),

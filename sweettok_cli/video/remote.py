@@ -198,7 +198,7 @@ class RemoteFile:
         chain: list[BaseException] = [error]
         while (cause := chain[-1].__cause__) is not None and cause not in chain:
             chain.append(cause)
-        status = next(filter(None, (getattr(each, "status", None) for each in chain)), None)
+        status = next(filter(None, map(_status, chain)), None)
         refused = any(isinstance(each, PermissionError) for each in chain) or status in (401, 403)
         told = next((each for each in chain if not isinstance(each, FileNotFoundError)), None)
         if refused:
@@ -239,6 +239,12 @@ class _View(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+
+def _status(error: BaseException) -> int | None:
+    """Of HTTP, as aiohttp and httpx keep it."""
+    found = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)
+    return found if isinstance(found, int) else None
 
 
 def _reason(error: BaseException) -> str:
