@@ -137,8 +137,8 @@ class PipeReader:
         first = next(frames, None)
         if first is None and self._container.format.name.startswith("mov"):
             raise SweettokError(
-                f"{self._name} is an MP4 with its index at its end, where no pipe can be read first; give "
-                "the file itself, or write it as -f matroska or with -movflags +faststart."
+                f"{self._name} is an MP4 whose index is at its end, out of a pipe's reach; give the file "
+                "itself, or write it as -f matroska or with -movflags +faststart."
             )
         # Frames that are not compressed are of one size.
         self._frame_bytes = held_bytes if self._container.format.name == "yuv4mpegpipe" else 0
@@ -198,18 +198,13 @@ class PipeReader:
         """Say what is missing, as far as that shows without the pipe's beginning."""
         progress = self._progress
         words = [f"{progress.damaged} damaged packets were passed over"] if progress.damaged else []
-        cut = (
-            progress.broken
-            or progress.cut
-            or (self._pipe.ended and self._pipe.bytes.is_cut(self._frame_bytes))
-        )
+        short = self._pipe.ended and self._pipe.bytes.is_cut(self._frame_bytes)
+        cut = progress.broken or progress.cut or short
         if cut:
             found = f"it ends in the middle, after {float(end):.2f} s"
             found += f" ({progress.broken})" if progress.broken else ""
             if not self._keep_going:
-                how = (
-                    f"see what the program that writes into it says, or take that with {option('keep_going')}"
-                )
+                how = f"see what the program that writes it says, or take that with {option('keep_going')}"
                 raise SweettokError(f"{self._name} is cut short: {found}; {how}.")
             words.append(found)
         gaps = distances.gaps(None, progress.signs)

@@ -191,7 +191,8 @@ class VideoReader:
         self._keep_going, self._strict = keep_going, strict
         self._running: list[Iterator[Frame]] = []
         self._end = Fraction(0)  # when the last frame that was decoded is over, in seconds
-        self._jumped = self._read_out = False  # over frames, and all others
+        self._jumped = False  # over frames before those that were decoded
+        self._read_out = False  # up to the file's end
 
     def __enter__(self) -> VideoReader:
         return self
@@ -221,9 +222,8 @@ class VideoReader:
                 end = time + 1 / self._whole.rate
                 yield rgb, time
 
-        yield from self._some(
-            (Frame(scaled(rgb, size), time) for rgb, time in self._chosen(timed())), lambda: end
-        )
+        frames = (Frame(scaled(rgb, size), time) for rgb, time in self._chosen(timed()))
+        yield from self._some(frames, lambda: end)
 
     def _chosen(self, timed: Iterable[tuple[Shown, Fraction]]) -> Iterator[tuple[Shown, Fraction]]:
         return self.selection.chosen(timed, 1 / self._whole.rate)
@@ -235,10 +235,8 @@ class VideoReader:
             none = False
             yield frame
         if none and self.selection:
-            where = end()
-            raise SweettokError(
-                self.selection.nothing_left(str(self._path), where or None, self._whole.is_image)
-            )
+            name, over = str(self._path), end() or None
+            raise SweettokError(self.selection.nothing_left(name, over, self._whole.is_image))
 
     def _frames(self) -> Iterator[Frame]:
         yield from self._some(self._decoded(), lambda: self._end)

@@ -45,6 +45,9 @@ class RemoteFile:
     def __hash__(self) -> int:
         return hash(self.url)
 
+    def __reduce__(self) -> tuple[type[RemoteFile], tuple[str]]:
+        return RemoteFile, (self.url,)  # another process has connections of its own
+
     def __str__(self) -> str:
         """The address, without what may be secret in it: a user's name, a password, a signature."""
         kind, _, rest = self.url.partition("://")

@@ -107,7 +107,7 @@ def test_what_is_no_video_is_one_sentence(data: bytes, why: str) -> None:
 
 def test_an_index_at_the_end_is_out_of_reach(tmp_path: Path) -> None:
     path = torture.make(tmp_path / "a.mov", "prores_ks", frames=60, pixels="yuv422p10le")
-    with pytest.raises(SweettokError, match=r"index at its end, .* \+faststart"):
+    with pytest.raises(SweettokError, match=r"index is at its end, .* \+faststart"):
         piped(path.read_bytes())
 
 

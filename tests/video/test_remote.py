@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import socket
 import subprocess
@@ -240,4 +241,6 @@ def test_what_is_an_address() -> None:
     for text in ("a.mp4", "C://a.mp4", "/a//b.mp4", "a:b.mp4", "s3://", "./-"):
         assert not is_url(text) and read_input(text) == Path(text)
     assert isinstance(read_input("-"), Pipe)
+    file = RemoteFile("memory://a.mp4")
+    assert pickle.loads(pickle.dumps(file)) == file  # for other processes
     assert str(RemoteFile("https://me:word@host/a%20b.mp4?sig=1#2")) == "https://host/a%20b.mp4"
