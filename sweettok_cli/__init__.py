@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sweettok_cli.sequences.dataset import TokenDataset as TokenDataset
     from sweettok_cli.tokens.meta import Tokens as Tokens
     from sweettok_cli.video.pixels import write_video as write_video
+    from sweettok_cli.video.selection import Selection as Selection
     from sweettok_cli.zoo.load import load as load
     from sweettok_cli.zoo.token_files import read_tokens as read_tokens
     from sweettok_cli.zoo.token_files import write_tokens as write_tokens
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Budget": "models.common.budget",
     "Drawing": "generation.sampling",
+    "Selection": "video.selection",
     "SweettokError": "errors",
     "TokenDataset": "sequences.dataset",
     "Tokenizer": "models.common.tokenizer",
@@ -54,6 +56,7 @@ _HOMES = {
 __all__ = [
     "Budget",
     "Drawing",
+    "Selection",
     "SweettokError",
     "TokenDataset",
     "Tokenizer",

@@ -44,6 +44,7 @@ class RunningTokenizer(Tokenizer):
         overlap: int = 0,
         batch_clips: int | None = None,
         budget: Budget = USUAL,
+        look_ahead: int | None = None,
     ) -> EncoderStream:
         assert isinstance(self.spec.layout, GridTokens) and self.spec.stream_frames is not None
         encode = self._encoding()

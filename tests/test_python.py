@@ -77,8 +77,8 @@ def test_what_cannot_be_encoded_or_decoded_is_one_sentence(tmp_path: Path) -> No
     tokenizer = BlockTokenizer()
     with pytest.raises(SweettokError, match=r"missing\.mp4 does not exist"):
         tokenizer.encode(tmp_path / "missing.mp4")
-    with pytest.raises(SweettokError, match=r"is an address, and only files are read"):
-        tokenizer.encode("https://example.org/clip.mp4")
+    with pytest.raises(SweettokError, match=r"begins with nope://, for which there is no file system"):
+        tokenizer.encode("nope://example.org/clip.mp4")
     with pytest.raises(ValueError, match="A file states its own rate"):
         tokenizer.encode(tmp_path / "clip.mp4", rate=25)
     with pytest.raises(TypeError, match=r"not dict; arrays of clips go to decode_clips"):

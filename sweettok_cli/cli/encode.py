@@ -12,6 +12,8 @@ from sweettok_cli.cli import options
 from sweettok_cli.cli.batch import show_results
 from sweettok_cli.cli.output import Output, count, picked
 from sweettok_cli.cli.pack import packed_text
+from sweettok_cli.cli.stream import stream
+from sweettok_cli.errors import WrongUsage
 from sweettok_cli.runtime import use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
@@ -24,11 +26,11 @@ if TYPE_CHECKING:
 
 def encode(
     inputs: Annotated[
-        list[Path],
+        list[str],
         Argument(
-            help="Videos, images, folders of them, or numbered pictures (img_%04d.png).",
-            metavar="FILE|DIR",
-            readable=False,
+            help="Videos, images, folders of them, also by address (https://, s3://, hf://); numbered "
+            "pictures (img_%04d.png); - for a pipe.",
+            metavar="FILE|DIR|URL|-",
         ),
     ],
     output: Annotated[
@@ -37,7 +39,7 @@ def encode(
             "--output",
             "-o",
             help="File (.npz, or .swt packed) for one source, else a folder to write into.",
-            show_default="beside the source",
+            show_default="beside the source; of URLs and pipes in the working folder",
             metavar="PATH",
         ),
     ] = None,
@@ -58,7 +60,19 @@ def encode(
         ),
     ] = False,
     frames_of: options.FramesOption = False,
-    fps: options.FpsOption = None,
+    start: options.StartOption = None,
+    end: options.EndOption = None,
+    fps: options.TakenFpsOption = None,
+    short_side: options.ShortSideOption = None,
+    max_frames: options.MaxFramesOption = None,
+    live: Annotated[
+        bool,
+        Option(
+            "--stream",
+            help="Of one video: print each clip's tokens as a line of JSON as soon as they are there. The "
+            "token file is written if -o is given.",
+        ),
+    ] = False,
     model: options.ModelOption = DEFAULT_MODEL,
     device: options.DeviceOption = options.Device.auto,
     dtype: options.DtypeOption = options.Dtype.auto,
@@ -91,19 +105,28 @@ def encode(
         sweettok encode clip.mp4 --compact
 
         sweettok encode --frames-of shots --fps 24
+
+        sweettok encode long.mp4 --start 1:02:30 --end 1:03:00 --fps 10 --short-side 256
+
+        sweettok encode https://example.org/clip.mp4 -o tokens/
+
+        ffmpeg -i rtsp://camera -f yuv4mpegpipe - | sweettok encode - --stream > tokens.jsonl
     """
     options.check_damage(keep_going, strict)
+    selection = options.selection_of(start, end, fps, short_side, max_frames)
     budget = options.budget_of(tokens, quality, fixed)
     use_one_heap()
     from sweettok_cli.packing.token_file import PACKED, PLAIN
     from sweettok_cli.pipeline.folder import encode_folder, other_files
     from sweettok_cli.pipeline.missed import missed_budget, missed_quality
     from sweettok_cli.pipeline.plan import is_batch
-    from sweettok_cli.video.sequence import is_pattern
+    from sweettok_cli.video.inputs import read_input
 
     out = Output(json=as_json, quiet=quiet)
-    rate = options.rate_of(fps, frames_of or any(map(is_pattern, inputs)))
-    batch = is_batch(inputs, frames=frames_of)
+    sources = [read_input(each) for each in inputs]
+    batch = is_batch(sources, frames=frames_of)
+    place = Path(output) if output is not None else None
+    ending = PACKED if compact or (output or "").lower().endswith(PACKED) else PLAIN
 
     def tokenizer() -> Tokenizer:
         from sweettok_cli.zoo.load import load
@@ -117,26 +140,32 @@ def encode(
 
         return read_spec(ModelFolder(resolve_model(model, out.say if quiet else None)))
 
+    planned: dict[str, Any] = {"to_folder": options.names_folder(output), "ending": ending}
+    planned |= {"frames": frames_of, "rate": selection.fps}
+    how: dict[str, Any] = {"overlap": overlap, "budget": budget, "selection": selection}
+    how |= {"keep_going": keep_going, "strict": strict}
+    if live:
+        if batch or skip_existing or as_json or batch_clips is not None:
+            raise WrongUsage(
+                "--stream encodes one video, clip by clip, and prints JSON; leave out folders, other files, "
+                "--skip-existing, --json and --batch-clips."
+            )
+        stream(sources, place, tokenizer, out, force=force, planned=planned, how=how)
+        return
     progress = out.overall()
     results = encode_folder(
-        inputs,
-        Path(output) if output is not None else None,
+        sources,
+        place,
         tokenizer,
-        to_folder=options.names_folder(output),
-        frames=frames_of,
-        rate=rate,
-        ending=PACKED if compact or (output or "").lower().endswith(PACKED) else PLAIN,
+        **planned,
         force=force,
         skip_existing=skip_existing,
         spec=cache(spec),
         batch_clips=batch_clips,
-        overlap=overlap,
-        budget=budget,
-        keep_going=keep_going,
-        strict=strict,
+        **how,
         watch=progress.watch,
     )
-    others = [] if frames_of else other_files(inputs)
+    others = [] if frames_of else other_files(sources)
     if others:
         names = ", ".join(path.name for path in others[:5])
         names += f" and {len(others) - 5} more" if others[5:] else ""

@@ -113,8 +113,16 @@ def _tokens(file: Path) -> dict[str, Any]:
         **vars(token_cost(meta)),
         **(_spread(meta, spreads) if spreads else {}),
         "packed": packed and picked(packed, "coded_bits", "ratio", "prior_sha256"),
+        "selection": _selection(meta) if meta.selection else None,
         "writer": meta.writer,
     }
+
+
+def _selection(meta: TokenMeta) -> dict[str, Any]:
+    """Which part of the source the tokens are of, and when that begins, in seconds."""
+    from sweettok_cli.tokens.selected import write_selection
+
+    return {**write_selection(meta.selection), "begins": float(meta.begins), "text": str(meta.selection)}
 
 
 def _spread(meta: TokenMeta, spreads: Mapping[str, Spread]) -> dict[str, Any]:
@@ -224,6 +232,7 @@ def _token_rows(data: dict[str, Any]) -> dict[str, str]:
     return {
         "model": f"{data['model']} (weights {data['weights_sha256'][:12]})",
         "source": f"{data['source']}: {_picture(data)}",
+        **({"part": data["selection"]["text"]} if data["selection"] else {}),
         "clips": f"{data['clips']} of {length}{overlap}{padded}",
         "tokens": f"{data['tokens']:,} ({shapes} a clip)",
         **({"budget": data["budget"]} if data.get("budget") else {}),

@@ -12,6 +12,7 @@ from typer import Argument, BadParameter, Option
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.budget import Budget
+    from sweettok_cli.video.selection import Selection
 
 from sweettok_cli.errors import WrongUsage
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
@@ -99,6 +100,36 @@ FpsOption = Annotated[
         show_default="25",
     ),
 ]
+StartOption = Annotated[
+    str | None,
+    Option(
+        "--start",
+        metavar="TIME",
+        help="Take frames from there on: seconds, or 1:02:03.250.",
+        show_default="0",
+    ),
+]
+EndOption = Annotated[
+    str | None,
+    Option("--end", metavar="TIME", help="Take frames that begin before.", show_default="the end"),
+]
+TakenFpsOption = Annotated[
+    str | None,
+    Option(
+        "--fps",
+        metavar="RATE",
+        help="Frames a second of what is encoded: 24, 23.976 or 30000/1001. Of videos, at each such moment "
+        "the frame that is shown then; numbered pictures, which state no rate, have this one.",
+        show_default="all frames; of pictures 25",
+    ),
+]
+ShortSideOption = Annotated[
+    int | None,
+    Option(
+        "--short-side", metavar="PIXELS", help="Scale down frames whose shorter side is longer than this."
+    ),
+]
+MaxFramesOption = Annotated[int | None, Option("--max-frames", metavar="N", help="Take no more frames.")]
 KeepGoingOption = Annotated[
     bool, Option("--keep-going", help="Take what is left of files that are cut short.")
 ]
@@ -134,13 +165,22 @@ def rate_of(fps: str | None, sequences: bool) -> Fraction | None:
             "--fps is the rate of numbered pictures; add --frames-of to take folders of them as videos, or "
             "name a pattern such as img_%04d.png."
         )
-    try:
-        rate = Fraction(fps).limit_denominator(100_000)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if not Fraction(1, 1000) <= rate <= 1000:
-        raise WrongUsage(f"--fps {fps} is no rate; give frames a second, such as 24 or 30000/1001.")
-    return rate
+    from sweettok_cli.video.selection import read_rate
+
+    return read_rate(fps)
+
+
+def selection_of(
+    start: str | None, end: str | None, fps: str | None, short_side: int | None, max_frames: int | None
+) -> Selection:
+    """What ``--start``, ``--end``, ``--fps``, ``--short-side`` and ``--max-frames`` say.
+
+    Raises:
+        WrongUsage: one of them is no such number, or they exclude each other.
+    """
+    from sweettok_cli.video.selection import Selection
+
+    return Selection("0" if start is None else start, end, fps, short_side, max_frames)  # type: ignore[arg-type]  # reads texts
 
 
 def budget_of(tokens: float | None, quality: str | None, fixed: bool) -> Budget:

@@ -18,8 +18,9 @@ from sweettok_cli.video.color import ToRgb
 from sweettok_cli.video.decoding import Progress, decode, set_threads
 from sweettok_cli.video.images import count_pictures, is_picture
 from sweettok_cli.video.info import VideoInfo, probe
+from sweettok_cli.video.inputs import open_video
 from sweettok_cli.video.reader import VideoReader, read_clip
-from sweettok_cli.video.sequence import FrameSequence, is_pattern, open_video
+from sweettok_cli.video.sequence import FrameSequence, is_pattern
 from sweettok_cli.video.source import open_container, video_stream
 
 
@@ -103,7 +104,7 @@ class NumberedPictures(FrameSource):
 
     def __init__(self, folder: Path, rate: Fraction | None, strict: bool = False) -> None:
         self._sequence = FrameSequence.of(folder, rate)
-        open_video(self._sequence, strict=strict)
+        open_video(self._sequence, strict=strict)  # refuses what is missing
         self.info = self._sequence.info
 
     def frames(self, start: int = 0, count: int | None = None) -> Iterator[np.ndarray]:

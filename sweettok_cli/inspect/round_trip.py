@@ -27,7 +27,8 @@ from sweettok_cli.tokens.file import write_tokens
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.video.images import write_image
 from sweettok_cli.video.info import probe
-from sweettok_cli.video.sequence import FrameSequence, open_video
+from sweettok_cli.video.inputs import open_video
+from sweettok_cli.video.sequence import FrameSequence
 from sweettok_cli.video.side_by_side import SideBySide
 from sweettok_cli.video.source import MEDIA
 
@@ -55,7 +56,8 @@ class RoundtripFiles:
         """
         info = source.info if isinstance(source, FrameSequence) else probe(source)
         ending, name = ".png" if info.is_image else ".mp4", token_stem(source)
-        folder = out or info.path.parent / f"{name}.roundtrip"
+        place = source.path if isinstance(source, FrameSequence) else source
+        folder = out or place.parent / f"{name}.roundtrip"
         if folder.suffix.lower() == ending and not folder.is_dir():
             stem, side_by_side, folder = folder.stem, folder, folder.parent
         elif folder.suffix.lower() in MEDIA and not folder.is_dir():

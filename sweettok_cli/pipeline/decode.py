@@ -43,7 +43,7 @@ def decode_video(
             (``frames_%04d.png``); .png, .jpg, .webp, .avif, ... for an image; .npy for the bare pixels, uint8
             [t, h, w, 3] or [h, w, 3].
         batch_clips: clips that go through the model at once; the tokenizer's own choice by default.
-        audio_from: a file whose sound is copied.
+        audio_from: a file whose sound is copied; of a source of which a part was encoded, that of the part.
         crf: H.264 quality, 0 (lossless) to 51.
         on_progress: called as frames are decoded, of large ones with parts of a frame.
 
@@ -116,6 +116,7 @@ def frame_writer(
             crf=crf,
             times=times,
             audio_from=audio_from,
+            audio_span=(meta.begins, meta.duration) if meta.selection and meta.duration else None,
             sample_aspect_ratio=meta.sample_aspect_ratio,
             force=force,
         ) as video,

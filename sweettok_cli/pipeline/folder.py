@@ -19,24 +19,28 @@ from sweettok_cli.packing.token_file import ENDINGS, PLAIN
 from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle, why_older
 from sweettok_cli.pipeline.plan import Job, plan_jobs
 from sweettok_cli.runtime import OnProgress, Watcher, trimming
+from sweettok_cli.video.inputs import Given, check_input, chosen_numbers
+from sweettok_cli.video.selection import WHOLE, Selection
 from sweettok_cli.video.sequence import FrameSequence
-from sweettok_cli.video.source import MEDIA, check_readable, find_files
+from sweettok_cli.video.source import MEDIA, find_files
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
     from sweettok_cli.tokens.layout import TokenizerSpec
 
 
-def other_files(inputs: Sequence[Path]) -> list[Path]:
+def other_files(inputs: Sequence[Given]) -> list[Path]:
     """What lies in the folders among ``inputs`` and is taken for no video or picture; token files aside."""
     others: list[Path] = []
-    for folder in filter(Path.is_dir, inputs):
+    for folder in inputs:
+        if not isinstance(folder, Path) or not folder.is_dir():
+            continue
         find_files(folder, {*ENDINGS, *MEDIA}, lambda error: None, others)
     return sorted(others)
 
 
 def encode_folder(
-    inputs: Sequence[Path],
+    inputs: Sequence[Given],
     output: Path | None,
     load: Callable[[], Tokenizer],
     *,
@@ -52,6 +56,7 @@ def encode_folder(
     budget: Budget = USUAL,
     keep_going: bool = False,
     strict: bool = False,
+    selection: Selection = WHOLE,
     watch: Watcher | None = None,
 ) -> Iterator[Result]:
     """Encode files and all that folders hold, one after the other; what fails costs no other.
@@ -68,8 +73,8 @@ def encode_folder(
         skip_existing: pass over sources whose output is there, of this model and newer than they are. With
             ``force`` only what differs is replaced.
         spec: of the tokenizer, where that can be had without loading it.
-        batch_clips: as for :func:`encode_job`, like ``overlap``, ``budget``, ``keep_going`` and
-            ``strict``.
+        batch_clips: as for :func:`encode_job`, like ``overlap``, ``budget``, ``keep_going``, ``strict`` and
+            ``selection``.
         watch: given each job's place, their number and the source's name.
 
     Raises:
@@ -85,7 +90,7 @@ def encode_folder(
         return settle(
             job,
             job.output,
-            lambda: why_stale(job, known(), budget),
+            lambda: why_stale(job, known(), budget, selection),
             "encode",
             begun=begun,
             force=force,
@@ -97,7 +102,7 @@ def encode_folder(
         try:
             found = settled(job, begun=False)
             if found is None:
-                check_source(job.source)
+                check_input(job.source)
                 prepare(job.output, force, make_folder=not named)
         except SweettokError as error:
             found = Result(job.source, job.output, "refused", error)
@@ -119,19 +124,16 @@ def encode_folder(
             budget=budget,
             keep_going=keep_going,
             strict=strict,
+            selection=selection,
             on_progress=on_progress,
         )
 
     yield from do_jobs(jobs, work, settled, watch)
 
 
-def check_source(source: Path | FrameSequence) -> None:
-    """Raise :class:`SweettokError` unless a source may be read."""
-    for path in source.files if isinstance(source, FrameSequence) else (source,):
-        check_readable(path)
-
-
-def why_stale(job: Job, spec: TokenizerSpec, budget: Budget = USUAL) -> str | None:
+def why_stale(
+    job: Job, spec: TokenizerSpec, budget: Budget = USUAL, selection: Selection = WHOLE
+) -> str | None:
     """Why the token file that is there is not what the job would make; None where it is.
 
     A source that has changed since is told by the times of both files.
@@ -150,9 +152,14 @@ def why_stale(job: Job, spec: TokenizerSpec, budget: Budget = USUAL) -> str | No
         return f"{job.output} was encoded with another budget: {had}"
     if meta.source != source.name:
         return f"{job.output} was encoded from {meta.source}, not from {source.name}"
-    if isinstance(source, FrameSequence) and (meta.frames, meta.rate) != (len(source.files), source.rate):
-        had, now = f"{meta.frames} at {meta.rate} fps", f"{len(source.files)} at {source.rate} fps"
-        return f"{job.output} was encoded from other pictures: {had}, not {now}"
+    asked = selection.for_pictures if meta.image or isinstance(source, FrameSequence) else selection
+    if meta.selection != asked:
+        return f"{job.output} is of another part of {source.name}: {meta.selection or 'all of it'}"
+    if isinstance(source, FrameSequence):
+        pictures = len(chosen_numbers(source, asked))
+        if (meta.frames, meta.rate) != (pictures, source.rate):
+            had, now = f"{meta.frames} at {meta.rate} fps", f"{pictures} at {source.rate} fps"
+            return f"{job.output} was encoded from other pictures: {had}, not {now}"
     return why_older(source, job.output, "encoded")
 
 
@@ -166,6 +173,7 @@ def encode_job(
     budget: Budget = USUAL,
     keep_going: bool = False,
     strict: bool = False,
+    selection: Selection = WHOLE,
     on_progress: OnProgress | None = None,
 ) -> Result:
     """Encode one source into its token file, whose folder is there; whatever goes wrong is in the result.
@@ -189,6 +197,7 @@ def encode_job(
             budget=budget,
             keep_going=keep_going,
             strict=strict,
+            selection=selection,
             on_read=lambda *found: read.extend(found),
             on_worst=worst.append,
             on_progress=update,

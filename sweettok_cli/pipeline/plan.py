@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from sweettok_cli.errors import SweettokError, WrongUsage
 from sweettok_cli.files import check_ending
 from sweettok_cli.packing.token_file import ENDINGS, PLAIN, each_once
 from sweettok_cli.video.images import WRITTEN
+from sweettok_cli.video.inputs import Given, Input
+from sweettok_cli.video.pipe import Pipe
+from sweettok_cli.video.remote import RemoteFile
 from sweettok_cli.video.sequence import FrameSequence, find_sequences, is_pattern
 from sweettok_cli.video.source import MEDIA, find_files, missing
 from sweettok_cli.video.writer import VIDEO_ENDINGS
@@ -27,7 +31,7 @@ _ENDING = re.compile(r"\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)
 class Job:
     """One source and the file to make of it; numbered pictures where that is a pattern."""
 
-    source: Path | FrameSequence
+    source: Input
     output: Path
 
     @property
@@ -43,11 +47,11 @@ class Job:
 class Refusal:
     """What was given or found and cannot even be tried."""
 
-    source: Path
+    source: Given
     error: SweettokError
 
 
-def token_stem(source: Path | FrameSequence) -> str:
+def token_stem(source: Input) -> str:
     """What the outputs of a source are called, but for their endings: its name, without .mp4 or .MP4.
 
     Any other ending stays (``a.avi``), so that sources of one folder hardly meet, and stays where another
@@ -114,15 +118,18 @@ class Outputs:
             check_ending(output, kinds, "name it so, or end it with / to make it a folder")
         return cls(folder=output)
 
-    def place(self, source: Path | FrameSequence, relative: Path, name: str) -> Path:
+    def place(self, source: Input, relative: Path, name: str) -> Path:
         """The output of a source, called ``name`` unless ``-o`` says otherwise.
 
-        ``relative`` is the folder below the output's in which it lies.
+        ``relative`` is the folder below the output's in which it lies. What comes from elsewhere lies in the
+        working folder.
         """
         if self.file is not None:
             return self.file
         if self.folder is not None:
             return self.folder / relative / name
+        if isinstance(source, RemoteFile | Pipe):
+            return relative / name
         path = source.path if isinstance(source, FrameSequence) else source
         return (path if path.name not in ("", "..") else path.resolve()).parent / name
 
@@ -131,23 +138,23 @@ class Outputs:
 class Found:
     """A source, and the folder below that of the outputs in which its output belongs."""
 
-    source: Path | FrameSequence
+    source: Input
     relative: Path
 
 
-def is_batch(inputs: Sequence[Path], verb: str = "encode", frames: bool = False) -> bool:
+def is_batch(inputs: Sequence[Given], verb: str = "encode", frames: bool = False) -> bool:
     """Whether there may be many files: one that fails does not stop the others."""
     if not inputs:
         raise SweettokError(f"There is nothing to {verb}; name at least one file or folder.")
-    if frames and len(inputs) == 1 and inputs[0].is_dir():
-        return find_sequences(inputs[0]) != inputs
+    if frames and len(inputs) == 1 and isinstance(inputs[0], Path) and inputs[0].is_dir():
+        return find_sequences(inputs[0]) != [*inputs]
     return len(inputs) > 1 or inputs[0].is_dir()
 
 
 def find_sources(
-    inputs: Sequence[Path],
+    inputs: Sequence[Given],
     endings: frozenset[str],
-    refuse: Callable[[Path, str], None],
+    refuse: Callable[[Any, str], None],
     rate: Fraction | None = None,
     frames: bool = False,
 ) -> Iterator[Found]:
@@ -156,7 +163,7 @@ def find_sources(
     Of several folders each keeps its name, as ``cp -r`` does. With ``frames`` every folder that holds
     pictures is a video; patterns of numbered pictures always are.
     """
-    met: set[Path] = set()
+    met: set[Input] = set()
 
     def unreadable(error: OSError) -> None:
         refuse(
@@ -164,7 +171,7 @@ def find_sources(
             f"{error.filename} cannot be read ({error.strerror}); check its permissions.",
         )
 
-    def new(path: Path) -> bool:
+    def new(path: Input) -> bool:
         seen = path in met
         met.add(path)
         return not seen
@@ -177,6 +184,11 @@ def find_sources(
             refuse(path, str(error))
 
     for given in inputs:
+        if not isinstance(given, Path):
+            yield from filter(
+                lambda found: new(found.source), _elsewhere(given, endings, refuse, len(inputs) > 1)
+            )
+            continue
         inside = Path(given.resolve().name) if len(inputs) > 1 else Path()
         if given.is_dir() and frames:
             for folder in find_sequences(given, unreadable):
@@ -195,8 +207,22 @@ def find_sources(
             yield Found(given, Path())
 
 
+def _elsewhere(
+    given: RemoteFile | Pipe, endings: frozenset[str], refuse: Callable[[Any, str], None], several: bool
+) -> Iterator[Found]:
+    """A pipe, or the file at an address, or those in a folder there."""
+    try:
+        if isinstance(given, Pipe) or not given.is_dir():
+            yield Found(given, Path())
+            return
+        for file, below in given.find(endings):
+            yield Found(file, Path(given.name, below) if several else below)
+    except SweettokError as error:
+        refuse(given, str(error))
+
+
 def plan_jobs(
-    inputs: Sequence[Path],
+    inputs: Sequence[Given],
     output: Path | None,
     to_folder: bool = False,
     *,
@@ -210,7 +236,7 @@ def plan_jobs(
     the folder ``output``, which keeps the structure of the folders given.
 
     Args:
-        inputs: files, folders and patterns of numbered pictures, at least one.
+        inputs: files, folders, addresses of both, patterns of numbered pictures, a pipe; at least one.
         output: see :meth:`Outputs.named`, like ``to_folder``.
         frames: each folder of pictures is a video.
         rate: of those, in frames a second.
@@ -225,7 +251,7 @@ def plan_jobs(
     outputs = Outputs.named(output, (ending,), to_folder, not is_batch(inputs, frames=frames))
     refused: list[Refusal] = []
 
-    def refuse(source: Path, reason: str) -> None:
+    def refuse(source: Given, reason: str) -> None:
         refused.append(Refusal(source, SweettokError(reason)))
 
     taken: dict[Path, Job] = {}
@@ -234,7 +260,7 @@ def plan_jobs(
         job = Job(found.source, target)
         if (other := taken.setdefault(target, job)) is not job:
             refuse(
-                Path(str(found.source)),
+                found.source.path if isinstance(found.source, FrameSequence) else found.source,
                 f"{found.source} would become {target} as {other.source} does; give another folder with -o.",
             )
     if not taken and not refused:

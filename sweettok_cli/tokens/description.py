@@ -11,6 +11,7 @@ from sweettok_cli.runtime import __version__
 from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.tokens.meta import TokenMeta
 from sweettok_cli.video import Fit, VideoInfo, variable_times
+from sweettok_cli.video.selection import WHOLE, Selection
 from sweettok_cli.video.writer import in_ticks
 
 #: Ticks a second at most in which frame times are stored; containers count in 1/90000 or coarser.
@@ -25,6 +26,7 @@ def describe_tokens(
     times: list[Fraction],
     rows: Mapping[str, tuple[int, ...]],
     budget: str = "",
+    selection: Selection = WHOLE,
 ) -> TokenMeta:
     """What a token file says about itself.
 
@@ -37,6 +39,7 @@ def describe_tokens(
         rows: of each ragged array, by level; empty where the arrays are dense, as those of a model with
             levels may be.
         budget: what was asked for, of a model with levels; nothing by default.
+        selection: which frames of the source these are.
 
     Raises:
         TokenFault: something cannot be stored.
@@ -74,6 +77,8 @@ def describe_tokens(
         levels=dict(spec.levels),
         rows=rows,
         budget=budget if rows else "",
+        selection=selection,
+        begins=times[0].limit_denominator(_FINEST_CLOCK) if selection else Fraction(0),
     )
 
 

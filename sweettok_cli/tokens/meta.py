@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from sweettok_cli.errors import brief
-from sweettok_cli.tokens import values
+from sweettok_cli.tokens import selected, values
 from sweettok_cli.tokens.arrays import ARRAYS
 from sweettok_cli.tokens.fault import UPDATE, TokenFault
 from sweettok_cli.tokens.json_line import read_line, write_line
 from sweettok_cli.tokens.ragged import COUNTED, counts_name, rows_by_level
+from sweettok_cli.video.selection import WHOLE, Selection
 
 FORMAT = "sweettok-tokens"
 #: Of files whose positions hold one token each, and of those with levels.
@@ -36,7 +37,7 @@ MAX_SECONDS = 1 << 29
 
 
 #: Keys that are left out where they say what is usual.
-_OPTIONAL = ("time_base", "times", "sample_aspect_ratio", "levels", "rows", "budget")
+_OPTIONAL = ["time_base", "times", "sample_aspect_ratio", "levels", "rows", "budget", "selection", "begins"]
 
 
 def clip_count(frames: int, clip_frames: int, overlap: int) -> int:
@@ -76,6 +77,8 @@ class TokenMeta:
             ones, and so on.
         budget: how many bits it was to take, or how good to be, in words; empty where nothing was asked
             for. Only with ``levels``.
+        selection: which frames of the source these are, and how scaled; the rest is said of these alone.
+        begins: seconds after the source's first frame at which the first of them is shown.
     """
 
     family: str
@@ -100,13 +103,12 @@ class TokenMeta:
     levels: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     budget: str = ""
+    selection: Selection = WHOLE
+    begins: Fraction = Fraction(0)
 
     def __post_init__(self) -> None:
-        values.text("family", self.family, least=1)
-        values.text("model", self.model, least=1)
-        values.text("source", self.source)
-        values.text("writer", self.writer)
-        values.text("budget", self.budget)
+        for name, least in (("family", 1), ("model", 1), ("source", 0), ("writer", 0), ("budget", 0)):
+            values.text(name, getattr(self, name), least)
         if not re.fullmatch(r"[0-9a-f]{64}", values.text("weights_sha256", self.weights_sha256)):
             raise TokenFault("names no SHA-256 of its weights")
         if not isinstance(self.image, bool):
@@ -125,6 +127,8 @@ class TokenMeta:
         values.ratio(
             "sample_aspect_ratio", self.sample_aspect_ratio, Fraction(1, MOST_STRETCHED), MOST_STRETCHED
         )
+        if not 0 <= self.begins <= MAX_SECONDS:
+            raise TokenFault("does not say when its first frame is shown")
         self._check_times()
         begins = self.times[0] * self.time_base if self.times and self.time_base else 0
         if begins + (self.duration or 0) > MAX_SECONDS:
@@ -315,6 +319,9 @@ class TokenMeta:
             record["times"] = list(self.times)
         if self.sample_aspect_ratio != 1:
             record["sample_aspect_ratio"] = values.spelt_ratio(self.sample_aspect_ratio)
+        if self.selection:
+            record["selection"] = selected.write_selection(self.selection)
+            record["begins"] = values.spelt_ratio(self.begins)
         if self.levels:
             record["levels"] = dict(self.levels)
             record["rows"] = {name: list(rows) for name, rows in self.rows.items()}
@@ -327,9 +334,8 @@ class TokenMeta:
         """The object that :meth:`to_json` wrote; anything else raises :class:`TokenFault`."""
         record = read_line(text)
         if not isinstance(record, dict) or record.get("format") != FORMAT:
-            raise TokenFault(
-                f"does not say that its format is {FORMAT!r}", "give a file that `sweettok encode` wrote"
-            )
+            why = f"does not say that its format is {FORMAT!r}"
+            raise TokenFault(why, "give a file that `sweettok encode` wrote")
         version = record.get("version")
         if version not in VERSIONS or isinstance(version, bool):
             known = " and ".join(map(str, VERSIONS))
@@ -352,6 +358,9 @@ class TokenMeta:
         if "sample_aspect_ratio" in record:
             given = record["sample_aspect_ratio"]
             found["sample_aspect_ratio"] = values.parse_ratio("sample_aspect_ratio", given)
+        if "selection" in record:
+            found["selection"] = selected.read_selection(record["selection"])
+            found["begins"] = values.parse_ratio("begins", record.get("begins", "0/1"))
         if version == 2:
             if not isinstance(record["levels"], dict) or not record["levels"]:
                 raise TokenFault("has no usable levels")

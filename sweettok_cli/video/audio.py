@@ -75,7 +75,12 @@ class SoundTrack:
     """
 
     def __init__(
-        self, source: Path, container: InputContainer, output: OutputContainer, clock: Fraction
+        self,
+        source: Path,
+        container: InputContainer,
+        output: OutputContainer,
+        clock: Fraction,
+        span: tuple[Fraction, Fraction] | None = None,
     ) -> None:
         stream = decodable(container.streams.audio, container.streams.best("audio"), str(source))
         self._source = source
@@ -85,6 +90,11 @@ class SoundTrack:
         pictures = probe(source).start if container.streams.video else Fraction(0)
         first = next((p for p in packets_of(container, stream) if p.size and p.pts is not None), None)
         sound = pictures if first is None else Fraction(first.pts or 0) * _base(first)
+        self._span: tuple[Fraction, Fraction] | None = None
+        if span is not None:
+            pictures += span[0]
+            self._span = (pictures, pictures + span[1])
+            sound = max(sound, pictures)
         container.seek(int(sound / _base(stream)), stream=stream)
         lead = pictures - sound
         self.lead_ticks = math.ceil(lead / clock) if lead > _LONGEST_PRIMING else 0
@@ -104,11 +114,18 @@ class SoundTrack:
 
     @classmethod
     def open(
-        cls, source: Path, output: OutputContainer, clock: Fraction, closing: ExitStack
+        cls,
+        source: Path,
+        output: OutputContainer,
+        clock: Fraction,
+        closing: ExitStack,
+        span: tuple[Fraction, Fraction] | None = None,
     ) -> SoundTrack | None:
         """Add the sound of ``source`` to ``output``; None where it has none.
 
-        ``clock`` is the tick of the output's pictures in seconds; ``closing`` closes the source.
+        ``clock`` is the tick of the output's pictures in seconds; ``closing`` closes the source. ``span`` is
+        the part of it that is taken, where it is not all: when it begins, in seconds after the source's first
+        picture, and how many seconds it lasts.
 
         Raises:
             SweettokError: ``source`` cannot be read.
@@ -120,7 +137,7 @@ class SoundTrack:
         if not container.streams.audio:
             return None
         try:
-            return cls(source, container, output, clock)
+            return cls(source, container, output, clock, span)
         except (FFmpegError, EOFError, ValueError) as error:
             raise SweettokError(
                 f"The sound of {source} cannot be read ({reason(error)}); leave it out or convert it to AAC."
@@ -199,6 +216,12 @@ class SoundTrack:
         following, last, stated, moved = 0, None, None, 0
         for packet in packets_of(self._input, self._stream):
             if packet.size:
+                if self._span is not None and packet.pts is not None:
+                    time = packet.pts * _base(packet)
+                    if time + (packet.duration or 0) * _base(packet) <= self._span[0]:
+                        continue
+                    if time >= self._span[1]:
+                        return
                 dts = packet.dts if packet.dts is not None else packet.pts
                 if dts is not None:
                     if stated is not None and self._is_cut(stated * _base(packet), dts * _base(packet)):

@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video.color import ToRgb
 from sweettok_cli.video.cropping import NOTHING, Cropping
+from sweettok_cli.video.images import scaled
 from sweettok_cli.video.source import codec_name, packets_of, reason
 
 _MAY_JUMP = 0x200  # AVFMT_TS_DISCONT
@@ -99,15 +100,25 @@ class Progress:
         default_factory=lambda: deque(maxlen=_KEPT)
     )  # of the last packets, in bytes
 
+    def begin_again(self) -> None:
+        """Forget what was read."""
+        vars(self).update(vars(Progress(self.name)))
+
 
 class DamagedPacket(Exception):
     """A packet cannot be decoded; how many frames are lost with it depends on the decoder's threads."""
 
 
 def decode(
-    container: InputContainer, stream: VideoStream, progress: Progress, keep_going: bool = False
+    container: InputContainer,
+    stream: VideoStream,
+    progress: Progress,
+    keep_going: bool = False,
+    packets: Iterator[Packet] | None = None,
 ) -> Iterator[VideoFrame]:
     """Decoded frames in order of display. Packets that cannot be decoded are counted and passed over.
+
+    ``packets`` are those of the stream, and an empty one, where some of them were taken before.
 
     Raises:
         DamagedPacket: damage was met for the first time, where more than one thread decodes: begin again with
@@ -117,7 +128,7 @@ def decode(
     """
     alone = stream.codec_context.thread_count == 1
     transparent = _transparent_decoder(stream)
-    for packet in _packets(container, stream, progress):
+    for packet in _packets(packets or packets_of(container, stream), stream, progress):
         if progress.broken and not alone:
             raise DamagedPacket
         marked = packet.size > 0 and packet.is_corrupt
@@ -155,9 +166,8 @@ def decode(
         )
 
 
-def _packets(container: InputContainer, stream: VideoStream, progress: Progress) -> Iterator[Packet]:
+def _packets(packets: Iterator[Packet], stream: VideoStream, progress: Progress) -> Iterator[Packet]:
     """Those of one stream, and an empty one, which asks a decoder for what it holds back."""
-    packets = packets_of(container, stream)
     while True:
         try:
             packet = next(packets, None)
@@ -202,8 +212,10 @@ class Upright:
         other: width and height as shown of the first frame that was scaled, if any was.
     """
 
-    def __init__(self, name: str, cropping: Cropping = NOTHING) -> None:
+    def __init__(self, name: str, cropping: Cropping = NOTHING, usual: tuple[int, int] | None = None) -> None:
+        """``usual`` is the size of most frames as shown, where they are scaled; that asked for by default."""
         self._name = name
+        self._usual = usual
         self._cropping = cropping
         self._to_rgb = ToRgb()
         self.other: tuple[int, int] | None = None
@@ -215,8 +227,11 @@ class Upright:
             width, height = orientation.size(*size)
             top, bottom, left, right = self._cropping
             own = orientation.size(frame.width - left - right, frame.height - top - bottom)
-            if own != size and self.other is None:
+            if own != (self._usual or size) and self.other is None:
                 self.other = own
+            if any(self._cropping) and self._usual not in (None, size):  # edges are of pictures as stored
+                rgb = self._to_rgb(frame)[top : frame.height - bottom, left : frame.width - right]
+                return scaled(orientation.apply(rgb), size)
             rgb = self._to_rgb(frame, (left + width + right, top + height + bottom))
             return orientation.apply(rgb[top : top + height, left : left + width])
         except SweettokError as error:
@@ -258,8 +273,11 @@ class Clock:
         joins: how often that happened.
     """
 
-    def __init__(self, rate: Fraction, container: InputContainer) -> None:
-        """For the frames of ``container`` where they state no times: so many a second."""
+    def __init__(self, rate: Fraction, container: InputContainer, origin: Fraction | None = None) -> None:
+        """For the frames of ``container`` where they state no times: so many a second.
+
+        ``origin`` is what the first frame of the file states, where another comes first.
+        """
         self._step = 1 / rate
         self._by_decoding = states_decoding_only(container)
         self._jumps = jumps(container)
@@ -268,13 +286,15 @@ class Clock:
         self.joins = 0
         self._origin = self._start = Fraction(0)
         self._last: Fraction | None = None
+        self._given = origin
 
     def time(self, frame: VideoFrame) -> Fraction:
         """The time of the next frame, in seconds."""
         stated = stated_time(frame, self._by_decoding)
         if self._last is None:
-            self._origin = self._start = self._before = stated or Fraction(0)
-            time = Fraction(0)
+            self._before = stated or Fraction(0)
+            self._origin = self._start = self._before if self._given is None else self._given
+            time = self._before - self._start
         else:
             time = self._last + self._step if stated is None else stated - self._start
             # Frames come in order of display.

@@ -22,7 +22,16 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError, features
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output, check_ending
 from sweettok_cli.video.color import on_white
-from sweettok_cli.video.source import MAX_PIXELS, Source, check_readable, max_pixels, reason, source_name
+from sweettok_cli.video.remote import RemoteFile
+from sweettok_cli.video.source import (
+    MAX_PIXELS,
+    File,
+    Source,
+    check_readable,
+    max_pixels,
+    reason,
+    source_name,
+)
 from sweettok_cli.video.stored import Stored
 
 _HEADS = (
@@ -63,10 +72,14 @@ def is_picture(source: Source) -> bool:
 
     Moving GIFs, and pictures joined in one file (raw MJPEG, ``ffmpeg -f image2pipe``), are read as videos.
     """
+    head = _head(source)
+    if not head.startswith((*_HEADS, b"P", b"RIFF", b"GIF")) and head[4:8] != b"ftyp":
+        return isinstance(source, File) and source.suffix.lower() in _NAMES
+    if head[4:8] == b"ftyp" and head[8:12] not in (*_HEIF, _AVIF, _MOVING_AVIF):
+        return False
     data = _bytes(source)
     try:
-        head = bytes(data[:32])
-        if isinstance(source, Path) and source.suffix.lower() in (".mjpeg", ".mjpg"):
+        if isinstance(source, File) and source.suffix.lower() in (".mjpeg", ".mjpg"):
             return False  # their pictures may lie apart
         if head.startswith(_HEADS) or (head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()):
             return not _is_joined(data, head)
@@ -78,21 +91,35 @@ def is_picture(source: Source) -> bool:
             # libav is blind to the transparency of moving ones, and knows their rate better than Pillow.
             moving = head[8:12] == _MOVING_AVIF and data.find(b"auxv") >= 0
             return moving or head[8:12] in (*_HEIF, _AVIF)
-        return isinstance(source, Path) and source.suffix.lower() in _NAMES
+        return isinstance(source, File) and source.suffix.lower() in _NAMES
     finally:
         if isinstance(data, mmap.mmap):
             data.close()
 
 
-def _bytes(source: Source) -> mmap.mmap | bytes:
-    """The whole file, of which only what is looked at is read."""
-    if isinstance(source, Path):
+def _head(source: Source) -> bytes:
+    """The first bytes, by which kinds of files can be told."""
+    if isinstance(source, File):
         check_readable(source)  # opening a pipe would wait for whoever writes into it
+        with source.open("rb") as stream:
+            return stream.read(32)
+    source.seek(0)
+    head = source.read(32)
+    source.seek(0)
+    return head
+
+
+def _bytes(source: Source) -> mmap.mmap | bytes:
+    """The whole file, of which only what is looked at is read, where it is on this machine."""
+    if isinstance(source, Path):
         with open(source, "rb") as stream:
             try:
                 return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
             except (OSError, ValueError):  # empty, or no memory of its own
                 return stream.read()
+    if isinstance(source, RemoteFile):
+        with source.open("rb") as stream:
+            return stream.read()
     source.seek(0)
     data = source.read()
     source.seek(0)
@@ -180,7 +207,7 @@ def count_pictures(source: Source) -> int:
         return len(_shown(image))
 
 
-def stored_picture(path: Path) -> Stored:
+def stored_picture(path: File) -> Stored:
     """How the pictures of a file are stored.
 
     Raises:
@@ -199,6 +226,13 @@ def stored_picture(path: Path) -> Stored:
 def _see_through(image: Image.Image) -> bool:
     """Whether any pixel of a picture that has a way to say so is transparent."""
     return image.mode.startswith("I") or bool((np.asarray(image.convert("RGBA"))[..., 3] < 255).any())
+
+
+def scaled(rgb: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A picture, uint8 RGB [h, w, 3], at another (width, height)."""
+    if size == (rgb.shape[1], rgb.shape[0]):
+        return rgb
+    return np.array(Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC))
 
 
 def _shown(image: Image.Image) -> range:
@@ -225,7 +259,11 @@ def _opened(source: Source) -> Iterator[Image.Image]:
         if (most := max_pixels()) != MAX_PIXELS:  # the user has set another limit than Pillow's
             Image.MAX_IMAGE_PIXELS = most
         with ExitStack() as closing:
-            stream = closing.enter_context(_Held(FileIO(source))) if isinstance(source, Path) else source
+            if isinstance(source, File):
+                held = _Held(FileIO(source)) if isinstance(source, Path) else source.open("rb")
+                stream = closing.enter_context(held)
+            else:
+                stream = source
             with warnings.catch_warnings():
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 image = closing.enter_context(Image.open(stream))
@@ -242,13 +280,8 @@ def _opened(source: Source) -> Iterator[Image.Image]:
 
 def _register(source: Source) -> None:
     """Teach Pillow to read HEIC, where this is one."""
-    if isinstance(source, Path):
-        with open(source, "rb") as stream:
-            head = stream.read(12)
-    else:
-        head = source.read(12)
-        source.seek(0)
-    if head[4:8] != b"ftyp" or head[8:] not in _HEIF:
+    head = _head(source)
+    if head[4:8] != b"ftyp" or head[8:12] not in _HEIF:
         return
     try:
         import pillow_heif

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from sweettok_cli.errors import SweettokError
@@ -30,9 +32,11 @@ from sweettok_cli.video.decoding import (
 )
 from sweettok_cli.video.images import count_pictures, is_picture, read_pictures, stored_picture
 from sweettok_cli.video.source import (
+    File,
     Source,
     check_readable,
     codec_name,
+    length_of,
     open_container,
     packets_of,
     video_stream,
@@ -100,7 +104,7 @@ class VideoInfo:
         stored: how the pictures are stored.
     """
 
-    path: Path
+    path: File
     width: int
     height: int
     rate: Fraction
@@ -115,55 +119,96 @@ class VideoInfo:
     stored: Stored = UNSTATED
 
 
-def probe(path: Path | str) -> VideoInfo:
+def probe(path: File | str) -> VideoInfo:
     """Describe a file by its header, some packets and its first frame; nothing more is decoded.
 
     Raises:
         SweettokError: the file cannot be read, or holds no picture.
     """
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     check_readable(path)
     if is_picture(path):
         return _probe_pictures(path)
     with open_container(path) as container:
         stream = video_stream(container, str(path))
-        times, packets, whole = _peek(container, stream)
-        rate, regular = _rate(container, stream, times)
-        if not 1 / LONGEST <= rate <= _MOST_RATE:
-            rate, regular = min(max(rate, 1 / LONGEST), Fraction(_MOST_RATE)), False
-        has_audio = bool(container.streams.audio)
+        pace = look_at_pace(container, stream, packets_of(container, stream))
     with open_container(path) as container:
         stream = video_stream(container, str(path))
         set_threads(stream, 1)
         first = next(decode(container, stream, Progress(str(path))), None)
-        if first is None:
-            raise SweettokError(f"{path} holds no frame that can be decoded; it is damaged, fetch it again.")
         cropping = source_cropping(path, stream)
-        width, height = shown_size(first, cropping)
-        orientation = Orientation.of(first)
-        base = _time_base(stream)
-        still = container.format.name.endswith("_pipe") and packets == 1
-        start = stated_time(first) or Fraction(0)
-        duration = None if still else _duration(container, stream, start)
-        if duration is not None and container.format.name == "gif":
-            duration = max(duration, stream.frames / rate)  # short delays are shown as longer ones
-        if duration is not None and jumps(container) and path.stat().st_size * 8 / duration < _LEAST_BITS:
-            duration = None  # the clock jumped
-        return VideoInfo(
-            path=path,
-            width=width,
-            height=height,
-            rate=Fraction(1) if still else rate,
-            frames=1 if still else stream.frames or None,
-            time_base=base,
-            variable_rate=None if regular and not whole else not regular,
-            has_audio=has_audio,
-            is_image=still,
-            start=start,
-            duration=duration,
-            sample_aspect_ratio=_sample_aspect_ratio(stream, orientation.transpose),
-            stored=stored_frame(first, codec_name(stream), *astuple(orientation)),
-        )
+        info = describe(path, container, stream, first, pace, cropping)
+        seconds = info.duration
+        if seconds is not None and jumps(container) and length_of(path) * 8 / seconds < _LEAST_BITS:
+            return replace(info, duration=None)  # the clock jumped
+        return info
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What the first packets of a video say of its rate.
+
+    Attributes:
+        rate: frames a second.
+        regular: whether they keep to it.
+        packets: how many there were.
+        whole: whether these are all.
+    """
+
+    rate: Fraction
+    regular: bool
+    packets: int
+    whole: bool
+
+
+def look_at_pace(
+    container: InputContainer, stream: VideoStream, packets: Iterable[Packet], most: int = _PEEKED_PACKETS
+) -> Pace:
+    """Take ``most`` of a video's first packets, and tell how fast its frames follow."""
+    times, count, whole = _peek(container, stream, packets, most)
+    rate, regular = _rate(container, stream, times)
+    if not 1 / LONGEST <= rate <= _MOST_RATE:
+        rate, regular = min(max(rate, 1 / LONGEST), Fraction(_MOST_RATE)), False
+    return Pace(rate, regular, count, whole)
+
+
+def describe(
+    path: File,
+    container: InputContainer,
+    stream: VideoStream,
+    first: VideoFrame | None,
+    pace: Pace,
+    cropping: Cropping,
+) -> VideoInfo:
+    """What is known of a video with its ``first`` frame, of which ``cropping`` is cut off.
+
+    Raises:
+        SweettokError: there is no frame.
+    """
+    if first is None:
+        raise SweettokError(f"{path} holds no frame that can be decoded; it is damaged, fetch it again.")
+    width, height = shown_size(first, cropping)
+    orientation = Orientation.of(first)
+    still = container.format.name.endswith("_pipe") and pace.packets == 1
+    start = stated_time(first) or Fraction(0)
+    duration = None if still else _duration(container, stream, start)
+    if duration is not None and container.format.name == "gif":
+        duration = max(duration, stream.frames / pace.rate)  # short delays are shown as longer ones
+    return VideoInfo(
+        path=path,
+        width=width,
+        height=height,
+        rate=Fraction(1) if still else pace.rate,
+        frames=1 if still else stream.frames or None,
+        time_base=_time_base(stream),
+        variable_rate=None if pace.regular and not pace.whole else not pace.regular,
+        has_audio=bool(container.streams.audio),
+        is_image=still,
+        start=start,
+        duration=duration,
+        sample_aspect_ratio=_sample_aspect_ratio(stream, orientation.transpose),
+        stored=stored_frame(first, codec_name(stream), *astuple(orientation)),
+    )
 
 
 def _duration(container: InputContainer, stream: VideoStream, start: Fraction) -> Fraction | None:
@@ -181,7 +226,7 @@ def _duration(container: InputContainer, stream: VideoStream, start: Fraction) -
     return duration - late if 0 < late < duration else duration
 
 
-def _probe_pictures(path: Path) -> VideoInfo:
+def _probe_pictures(path: File) -> VideoInfo:
     count = count_pictures(path)
     pictures = [(rgb.shape, time) for rgb, time in itertools.islice(read_pictures(path), _PEEKED_PACKETS)]
     (height, width, _), _ = pictures[0]
@@ -202,8 +247,8 @@ def _time_base(stream: VideoStream) -> Fraction:
 def source_cropping(source: Source, stream: VideoStream) -> Cropping:
     """What the container says is cut off the pictures of its video."""
     width, height = stream.codec_context.width, stream.codec_context.height
-    if isinstance(source, Path):
-        with open(source, "rb") as file:
+    if isinstance(source, File):
+        with source.open("rb") as file:
             return container_cropping(file, width, height)
     place = source.tell()
     try:
@@ -219,14 +264,16 @@ def _sample_aspect_ratio(stream: VideoStream, turned: bool) -> Fraction:
     return 1 / ratio if turned else ratio
 
 
-def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction], int, bool]:
+def _peek(
+    container: InputContainer, stream: VideoStream, given: Iterable[Packet], most: int
+) -> tuple[list[Fraction], int, bool]:
     """Times of the first packets in order of display, how many packets there were, and if that was all."""
     base = _time_base(stream)
     times: list[Fraction] = []
     packets = 0
     may_jump, last = jumps(container), -math.inf
     try:
-        for packet in packets_of(container, stream):
+        for packet in given:
             if packet.size == 0 and packet.dts is None:
                 return _shown(container, times), packets, True
             packets += 1
@@ -241,13 +288,13 @@ def _peek(container: InputContainer, stream: VideoStream) -> tuple[list[Fraction
                 last = last if packet.dts is None else packet.dts
                 if time not in times:  # told twice it tells nothing
                     times.append(time)
-            if len(times) == _PEEKED_PACKETS or packets == _MOST_PACKETS:
+            if len(times) == most or packets == _MOST_PACKETS:
                 break
     except (FFmpegError, EOFError):
         # Decoding meets the same damage and reports it.
         return _shown(container, times), packets, False
     # Frames arrive out of order; the last of the peeked ones may still lack an earlier neighbour.
-    return _shown(container, times)[: _PEEKED_PACKETS - REORDERED], packets, False
+    return _shown(container, times)[: most - min(REORDERED, most // 2)], packets, False
 
 
 def _anew(times: Sequence[Fraction], time: Fraction) -> bool:

@@ -12,13 +12,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 
 from av.error import FFmpegError
 
 from sweettok_cli.video.decoding import Progress
 from sweettok_cli.video.info import USUAL_RATES
-from sweettok_cli.video.source import open_container, packets_of, video_stream
+from sweettok_cli.video.source import File, open_container, packets_of, video_stream
 from sweettok_cli.video.structure import check_structure
 
 # Frames between a sign of damage and the frames around it, which are reordered, and come later from threads.
@@ -109,15 +108,18 @@ class Distances:
         known = (rate for rate in (self.rate, *USUAL_RATES) if abs(rate / mean - 1) < Fraction(1, 500))
         return next(known, mean)
 
-    def gaps(self, path: Path, signs: Sequence[int]) -> tuple[Gap, ...]:
-        """The distances that are losses. ``signs``: how many frames there were when damage was met."""
+    def gaps(self, path: File | None, signs: Sequence[int]) -> tuple[Gap, ...]:
+        """The distances that are losses. ``signs``: how many frames there were when damage was met.
+
+        The file is gone through for further signs, unless ``path`` is None: only a part of it was read.
+        """
         if self._first:
             self._sort()
         even = self.steady >= _STEADY * (self.count - len(self.wide))
         least = _WIDE if even else _WIDE_OF_UNEVEN
         wide = [distance for distance in self.wide if distance.seconds * self.rate > least]
         lost = [distance for distance in wide if _near(signs, distance.number)]
-        if rest := [distance for distance in wide if distance not in lost]:
+        if path is not None and (rest := [distance for distance in wide if distance not in lost]):
             damage = check_structure(path, thorough=True).damage
             lost += (found := [d for d in rest if any(d.packets[0] <= at <= d.packets[1] for at in damage)])
             if not self.meant and self.count >= _LEAST_STEADY and self.steady >= _STEADY * self.count:
@@ -143,7 +145,7 @@ def _near(signs: Sequence[int], number: int) -> bool:
     return place < len(signs) and signs[place] <= number + 1
 
 
-def without_sound(path: Path, distances: Iterable[_Distance]) -> list[_Distance]:
+def without_sound(path: File, distances: Iterable[_Distance]) -> list[_Distance]:
     """Those in which the sound of the file, where it has any, stops too."""
     left = list(distances)
     with open_container(path) as container:
@@ -158,7 +160,7 @@ def without_sound(path: Path, distances: Iterable[_Distance]) -> list[_Distance]
     return left
 
 
-def others_end(path: Path) -> Fraction:
+def others_end(path: File) -> Fraction:
     """When the last of the other streams' packets is over, in seconds after the first of any begins."""
     last = Fraction(0)
     with open_container(path) as container:

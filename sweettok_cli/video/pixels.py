@@ -117,13 +117,15 @@ def as_video(video: np.ndarray | Tensor, rate: Fraction | float) -> tuple[np.nda
 
 
 def as_path(path: str | PathLike[str]) -> Path:
-    """The path of a file to read.
+    """The path of a file that is read as a whole, such as a token file.
 
     Raises:
-        SweettokError: it is an address of the network, which is not read.
+        SweettokError: it is an address of the network, where only videos are read.
     """
     if isinstance(path, str) and "://" in path:
-        raise SweettokError(f"{path} is an address, and only files are read; fetch it and give its path.")
+        raise SweettokError(
+            f"{path} is an address, and only videos are read from one; fetch it and give its path."
+        )
     return Path(path)
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
 from av.container import InputContainer
-from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from PIL import Image
 
 from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.video.decoding import (
@@ -28,12 +27,13 @@ from sweettok_cli.video.decoding import (
     set_threads,
     shown_size,
     stated_time,
-    states_decoding_only,
 )
-from sweettok_cli.video.images import is_picture, read_pictures
+from sweettok_cli.video.images import is_picture, read_pictures, scaled
 from sweettok_cli.video.info import DEFAULT_RATE, ROUNDING, probe, source_cropping
 from sweettok_cli.video.loss import Distances, Loss, in_words, others_end
-from sweettok_cli.video.source import Source, open_container, reason, source_name, video_stream
+from sweettok_cli.video.seeking import MARGIN, NEAR, frames_from, rewind, seek_to
+from sweettok_cli.video.selection import WHOLE, Selection
+from sweettok_cli.video.source import File, Source, open_container, source_name, video_stream
 from sweettok_cli.video.structure import begins_again, check_structure, missing_bytes
 
 _log = logging.getLogger(__name__)
@@ -41,12 +41,11 @@ Shown = TypeVar("Shown")
 #: Width and height, or what gives them for a picture's own.
 Size = tuple[int, int] | Callable[[int, int], tuple[int, int]] | None
 
-# Nearer frames are reached sooner by decoding than by seeking.
-_NEAR = 32
-# Containers seek by decoding time, which runs ahead of display by the depth of reordering.
-_MARGIN = 8
 _MOST_OF_IT = Fraction(9, 10)
 _LEAST = Fraction(1, 10)  # of a second, that is missed
+# Containers with an index that tells where a time is, by clocks that do not jump.
+_INDEXED = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+_FAR_MARGIN = Fraction(10)  # seconds, where nearer key frames turn out to be shown later
 
 
 def read_clip(
@@ -94,10 +93,7 @@ def read_clip(
 def _scaled(rgb: np.ndarray, size: Size) -> np.ndarray:
     if size is None:
         return rgb
-    wanted = size(rgb.shape[1], rgb.shape[0]) if callable(size) else size
-    if wanted == (rgb.shape[1], rgb.shape[0]):
-        return rgb
-    return np.array(Image.fromarray(rgb).resize(wanted, Image.Resampling.BICUBIC))
+    return scaled(rgb, size(rgb.shape[1], rgb.shape[0]) if callable(size) else size)
 
 
 def _read_frames(
@@ -110,7 +106,7 @@ def _read_frames(
         cropping = source_cropping(source, stream)
         upright = Upright(name, cropping)
         clock = Clock(Fraction(stream.average_rate or DEFAULT_RATE), container)
-        timed = ((frame, clock.time(frame)) for frame in _from(container, stream, name, start))
+        timed = ((frame, clock.time(frame)) for frame in frames_from(container, stream, name, start))
         found = itertools.islice(shown_at(timed, rate), count)
         wanted: tuple[int, int] | None = None
         frames = []
@@ -142,69 +138,16 @@ def shown_at(timed: Iterable[tuple[Shown, Fraction]], rate: float | Fraction) ->
             given += 1
 
 
-def _from(container: InputContainer, stream: VideoStream, name: str, start: int) -> Iterator[VideoFrame]:
-    """Frames from number ``start`` on."""
-    frames = decode(container, stream, Progress(name))
-    if start < _NEAR or states_decoding_only(container) or not _is_steady(stream):
-        yield from itertools.islice(frames, start, None)
-        return
-    first = next(frames, None)
-    jumped = None if first is None else _jump(container, stream, name, start, stated_time(first))
-    if jumped is not None:
-        yield from jumped
-        return
-    try:
-        container.seek(stream.start_time or 0, stream=stream)
-    except FFmpegError as error:
-        raise SweettokError(
-            f"{name} cannot be read from its beginning ({reason(error)}); it is damaged, fetch it again."
-        ) from error
-    yield from itertools.islice(decode(container, stream, Progress(name)), start, None)
-
-
-def _is_steady(stream: VideoStream) -> bool:
-    """Whether the number of frames, the duration and the rate agree, so that time tells a frame's number."""
-    rate, base = stream.average_rate, stream.time_base
-    if not (stream.frames and stream.duration and rate and base and rate == stream.guessed_rate):
-        return False
-    return abs(stream.duration * Fraction(base) * rate - stream.frames) < Fraction(1, 2)
-
-
-def _jump(
-    container: InputContainer, stream: VideoStream, name: str, start: int, origin: Fraction | None
-) -> Iterator[VideoFrame] | None:
-    """Frames from number ``start`` on, decoded from the key frame before; None where that is impossible."""
-    if origin is None or stream.average_rate is None or stream.time_base is None:
-        return None
-    rate = Fraction(stream.average_rate)
-    target = origin + max(0, start - _MARGIN) / rate
-    try:
-        container.seek(int(target / stream.time_base), stream=stream)
-    except (FFmpegError, OverflowError):
-        return None
-    frames = decode(container, stream, Progress(name))
-    after_key = False
-    for frame in frames:
-        time = stated_time(frame)
-        if time is None:
-            return None
-        exact = (time - origin) * rate
-        number = round(exact)
-        if abs(exact - number) > Fraction(1, 4) or number > start:
-            return None
-        # Frames shown before the key frame may refer to ones that were jumped over.
-        after_key = after_key or bool(frame.key_frame)
-        if number == start:
-            return itertools.chain([frame], frames) if after_key else None
-    return None
-
-
 @dataclass(frozen=True)
 class Frame:
-    """A picture, uint8 RGB [h, w, 3], and when it is shown, in seconds after the first one."""
+    """A picture, uint8 RGB [h, w, 3], and when it is shown, in seconds after the first one.
+
+    ``came`` is when it was read, on the clock of :func:`time.monotonic`.
+    """
 
     rgb: np.ndarray
     time: Fraction
+    came: float = field(default_factory=monotonic, compare=False)
 
 
 class VideoReader:
@@ -215,6 +158,8 @@ class VideoReader:
     :class:`sweettok_cli.video.color.ToRgb` says. Iterating again starts from the beginning.
 
     Attributes:
+        info: what is known of the frames.
+        selection: which frames of the file they are.
         loss: what was missing, once all frames were read; it is logged, too.
 
     Raises:
@@ -223,19 +168,31 @@ class VideoReader:
     """
 
     def __init__(
-        self, path: Path | str, *, threads: int = 0, keep_going: bool = False, strict: bool = False
+        self,
+        path: File | str,
+        *,
+        threads: int = 0,
+        keep_going: bool = False,
+        strict: bool = False,
+        selection: Selection = WHOLE,
     ) -> None:
         """Open ``path``; decode with ``threads`` threads (0: as many as the decoder likes).
 
         ``keep_going`` takes what is left of a file that ends in the middle; ``strict`` refuses a file of
-        which anything is missing.
+        which anything is missing. Of a ``selection`` no more is read than it takes: what is missing elsewhere
+        does not count.
         """
-        self.info = probe(path)
+        self._path = Path(path) if isinstance(path, str) else path
+        self._whole = probe(self._path)
+        self.selection = selection.for_pictures if self._whole.is_image else selection
+        self.info = self.selection.describe(self._whole)
         self.loss = Loss()
-        self._path = Path(path)
         self._threads = threads
         self._keep_going, self._strict = keep_going, strict
         self._running: list[Iterator[Frame]] = []
+        self._end = Fraction(0)  # when the last frame that was decoded is over, in seconds
+        self._jumped = False  # over frames before those that were decoded
+        self._read_out = False  # up to the file's end
 
     def __enter__(self) -> VideoReader:
         return self
@@ -252,49 +209,104 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[Frame]:
         self.close()
-        pictures = is_picture(self._path)
-        frames = (Frame(*shown) for shown in read_pictures(self._path)) if pictures else self._frames()
+        frames = self._pictures() if is_picture(self._path) else self._frames()
         self._running.append(frames)
         return frames
 
+    def _pictures(self) -> Iterator[Frame]:
+        size, end = (self.info.width, self.info.height), Fraction(0)
+
+        def timed() -> Iterator[tuple[np.ndarray, Fraction]]:
+            nonlocal end
+            for rgb, time in read_pictures(self._path):
+                end = time + 1 / self._whole.rate
+                yield rgb, time
+
+        frames = (Frame(scaled(rgb, size), time) for rgb, time in self._chosen(timed()))
+        yield from self._some(frames, lambda: end)
+
+    def _chosen(self, timed: Iterable[tuple[Shown, Fraction]]) -> Iterator[tuple[Shown, Fraction]]:
+        return self.selection.chosen(timed, 1 / self._whole.rate)
+
+    def _some(self, frames: Iterable[Frame], end: Callable[[], Fraction]) -> Iterator[Frame]:
+        """The frames, of which there is at least one; ``end`` tells when the last that was seen is over."""
+        none = True
+        for frame in frames:
+            none = False
+            yield frame
+        if none and self.selection:
+            name, over = str(self._path), end() or None
+            raise SweettokError(self.selection.nothing_left(name, over, self._whole.is_image))
+
     def _frames(self) -> Iterator[Frame]:
-        given, last = 0, Fraction(0)
+        yield from self._some(self._decoded(), lambda: self._end)
+
+    def _decoded(self) -> Iterator[Frame]:
+        given, self._end = 0, Fraction(0)
         for threads in (self._threads, 1):
             progress = Progress(str(self._path))
-            rate, tick = self.info.rate, max(self.info.time_base, ROUNDING)
+            rate, tick = self._whole.rate, max(self._whole.time_base, ROUNDING)
             distances = Distances(rate, min(tick, 1 / (4 * rate)))
             try:
-                for frame in self._decoded(progress, distances, threads, given):
-                    given, last = given + 1, frame.time
+                for frame in self._decoded_by(threads, progress, distances, given):
+                    given += 1
                     yield frame
                 break
             except DamagedPacket:
                 continue
-        self._report(progress, distances, last + 1 / self.info.rate)
+        self._report(progress, distances, self._end)
 
-    def _decoded(self, progress: Progress, distances: Distances, threads: int, given: int) -> Iterator[Frame]:
+    def _decoded_by(
+        self, threads: int, progress: Progress, distances: Distances, given: int
+    ) -> Iterator[Frame]:
         """Frames after the first ``given``."""
-        size = (self.info.width, self.info.height)
+        own, size = (self._whole.width, self._whole.height), (self.info.width, self.info.height)
         with open_container(self._path) as container:
             stream = video_stream(container, str(self._path))
             set_threads(stream, threads)
             distances.meant = bool(stream.frames) or container.format.name == "gif"
-            clock = Clock(self.info.rate, container)
-            upright = Upright(str(self._path), source_cropping(self._path, stream))
+            frames, origin = self._from_start(container, stream, progress)
+            self._jumped = origin is not None
+            clock = Clock(self._whole.rate, container, origin)
+            upright = Upright(str(self._path), source_cropping(self._path, stream), own)
             told = given > 0
-            for number, frame in enumerate(decode(container, stream, progress, self._keep_going)):
-                time = clock.time(frame)
-                distances.add(time, stated_time(frame), progress)
-                progress.joins = clock.joins
-                if number >= given:
-                    rgb = upright(frame, size)
-                    if upright.other is not None and not told:
-                        told = True
-                        words = (
-                            "%s: from %.2f s its frames are %dx%d, which are scaled to %dx%d; split it there"
-                        )
-                        _log.warning(words, self._path, time, *upright.other, *size)
-                    yield Frame(rgb, time)
+
+            def timed() -> Iterator[tuple[VideoFrame, Fraction]]:
+                for frame in frames:
+                    time = clock.time(frame)
+                    distances.add(time, stated_time(frame), progress)
+                    progress.joins = clock.joins
+                    self._end = time + 1 / self._whole.rate
+                    yield frame, time
+                self._read_out = True
+
+            for number, (frame, time) in enumerate(self._chosen(timed())):
+                if number < given:
+                    continue
+                rgb = upright(frame, size)
+                if upright.other is not None and not told:
+                    told = True
+                    words = "%s: from %.2f s its frames are %dx%d, which are scaled to %dx%d; split it there"
+                    _log.warning(words, self._path, time, *upright.other, *size)
+                yield Frame(rgb, time)
+
+    def _from_start(
+        self, container: InputContainer, stream: VideoStream, progress: Progress
+    ) -> tuple[Iterator[VideoFrame], Fraction | None]:
+        """Frames from one on that is shown no later than what is selected, found by the container's index.
+
+        And when the first of the file is shown, in seconds on the container's clock, where others come first.
+        """
+        start, rate = self.selection.start, self._whole.rate
+        if start * rate >= NEAR and container.format.name in _INDEXED:
+            for margin in (Fraction(0), MARGIN / rate, _FAR_MARGIN):
+                shown = self._whole.start + start
+                found = seek_to(container, stream, progress, shown, margin, self._keep_going)
+                if found is not None:
+                    return found, self._whole.start
+                progress.begin_again()
+            rewind(container, stream, progress.name)
+        return decode(container, stream, progress, self._keep_going), None
 
     def _report(self, progress: Progress, distances: Distances, end: Fraction) -> None:
         """Say what is missing. ``end``: when the last frame that could be read is over, in seconds.
@@ -302,8 +314,8 @@ class VideoReader:
         Raises:
             SweettokError: the file ends in the middle, or anything is missing and the reader is strict.
         """
-        declared = self.info.frames
-        missing = missing_bytes(self._path)
+        declared = None if self._jumped else self._whole.frames
+        missing = missing_bytes(self._path) if self._read_out else 0
         words = [f"{progress.damaged} damaged packets were passed over"] if progress.damaged else []
         over: Fraction | None = None
         if missing and (declared is None or progress.frames < declared):
@@ -314,24 +326,25 @@ class VideoReader:
                 raise SweettokError(f"{self._path} is cut short: {found}; {how}.")
             words.append(found)
             over = end
-        gaps = distances.gaps(self._path, progress.signs)
+        gaps = distances.gaps(self._path if self._read_out and not self._jumped else None, progress.signs)
         if gaps:
             words.append(in_words(gaps))
         # What an edit list trims away, and what AVI holds by null frames, is declared and not lost.
-        shown = self.info.start + end + 1 / self.info.rate
-        reached = self.info.duration is not None and shown >= self.info.duration
+        shown = self._whole.start + end + 1 / self._whole.rate
+        reached = self._whole.duration is not None and shown >= self._whole.duration
         lost = distances.missing(gaps)
         # The decoder passes over pictures that refer to lost ones without a word.
-        swallowed = self.info.stored.codec == "hevc" and progress.packets > progress.frames
+        swallowed = self._whole.stored.codec == "hevc" and progress.packets > progress.frames
         if (
             declared is not None
+            and self._read_out
             and progress.frames < declared
             and (progress.damaged or swallowed or not reached)
         ):
             lost = declared - progress.frames
             if over is None:
                 words.append(f"only {progress.frames} of {declared} frames could be read")
-        if over is None and (short := self._ends_early(progress, end)):
+        if over is None and self._read_out and (short := self._ends_early(progress, end)):
             words.append(short)
             over = end
         if not words:
@@ -353,10 +366,10 @@ class VideoReader:
             return f"nothing could be read after {float(end):.2f} s ({progress.broken})"
         if structure.cut or progress.cut:
             return f"it ends in the middle of a frame, at {float(end):.2f} s"
-        if self.info.frames is None and structure.stop is not None:
+        if self._whole.frames is None and structure.stop is not None:
             return f"nothing could be read after {float(end):.2f} s (damage at byte {structure.stop})"
         # By time and with some slack: where frames vary in length, their number says nothing.
-        duration = None if self.info.frames is not None or progress.joins else self.info.duration
+        duration = None if self._whole.frames is not None or progress.joins else self._whole.duration
         if duration is None or end >= min(duration * _MOST_OF_IT, duration - _LEAST):
             return None
         if others_end(self._path) < duration * _MOST_OF_IT:

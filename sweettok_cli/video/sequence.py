@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from sweettok_cli.errors import SweettokError, option
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import check_target, move_to
 from sweettok_cli.holding import let_go, temporary_folder
 from sweettok_cli.video.images import read_pictures, save_picture
 from sweettok_cli.video.info import DEFAULT_RATE, VideoInfo, probe
 from sweettok_cli.video.loss import Loss
-from sweettok_cli.video.reader import Frame, VideoReader
+from sweettok_cli.video.reader import Frame
+from sweettok_cli.video.selection import WHOLE, Selection
 from sweettok_cli.video.source import PICTURES, find_files
 
 _log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class FrameSequence:
     files: tuple[Path, ...]  # at least one
     rate: Fraction  # frames a second
     loss: Loss = field(default_factory=Loss)  # numbers that are missing
+    selection: ClassVar[Selection] = WHOLE  # which of them are taken
 
     @classmethod
     def of(cls, path: Path, rate: Fraction | None = None) -> FrameSequence:
@@ -125,25 +128,6 @@ class FrameSequence:
 
     def __iter__(self) -> Iterator[Frame]:
         return (Frame(rgb, number / self.rate) for number, rgb in enumerate(self.frames()))
-
-
-def open_video(
-    source: Path | FrameSequence, *, keep_going: bool = False, strict: bool = False
-) -> VideoReader | FrameSequence:
-    """What gives the frames of a file, or of numbered pictures, with their times.
-
-    ``keep_going`` and ``strict`` are those of :class:`~sweettok_cli.video.reader.VideoReader`.
-
-    Raises:
-        SweettokError: the source cannot be read.
-    """
-    if not isinstance(source, FrameSequence):
-        return VideoReader(source, keep_going=keep_going, strict=strict)
-    if strict and source.loss:
-        raise SweettokError(
-            f"{source}: {source.loss.words}; leave out {option('strict')} to take the others."
-        )
-    return source
 
 
 def check_sequence(pattern: Path, frames: int, force: bool) -> None:

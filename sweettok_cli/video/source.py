@@ -16,21 +16,27 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.video.remote import RemoteFile
 
 # Text shown as a terminal, and lists of other files: none of them is a video, and a list could name anything.
 _REFUSED = {"tty", "hls", "dash", "concat", "lavfi", "ffmetadata", "sdp", "rtsp", "image2", "bin", "imf"}
 _ATTACHED_PICTURE = 0x400
 _COVER_CODECS = {"png", "mjpeg", "bmp", "gif", "webp", "tiff"}
 
-Source = Path | IO[bytes]
+#: What has a name and bytes that can be read from any place.
+File = Path | RemoteFile
+Source = File | IO[bytes]
 Kind = TypeVar("Kind", VideoStream, AudioStream)
 
 #: Pixels of the largest frame that is read: Pillow's own limit.
 MAX_PIXELS = 89_478_485
 
 
-def check_readable(path: Path) -> None:
+def check_readable(path: File) -> None:
     """Raise :class:`SweettokError` unless ``path`` is a file with something in it that may be read."""
+    if isinstance(path, RemoteFile):
+        path.check()
+        return
     try:
         if path.is_dir():
             raise SweettokError(f"{path} is a folder; give the name of a video file.")
@@ -58,7 +64,7 @@ def missing(path: Path) -> str:
 def open_container(source: Source) -> InputContainer:
     """Open a file or a seekable binary stream of one.
 
-    Only local files are read: a playlist that names others is refused.
+    Nothing but the file is read: a playlist that names others is refused.
 
     Raises:
         SweettokError: the file is missing, empty, may not be read or is no video.
@@ -69,7 +75,7 @@ def open_container(source: Source) -> InputContainer:
         # The prefix keeps a colon in a name from being read as a protocol.
         target: Any = f"file:{source}"
     else:
-        target = source
+        target = source.open("rb") if isinstance(source, RemoteFile) else source
     options = {"protocol_whitelist": "file"}
     try:
         container = av.open(target, options=options, metadata_errors="replace")
@@ -83,13 +89,18 @@ def open_container(source: Source) -> InputContainer:
             f"{name} cannot be read as a video ({reason(error)}); it is damaged, cut short or of another "
             "kind, check that it plays and fetch it again."
         ) from error
+    check_container(container, name)
+    return container
+
+
+def check_container(container: InputContainer, name: str) -> None:
+    """Close a container, and raise :class:`SweettokError`, where it is of a kind that is no video."""
     refused = _REFUSED & set(container.format.name.split(","))
     if refused:
         container.close()
         raise SweettokError(
             f"{name} is not a video but a file of kind {sorted(refused)[0]!r}; give a video file."
         )
-    return container
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
@@ -179,7 +190,12 @@ def _is_cover(stream: VideoStream, container: InputContainer) -> bool:
 
 def source_name(source: Source) -> str:
     """How to call ``source`` in a message."""
-    return str(source) if isinstance(source, Path) else str(getattr(source, "name", "the given bytes"))
+    return str(source) if isinstance(source, File) else str(getattr(source, "name", "the given bytes"))
+
+
+def length_of(file: File) -> int:
+    """Bytes of a file."""
+    return file.size if isinstance(file, RemoteFile) else file.stat().st_size
 
 
 def reason(error: Exception) -> str:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
-_EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
-_CLUSTER_MARK = _CLUSTER.to_bytes(4, "big")
+from sweettok_cli.video.source import File, length_of
+
+_EBML, SEGMENT, CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+_MARK = CLUSTER.to_bytes(4, "big")
 # Elements of Matroska (RFC 9559, 5.1): Void and CRC-32 anywhere, those of a segment, those of a cluster.
 _ANYWHERE = {0xEC, 0xBF}
-_IN_SEGMENT = {0x114D9B74, 0x1549A966, 0x1654AE6B, _CLUSTER, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367}
+_IN_SEGMENT = {0x114D9B74, 0x1549A966, 0x1654AE6B, CLUSTER, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367}
 _IN_CLUSTER = {0xE7, 0x5854, 0xA7, 0xAB, 0xA3, 0xA0, 0xAF}
 _TOP_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _MOST_DAMAGE = 1000  # places that are told apart
@@ -30,14 +31,14 @@ class Structure:
     cut: bool = False  # the last element ends beyond the file's end
 
 
-def missing_bytes(path: Path) -> int:
+def missing_bytes(path: File) -> int:
     """How many bytes the file is shorter than its headers say; 0 where it is whole or its kind does not say.
 
     Knows MP4 and MOV (ISO/IEC 14496-12: boxes), AVI and other RIFF (the chunk's size), Matroska and WebM (RFC
     8794: the segment's size). A file that was being streamed states none and counts as whole.
     """
-    length = path.stat().st_size
-    with open(path, "rb") as stream:
+    length = length_of(path)
+    with path.open("rb") as stream:
         head = stream.read(12)
         if head[4:8] in _TOP_BOXES:
             end = _boxes(stream, length)[0]
@@ -50,21 +51,21 @@ def missing_bytes(path: Path) -> int:
     return max(0, end - length)
 
 
-def check_structure(path: Path, thorough: bool = False) -> Structure:
+def check_structure(path: File, thorough: bool = False) -> Structure:
     """Look for the end of a file that states no length, and for damage between its elements.
 
     Of Matroska and WebM the elements are gone through where ``thorough``, or where they state no length: one
     small read a frame. Of MPEG-TS, FLV and Ogg only the end is looked at; libav marks damage before it.
     """
-    length = path.stat().st_size
-    with open(path, "rb") as stream:
+    length = length_of(path)
+    with path.open("rb") as stream:
         head = stream.read(256)
         if head[4:8] in _TOP_BOXES:
             return Structure(stop=_boxes(stream, length)[1])
         if head[:4] == _EBML.to_bytes(4, "big"):
             start, end = _segment(stream)
             return _matroska(stream, start, length) if thorough or end is None else Structure()
-        if packet := _packet_size(head):
+        if packet := packet_size(head):
             return Structure(cut=length % packet != 0)
         if head[:3] == b"FLV":
             return Structure(cut=not _whole_flv(stream, length))
@@ -77,16 +78,16 @@ def check_structure(path: Path, thorough: bool = False) -> Structure:
     return Structure()
 
 
-def begins_again(path: Path, after: int) -> int | None:
+def begins_again(path: File, after: int) -> int | None:
     """Where behind byte ``after`` another file of the same kind begins, as ``cat a.mp4 b.mp4`` leaves it.
 
     Of MP4, FLV, ASF and Matroska, of which libav reads no more than the first or the first two.
     """
-    with open(path, "rb") as stream:
+    with path.open("rb") as stream:
         head = stream.read(_LONGEST_HEAD)
         if not (head[4:8] == b"ftyp" or head.startswith(_NOT_READ_ON)):
             return None
-        length = path.stat().st_size
+        length = length_of(path)
         found = _find(stream, head, max(after, 1), length)
     return None if found == length else found
 
@@ -117,7 +118,7 @@ def _segment(stream: IO[bytes]) -> tuple[int, int | None]:
     stream.seek(4)
     try:
         stream.seek(ebml_number(stream) or 0, 1)
-        if ebml_number(stream, marked=True) != _SEGMENT:
+        if ebml_number(stream, marked=True) != SEGMENT:
             return 0, 0
         size = ebml_number(stream)
     except EOFError:
@@ -162,7 +163,7 @@ def _matroska(stream: IO[bytes], position: int, length: int) -> Structure:
         start = stream.tell()
         if cluster is None and kind in _IN_SEGMENT:
             cluster = 0
-        if kind == _CLUSTER and cluster == 0:
+        if kind == CLUSTER and cluster == 0:
             position, cluster = start, None if size is None else start + size
             continue
         known = kind in _ANYWHERE or kind in (_IN_SEGMENT if cluster == 0 else _IN_CLUSTER)
@@ -172,7 +173,7 @@ def _matroska(stream: IO[bytes], position: int, length: int) -> Structure:
             position = start + size
             continue
         damage.append(position)
-        position, cluster = _find(stream, _CLUSTER_MARK, position + 1, length), 0
+        position, cluster = _find(stream, _MARK, position + 1, length), 0
     return Structure(tuple(damage))
 
 
@@ -191,7 +192,7 @@ def _bytes(stream: IO[bytes], start: int, end: int) -> bytes:
     return stream.read(end - start)
 
 
-def _packet_size(head: bytes) -> int:
+def packet_size(head: bytes) -> int:
     """Of MPEG-TS, also with time stamps before each packet or checksums after it; 0 for other files."""
     for size, first in ((188, 0), (192, 4), (204, 0)):
         if len(head) > first + size and head[first] == head[first + size] == 0x47:

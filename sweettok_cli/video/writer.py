@@ -86,6 +86,7 @@ class VideoWriter:
         crf: float = DEFAULT_CRF,
         times: Sequence[Fraction] | None = None,
         audio_from: Path | str | None = None,
+        audio_span: tuple[Fraction, Fraction] | None = None,
         sample_aspect_ratio: Fraction = Fraction(1),
         lossless: bool = False,
         key_frames: int | None = None,
@@ -106,6 +107,8 @@ class VideoWriter:
                 where there are pauses of more than nine minutes; Matroska and WebM count milliseconds. 17
                 years at most.
             audio_from: a file whose sound is copied; one without sound is no error.
+            audio_span: the part of it that is copied: when that begins, in seconds after the file's first
+                picture, and how many seconds it lasts. All by default.
             sample_aspect_ratio: width of a pixel over its height, for players to stretch it to.
             lossless: H.264 of RGB, bit for bit; few players know it. ``crf`` does not count then.
             key_frames: one at least every so many frames, so that reading can begin there.
@@ -119,6 +122,7 @@ class VideoWriter:
         self._crf = crf
         self._sample_aspect_ratio = sample_aspect_ratio.limit_denominator(_FINEST_RATIO)
         self._audio_from = None if audio_from is None else Path(audio_from)
+        self._audio_span = audio_span
         self._lossless, self._key_frames, self._repeatable = lossless, key_frames, repeatable
         self._force = force
         self._count = 0
@@ -172,7 +176,9 @@ class VideoWriter:
                 self._stream.codec_context.sample_aspect_ratio = self._sample_aspect_ratio
             self._sound = None
             if self._audio_from is not None:
-                self._sound = SoundTrack.open(self._audio_from, self._container, self._clock, stack)
+                self._sound = SoundTrack.open(
+                    self._audio_from, self._container, self._clock, stack, self._audio_span
+                )
             self._lead = self._sound.lead_ticks if self._sound else 0
             self._stack = stack.pop_all()
         return self

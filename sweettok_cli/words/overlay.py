@@ -214,7 +214,8 @@ def write_overlay(
     meta = words.meta
     check_ending(out, sorted(WRITTEN) if meta.image else VIDEO_ENDINGS)
     overlay = WordOverlay(words)
-    with VideoReader(source, keep_going=True) as reader:  # as far as the tokens go, which is checked
+    # As far as the tokens go, which is checked.
+    with VideoReader(source, keep_going=True, selection=meta.selection) as reader:
         info = reader.info
         if (info.width, info.height, info.is_image) != (meta.width, meta.height, meta.image):
             raise _other_source(source)

@@ -93,7 +93,7 @@ def test_wrong_usage_is_two(cli: Cli, arguments: list[str]) -> None:
         (["train", "--init", "a", "--set", "model.dim=3"], "leave out --set model.dim=3"),
         (["train", "--resume"], "give it with --out"),
         (["train", "--resume", "--out", "a", "--init", "b"], "leave out --init"),
-        (["encode", "a.mp4", "--fps", "24"], "add --frames-of"),
+        (["roundtrip", "a.mp4", "--fps", "24"], "add --frames-of"),
         (["encode", "%04d.png", "--fps", "0/0"], "--fps 0/0 is no rate"),
         (["encode", "a.mp4", "-o", "a.mp4"], "a.mp4 does not end in .npz; name it so, or end it with /"),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sweettok_cli.tokens import TokenFault, TokenMeta, Tokens
+from sweettok_cli.video.selection import WHOLE, Selection
 
 
 def test_json_round_trip(tokens: Tokens) -> None:
@@ -216,3 +217,49 @@ def test_what_no_video_can_hold_is_refused(make_tokens: Any, changes: dict[str, 
 def test_ratios_of_more_than_32_bits_are_refused(make_tokens: Any, key: str, value: Fraction) -> None:
     with pytest.raises(TokenFault, match=f"has an impossible value for {key}: "):
         make_tokens(**{"frames": 3, "time_base": Fraction(1), "times": (0, 1, 2), key: value})
+
+
+SOME = Selection(start=Fraction(5, 2), end="1:02.5", fps="30000/1001", short_side=256, max_frames=40)
+
+
+@pytest.mark.parametrize(
+    "selection", [SOME, Selection(start=1), Selection(short_side=64), Selection(fps=0.5)]
+)
+def test_a_part_of_a_source_is_kept(make_tokens: Any, selection: Selection) -> None:
+    meta = make_tokens(selection=selection, begins=Fraction(2503, 1000)).meta
+    assert TokenMeta.from_json(meta.to_json()) == meta
+    assert meta.version == 1  # which programs that know of no parts read
+
+
+def test_of_a_whole_source_nothing_is_said(make_tokens: Any) -> None:
+    record = json.loads(make_tokens().meta.to_json())
+    assert not {"selection", "begins"} & set(record)
+    assert TokenMeta.from_json(json.dumps(record)).selection == WHOLE
+
+
+@pytest.mark.parametrize(
+    ("selection", "why"),
+    [
+        ("all", "no usable selection"),
+        ({"start": 2.5}, "impossible value for start"),
+        ({"start": "5/2", "end": "2/1"}, "cannot be"),
+        ({"fps": "1/0"}, "impossible value for fps"),
+        ({"fps": "0/1"}, "cannot be"),
+        ({"short_side": "256"}, "cannot be"),
+        ({"max_frames": -1}, "cannot be"),
+        ({"every": 2}, "in a way that is unknown"),
+    ],
+)
+def test_impossible_parts_are_refused(make_tokens: Any, selection: Any, why: str) -> None:
+    record = json.loads(make_tokens(selection=SOME).meta.to_json())
+    record["selection"] = selection
+    with pytest.raises(TokenFault, match=why):
+        TokenMeta.from_json(json.dumps(record))
+
+
+@pytest.mark.parametrize("begins", [5, "-1/2", "1/0", "99999999999999/1", None])
+def test_impossible_beginnings_are_refused(make_tokens: Any, begins: Any) -> None:
+    record = json.loads(make_tokens(selection=SOME).meta.to_json())
+    record["begins"] = begins
+    with pytest.raises(TokenFault):
+        TokenMeta.from_json(json.dumps(record))

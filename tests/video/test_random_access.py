@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.video import VideoReader, read_clip, reader, write_image
+from sweettok_cli.video import VideoReader, read_clip, seeking, write_image
 
 from . import torture
 
@@ -40,7 +40,7 @@ def test_same_frames_as_reading_all(long: tuple[Path, np.ndarray], start: int) -
 def test_seeks_instead_of_decoding_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = torture.make(tmp_path / "long.mp4", frames=TOTAL, options={"g": "12"})
     decoded = 0
-    original = reader.decode
+    original = seeking.decode
 
     def counting(*arguments):
         nonlocal decoded
@@ -48,7 +48,7 @@ def test_seeks_instead_of_decoding_all(tmp_path: Path, monkeypatch: pytest.Monke
             decoded += 1
             yield frame
 
-    monkeypatch.setattr(reader, "decode", counting)
+    monkeypatch.setattr(seeking, "decode", counting)
     assert len(read_clip(path, 120, 4)) == 4
     assert decoded < 40
 

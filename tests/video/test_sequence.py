@@ -11,7 +11,8 @@ import pytest
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.video import write_image
-from sweettok_cli.video.sequence import FrameSequence, is_pattern, numbered, open_video, sequence_writer
+from sweettok_cli.video.inputs import open_video
+from sweettok_cli.video.sequence import FrameSequence, is_pattern, numbered, sequence_writer
 
 
 def frame(grey: int) -> np.ndarray:

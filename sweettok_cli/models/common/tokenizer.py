@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sweettok_cli.errors import SweettokError, option
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.budget import USUAL, Budget, check_budget
 from sweettok_cli.models.common.hub import HubTokenizer
 from sweettok_cli.models.common.streams import (
@@ -22,20 +23,21 @@ from sweettok_cli.models.common.streams import (
     DecoderStream,
     EncoderStream,
     OnFrames,
-    TokenBuffer,
     WaitingClips,
 )
+from sweettok_cli.models.common.video_encoder import VideoEncoder
 from sweettok_cli.packing.prior import prior_of_model
 from sweettok_cli.packing.token_file import read_tokens
-from sweettok_cli.tokens.description import check_match, describe_tokens, fit_source, video_name
+from sweettok_cli.tokens.description import check_match, fit_source
 from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.layout import TokenizerSpec
-from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, Tokens, clip_count
-from sweettok_cli.tokens.ragged import COUNTED, check_rows, counts_name, rows_in
+from sweettok_cli.tokens.meta import Tokens
+from sweettok_cli.tokens.ragged import COUNTED, check_rows, counts_name
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.info import VideoInfo
+from sweettok_cli.video.inputs import open_video, read_input
 from sweettok_cli.video.pixels import as_clips, as_path, as_video
-from sweettok_cli.video.reader import VideoReader
+from sweettok_cli.video.selection import WHOLE, Selection
 
 CPU = torch.device("cpu")
 #: Frames a second of pixels that come without a rate.
@@ -86,11 +88,13 @@ class Tokenizer(HubTokenizer, ABC):
         budget: Budget = USUAL,
         keep_going: bool = False,
         strict: bool = False,
+        selection: Selection = WHOLE,
     ) -> Tokens:
         """Tokens of a video or an image, of any length and size, as ``sweettok encode`` makes them.
 
         Args:
-            video: the path of a file, which is read as it is encoded; or pixels in memory, RGB as uint8 or
+            video: the path of a file, or its address (``https://``, ``s3://``, ``hf://``; with
+                ``sweettok[remote]``), which is read as it is encoded; or pixels in memory, RGB as uint8 or
                 as floating point from 0 to 1: ``[t, h, w, 3]`` or ``[t, 3, h, w]``, of an image ``[h, w, 3]``
                 or ``[3, h, w]`` (:func:`~sweettok_cli.video.pixels.as_frames`).
             rate: of pixels in memory, frames a second, kept with the tokens; 24 by default. A file has one.
@@ -98,6 +102,7 @@ class Tokenizer(HubTokenizer, ABC):
             budget: how many bits it may take, or how good it shall be, of a model with levels.
             keep_going: take what is left of a file that is cut short.
             strict: refuse a file of which anything is missing.
+            selection: which part of a file is taken, at which rate and size; of an array, slice it.
 
         Raises:
             TypeError, ValueError: pixels of another shape, type or range, or a rate that is none.
@@ -106,13 +111,18 @@ class Tokenizer(HubTokenizer, ABC):
         if isinstance(video, str | PathLike):
             if rate is not None:
                 raise ValueError("A file states its own rate; give a rate with pixels in memory only.")
-            with VideoReader(as_path(video), keep_going=keep_going, strict=strict) as reader:
-                encoder = VideoEncoder(reader.info, self, overlap, budget=budget)
+            source = read_input(video)
+            with open_video(source, keep_going=keep_going, strict=strict, selection=selection) as reader:
+                encoder = self.video_encoder(
+                    reader.info, overlap=overlap, budget=budget, selection=reader.selection
+                )
                 for read in reader:
                     encoder.push(read.rgb, read.time)
                 return encoder.finish()
+        if selection:
+            raise ValueError("A selection is of a file; of pixels in memory, take a slice.")
         frames, info = as_video(video, _USUAL_RATE if rate is None else rate)
-        encoder = VideoEncoder(info, self, overlap, budget=budget)
+        encoder = self.video_encoder(info, overlap=overlap, budget=budget)
         for number, frame in enumerate(frames):
             encoder.push(frame, number / info.rate)
         return encoder.finish()
@@ -146,6 +156,37 @@ class Tokenizer(HubTokenizer, ABC):
         frames = list(decode_frames(tokens, self))
         return frames[0] if tokens.meta.image else np.stack(frames)
 
+    def video_encoder(
+        self,
+        info: VideoInfo,
+        *,
+        overlap: int = 0,
+        batch_clips: int | None = None,
+        budget: Budget = USUAL,
+        selection: Selection = WHOLE,
+        look_ahead: int | None = None,
+        keep: bool = True,
+    ) -> VideoEncoder:
+        """What takes the frames of one source, and gives its tokens as for a token file.
+
+        Args:
+            info: of the source.
+            overlap: as for :meth:`encoder`, like ``batch_clips``, ``budget`` and ``look_ahead``.
+            selection: which frames of the source come, for the record.
+            keep: whether the tokens of all of it shall be had at the end, and not only bit by bit.
+
+        Raises:
+            SweettokError: the source, the overlap or the budget does not suit the tokenizer.
+        """
+        fit = fit_source(info, self.spec, overlap)
+        # Families need not know of a look-ahead that nobody asks about.
+        ahead = {} if look_ahead is None else {"look_ahead": look_ahead}
+        stream = self.encoder(
+            fit, image=info.is_image, overlap=overlap, batch_clips=batch_clips, budget=budget, **ahead
+        )
+        told = str(budget), selection
+        return VideoEncoder(info, self.spec, fit, stream, self.stored, overlap, *told, keep=keep)
+
     @property
     def folder(self) -> Path | None:
         """The model's folder, if it was loaded from one."""
@@ -159,6 +200,7 @@ class Tokenizer(HubTokenizer, ABC):
         overlap: int = 0,
         batch_clips: int | None = None,
         budget: Budget = USUAL,
+        look_ahead: int | None = None,
     ) -> EncoderStream:
         """A stream that takes the frames of one video as they come.
 
@@ -168,13 +210,15 @@ class Tokenizer(HubTokenizer, ABC):
             overlap: frames that each clip repeats of the one before.
             batch_clips: clips that go through the model at once; :attr:`batch_clips` by default.
             budget: for its tokens, of a model with levels.
+            look_ahead: no more clips wait for each other, whatever the other options say: of live video, 1.
 
         Raises:
             SweettokError: a budget is given, and all clips of this model have the same number of tokens.
         """
         check_budget(budget, self.spec)
         length, overlap = (1, 0) if image else (self.spec.clip_frames, overlap)
-        return ClipEncoder(self.encode_waiting, fit, length, overlap, batch_clips or self._batch(fit))
+        batch = min(batch_clips or self._batch(fit), look_ahead or sys.maxsize)
+        return ClipEncoder(self.encode_waiting, fit, length, overlap, batch)
 
     def decoder(
         self,
@@ -302,82 +346,6 @@ class Tokenizer(HubTokenizer, ABC):
             kind = np.float16 if array.dtype == np.float16 else np.int64
             found[name] = torch.from_numpy(np.array(array, kind, order="C")).to(self.device)
         return found
-
-
-class VideoEncoder:
-    """One video on its way to a token file: frames with their times in, :class:`Tokens` out.
-
-    ``info`` is of the source; ``overlap``, ``batch_clips`` and ``budget`` are those of
-    :meth:`Tokenizer.encoder`; ``on_frames`` is told how many frames are encoded, with parts of them.
-
-    Raises:
-        SweettokError: the source, the overlap or the budget does not suit the tokenizer.
-    """
-
-    def __init__(
-        self,
-        info: VideoInfo,
-        tokenizer: Tokenizer,
-        overlap: int = 0,
-        batch_clips: int | None = None,
-        on_frames: OnFrames | None = None,
-        budget: Budget = USUAL,
-    ) -> None:
-        self._info, self._tokenizer, self._overlap, self._budget = info, tokenizer, overlap, budget
-        self._fit = fit_source(info, tokenizer.spec, overlap)
-        image, length = info.is_image, tokenizer.spec.clip_frames
-        self._stream = tokenizer.encoder(
-            self._fit, image=image, overlap=overlap, batch_clips=batch_clips, budget=budget
-        )
-        self._stream.on_frames = on_frames
-        expected = 1 if image else info.frames and clip_count(info.frames, length, overlap)
-        self._buffer = TokenBuffer(self._stream.axis, expected)
-        self._times: list[Fraction] = []
-
-    def push(self, frame: np.ndarray, time: Fraction) -> None:
-        """Take the next frame, uint8 RGB ``[h, w, 3]``, which shows at ``time`` in seconds.
-
-        Raises:
-            SweettokError: the video is too long for one token file.
-        """
-        self._times.append(time)
-        self._keep(self._stream.push(frame[None]))
-
-    def finish(self) -> Tokens:
-        """The tokens of the whole video.
-
-        Raises:
-            SweettokError: there was no frame, or the tokens cannot be stored.
-        """
-        name = video_name(self._info)
-        self._keep(self._stream.finish())
-        if not self._times:
-            raise SweettokError(f"{name} holds no frame that can be decoded; it is damaged, fetch it again.")
-        arrays, spec = self._buffer.arrays(), self._tokenizer.spec
-        rows, budget = rows_in(arrays, spec.levels), str(self._budget)
-        try:
-            meta = describe_tokens(self._info, spec, self._fit, self._overlap, self._times, rows, budget)
-        except TokenFault as fault:
-            why = f"it {fault.problem}; {fault.remedy}"
-            raise SweettokError(f"The tokens of {name} cannot be stored: {why}.") from fault
-        return Tokens(arrays, meta)
-
-    @property
-    def worst(self) -> float | None:
-        """As :attr:`EncoderStream.worst`."""
-        return self._stream.worst
-
-    def _keep(self, tokens: Mapping[str, Tensor]) -> None:
-        stored, spec = self._tokenizer.stored(tokens), self._tokenizer.spec
-        if not spec.codebooks and not all(np.isfinite(array).all() for array in stored.values()):
-            raise SweettokError(
-                f"{spec.name} turns {video_name(self._info)} into values that are not finite numbers; "
-                f"pass {option('dtype', 'float32')}, or pull or convert the model again."
-            )
-        self._buffer.add(stored)
-        if self._buffer.nbytes > MAX_ARRAY_BYTES:
-            name = video_name(self._info)
-            raise SweettokError(f"{name} is too long for one token file; cut it into parts and encode each.")
 
 
 def decode_frames(

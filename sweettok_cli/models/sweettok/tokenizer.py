@@ -70,13 +70,16 @@ class SweetTokTokenizer(NetworkTokenizer):
         overlap: int = 0,
         batch_clips: int | None = None,
         budget: Budget = USUAL,
+        look_ahead: int | None = None,
     ) -> EncoderStream:
         """As :meth:`Tokenizer.encoder`; with levels, some clips are looked at together, to share bits."""
         check_budget(budget, self.spec)
         if self.network.detail is None or budget.fixed:
-            return super().encoder(fit, image=image, overlap=overlap, batch_clips=batch_clips, budget=budget)
+            options = {"batch_clips": batch_clips, "look_ahead": look_ahead}
+            return super().encoder(fit, image=image, overlap=overlap, budget=budget, **options)
         spender = Spender(self.network, budget)
-        ahead = 1 if image or budget.psnr is not None else max(1, min(LOOK_AHEAD, self.most_clips(fit)))
+        most = 1 if image or budget.psnr is not None else look_ahead or LOOK_AHEAD
+        ahead = max(1, min(most, self.most_clips(fit)))
         length, overlap = (1, 0) if image else (self.spec.clip_frames, overlap)
         encode = partial(self._spend, spender)
         return ClipEncoder(encode, fit, length, overlap, ahead, worst=lambda: spender.worst)
