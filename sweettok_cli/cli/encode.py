@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +10,21 @@ from typer import Argument, Option
 
 from sweettok_cli.cli import options
 from sweettok_cli.cli.batch import show_results
+from sweettok_cli.cli.dataset import (
+    DataSetProgress,
+    RetryOption,
+    ShardOption,
+    WorkersOption,
+    devices_of,
+    is_data_set,
+)
 from sweettok_cli.cli.output import Output, count, picked
 from sweettok_cli.cli.pack import packed_text
 from sweettok_cli.runtime import use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from sweettok_cli.cli.progress import Overall
     from sweettok_cli.models.common.tokenizer import Tokenizer
     from sweettok_cli.pipeline.batch import Result
     from sweettok_cli.tokens.layout import TokenizerSpec
@@ -26,7 +35,8 @@ def encode(
     inputs: Annotated[
         list[Path],
         Argument(
-            help="Videos, images, folders of them, or numbered pictures (img_%04d.png).",
+            help="Videos, images, folders, tar files or lists of them (.txt, .csv with a column path, "
+            ".jsonl), or numbered pictures (img_%04d.png).",
             metavar="FILE|DIR",
             readable=False,
         ),
@@ -47,9 +57,13 @@ def encode(
         Option(
             "--skip-existing",
             help="Leave out what this model has encoded before: resume a long job. With --force, do "
-            "again what has changed since.",
+            "again what has changed since. Of a data set, what its manifest lists is left out anyhow, and "
+            "this takes in token files that it does not list.",
         ),
     ] = False,
+    workers: WorkersOption = None,
+    shard: ShardOption = None,
+    retry_failed: RetryOption = False,
     compact: Annotated[
         bool,
         Option(
@@ -80,13 +94,18 @@ def encode(
     listed, the others are still encoded, and the exit code is 1. The paths written are printed on stdout. The
     same command may run several times at once: each file is encoded by one of them.
 
+    A folder, tar file or list with a folder to write into (-o) is a data set: a manifest there says what was
+    made of which content, with which weights and options, and the same command, run again, goes on.
+
     Examples:
 
         sweettok encode clip.mp4
 
         sweettok encode clip.mp4 photo.jpg -o tokens/
 
-        sweettok encode videos -o tokens --skip-existing --json > summary.json
+        sweettok encode videos -o tokens --json > summary.json
+
+        sweettok encode clips.csv shard.tar -o tokens --workers 8 --shard 2/16
 
         sweettok encode clip.mp4 --compact
 
@@ -96,9 +115,12 @@ def encode(
     budget = options.budget_of(tokens, quality, fixed)
     use_one_heap()
     from sweettok_cli.packing.token_file import PACKED, PLAIN
+    from sweettok_cli.pipeline.dataset import Settings
+    from sweettok_cli.pipeline.encode_dataset import Sources, Workforce, encode_dataset
     from sweettok_cli.pipeline.folder import encode_folder, other_files
     from sweettok_cli.pipeline.missed import missed_budget, missed_quality
     from sweettok_cli.pipeline.plan import is_batch
+    from sweettok_cli.pipeline.share import Share
     from sweettok_cli.video.sequence import is_pattern
 
     out = Output(json=as_json, quiet=quiet)
@@ -110,32 +132,69 @@ def encode(
 
         return load(model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None)
 
+    @cache
+    def folder() -> Path:
+        from sweettok_cli.zoo.load import resolve_model
+
+        return resolve_model(model, out.say if quiet else None)
+
+    @cache
     def spec() -> TokenizerSpec:
         from sweettok_cli.models.registry import read_spec
         from sweettok_cli.storage.model_folder import ModelFolder
-        from sweettok_cli.zoo.load import resolve_model
 
-        return read_spec(ModelFolder(resolve_model(model, out.say if quiet else None)))
+        return read_spec(ModelFolder(folder()))
 
-    progress = out.overall()
-    results = encode_folder(
-        inputs,
-        Path(output) if output is not None else None,
-        tokenizer,
-        to_folder=options.names_folder(output),
-        frames=frames_of,
-        rate=rate,
-        ending=PACKED if compact or (output or "").lower().endswith(PACKED) else PLAIN,
-        force=force,
-        skip_existing=skip_existing,
-        spec=cache(spec),
-        batch_clips=batch_clips,
-        overlap=overlap,
-        budget=budget,
-        keep_going=keep_going,
-        strict=strict,
-        watch=progress.watch,
-    )
+    target = Path(output) if output is not None else None
+    where: dict[str, Any] = {
+        "to_folder": options.names_folder(output),
+        "frames": frames_of,
+        "rate": rate,
+        "ending": PACKED if compact or (output or "").lower().endswith(PACKED) else PLAIN,
+    }
+    how: dict[str, Any] = {
+        "batch_clips": batch_clips,
+        "overlap": overlap,
+        "budget": budget,
+        "keep_going": keep_going,
+        "strict": strict,
+    }
+    progress: Overall | DataSetProgress
+    if is_data_set(inputs, target, batch, workers=workers, shard=shard, retry_failed=retry_failed):
+        from sweettok_cli.zoo.load import load
+
+        assert target is not None
+        progress = DataSetProgress(out, ["--skip-existing"] * force)
+        also = {"dtype": dtype.value.replace("auto", ""), "sample": "" if sample is None else f"{sample}"}
+        results = progress.watched(
+            encode_dataset(
+                Sources(inputs, target, **where),
+                Settings(spec(), how, also, folder(), force, skip_existing, retry_failed),
+                Workforce(
+                    partial(
+                        load, model, dtype=dtype.value, sample=sample, on_progress=out.say if quiet else None
+                    ),
+                    partial(devices_of, device.value),
+                    workers,
+                    Share.told() if shard is None else Share.read(shard),
+                ),
+                progress,
+                out.warn,
+            )
+        )
+    else:
+        progress = out.overall()
+        results = encode_folder(
+            inputs,
+            target,
+            tokenizer,
+            force=force,
+            skip_existing=skip_existing,
+            spec=spec,
+            watch=progress.watch,
+            **where,
+            **how,
+        )
     others = [] if frames_of else other_files(inputs)
     if others:
         names = ", ".join(path.name for path in others[:5])

@@ -17,6 +17,9 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.packing.token_file import ENDINGS, PLAIN
 from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle, why_older
+from sweettok_cli.pipeline.collection import TAR
+from sweettok_cli.pipeline.manifest import is_manifest
+from sweettok_cli.pipeline.member import Source, files_of, readable
 from sweettok_cli.pipeline.plan import Job, plan_jobs
 from sweettok_cli.runtime import OnProgress, Watcher, trimming
 from sweettok_cli.video.sequence import FrameSequence
@@ -31,8 +34,8 @@ def other_files(inputs: Sequence[Path]) -> list[Path]:
     """What lies in the folders among ``inputs`` and is taken for no video or picture; token files aside."""
     others: list[Path] = []
     for folder in filter(Path.is_dir, inputs):
-        find_files(folder, {*ENDINGS, *MEDIA}, lambda error: None, others)
-    return sorted(others)
+        find_files(folder, {*ENDINGS, *MEDIA, TAR}, lambda error: None, others)
+    return sorted(path for path in others if not is_manifest(path.name))
 
 
 def encode_folder(
@@ -125,9 +128,9 @@ def encode_folder(
     yield from do_jobs(jobs, work, settled, watch)
 
 
-def check_source(source: Path | FrameSequence) -> None:
+def check_source(source: Source) -> None:
     """Raise :class:`SweettokError` unless a source may be read."""
-    for path in source.files if isinstance(source, FrameSequence) else (source,):
+    for path in files_of(source):
         check_readable(path)
 
 
@@ -180,19 +183,21 @@ def encode_job(
     start = time.perf_counter()
     read: list[Any] = []
     worst: list[float | None] = []
+    tokenizer.redraw()  # what a source becomes depends on no other
     try:
-        tokens = encode_video(
-            job.source,
-            tokenizer,
-            batch_clips=batch_clips,
-            overlap=overlap,
-            budget=budget,
-            keep_going=keep_going,
-            strict=strict,
-            on_read=lambda *found: read.extend(found),
-            on_worst=worst.append,
-            on_progress=update,
-        )
+        with readable(job.source, job.output) as source:
+            tokens = encode_video(
+                source,
+                tokenizer,
+                batch_clips=batch_clips,
+                overlap=overlap,
+                budget=budget,
+                keep_going=keep_going,
+                strict=strict,
+                on_read=lambda *found: read.extend(found),
+                on_worst=worst.append,
+                on_progress=update,
+            )
         write_tokens(job.output, tokens, force, model=tokenizer.folder)
     # Whatever is wrong with one file of many must not cost the others.
     except Exception as error:

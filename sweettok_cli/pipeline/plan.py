@@ -11,6 +11,8 @@ from pathlib import Path
 from sweettok_cli.errors import SweettokError, WrongUsage
 from sweettok_cli.files import check_ending
 from sweettok_cli.packing.token_file import ENDINGS, PLAIN, each_once
+from sweettok_cli.pipeline.collection import TAR, is_collection, listed_in
+from sweettok_cli.pipeline.member import Source, TarMember
 from sweettok_cli.video.images import WRITTEN
 from sweettok_cli.video.sequence import FrameSequence, find_sequences, is_pattern
 from sweettok_cli.video.source import MEDIA, find_files, missing
@@ -27,7 +29,7 @@ _ENDING = re.compile(r"\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)
 class Job:
     """One source and the file to make of it; numbered pictures where that is a pattern."""
 
-    source: Path | FrameSequence
+    source: Source
     output: Path
 
     @property
@@ -47,7 +49,7 @@ class Refusal:
     error: SweettokError
 
 
-def token_stem(source: Path | FrameSequence) -> str:
+def token_stem(source: Source) -> str:
     """What the outputs of a source are called, but for their endings: its name, without .mp4 or .MP4.
 
     Any other ending stays (``a.avi``), so that sources of one folder hardly meet, and stays where another
@@ -114,7 +116,7 @@ class Outputs:
             check_ending(output, kinds, "name it so, or end it with / to make it a folder")
         return cls(folder=output)
 
-    def place(self, source: Path | FrameSequence, relative: Path, name: str) -> Path:
+    def place(self, source: Source, relative: Path, name: str) -> Path:
         """The output of a source, called ``name`` unless ``-o`` says otherwise.
 
         ``relative`` is the folder below the output's in which it lies.
@@ -123,6 +125,8 @@ class Outputs:
             return self.file
         if self.folder is not None:
             return self.folder / relative / name
+        if isinstance(source, TarMember):
+            return source.tar.parent / source.folder / name
         path = source.path if isinstance(source, FrameSequence) else source
         return (path if path.name not in ("", "..") else path.resolve()).parent / name
 
@@ -131,7 +135,7 @@ class Outputs:
 class Found:
     """A source, and the folder below that of the outputs in which its output belongs."""
 
-    source: Path | FrameSequence
+    source: Source
     relative: Path
 
 
@@ -141,7 +145,12 @@ def is_batch(inputs: Sequence[Path], verb: str = "encode", frames: bool = False)
         raise SweettokError(f"There is nothing to {verb}; name at least one file or folder.")
     if frames and len(inputs) == 1 and inputs[0].is_dir():
         return find_sequences(inputs[0]) != inputs
-    return len(inputs) > 1 or inputs[0].is_dir()
+    return len(inputs) > 1 or is_many(inputs[0])
+
+
+def is_many(given: Path) -> bool:
+    """Whether this is a folder, or a tar file or list of videos."""
+    return given.is_dir() or is_collection(given)
 
 
 def find_sources(
@@ -150,11 +159,13 @@ def find_sources(
     refuse: Callable[[Path, str], None],
     rate: Fraction | None = None,
     frames: bool = False,
+    collections: bool = False,
 ) -> Iterator[Found]:
     """The files given, and those in the folders given whose names end so; each once, folders sorted by name.
 
     Of several folders each keeps its name, as ``cp -r`` does. With ``frames`` every folder that holds
-    pictures is a video; patterns of numbered pictures always are.
+    pictures is a video; patterns of numbered pictures always are. With ``collections``, tar files and lists
+    that are given stand for the videos in them, and so do tar files in folders.
     """
     met: set[Path] = set()
 
@@ -176,6 +187,11 @@ def find_sources(
         except SweettokError as error:
             refuse(path, str(error))
 
+    def held(path: Path, relative: Path) -> Iterator[Found]:
+        for source, below in listed_in(path, refuse):
+            if new(Path(str(source))):
+                yield Found(source, relative / below)
+
     for given in inputs:
         inside = Path(given.resolve().name) if len(inputs) > 1 else Path()
         if given.is_dir() and frames:
@@ -183,8 +199,13 @@ def find_sources(
                 below = folder.relative_to(given)
                 yield from sequence(folder, inside / below.parent if below.name else Path())
         elif given.is_dir():
-            for source in filter(new, each_once(find_files(given, endings, unreadable))):
-                yield Found(source, inside / source.relative_to(given).parent)
+            wanted = endings | {TAR} if collections else endings
+            for source in filter(new, each_once(find_files(given, wanted, unreadable))):
+                below = inside / source.relative_to(given).parent
+                if collections and is_collection(source):
+                    yield from held(source, below)
+                else:
+                    yield Found(source, below)
         elif is_pattern(given) and not given.exists():
             yield from sequence(given, Path())
         elif not given.exists():
@@ -192,7 +213,7 @@ def find_sources(
         elif frames:
             refuse(given, f"{given} is no folder of pictures; encode it without --frames-of.")
         elif new(given):
-            yield Found(given, Path())
+            yield from held(given, Path()) if collections and is_collection(given) else [Found(given, Path())]
 
 
 def plan_jobs(
@@ -207,10 +228,11 @@ def plan_jobs(
     """Lay out where the token file of every source goes; nothing is made or checked yet.
 
     A token file is called as :func:`token_stem` says and lies beside its source, or is ``output``, or lies in
-    the folder ``output``, which keeps the structure of the folders given.
+    the folder ``output``, which keeps the structure of the folders given. Of what lies in a tar file it lies
+    in a folder of that file's name; of what a list names, in the folders that stand before its name there.
 
     Args:
-        inputs: files, folders and patterns of numbered pictures, at least one.
+        inputs: files, folders, tar files, lists and patterns of numbered pictures, at least one.
         output: see :meth:`Outputs.named`, like ``to_folder``.
         frames: each folder of pictures is a video.
         rate: of those, in frames a second.
@@ -229,7 +251,7 @@ def plan_jobs(
         refused.append(Refusal(source, SweettokError(reason)))
 
     taken: dict[Path, Job] = {}
-    for found in find_sources(inputs, MEDIA, refuse, rate, frames):
+    for found in find_sources(inputs, MEDIA, refuse, rate, frames, collections=True):
         target = outputs.place(found.source, found.relative, token_stem(found.source) + ending)
         job = Job(found.source, target)
         if (other := taken.setdefault(target, job)) is not job:
