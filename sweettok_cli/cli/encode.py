@@ -160,23 +160,28 @@ def encode(
         "strict": strict,
     }
     progress: Overall | DataSetProgress
+    also: dict[str, Any] = {}
     if is_data_set(inputs, target, batch, workers=workers, shard=shard, retry_failed=retry_failed):
         from sweettok_cli.zoo.load import load
 
         assert target is not None
         progress = DataSetProgress(out, ["--skip-existing"] * force)
-        also = {"dtype": dtype.value.replace("auto", ""), "sample": "" if sample is None else f"{sample}"}
+        share = Share.told() if shard is None else Share.read(shard)
+        also["manifest"] = str(share.manifest_in(target))
+        if share.count > 1:
+            out.say(f"Part {share} of the data set.")
+        beside = {"dtype": dtype.value.replace("auto", ""), "sample": "" if sample is None else f"{sample}"}
         results = progress.watched(
             encode_dataset(
                 Sources(inputs, target, **where),
-                Settings(spec(), how, also, folder(), force, skip_existing, retry_failed),
+                Settings(spec(), how, beside, folder(), force, skip_existing, retry_failed),
                 Workforce(
                     partial(
                         load, model, dtype=dtype.value, sample=sample, on_progress=out.say if quiet else None
                     ),
                     partial(devices_of, device.value),
                     workers,
-                    Share.told() if shard is None else Share.read(shard),
+                    share,
                 ),
                 progress,
                 out.warn,
@@ -215,7 +220,7 @@ def encode(
             out.warn(said)
         return record, text
 
-    show_results(results, out, progress, "encoded", batch=batch, describe=describe)
+    show_results(results, out, progress, "encoded", batch=batch, describe=describe, also=also)
 
 
 def _describe(result: Result) -> tuple[dict[str, Any], str]:

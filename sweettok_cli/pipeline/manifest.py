@@ -21,10 +21,9 @@ from threading import RLock
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import WriteError
-from sweettok_cli.pipeline.row import Row
-from sweettok_cli.pipeline.share import Share
+from sweettok_cli.pipeline.row import Head, Row
+from sweettok_cli.pipeline.share import NAME, Share
 
-NAME = "manifest"
 TABLE = f"{NAME}.parquet"
 _LONGEST = 1 << 48  # bytes of a file of lines
 _LINES = re.compile(rf"{NAME}(-\d+-of-\d+)?\.jsonl")
@@ -44,8 +43,8 @@ class _Lines:
         self.strange = self.ours = 0  # whole lines
         self._stream = open(path, "rb")  # noqa: SIM115 - for as long as the manifest is
 
-    def fresh(self) -> Iterator[tuple[int, Row]]:
-        """Rows that came since the last call, with where they begin."""
+    def fresh(self) -> Iterator[tuple[int, Head]]:
+        """Heads of the rows that came since the last call, with where those begin."""
         if os.fstat(self._stream.fileno()).st_size <= self.read_to:
             return
         self._stream.seek(self.read_to)
@@ -53,20 +52,17 @@ class _Lines:
             if not line.endswith(b"\n"):
                 return  # perhaps another program is at it
             place, self.read_to = self.read_to, self.read_to + len(line)
-            row = Row.read(line)
-            if row is None:
+            head = Head.read(line)
+            if head is None:
                 self.strange += bool(line.strip())
             else:
                 self.ours += 1
-                yield place, row
+                yield place, head
 
-    def at(self, place: int) -> Row:
-        """The row that begins there."""
+    def at(self, place: int) -> bytes:
+        """The line that begins there."""
         self._stream.seek(place)
-        row = Row.read(self._stream.readline())
-        if row is None:
-            raise SweettokError(f"{self.path} was changed while it was in use; run the command again.")
-        return row
+        return self._stream.readline()
 
     def close(self) -> None:
         self._stream.close()
@@ -81,8 +77,7 @@ class Manifest:
 
     def __init__(self, folder: Path, share: Share | None = None) -> None:
         share = share or Share()
-        part = f"-{share.number}-of-{share.count}" if share.count > 1 else ""
-        self.folder, self.path = folder, folder / f"{NAME}{part}.jsonl"
+        self.folder, self.path = folder, share.manifest_in(folder)
         self._lock = RLock()
         self._files: list[_Lines] = []
         self._rows: dict[int, int] = {}  # by output: where its last line lies, see :func:`_found`
@@ -135,13 +130,16 @@ class Manifest:
         """Take note of lines that others have appended."""
         with self._lock:
             for number, lines in enumerate(self._files):
-                for place, row in lines.fresh():
-                    self._note(number, place, row)
+                for place, head in lines.fresh():
+                    self._note(number, place, head)
 
-    def _note(self, number: int, place: int, row: Row) -> None:
-        name, known = _short(row.output), self._rows.get(_short(row.output))
-        if known is not None and known // _LONGEST != number and self._at(known).at > row.at:
-            return  # parts were counted otherwise, then
+    def _note(self, number: int, place: int, row: Head) -> None:
+        name = _short(row.output)
+        known = self._rows.get(name)
+        if known is not None and known // _LONGEST != number:  # parts were counted otherwise, then
+            other = self._found(known)
+            if other is not None and other.at > row.at:
+                return
         self._rows[name] = number * _LONGEST + place
         if row.status == "done":
             self._done[_short(row.key)] = self._rows[name]
@@ -149,7 +147,8 @@ class Manifest:
     def row(self, output: str) -> Row | None:
         """What is known of a token file."""
         with self._lock:
-            return self._found(self._rows.get(_short(output)))
+            row = self._found(self._rows.get(_short(output)))
+            return row if row is not None and row.output == output else None
 
     def made(self, key: str) -> Row | None:
         """A row of a token file, of any name, that depends on just that; what it says may be over."""
@@ -161,9 +160,10 @@ class Manifest:
             return row if last is not None and last.status == "done" and last.key == key else None
 
     def _found(self, where: int | None) -> Row | None:
-        return None if where is None else self._at(where)
+        """The row that lies there; None where somebody has written what is none."""
+        return None if where is None else Row.read(self._line(where))
 
-    def _at(self, where: int) -> Row:
+    def _line(self, where: int) -> bytes:
         number, place = divmod(where, _LONGEST)
         return self._files[number].at(place)
 
@@ -189,9 +189,10 @@ class Manifest:
         with self._lock:
             self.look()
             # Names with where their rows lie; the rows themselves would take some times the memory.
-            for _, where in sorted((self._at(where).output, where) for where in self._rows.values()):
-                row = self._at(where)
-                if row.status != "begun":
+            heads = ((Head.read(self._line(where)), where) for where in self._rows.values())
+            for _, where in sorted((head.output, where) for head, where in heads if head is not None):
+                row = self._found(where)
+                if row is not None and row.status != "begun":
                     yield row
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,7 +45,7 @@ def _write(manifest: Manifest, writer: Any, pyarrow: ModuleType, schema: Any) ->
     group: list[dict[str, Any]] = []
     with writer:
         for row in manifest.rows():
-            group.append({name: _text(value) for name, value in asdict(row).items()})
+            group.append({name: _text(value) for name, value in vars(row).items()})
             if len(group) == _GROUP:
                 writer.write_table(pyarrow.Table.from_pylist(group, schema))
                 group.clear()

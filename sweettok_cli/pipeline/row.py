@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal, NamedTuple
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Row:
 
     def line(self) -> bytes:
         """As a manifest has it: ASCII, without what is empty."""
-        kept = {name: value for name, value in asdict(self).items() if value not in ("", 0)}
+        kept = {name: value for name, value in vars(self).items() if value not in ("", 0)}
         return json.dumps(kept).encode() + b"\n"
 
     @classmethod
@@ -77,9 +77,32 @@ class Row:
         except (ValueError, TypeError, RecursionError):
             return None
         right = all(isinstance(getattr(row, name), kinds) for name, kinds in _KINDS.items())
-        return row if right and row.status in ("done", "failed", "begun") and row.output else None
+        return row if right and row.status in _STATUSES and row.output else None
 
 
+class Head(NamedTuple):
+    """Of a row, what is looked at in all of a million lines."""
+
+    output: str
+    status: str
+    key: str
+    at: float
+
+    @classmethod
+    def read(cls, line: bytes) -> Head | None:
+        """What a line says; None where it is no row's, or not all of one."""
+        try:
+            values = json.loads(line)
+            head = cls(values["output"], values["status"], values.get("key", ""), values.get("at", 0.0))
+        except (ValueError, TypeError, LookupError, RecursionError, AttributeError):
+            return None
+        right = (
+            isinstance(head.output, str) and isinstance(head.key, str) and isinstance(head.at, int | float)
+        )
+        return head if right and head.output and head.status in _STATUSES else None
+
+
+_STATUSES = ("done", "failed", "begun")
 _KINDS: dict[str, tuple[type, ...]] = {
     each.name: {"int": (int,), "float": (int, float)}.get(str(each.type), (str,)) for each in fields(Row)
 }

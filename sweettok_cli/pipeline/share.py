@@ -11,6 +11,8 @@ from pathlib import Path
 
 from sweettok_cli.errors import WrongUsage, option
 
+#: What manifests are called, but for their parts and endings.
+NAME = "manifest"
 _MOST = 1_000_000
 
 
@@ -62,3 +64,8 @@ class Share:
             return True
         digest = hashlib.sha256(os.fsencode(name.as_posix())).digest()
         return int.from_bytes(digest[:8], "big") % self.count == self.number - 1
+
+    def manifest_in(self, folder: Path) -> Path:
+        """Where the lines of this part's manifest are written."""
+        part = f"-{self.number}-of-{self.count}" if self.count > 1 else ""
+        return folder / f"{NAME}{part}.jsonl"

@@ -100,8 +100,15 @@ def test_a_file_of_others_is_not_written_into(tmp_path: Path) -> None:
         b"\xff",
     ],
 )
-def test_a_line_that_is_no_row(line: bytes) -> None:
+def test_a_line_that_is_no_row(tmp_path: Path, line: bytes) -> None:
     assert Row.read(line) is None
+    with Manifest(tmp_path) as manifest:
+        manifest.add(row("a.npz"))
+    with open(tmp_path / "manifest.jsonl", "ab") as stream:
+        stream.write(line + b"\n")
+    with Manifest(tmp_path) as manifest:
+        assert [each.output for each in manifest.rows()] == ["a.npz"]
+        assert manifest.row("b") is None
 
 
 def test_a_row_is_read_as_it_was_written() -> None:
