@@ -84,7 +84,8 @@ class Manifest:
         self._done: dict[int, int] = {}  # likewise of what is done, by key
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._out = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+            how = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            self._out = os.open(self.path, how, 0o666)
             self._torn = _is_torn(self._out)
         except OSError as error:
             raise WriteError(self.path, error) from error
@@ -198,8 +199,10 @@ class Manifest:
 
 def _is_torn(handle: int) -> bool:
     """Whether the last line of a file was cut short."""
-    size = os.fstat(handle).st_size
-    return size > 0 and os.pread(handle, 1, size - 1) != b"\n"
+    if not os.fstat(handle).st_size:
+        return False
+    os.lseek(handle, -1, os.SEEK_END)
+    return os.read(handle, 1) != b"\n"
 
 
 def _short(text: str) -> int:

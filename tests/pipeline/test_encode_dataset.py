@@ -17,6 +17,7 @@ from block_tokenizer import BlockTokenizer
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.holding import claimed
 from sweettok_cli.models.common.budget import Budget
 from sweettok_cli.pipeline.batch import Result
 from sweettok_cli.pipeline.dataset import Settings
@@ -400,6 +401,29 @@ def tree(folder: Path) -> dict[str, bytes]:
 def same(row: Row) -> Row:
     """A row but for its times."""
     return replace(row, seconds=0.0, at=0.0)
+
+
+def test_what_another_program_is_at_comes_last_and_is_left_to_it(encoded: Encoded, folder: Path) -> None:
+    (encoded.out / "sub").mkdir(parents=True)
+    with claimed(encoded.out / "a.png.npz") as mine:
+        assert mine
+        results = encoded(folder)
+    assert [(each.source.name, each.status) for each in results] == [
+        ("b.png", "done"),
+        ("ü c.png", "done"),
+        ("a.png", "skipped"),
+    ]
+    assert results[-1].busy and len(encoded.rows()) == 2
+    assert statuses(encoded(folder))["a.png"] == "done"
+
+
+def test_without_a_folder_to_write_into_outputs_lie_beside(folder: Path, tmp_path: Path) -> None:
+    tar = pack(tmp_path / "x.tar", ("one/p.png", (folder / "a.png").read_bytes()))
+    (tmp_path / "list.txt").write_text("in/a.png\n")
+    results = list(encode_folder([tar, tmp_path / "list.txt"], None, BlockTokenizer))
+    assert [result.output for result in results] == [tmp_path / "x/one/p.png.npz", folder / "a.png.npz"]
+    again = encode_folder([tar], None, BlockTokenizer, skip_existing=True)
+    assert [result.status for result in again] == ["skipped"]
 
 
 def test_numbered_pictures_are_known_by_all_of_them(encoded: Encoded, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ import pytest
 from small_run import write_clip
 
 from sweettok_cli.pipeline.manifest import Manifest
+from sweettok_cli.pipeline.row import Row
 from sweettok_cli.video import write_image
 
 PATIENCE = 600  # seconds; only what is broken takes them
@@ -148,6 +149,19 @@ def test_parts_and_workers_make_what_one_process_makes(
     assert parts.outcome() == undisturbed
     workers.run("--workers", "3")
     assert workers.outcome() == undisturbed
+
+
+@pytest.mark.slow
+def test_the_same_command_twice_at_once_shares_the_work(
+    videos: Path, model_folder: Path, tmp_path: Path, undisturbed: dict[str, Any]
+) -> None:
+    command = Command(videos, model_folder, tmp_path / "out")
+    with command.begun() as one, command.begun() as two:
+        assert [process.wait(PATIENCE) for process in (one, two)] == [1, 1]
+    assert command.outcome() == undisturbed
+    lines = (command.out / "manifest.jsonl").read_bytes().splitlines()
+    begun = [row.output for line in lines if (row := Row.read(line)) and row.status == "begun"]
+    assert len(begun) == len({*begun}) == 45  # each once
 
 
 @pytest.mark.slow
