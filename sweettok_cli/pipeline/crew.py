@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a process has to end once it is asked to, and between two looks at the clock.
 _PATIENCE, _TICK = 10.0, 1.0
+#: Results that are held back until what comes before them has ended.
+MOST_WAITING = 1000
 
 
 class Helper:
@@ -37,7 +39,7 @@ class Helper:
     Args:
         load: gives the model; a function of a module with its arguments, as other processes can have it.
         options: for :func:`~sweettok_cli.pipeline.folder.encode_job`.
-        threads: of the network.
+        threads: of the network, and of decoders.
     """
 
     def __init__(self, load: Callable[[], Tokenizer], options: Mapping[str, Any], threads: int) -> None:
@@ -167,6 +169,8 @@ class Crew:
     ) -> Iterator[tuple[Job, Result | None]]:
         """Every job with what came of it, in the order of the jobs, however they end.
 
+        Where very many have ended and one before them has not, they no longer wait for it: memory stays flat.
+
         Args:
             jobs: what to do.
             one: does a job with a helper, in a thread of that helper's own.
@@ -197,6 +201,7 @@ class Crew:
         for thread in self._threads:
             thread.start()
         waiting: dict[int, tuple[Job, Result | None]] = {}
+        early: set[int] = set()  # that did not wait
         following, left = 0, len(self._threads)
         while left:
             try:
@@ -210,9 +215,15 @@ class Crew:
                 left -= 1
                 continue
             waiting[told[0]] = told[1:]
-            while following in waiting:
-                yield waiting.pop(following)
+            while following in waiting or following in early:
+                if following in early:
+                    early.remove(following)
+                else:
+                    yield waiting.pop(following)
                 following += 1
+            if len(waiting) > MOST_WAITING:
+                early.add(first := min(waiting))
+                yield waiting.pop(first)
 
 
 def _serve(
@@ -253,8 +264,10 @@ def _obey(
         import torch
 
         from sweettok_cli.pipeline.folder import encode_job
+        from sweettok_cli.video.decoding import limit_threads
 
         torch.set_num_threads(threads)
+        limit_threads(threads)
         tokenizer = load()
     except Exception as error:
         connection.send(_sendable(error))

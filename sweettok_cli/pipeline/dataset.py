@@ -180,7 +180,8 @@ class DataSet:
         if self._again or row is None or self._misses(row):
             return None
         path = self._manifest.folder / row.output
-        if row.output == self._name(job) or _size(path) != row.file_bytes:
+        alike = Path(row.source).suffix.lower() == Path(job.source.name).suffix.lower()  # names tell kinds
+        if row.output == self._name(job) or not alike or _size(path) != row.file_bytes:
             return None
         try:
             tokens = read_tokens(path, model=self._settings.model)

@@ -69,6 +69,17 @@ def test_a_part_says_which_it_is_and_others_do_the_rest(cli: Cli, folder: Path) 
     assert sum(counts) == 3 and len(list(out.glob("*.npz"))) == 3
 
 
+def test_without_pyarrow_the_lines_stay_and_a_sentence_says_so(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "d.png").unlink()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    out = folder.parent / "out"
+    ran = cli("encode", folder, "-o", out, "--model", "blocks")
+    assert ran.code == 0 and "only manifest.jsonl: Parquet needs pyarrow" in ran.err
+    assert [path.name for path in out.iterdir() if path.suffix != ".npz"] == ["manifest.jsonl"]
+
+
 @pytest.mark.parametrize("given", [["--shard", "1/2"], ["--workers", "2"], ["--retry-failed"]])
 def test_options_of_data_sets_are_of_data_sets(cli: Cli, folder: Path, given: list[str]) -> None:
     for command in ([folder], [folder / "a.png", "-o", folder.parent / "out/"]):

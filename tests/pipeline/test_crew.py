@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import psutil
 import pytest
 from video import torture
 
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.pipeline import crew
+from sweettok_cli.pipeline.batch import Result
 from sweettok_cli.pipeline.crew import Helper, Unable
 from sweettok_cli.pipeline.folder import encode_job
 from sweettok_cli.pipeline.plan import Job
@@ -53,3 +57,42 @@ def test_a_model_that_is_none_is_not_the_sources_fault(tmp_path: Path) -> None:
             helper.encode(Job(tmp_path / "a.mp4", tmp_path / "a.npz"))
     finally:
         helper.stop()
+
+
+class Sleeper:
+    """A helper that does nothing."""
+
+    def stop(self) -> None: ...
+
+
+def test_results_come_in_the_order_of_the_jobs_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "MOST_WAITING", 3)
+    jobs = [Job(tmp_path / str(number), tmp_path) for number in range(20)]
+    gate = threading.Event()
+
+    def one(job: Job, helper: object) -> Result:
+        if job.source.name == "5":
+            assert gate.wait(600)
+        if job.source.name == "19":
+            gate.set()
+        return Result(job.source, None, "done")
+
+    with crew.Crew([Sleeper(), Sleeper()]) as group:  # type: ignore[list-item]
+        told = [int(job.source.name) for job, _ in group.work(jobs, one, lambda: None)]
+    assert sorted(told) == list(range(20))
+    assert told[:5] == [0, 1, 2, 3, 4] and told.index(5) > 10  # the others did not wait for it
+    assert [number for number in told if number != 5] == [*range(5), *range(6, 20)]
+    with crew.Crew([Sleeper(), Sleeper()]) as group:  # type: ignore[list-item]
+        assert list(group.work([], one, lambda: None)) == []
+
+
+def test_an_error_of_no_job_ends_the_work(tmp_path: Path) -> None:
+    def one(job: Job, helper: object) -> Result:
+        raise Unable(SweettokError("no model"))
+
+    jobs = [Job(tmp_path / str(number), tmp_path) for number in range(4)]
+    with crew.Crew([Sleeper(), Sleeper()]) as group, pytest.raises(SweettokError, match="no model"):  # type: ignore[list-item]
+        list(group.work(jobs, one, lambda: None))
+    assert not [thread for thread in threading.enumerate() if thread.name == "crew"]
