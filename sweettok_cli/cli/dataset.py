@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated
 
+import typer
 from typer import Option
 
-from sweettok_cli.cli.output import Output, shown
+from sweettok_cli.cli.output import FAILED, Output, shown
 from sweettok_cli.cli.progress import SECONDS_BETWEEN_LINES, new_bar
 from sweettok_cli.errors import WrongUsage, option
 
@@ -157,6 +158,23 @@ def is_data_set(inputs: Sequence[Path], output: Path | None, batch: bool, **aske
             f"write into with {option('output')}."
         )
     return False
+
+
+@contextmanager
+def part_of_launch(out: Output, launched: bool) -> Iterator[None]:
+    """In the block, sources that fail do not make the exit code 1 where ``torchrun`` started this part.
+
+    It would end all other parts at once, and again whenever they go on.
+    """
+    try:
+        yield
+    except typer.Exit as end:
+        if not launched or end.exit_code != FAILED:
+            raise
+        out.warn(
+            "The exit code is 0 all the same, for others would be ended with this part; see manifest.parquet "
+            "for all that failed."
+        )
 
 
 def devices_of(name: str) -> list[str]:

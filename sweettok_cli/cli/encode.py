@@ -17,6 +17,7 @@ from sweettok_cli.cli.dataset import (
     WorkersOption,
     devices_of,
     is_data_set,
+    part_of_launch,
 )
 from sweettok_cli.cli.output import Output, count, picked
 from sweettok_cli.cli.pack import packed_text
@@ -161,12 +162,14 @@ def encode(
     }
     progress: Overall | DataSetProgress
     also: dict[str, Any] = {}
+    launched = False  # with other parts
     if is_data_set(inputs, target, batch, workers=workers, shard=shard, retry_failed=retry_failed):
         from sweettok_cli.zoo.load import load
 
         assert target is not None
         progress = DataSetProgress(out, ["--skip-existing"] * force)
         share = Share.told() if shard is None else Share.read(shard)
+        launched = shard is None and share.count > 1
         also["manifest"] = str(share.manifest_in(target))
         if share.count > 1:
             out.say(f"Part {share} of the data set.")
@@ -220,7 +223,8 @@ def encode(
             out.warn(said)
         return record, text
 
-    show_results(results, out, progress, "encoded", batch=batch, describe=describe, also=also)
+    with part_of_launch(out, launched):
+        show_results(results, out, progress, "encoded", batch=batch, describe=describe, also=also)
 
 
 def _describe(result: Result) -> tuple[dict[str, Any], str]:

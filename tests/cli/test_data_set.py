@@ -80,6 +80,21 @@ def test_without_pyarrow_the_lines_stay_and_a_sentence_says_so(
     assert [path.name for path in out.iterdir() if path.suffix != ".npz"] == ["manifest.jsonl"]
 
 
+def test_a_part_of_a_launch_does_not_end_the_others(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    said = ""
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        ran = cli("encode", folder, "-o", folder.parent / "out", "--model", "blocks")
+        assert ran.code == 0
+        said += ran.err
+    assert said.count("0 encoded") < 2 and said.count("1 failed") == 1
+    assert said.count("The exit code is 0 all the same") == 1
+    assert cli("encode", folder, "-o", folder.parent / "out", "--model", "blocks", "--shard", "1/1").code == 1
+
+
 @pytest.mark.parametrize("given", [["--shard", "1/2"], ["--workers", "2"], ["--retry-failed"]])
 def test_options_of_data_sets_are_of_data_sets(cli: Cli, folder: Path, given: list[str]) -> None:
     for command in ([folder], [folder / "a.png", "-o", folder.parent / "out/"]):
