@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from sweettok_cli.errors import SweettokError, option
-from sweettok_cli.files import TargetExists
 from sweettok_cli.holding import claimed
 from sweettok_cli.models.common.budget import USUAL
 from sweettok_cli.packing.token_file import read_meta
@@ -161,12 +160,20 @@ class DataSet:
         if self._again:
             return None
         if not settings.skip_existing:
-            return Result(job.source, job.output, "refused", TargetExists(job.output))
-        budget = settings.options.get("budget", USUAL)
+            error = SweettokError(
+                f"{job.output} exists, and {self._manifest.path.name} does not list it; pass "
+                f"{option('skip_existing')} to take in what this model has made, or {option('force')} to "
+                "encode again."
+            )
+            return Result(job.source, job.output, "refused", error)
+        budget, overlap = settings.options.get("budget", USUAL), settings.options.get("overlap", 0)
         why = why_stale(job, settings.spec, budget)
         if why is None:
-            self._manifest.add(_with(self._made(job, read_meta(job.output), content, 0.0, ""), state))
-            return Result(job.source, job.output, "skipped")
+            meta = read_meta(job.output)
+            if meta.image or meta.overlap == overlap:
+                self._manifest.add(_with(self._made(job, meta, content, 0.0, ""), state))
+                return Result(job.source, job.output, "skipped")
+            why = f"{job.output} was encoded with an overlap of {meta.overlap} frames"
         if settings.force:
             return None
         error = SweettokError(f"{why}; pass {option('force')} too to encode it again, or write elsewhere.")

@@ -193,7 +193,9 @@ def test_files_that_no_manifest_lists_are_kept(encoded: Encoded, folder: Path) -
     (encoded.out / "sub/b.png.npz").write_bytes(b"mine")
     refused = encoded(folder)
     assert {result.status for result in refused} == {"refused"}
-    assert "a.png.npz exists; pass force=True" in str(refused[0].error)
+    assert "a.png.npz exists, and manifest.jsonl does not list it; pass skip_existing=True" in str(
+        refused[0].error
+    )
     assert encoded.rows() == []
     taken = encoded(folder, skip_existing=True)
     assert statuses(taken) == {"a.png": "skipped", "b.png": "refused", "ü c.png": "skipped"}
@@ -201,6 +203,17 @@ def test_files_that_no_manifest_lists_are_kept(encoded: Encoded, folder: Path) -
     assert [row.output for row in encoded.rows()] == ["a.png.npz", "sub/ü c.png.npz"]
     assert statuses(encoded(folder, skip_existing=True, force=True))["b.png"] == "done"
     assert {result.status for result in encoded(folder)} == {"skipped"}
+
+
+def test_files_of_another_overlap_are_not_taken_in(encoded: Encoded, examples: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(examples / "intel-iot-devkit+sample-videos__001.mp4", tmp_path / "in" / "a.mp4")
+    list(encode_folder([tmp_path / "in"], encoded.out, BlockTokenizer, overlap=3))
+    (refused,) = encoded(tmp_path / "in", skip_existing=True)
+    assert "was encoded with an overlap of 3 frames; pass force=True too" in str(refused.error)
+    assert statuses(encoded(tmp_path / "in", skip_existing=True, overlap=3)) == {"a.mp4": "skipped"}
+    (row,) = encoded.rows()
+    assert (row.options, row.clips, row.rate) == ("overlap=3", 2, 10.0)
 
 
 class Sick(BlockTokenizer):
