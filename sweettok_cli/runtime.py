@@ -120,6 +120,17 @@ def use_one_blas_thread() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+def threads_of_each(processes: int) -> int:
+    """Threads of the network in each of so many processes, which share the processors of this one.
+
+    No more than the caller's environment allows one process (``OMP_NUM_THREADS``).
+    """
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = int(given) if given.isdecimal() and int(given) else cores
+    return max(1, min(most, cores // processes))
+
+
 # Parameters of mallopt(3), from glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _one_heap = False

@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
         ("recognition", "nope has no clips.csv; "),
         ("search", "nope do not exist; "),
         ("generator", "nope holds no generator"),
+        ("data_set", "nope cannot be read ("),
     ],
 )
 def test_what_cannot_be_measured_is_said(
@@ -40,6 +41,7 @@ def test_what_cannot_be_measured_is_said(
         "recognition": [nope, nope],
         "search": [nope, nope, "--ucf", nope],
         "generator": [nope, "--train", nope, "--val", nope],
+        "data_set": ["--clips", nope],
     }[name]
     ran = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / f"{name}.py", *given, "--output", tmp_path / "found.json"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +10,15 @@ from typer import Argument, Option
 
 from sweettok_cli.cli import options
 from sweettok_cli.cli.batch import show_results
+from sweettok_cli.cli.dataset import (
+    DataSetProgress,
+    RetryOption,
+    ShardOption,
+    WorkersOption,
+    devices_of,
+    is_data_set,
+    part_of_launch,
+)
 from sweettok_cli.cli.output import Output, count, picked
 from sweettok_cli.cli.pack import packed_text
 from sweettok_cli.cli.stream import stream
@@ -18,6 +27,7 @@ from sweettok_cli.runtime import use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from sweettok_cli.cli.progress import Overall
     from sweettok_cli.models.common.tokenizer import Tokenizer
     from sweettok_cli.pipeline.batch import Result
     from sweettok_cli.tokens.layout import TokenizerSpec
@@ -28,8 +38,9 @@ def encode(
     inputs: Annotated[
         list[str],
         Argument(
-            help="Videos, images, folders of them, also by address (https://, s3://, hf://); numbered "
-            "pictures (img_%04d.png); - for a pipe.",
+            help="Videos, images, folders, tar files or lists of them (.txt, .csv with a column path, "
+            ".jsonl); addresses of files and folders (https://, s3://, hf://); numbered pictures "
+            "(img_%04d.png); - for a pipe.",
             metavar="FILE|DIR|URL|-",
         ),
     ],
@@ -49,9 +60,13 @@ def encode(
         Option(
             "--skip-existing",
             help="Leave out what this model has encoded before: resume a long job. With --force, do "
-            "again what has changed since.",
+            "again what has changed since. Of a data set, what its manifest lists is left out anyhow, and "
+            "this takes in token files that it does not list.",
         ),
     ] = False,
+    workers: WorkersOption = None,
+    shard: ShardOption = None,
+    retry_failed: RetryOption = False,
     compact: Annotated[
         bool,
         Option(
@@ -94,13 +109,18 @@ def encode(
     listed, the others are still encoded, and the exit code is 1. The paths written are printed on stdout. The
     same command may run several times at once: each file is encoded by one of them.
 
+    A folder, tar file or list with a folder to write into (-o) is a data set: a manifest there says what was
+    made of which content, with which weights and options, and the same command, run again, goes on.
+
     Examples:
 
         sweettok encode clip.mp4
 
         sweettok encode clip.mp4 photo.jpg -o tokens/
 
-        sweettok encode videos -o tokens --skip-existing --json > summary.json
+        sweettok encode videos -o tokens --json > summary.json
+
+        sweettok encode clips.csv shard.tar -o tokens --workers 8 --shard 2/16
 
         sweettok encode clip.mp4 --compact
 
@@ -117,9 +137,12 @@ def encode(
     budget = options.budget_of(tokens, quality, fixed)
     use_one_heap()
     from sweettok_cli.packing.token_file import PACKED, PLAIN
+    from sweettok_cli.pipeline.dataset import Settings
+    from sweettok_cli.pipeline.encode_dataset import Sources, Workforce, encode_dataset
     from sweettok_cli.pipeline.folder import encode_folder, other_files
     from sweettok_cli.pipeline.missed import missed_budget, missed_quality
     from sweettok_cli.pipeline.plan import is_batch
+    from sweettok_cli.pipeline.share import Share
     from sweettok_cli.video.inputs import read_input
 
     out = Output(json=as_json, quiet=quiet)
@@ -133,15 +156,21 @@ def encode(
 
         return load(model, device.value, dtype.value, sample=sample, on_progress=out.say if quiet else None)
 
+    @cache
+    def folder() -> Path:
+        from sweettok_cli.zoo.load import resolve_model
+
+        return resolve_model(model, out.say if quiet else None)
+
+    @cache
     def spec() -> TokenizerSpec:
         from sweettok_cli.models.registry import read_spec
         from sweettok_cli.storage.model_folder import ModelFolder
-        from sweettok_cli.zoo.load import resolve_model
 
-        return read_spec(ModelFolder(resolve_model(model, out.say if quiet else None)))
+        return read_spec(ModelFolder(folder()))
 
-    planned: dict[str, Any] = {"to_folder": options.names_folder(output), "ending": ending}
-    planned |= {"frames": frames_of, "rate": selection.fps}
+    where: dict[str, Any] = {"to_folder": options.names_folder(output), "ending": ending}
+    where |= {"frames": frames_of, "rate": selection.fps}
     how: dict[str, Any] = {"overlap": overlap, "budget": budget, "selection": selection}
     how |= {"keep_going": keep_going, "strict": strict}
     if live:
@@ -150,21 +179,52 @@ def encode(
                 "--stream encodes one video, clip by clip, and prints JSON; leave out folders, other files, "
                 "--skip-existing, --json and --batch-clips."
             )
-        stream(sources, place, tokenizer, out, force=force, planned=planned, how=how)
+        stream(sources, place, tokenizer, out, force=force, planned=where, how=how)
         return
-    progress = out.overall()
-    results = encode_folder(
-        sources,
-        place,
-        tokenizer,
-        **planned,
-        force=force,
-        skip_existing=skip_existing,
-        spec=cache(spec),
-        batch_clips=batch_clips,
-        **how,
-        watch=progress.watch,
-    )
+    how["batch_clips"] = batch_clips
+    progress: Overall | DataSetProgress
+    also: dict[str, Any] = {}
+    launched = False  # with other parts
+    if is_data_set(sources, place, batch, workers=workers, shard=shard, retry_failed=retry_failed):
+        from sweettok_cli.zoo.load import load
+
+        assert place is not None
+        progress = DataSetProgress(out, ["--skip-existing"] * force)
+        share = Share.told() if shard is None else Share.read(shard)
+        launched = shard is None and share.count > 1
+        also["manifest"] = str(share.manifest_in(place))
+        if share.count > 1:
+            out.say(f"Part {share} of the data set.")
+        beside = {"dtype": dtype.value.replace("auto", ""), "sample": "" if sample is None else f"{sample}"}
+        results = progress.watched(
+            encode_dataset(
+                Sources(sources, place, **where),
+                Settings(spec(), how, beside, folder(), force, skip_existing, retry_failed),
+                Workforce(
+                    partial(
+                        load, model, dtype=dtype.value, sample=sample, on_progress=out.say if quiet else None
+                    ),
+                    partial(devices_of, device.value),
+                    workers,
+                    share,
+                ),
+                progress,
+                out.warn,
+            )
+        )
+    else:
+        progress = out.overall()
+        results = encode_folder(
+            sources,
+            place,
+            tokenizer,
+            force=force,
+            skip_existing=skip_existing,
+            spec=spec,
+            watch=progress.watch,
+            **where,
+            **how,
+        )
     others = [] if frames_of else other_files(sources)
     if others:
         names = ", ".join(path.name for path in others[:5])
@@ -185,7 +245,8 @@ def encode(
             out.warn(said)
         return record, text
 
-    show_results(results, out, progress, "encoded", batch=batch, describe=describe)
+    with part_of_launch(out, launched):
+        show_results(results, out, progress, "encoded", batch=batch, describe=describe, also=also)
 
 
 def _describe(result: Result) -> tuple[dict[str, Any], str]:

@@ -57,7 +57,7 @@ class Command(TyperCommand):
     """A command whose options are listed in groups, and of which only what is alike is suggested."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As Typer does; but an option is not alike for its dashes, as --force would be to --workers."""
+        """As Typer does; but an option is not alike for its dashes, as --force would be to --metrics."""
         try:
             return super().parse_args(ctx, args)
         except Exception as error:

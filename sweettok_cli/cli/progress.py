@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from sweettok_cli.runtime import OnProgress
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-_SECONDS_BETWEEN_LINES = 60
+SECONDS_BETWEEN_LINES = 60
 
 
 class Overall:
@@ -38,6 +38,7 @@ class Overall:
         self._bar: Progress | None = None
         self._begun = False
         self.jobs, self.place = 0, 0
+        self.again: Sequence[str] = ("--skip-existing",)
 
     @contextmanager
     def watch(self, place: int, jobs: int, name: str) -> Iterator[OnProgress]:
@@ -54,12 +55,12 @@ class Overall:
             text = self.text(name, done, total, share)
             if self._bar is not None:
                 self._bar.update(self._bar.task_ids[0], completed=share, text=self._shown(text))
-            elif time.monotonic() - self._told >= _SECONDS_BETWEEN_LINES:
+            elif time.monotonic() - self._told >= SECONDS_BETWEEN_LINES:
                 self._told = time.monotonic()
                 self._say(text)
 
         if self._drawn:
-            self._bar = self._bar or _bar()
+            self._bar = self._bar or new_bar()
             update(0, None)
             # Stopped between jobs, so that what is said then is not written into it.
             with self._bar:
@@ -83,7 +84,8 @@ class Overall:
         return ", ".join(parts)
 
 
-def _bar() -> Progress:
+def new_bar() -> Progress:
+    """A bar from 0 to 1 on stderr, with a ``text`` behind it, that leaves nothing."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 

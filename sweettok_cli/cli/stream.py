@@ -40,6 +40,7 @@ def stream(
         SweettokError: the source cannot be read, or the file not be written.
     """
     from sweettok_cli.pipeline.batch import prepare
+    from sweettok_cli.pipeline.member import TarMember
     from sweettok_cli.pipeline.plan import plan_jobs
     from sweettok_cli.pipeline.stream import stream_video
     from sweettok_cli.video.inputs import check_input
@@ -49,6 +50,7 @@ def stream(
     for each in refused:
         raise each.error
     (job,) = jobs
+    assert not isinstance(job.source, TarMember)  # these are batches
     check_input(job.source)
     if output is not None:
         prepare(job.output, force, make_folder=job.output != output)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.files import TargetExists, check_target
 from sweettok_cli.holding import claimed
+from sweettok_cli.pipeline.member import Source, changed_at
 from sweettok_cli.pipeline.plan import Job
 from sweettok_cli.runtime import OnProgress, Watcher
-from sweettok_cli.video.inputs import Input, modified
 
 if TYPE_CHECKING:
     from sweettok_cli.tokens import TokenMeta
@@ -31,7 +31,7 @@ class Result:
     asked, because it cannot be read or its output not be written.
     """
 
-    source: Input  # or what was given and is none
+    source: Source  # or what was given and is none
     output: Path | None  # what was made of it; None if it was not told where to put that
     status: Literal["done", "skipped", "refused", "failed"]
     error: Exception | None = None  # why it was refused or failed
@@ -117,7 +117,7 @@ def settle(
     return Result(job.source, job.output, "failed" if begun else "refused", error)
 
 
-def why_older(source: Input, made: Path, done: str) -> str | None:
+def why_older(source: Source, made: Path, done: str) -> str | None:
     """Why a file that is there is not of its source as it is now, by their times; None where it is.
 
     Args:
@@ -128,7 +128,7 @@ def why_older(source: Input, made: Path, done: str) -> str | None:
     """
     try:
         state = made.stat()
-        changed = (modified(source) or 0) > state.st_mtime
+        changed = (changed_at(source) or 0) > state.st_mtime
     except OSError as error:
         return f"{error.filename} cannot be looked at ({error.strerror})"
     if not state.st_size:

@@ -17,6 +17,9 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.packing.token_file import ENDINGS, PLAIN
 from sweettok_cli.pipeline.batch import Result, do_jobs, forget_locals, prepare, settle, why_older
+from sweettok_cli.pipeline.collection import TAR
+from sweettok_cli.pipeline.manifest import is_manifest
+from sweettok_cli.pipeline.member import Source, TarMember, readable
 from sweettok_cli.pipeline.plan import Job, plan_jobs
 from sweettok_cli.runtime import OnProgress, Watcher, trimming
 from sweettok_cli.video.inputs import Given, check_input, chosen_numbers
@@ -33,10 +36,9 @@ def other_files(inputs: Sequence[Given]) -> list[Path]:
     """What lies in the folders among ``inputs`` and is taken for no video or picture; token files aside."""
     others: list[Path] = []
     for folder in inputs:
-        if not isinstance(folder, Path) or not folder.is_dir():
-            continue
-        find_files(folder, {*ENDINGS, *MEDIA}, lambda error: None, others)
-    return sorted(others)
+        if isinstance(folder, Path) and folder.is_dir():
+            find_files(folder, {*ENDINGS, *MEDIA, TAR}, lambda error: None, others)
+    return sorted(path for path in others if not is_manifest(path.name))
 
 
 def encode_folder(
@@ -102,7 +104,7 @@ def encode_folder(
         try:
             found = settled(job, begun=False)
             if found is None:
-                check_input(job.source)
+                check_source(job.source)
                 prepare(job.output, force, make_folder=not named)
         except SweettokError as error:
             found = Result(job.source, job.output, "refused", error)
@@ -129,6 +131,11 @@ def encode_folder(
         )
 
     yield from do_jobs(jobs, work, settled, watch)
+
+
+def check_source(source: Source) -> None:
+    """Raise :class:`SweettokError` unless a source may be read."""
+    check_input(source.tar if isinstance(source, TarMember) else source)
 
 
 def why_stale(
@@ -188,20 +195,22 @@ def encode_job(
     start = time.perf_counter()
     read: list[Any] = []
     worst: list[float | None] = []
+    tokenizer.redraw()  # what a source becomes depends on no other
     try:
-        tokens = encode_video(
-            job.source,
-            tokenizer,
-            batch_clips=batch_clips,
-            overlap=overlap,
-            budget=budget,
-            keep_going=keep_going,
-            strict=strict,
-            selection=selection,
-            on_read=lambda *found: read.extend(found),
-            on_worst=worst.append,
-            on_progress=update,
-        )
+        with readable(job.source, job.output) as source:
+            tokens = encode_video(
+                source,
+                tokenizer,
+                batch_clips=batch_clips,
+                overlap=overlap,
+                budget=budget,
+                keep_going=keep_going,
+                strict=strict,
+                selection=selection,
+                on_read=lambda *found: read.extend(found),
+                on_worst=worst.append,
+                on_progress=update,
+            )
         write_tokens(job.output, tokens, force, model=tokenizer.folder)
     # Whatever is wrong with one file of many must not cost the others.
     except Exception as error:

@@ -12,8 +12,10 @@ from typing import Any
 from sweettok_cli.errors import SweettokError, WrongUsage
 from sweettok_cli.files import check_ending
 from sweettok_cli.packing.token_file import ENDINGS, PLAIN, each_once
+from sweettok_cli.pipeline.collection import TAR, is_collection, listed_in
+from sweettok_cli.pipeline.member import Source, TarMember
 from sweettok_cli.video.images import WRITTEN
-from sweettok_cli.video.inputs import Given, Input
+from sweettok_cli.video.inputs import Given
 from sweettok_cli.video.pipe import Pipe
 from sweettok_cli.video.remote import RemoteFile
 from sweettok_cli.video.sequence import FrameSequence, find_sequences, is_pattern
@@ -31,7 +33,7 @@ _ENDING = re.compile(r"\.[a-z][a-z0-9]{1,4}", re.IGNORECASE)
 class Job:
     """One source and the file to make of it; numbered pictures where that is a pattern."""
 
-    source: Input
+    source: Source
     output: Path
 
     @property
@@ -47,11 +49,11 @@ class Job:
 class Refusal:
     """What was given or found and cannot even be tried."""
 
-    source: Given
+    source: Given | TarMember
     error: SweettokError
 
 
-def token_stem(source: Input) -> str:
+def token_stem(source: Source) -> str:
     """What the outputs of a source are called, but for their endings: its name, without .mp4 or .MP4.
 
     Any other ending stays (``a.avi``), so that sources of one folder hardly meet, and stays where another
@@ -118,7 +120,7 @@ class Outputs:
             check_ending(output, kinds, "name it so, or end it with / to make it a folder")
         return cls(folder=output)
 
-    def place(self, source: Input, relative: Path, name: str) -> Path:
+    def place(self, source: Source, relative: Path, name: str) -> Path:
         """The output of a source, called ``name`` unless ``-o`` says otherwise.
 
         ``relative`` is the folder below the output's in which it lies. What comes from elsewhere lies in the
@@ -130,6 +132,8 @@ class Outputs:
             return self.folder / relative / name
         if isinstance(source, RemoteFile | Pipe):
             return relative / name
+        if isinstance(source, TarMember):
+            return source.tar.parent / source.folder / name
         path = source.path if isinstance(source, FrameSequence) else source
         return (path if path.name not in ("", "..") else path.resolve()).parent / name
 
@@ -138,7 +142,7 @@ class Outputs:
 class Found:
     """A source, and the folder below that of the outputs in which its output belongs."""
 
-    source: Input
+    source: Source
     relative: Path
 
 
@@ -148,7 +152,12 @@ def is_batch(inputs: Sequence[Given], verb: str = "encode", frames: bool = False
         raise SweettokError(f"There is nothing to {verb}; name at least one file or folder.")
     if frames and len(inputs) == 1 and isinstance(inputs[0], Path) and inputs[0].is_dir():
         return find_sequences(inputs[0]) != [*inputs]
-    return len(inputs) > 1 or inputs[0].is_dir()
+    return len(inputs) > 1 or is_many(inputs[0])
+
+
+def is_many(given: Given) -> bool:
+    """Whether this is a folder, or a tar file or list of videos."""
+    return given.is_dir() or (isinstance(given, Path) and is_collection(given))
 
 
 def find_sources(
@@ -157,13 +166,15 @@ def find_sources(
     refuse: Callable[[Any, str], None],
     rate: Fraction | None = None,
     frames: bool = False,
+    collections: bool = False,
 ) -> Iterator[Found]:
     """The files given, and those in the folders given whose names end so; each once, folders sorted by name.
 
     Of several folders each keeps its name, as ``cp -r`` does. With ``frames`` every folder that holds
-    pictures is a video; patterns of numbered pictures always are.
+    pictures is a video; patterns of numbered pictures always are. With ``collections``, tar files and lists
+    that are given stand for the videos in them, and so do tar files in folders.
     """
-    met: set[Input] = set()
+    met: set[Source] = set()
 
     def unreadable(error: OSError) -> None:
         refuse(
@@ -171,7 +182,7 @@ def find_sources(
             f"{error.filename} cannot be read ({error.strerror}); check its permissions.",
         )
 
-    def new(path: Input) -> bool:
+    def new(path: Source) -> bool:
         seen = path in met
         met.add(path)
         return not seen
@@ -183,11 +194,15 @@ def find_sources(
         except SweettokError as error:
             refuse(path, str(error))
 
+    def held(path: Path, relative: Path) -> Iterator[Found]:
+        for source, below in listed_in(path, refuse):
+            if new(Path(str(source))):
+                yield Found(source, relative / below)
+
     for given in inputs:
         if not isinstance(given, Path):
-            yield from filter(
-                lambda found: new(found.source), _elsewhere(given, endings, refuse, len(inputs) > 1)
-            )
+            away = _elsewhere(given, endings, refuse, len(inputs) > 1)
+            yield from (found for found in away if new(found.source))
             continue
         inside = Path(given.resolve().name) if len(inputs) > 1 else Path()
         if given.is_dir() and frames:
@@ -195,8 +210,13 @@ def find_sources(
                 below = folder.relative_to(given)
                 yield from sequence(folder, inside / below.parent if below.name else Path())
         elif given.is_dir():
-            for source in filter(new, each_once(find_files(given, endings, unreadable))):
-                yield Found(source, inside / source.relative_to(given).parent)
+            wanted = endings | {TAR} if collections else endings
+            for source in filter(new, each_once(find_files(given, wanted, unreadable))):
+                below = inside / source.relative_to(given).parent
+                if collections and is_collection(source):
+                    yield from held(source, below)
+                else:
+                    yield Found(source, below)
         elif is_pattern(given) and not given.exists():
             yield from sequence(given, Path())
         elif not given.exists():
@@ -204,7 +224,7 @@ def find_sources(
         elif frames:
             refuse(given, f"{given} is no folder of pictures; encode it without --frames-of.")
         elif new(given):
-            yield Found(given, Path())
+            yield from held(given, Path()) if collections and is_collection(given) else [Found(given, Path())]
 
 
 def _elsewhere(
@@ -233,10 +253,12 @@ def plan_jobs(
     """Lay out where the token file of every source goes; nothing is made or checked yet.
 
     A token file is called as :func:`token_stem` says and lies beside its source, or is ``output``, or lies in
-    the folder ``output``, which keeps the structure of the folders given.
+    the folder ``output``, which keeps the structure of the folders given. Of what lies in a tar file it lies
+    in a folder of that file's name; of what a list names, in the folders that stand before its name there.
 
     Args:
-        inputs: files, folders, addresses of both, patterns of numbered pictures, a pipe; at least one.
+        inputs: files, folders, tar files, lists, addresses of files and folders, patterns of numbered
+            pictures, a pipe; at least one.
         output: see :meth:`Outputs.named`, like ``to_folder``.
         frames: each folder of pictures is a video.
         rate: of those, in frames a second.
@@ -251,11 +273,11 @@ def plan_jobs(
     outputs = Outputs.named(output, (ending,), to_folder, not is_batch(inputs, frames=frames))
     refused: list[Refusal] = []
 
-    def refuse(source: Given, reason: str) -> None:
+    def refuse(source: Given | TarMember, reason: str) -> None:
         refused.append(Refusal(source, SweettokError(reason)))
 
     taken: dict[Path, Job] = {}
-    for found in find_sources(inputs, MEDIA, refuse, rate, frames):
+    for found in find_sources(inputs, MEDIA, refuse, rate, frames, collections=True):
         target = outputs.place(found.source, found.relative, token_stem(found.source) + ending)
         job = Job(found.source, target)
         if (other := taken.setdefault(target, job)) is not job:

@@ -195,14 +195,23 @@ def _transparent_decoder(stream: VideoStream) -> VideoCodecContext | None:
     return decoder
 
 
+_most_threads = 0  # of a decoder that has the choice; 0 for as many as it likes
+
+
+def limit_threads(most: int) -> None:
+    """Let decoders of this process that have the choice use so many threads at most."""
+    global _most_threads
+    _most_threads = most
+
+
 def set_threads(stream: VideoStream, threads: int) -> None:
-    """Let the decoder use this many threads; 0 leaves it the choice.
+    """Let the decoder use this many threads; 0 leaves it the choice, up to what :func:`limit_threads` says.
 
     Each takes a frame of its own: what is made up for damaged parts of one that several share depends on
     their number.
     """
     stream.thread_type = "NONE" if threads == 1 else _OTHER_THREADS.get(codec_name(stream), "FRAME")
-    stream.codec_context.thread_count = threads
+    stream.codec_context.thread_count = threads or _most_threads
 
 
 class Upright:

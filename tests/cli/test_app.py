@@ -197,7 +197,7 @@ app.main()
 @pytest.mark.parametrize(
     ("option", "like"),
     [
-        ("--workers", None),
+        ("--metrics", None),
         ("--forse", "--force"),
         ("--jason", "--json"),
         ("--audio", None),

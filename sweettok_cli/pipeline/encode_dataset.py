@@ -1,0 +1,185 @@
+"""Encode a data set from its sources to its manifest, with one process or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.packing.token_file import PLAIN
+from sweettok_cli.pipeline.batch import Result
+from sweettok_cli.pipeline.dataset import DataSet, Engine, Settings
+from sweettok_cli.pipeline.folder import encode_job
+from sweettok_cli.pipeline.manifest import Manifest
+from sweettok_cli.pipeline.manifest_table import write_table
+from sweettok_cli.pipeline.member import State
+from sweettok_cli.pipeline.plan import Job, plan_jobs
+from sweettok_cli.pipeline.share import Share
+from sweettok_cli.runtime import threads_of_each
+from sweettok_cli.video.inputs import Given
+
+if TYPE_CHECKING:
+    from sweettok_cli.models.common.tokenizer import Tokenizer
+
+
+class Watch(Protocol):
+    """Who looks on."""
+
+    def begin(self, jobs: int, size: int) -> None:
+        """So many sources are to be read, of so many bytes together."""
+
+    def part(self, job: Job, done: float, total: int | None) -> None:
+        """Of a source, so many frames are done."""
+
+    def over(self, result: Result, size: int) -> None:
+        """A source is done with, of so many bytes; called by any thread."""
+
+    def tick(self) -> None:
+        """About a second has gone by."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the sources of a data set lie, and where their token files go."""
+
+    inputs: Sequence[Given]  # all of them paths
+    folder: Path  # of the data set
+    to_folder: bool = False  # whether it is one, whatever its name ends in
+    frames: bool = False  # each folder of pictures is a video
+    rate: Fraction | None = None  # of those, in frames a second
+    ending: str = PLAIN  # of token files
+
+
+@dataclass(frozen=True)
+class Workforce:
+    """What encodes.
+
+    Attributes:
+        load: gives the model on a device; a function of a module with its arguments, where there are several
+            processes.
+        devices: gives those that processes are shared out among.
+        workers: processes, one of them this one; by default as many as devices.
+        share: of the sources, that is encoded here.
+    """
+
+    load: Callable[[str], Tokenizer]
+    devices: Callable[[], Sequence[str]] = lambda: ("cpu",)
+    workers: int | None = None
+    share: Share = field(default_factory=Share)
+
+
+def encode_dataset(
+    sources: Sources,
+    settings: Settings,
+    workforce: Workforce,
+    watch: Watch,
+    say: Callable[[str], None],
+) -> Iterator[Result]:
+    """Encode what folders, lists and tar files hold, and note it in the data set's manifest.
+
+    What is known without reading comes first; then every source that is read, in the order of their names,
+    whichever process encodes it. What another program is at comes last, and is skipped if it still is then.
+
+    Args:
+        sources: what to encode, and where to.
+        settings: how.
+        workforce: with what.
+        watch: told how far it is.
+        say: told what cannot be done at the end.
+
+    Raises:
+        SweettokError: there is nothing to encode, the folder holds tokens of other weights or options, the
+            model cannot be loaded, or the manifest not be written.
+    """
+    folder, share = sources.folder, workforce.share
+    planned, refused = plan_jobs(
+        sources.inputs,
+        folder,
+        sources.to_folder,
+        frames=sources.frames,
+        rate=sources.rate,
+        ending=sources.ending,
+    )
+    for each in refused:
+        if share.owns(Path(str(each.source))):
+            yield Result(each.source, None, "refused", each.error)
+    with Manifest(folder, share) as manifest:
+        data, left = DataSet(manifest, settings), []
+        for job in planned:
+            if share.owns(job.output.relative_to(folder)):
+                if (known := data.known(job)) is None:
+                    left.append(job)
+                else:
+                    yield known
+        del planned, refused
+        if left:
+            watch.begin(len(left), sum(map(bytes_of, left)))
+            yield from _encoded(left, data, settings, workforce, watch)
+        try:
+            write_table(manifest)
+        except SweettokError as error:
+            say(f"There is no table of the data set, only {manifest.path.name}: {error}")
+
+
+def _encoded(
+    jobs: Sequence[Job], data: DataSet, settings: Settings, workforce: Workforce, watch: Watch
+) -> Iterator[Result]:
+    def one(job: Job, engine: Engine) -> Result | None:
+        size = bytes_of(job)
+        result = data.one(job, engine)
+        if result is not None:
+            watch.over(result, size)
+        return result
+
+    def last(job: Job, engine: Engine) -> Result:
+        return one(job, engine) or Result(job.source, job.output, "skipped", busy=True)
+
+    held: list[Job] = []
+    devices = workforce.devices()
+    workers = workforce.workers or len(devices)
+    if workers == 1:
+        engine = _Here(workforce.load(devices[0]), settings.options, watch)
+        for job in jobs:
+            if (result := one(job, engine)) is None:
+                held.append(job)
+            else:
+                yield result
+        yield from (last(job, engine) for job in held)
+        return
+    from sweettok_cli.pipeline.crew import Crew, Helper
+
+    loads = (partial(workforce.load, devices[n % len(devices)]) for n in range(min(workers, len(jobs))))
+    helpers = [Helper(load, settings.options, threads_of_each(workers)) for load in loads]
+    with Crew(helpers) as crew:
+        for job, result in crew.work(jobs, one, watch.tick):
+            if result is None:
+                held.append(job)
+            else:
+                yield result
+        for _, result in crew.work(held, last, watch.tick):
+            assert result is not None
+            yield result
+
+
+class _Here:
+    """This process, as an :class:`Engine`."""
+
+    def __init__(self, tokenizer: Tokenizer, options: Mapping[str, Any], watch: Watch) -> None:
+        self._tokenizer, self._options, self._watch = tokenizer, options, watch
+
+    def encode(self, job: Job) -> Result:
+        """As :meth:`Engine.encode`."""
+        tell = partial(self._watch.part, job)
+        return encode_job(job, self._tokenizer, force=True, on_progress=tell, **self._options)
+
+
+def bytes_of(job: Job) -> int:
+    """Of a source; 0 where it cannot be looked at, which whoever reads it says."""
+    try:
+        return State.of(job.source).size
+    except SweettokError:
+        return 0

@@ -1,0 +1,211 @@
+"""What a data set holds: a line for every token file, appended as it is made, and read to go on.
+
+``manifest.jsonl`` (``manifest-2-of-8.jsonl`` of the second of eight parts) is only ever appended to, a whole
+line at a time, and of a token file the last line counts. Before a file is made, a line says that it is begun:
+what is there and no line tells of, is not the data set's. A line that was cut short is passed over.
+
+Of each token file no more than where its line lies is held in memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import RLock
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.files import WriteError
+from sweettok_cli.pipeline.row import Head, Row
+from sweettok_cli.pipeline.share import NAME, Share
+
+TABLE = f"{NAME}.parquet"
+_LONGEST = 1 << 48  # bytes of a file of lines
+_LINES = re.compile(rf"{NAME}(-\d+-of-\d+)?\.jsonl")
+
+
+def is_manifest(name: str) -> bool:
+    """Whether a file's name is one that a manifest has."""
+    return name == TABLE or _LINES.fullmatch(name) is not None
+
+
+class _Lines:
+    """One file of lines, read as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.read_to = 0
+        self.strange = self.ours = 0  # whole lines
+        self._stream = open(path, "rb")  # noqa: SIM115 - for as long as the manifest is
+
+    def fresh(self) -> Iterator[tuple[int, Head]]:
+        """Heads of the rows that came since the last call, with where those begin."""
+        if os.fstat(self._stream.fileno()).st_size <= self.read_to:
+            return
+        self._stream.seek(self.read_to)
+        for line in self._stream:
+            if not line.endswith(b"\n"):
+                return  # perhaps another program is at it
+            place, self.read_to = self.read_to, self.read_to + len(line)
+            head = Head.read(line)
+            if head is None:
+                self.strange += bool(line.strip())
+            else:
+                self.ours += 1
+                yield place, head
+
+    def at(self, place: int) -> bytes:
+        """The line that begins there."""
+        self._stream.seek(place)
+        return self._stream.readline()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class Manifest:
+    """The manifest of the data set in ``folder``, to which ``share`` appends. Threads may share one.
+
+    Raises:
+        SweettokError: the folder cannot be made, read or written, or holds a ``manifest.jsonl`` of others.
+    """
+
+    def __init__(self, folder: Path, share: Share | None = None) -> None:
+        share = share or Share()
+        self.folder, self.path = folder, share.manifest_in(folder)
+        self._lock = RLock()
+        self._files: list[_Lines] = []
+        self._rows: dict[int, int] = {}  # by output: where its last line lies, see :func:`_found`
+        self._done: dict[int, int] = {}  # likewise of what is done, by key
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            how = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            self._out = os.open(self.path, how, 0o666)
+            self._torn = _is_torn(self._out)
+        except OSError as error:
+            raise WriteError(self.path, error) from error
+        self.look()
+        for lines in self._files:
+            if lines.strange > 1 and not lines.ours:
+                self.close()
+                raise SweettokError(
+                    f"{lines.path} is no manifest of `sweettok encode`; move it, or name another folder "
+                    "with -o."
+                )
+
+    def __enter__(self) -> Manifest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        for lines in self._files:
+            lines.close()
+        os.close(self._out)
+
+    def look(self) -> None:
+        """Take note of the files of other parts, and of their lines.
+
+        Raises:
+            SweettokError: one cannot be read.
+        """
+        with self._lock:
+            known = {lines.path for lines in self._files}
+            try:
+                found = sorted(path for path in self.folder.iterdir() if _LINES.fullmatch(path.name))
+                self._files += [_Lines(path) for path in found if path not in known]
+            except OSError as error:
+                raise SweettokError(
+                    f"{error.filename} cannot be read ({error.strerror}); check its permissions."
+                ) from error
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Take note of lines that others have appended."""
+        with self._lock:
+            for number, lines in enumerate(self._files):
+                for place, head in lines.fresh():
+                    self._note(number, place, head)
+
+    def _note(self, number: int, place: int, row: Head) -> None:
+        name = _short(row.output)
+        known = self._rows.get(name)
+        if known is not None and known // _LONGEST != number:  # parts were counted otherwise, then
+            other = self._found(known)
+            if other is not None and other.at > row.at:
+                return
+        self._rows[name] = number * _LONGEST + place
+        if row.status == "done":
+            self._done[_short(row.key)] = self._rows[name]
+
+    def row(self, output: str) -> Row | None:
+        """What is known of a token file."""
+        with self._lock:
+            row = self._found(self._rows.get(_short(output)))
+            return row if row is not None and row.output == output else None
+
+    def made(self, key: str) -> Row | None:
+        """A row of a token file, of any name, that depends on just that; what it says may be over."""
+        with self._lock:
+            row = self._found(self._done.get(_short(key)))
+            if row is None or row.key != key:
+                return None
+            last = self.row(row.output)
+            return row if last is not None and last.status == "done" and last.key == key else None
+
+    def _found(self, where: int | None) -> Row | None:
+        """The row that lies there; None where somebody has written what is none."""
+        return None if where is None else Row.read(self._line(where))
+
+    def _line(self, where: int) -> bytes:
+        number, place = divmod(where, _LONGEST)
+        return self._files[number].at(place)
+
+    def add(self, row: Row) -> None:
+        """Append a row.
+
+        Raises:
+            WriteError: the disk is full, or what it is.
+        """
+        line = replace(row, at=time.time()).line()
+        with self._lock:
+            try:
+                line, self._torn = (b"\n" + line if self._torn else line), False
+                if os.write(self._out, line) < len(line):
+                    self._torn = True
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError as error:
+                raise WriteError(self.path, error) from error
+            self.refresh()
+
+    def rows(self) -> Iterator[Row]:
+        """The last row of each token file that is made or has failed, in the order of their names."""
+        with self._lock:
+            self.look()
+            # Names with where their rows lie; the rows themselves would take some times the memory.
+            heads = ((Head.read(self._line(where)), where) for where in self._rows.values())
+            for _, where in sorted((head.output, where) for head, where in heads if head is not None):
+                row = self._found(where)
+                if row is not None and row.status != "begun":
+                    yield row
+
+
+def _is_torn(handle: int) -> bool:
+    """Whether the last line of a file was cut short."""
+    if not os.fstat(handle).st_size:
+        return False
+    os.lseek(handle, -1, os.SEEK_END)
+    return os.read(handle, 1) != b"\n"
+
+
+def _short(text: str) -> int:
+    """A number for a name: of millions, no two are the same."""
+    digest = hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")

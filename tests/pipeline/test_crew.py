@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import logging
+import threading
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+from video import torture
+
+from sweettok_cli.errors import SweettokError
+from sweettok_cli.pipeline import crew
+from sweettok_cli.pipeline.batch import Result
+from sweettok_cli.pipeline.crew import Helper, Unable
+from sweettok_cli.pipeline.folder import encode_job
+from sweettok_cli.pipeline.plan import Job
+from sweettok_cli.zoo.load import load
+
+
+def test_a_process_that_is_ended_costs_the_source_that_it_was_at(
+    small_clip: Path, model_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    helper = Helper(partial(load, str(model_folder), "cpu"), {"overlap": 2}, 1)
+    lost = torture.make(tmp_path / "lost.mkv", frames=60, options={"g": "10"})
+    torture.scribble(lost, 0.5, 600)
+    one, two = (Job(small_clip / "small.mp4", tmp_path / name) for name in ("one.npz", "two.npz"))
+    try:
+        first = helper.encode(one)
+        assert first.status == "done" and first.meta is not None and first.meta.overlap == 2
+        with caplog.at_level(logging.WARNING):
+            assert helper.encode(Job(lost, tmp_path / "lost.npz")).status == "done"
+        assert "lost.mkv" in caplog.text  # what is logged there is said here
+        failed = helper.encode(Job(tmp_path / "none.mp4", tmp_path / "none.npz"))
+        assert failed.status == "failed" and "does not exist; check the name" in str(failed.error)
+        (child,) = (each for each in psutil.Process().children() if each.pid == helper._process.pid)
+        child.kill()
+        ended = helper.encode(two)
+        assert ended.status == "failed" and "ended the process that encoded it (by signal 9)" in str(
+            ended.error
+        )
+        again = helper.encode(two)
+        assert again.status == "done"
+    finally:
+        helper.stop()
+    assert helper._process.exitcode is not None
+    tokenizer = load(str(model_folder), "cpu")
+    here = Job(small_clip / "small.mp4", tmp_path / "here.npz")
+    assert encode_job(here, tokenizer, overlap=2).status == "done"
+    assert one.output.read_bytes() == two.output.read_bytes() == here.output.read_bytes()
+
+
+def test_a_model_that_is_none_is_not_the_sources_fault(tmp_path: Path) -> None:
+    helper = Helper(partial(load, str(tmp_path / "no-model"), "cpu"), {}, 1)
+    try:
+        with pytest.raises(Unable, match="no-model"):
+            helper.encode(Job(tmp_path / "a.mp4", tmp_path / "a.npz"))
+    finally:
+        helper.stop()
+
+
+class Sleeper:
+    """A helper that does nothing."""
+
+    def stop(self) -> None: ...
+
+
+def test_results_come_in_the_order_of_the_jobs_but_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "MOST_WAITING", 3)
+    jobs = [Job(tmp_path / str(number), tmp_path) for number in range(20)]
+    gate = threading.Event()
+
+    def one(job: Job, helper: object) -> Result:
+        if job.source.name == "5":
+            assert gate.wait(600)
+        if job.source.name == "19":
+            gate.set()
+        return Result(job.source, None, "done")
+
+    with crew.Crew([Sleeper(), Sleeper()]) as group:  # type: ignore[list-item]
+        told = [int(job.source.name) for job, _ in group.work(jobs, one, lambda: None)]
+    assert sorted(told) == list(range(20))
+    assert told[:5] == [0, 1, 2, 3, 4] and told.index(5) > 10  # the others did not wait for it
+    assert [number for number in told if number != 5] == [*range(5), *range(6, 20)]
+    with crew.Crew([Sleeper(), Sleeper()]) as group:  # type: ignore[list-item]
+        assert list(group.work([], one, lambda: None)) == []
+
+
+def test_an_error_of_no_job_ends_the_work(tmp_path: Path) -> None:
+    def one(job: Job, helper: object) -> Result:
+        raise Unable(SweettokError("no model"))
+
+    jobs = [Job(tmp_path / str(number), tmp_path) for number in range(4)]
+    with crew.Crew([Sleeper(), Sleeper()]) as group, pytest.raises(SweettokError, match="no model"):  # type: ignore[list-item]
+        list(group.work(jobs, one, lambda: None))
+    assert not [thread for thread in threading.enumerate() if thread.name == "crew"]
