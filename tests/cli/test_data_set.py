@@ -5,14 +5,17 @@ from __future__ import annotations
 import io
 import json
 import sys
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
+from video import torture
 
 from sweettok_cli.cli import dataset
 from sweettok_cli.cli.dataset import DataSetProgress, devices_of
@@ -201,3 +204,38 @@ def test_every_gpu_is_used_and_under_torchrun_one_each(monkeypatch: pytest.Monke
     assert devices_of("auto") == devices_of("cuda") == ["cuda:0", "cuda:1", "cuda:2"]
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert devices_of("cuda") == ["cuda:1"]
+
+
+def test_which_part_of_videos_is_taken_is_an_option_that_counts(
+    cli: Cli, tmp_path: Path, blocks: list[BlockTokenizer]
+) -> None:
+    (tmp_path / "in").mkdir()
+    torture.make(tmp_path / "in" / "a.mp4", frames=60)
+    with tarfile.open(tmp_path / "in" / "more.tar", "w") as tar:
+        tar.add(tmp_path / "in" / "a.mp4", "b.mp4")
+    out = tmp_path / "out"
+    command = "encode", tmp_path / "in", "-o", out, "--model", "blocks"
+    part = "--start", "1", "--max-frames", "7"
+    assert cli(*command, *part).code == 0
+    for name in ("a.npz", "more/b.npz"):
+        meta = read_meta(out / name)
+        assert (meta.frames, meta.selection.max_frames) == (7, 7)
+    assert cli(*command, *part).code == 0 and len(blocks) == 1  # nothing was left to do
+    ran = cli(*command, "--start", "1")
+    assert ran.code == 1 and "--force" in ran.err and read_meta(out / "a.npz").frames == 7
+    (out / "manifest.jsonl").unlink()
+    (out / "manifest.parquet").unlink()
+    assert "0 encoded, 2 skipped" in cli(*command, *part, "--skip-existing").err
+    (out / "manifest.jsonl").unlink()
+    assert cli(*command, "--skip-existing").code == 1
+
+
+def test_addresses_are_in_no_data_set(cli: Cli, folder: Path, blocks: list[BlockTokenizer]) -> None:
+    (folder / "d.png").unlink()
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/shelf/far.png", (folder / "a.png").read_bytes())
+    out = folder.parent / "out"
+    command = "encode", folder, "memory://shelf/far.png", "-o", out, "--model", "blocks"
+    assert cli(*command, "--workers", "2").code == 2
+    assert cli(*command).code == 0
+    assert (out / "far.png.npz").is_file() and not list(out.glob("manifest*"))
