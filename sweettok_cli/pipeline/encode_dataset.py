@@ -150,7 +150,8 @@ def _encoded(
                 yield result
         yield from (last(job, engine) for job in held)
         return
-    from sweettok_cli.pipeline.crew import Crew, Helper
+    from sweettok_cli.pipeline.crew import Crew
+    from sweettok_cli.pipeline.helper import Helper
 
     loads = (partial(workforce.load, devices[n % len(devices)]) for n in range(min(workers, len(jobs))))
     helpers = [Helper(load, settings.options, threads_of_each(workers)) for load in loads]

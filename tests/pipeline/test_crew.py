@@ -12,8 +12,8 @@ from video import torture
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.pipeline import crew
 from sweettok_cli.pipeline.batch import Result
-from sweettok_cli.pipeline.crew import Helper, Unable
 from sweettok_cli.pipeline.folder import encode_job
+from sweettok_cli.pipeline.helper import Helper, Unable
 from sweettok_cli.pipeline.plan import Job
 from sweettok_cli.zoo.load import load
 
