@@ -12,11 +12,15 @@ from sweettok_cli.cli import options
 from sweettok_cli.cli.batch import show_results
 from sweettok_cli.cli.dataset import (
     DataSetProgress,
+    Engine,
+    EngineOption,
+    RayAddressOption,
     RetryOption,
     ShardOption,
     WorkersOption,
     devices_of,
     is_data_set,
+    ray_of,
 )
 from sweettok_cli.cli.output import Output, count, picked
 from sweettok_cli.cli.pack import packed_text
@@ -63,6 +67,8 @@ def encode(
     ] = False,
     workers: WorkersOption = None,
     shard: ShardOption = None,
+    engine: EngineOption = Engine.local,
+    ray_address: RayAddressOption = None,
     retry_failed: RetryOption = False,
     compact: Annotated[
         bool,
@@ -161,7 +167,9 @@ def encode(
     }
     progress: Overall | DataSetProgress
     also: dict[str, Any] = {}
-    if is_data_set(inputs, target, batch, workers=workers, shard=shard, retry_failed=retry_failed):
+    asked = {"workers": workers, "shard": shard, "retry_failed": retry_failed}
+    ray = ray_of(engine, ray_address, device.value)
+    if is_data_set(inputs, target, batch, engine=ray and engine.value, **asked):
         from sweettok_cli.zoo.load import load
 
         assert target is not None
@@ -182,6 +190,7 @@ def encode(
                     partial(devices_of, device.value),
                     workers,
                     share,
+                    ray,
                 ),
                 progress,
                 out.warn,

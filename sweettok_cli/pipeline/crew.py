@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from sweettok_cli.errors import SweettokError, on_command_line, option
 from sweettok_cli.holding import sweep
 from sweettok_cli.pipeline.batch import Result, forget_locals
+from sweettok_cli.pipeline.order import in_order
 from sweettok_cli.pipeline.plan import Job
 
 if TYPE_CHECKING:
@@ -100,8 +101,7 @@ class Helper:
             self._connection.send(job)
             if (told := self._told()) is not _ENDED:
                 result, said = told
-                for name, level, text in said:
-                    logging.getLogger(name).log(level, "%s", text)
+                say_again(said)
                 return result
         self._process.join(_PATIENCE)
         return None
@@ -200,9 +200,12 @@ class Crew:
         ]
         for thread in self._threads:
             thread.start()
-        waiting: dict[int, tuple[Job, Result | None]] = {}
-        early: set[int] = set()  # that did not wait
-        following, left = 0, len(self._threads)
+        yield from in_order(self._told(ended, tick), MOST_WAITING)
+
+    def _told(
+        self, ended: Queue[tuple[int, Job, Result | None] | BaseException | None], tick: Callable[[], None]
+    ) -> Iterator[tuple[int, tuple[Job, Result | None]]]:
+        left = len(self._threads)
         while left:
             try:
                 told = ended.get(timeout=_TICK)
@@ -213,17 +216,8 @@ class Crew:
                 raise told.error if isinstance(told, Unable) else told
             if told is None:
                 left -= 1
-                continue
-            waiting[told[0]] = told[1:]
-            while following in waiting or following in early:
-                if following in early:
-                    early.remove(following)
-                else:
-                    yield waiting.pop(following)
-                following += 1
-            if len(waiting) > MOST_WAITING:
-                early.add(first := min(waiting))
-                yield waiting.pop(first)
+            else:
+                yield told[0], told[1:]
 
 
 def _serve(
@@ -242,7 +236,7 @@ def _serve(
     let_waiting_threads_sleep()
     use_one_blas_thread()
     use_one_heap()
-    said = _Said()
+    said = Said()
     logging.getLogger("sweettok_cli").addHandler(said)
     with suppress(BrokenPipeError, EOFError, ConnectionError):
         if not typed:
@@ -258,7 +252,7 @@ def _obey(
     load: Callable[[], Tokenizer],
     options: Mapping[str, Any],
     threads: int,
-    said: _Said,
+    said: Said,
 ) -> None:
     try:
         import torch
@@ -270,18 +264,18 @@ def _obey(
         limit_threads(threads)
         tokenizer = load()
     except Exception as error:
-        connection.send(_sendable(error))
+        connection.send(sendable(error))
         return
     connection.send(None)
     while True:
         job = connection.recv()
         result = encode_job(job, tokenizer, force=True, **options)
         if result.error is not None:
-            result = replace(result, error=_sendable(result.error))
+            result = replace(result, error=sendable(result.error))
         connection.send((result, said.taken()))
 
 
-class _Said(logging.Handler):
+class Said(logging.Handler):
     """What is logged while a job is done, to be said by the process that asked."""
 
     def __init__(self) -> None:
@@ -289,14 +283,22 @@ class _Said(logging.Handler):
         self._records: list[tuple[str, int, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        """As of any handler."""
         self._records.append((record.name, record.levelno, record.getMessage()))
 
     def taken(self) -> list[tuple[str, int, str]]:
+        """What was logged since the last call."""
         records, self._records = self._records, []
         return records
 
 
-def _sendable(error: Exception) -> Exception:
+def say_again(said: Iterable[tuple[str, int, str]]) -> None:
+    """Log here what another process has logged."""
+    for name, level, text in said:
+        logging.getLogger(name).log(level, "%s", text)
+
+
+def sendable(error: Exception) -> Exception:
     """An error that another process can have; ours are but what they say."""
     forget_locals(error)
     if isinstance(error, SweettokError):
