@@ -24,6 +24,7 @@ _PACKAGES = {
     "codebook": ("transformers", "wordfreq"),
     "shards": ("pyarrow", "torchdata"),
     "generate": ("transformers",),
+    "ray": ("ray",),
 }
 
 

@@ -152,7 +152,7 @@ def joined(address: str | None) -> Iterator[ModuleType]:
                 **({} if address else own),
             )
             _hush(ray)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         first = (str(error).strip().splitlines() or [""])[0].rstrip(".")
         where = f"the Ray cluster at {address}" if address else "a Ray cluster on this machine"
         raise SweettokError(

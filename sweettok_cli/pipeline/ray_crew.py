@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.pipeline.actor import Actor, Orders, Told
 from sweettok_cli.pipeline.batch import Result
-from sweettok_cli.pipeline.cluster import Ray, Shape, await_room, joined, nodes_of, shape_of
+from sweettok_cli.pipeline.cluster import Node, Ray, Shape, await_room, joined, nodes_of, shape_of
 from sweettok_cli.pipeline.crew import MOST_WAITING, say_again
 from sweettok_cli.pipeline.dataset import Settings
 from sweettok_cli.pipeline.manifest import Manifest, take_in
@@ -24,7 +24,7 @@ from sweettok_cli.pipeline.member import files_of
 from sweettok_cli.pipeline.order import in_order
 from sweettok_cli.pipeline.plan import Job
 from sweettok_cli.pipeline.share import Share
-from sweettok_cli.runtime import threads_allowed
+from sweettok_cli.runtime import cores, threads_allowed
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
@@ -77,6 +77,8 @@ class RayCrew:
                 time.sleep(0.2)
 
     def _ended(self, jobs: Sequence[Job]) -> Iterator[tuple[int, tuple[int, Told]]]:
+        if self._ray.address is None:
+            shape_of([Node(cores(), 0)], self._workers, "cpu")  # refused before Ray has started
         left = dict(enumerate(jobs))
         while left:
             before = len(left)
@@ -96,8 +98,8 @@ class RayCrew:
                 why = failed
             if len(left) == before:
                 raise SweettokError(
-                    f"Ray does not go on ({why}); look at its logs in /tmp/ray, or give fewer "
-                    f"{option('workers')}, and run the command again: what is done is kept."
+                    f"Ray does not go on ({why}); see that sweettok is on all its machines, or give "
+                    f"fewer {option('workers')}, and run the command again: what is done is kept."
                 )
 
     def _answers(self, ray: ModuleType, left: dict[int, Job]) -> Iterator[tuple[int, Told]]:
@@ -184,5 +186,4 @@ class _Failed(Exception):
 
     def __init__(self, error: BaseException) -> None:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        super().__init__(f"{type(error).__name__}: {lines[0] if lines else ''}".rstrip(": ."))
-        self.error = error
+        super().__init__(f"{type(error).__name__}: {lines[-1] if lines else ''}".rstrip(": ."))
