@@ -21,8 +21,18 @@ from sweettok_cli.runtime import cores, threads_allowed
 TRIED = "2.60"
 #: Cores of an actor where nobody says, unless ``OMP_NUM_THREADS`` says less.
 USUAL_CORES = 2
+#: How threads are called that end with the connection: ours, and those of Ray Data.
+LISTENER = "ray crew"
+_THREADS = (LISTENER, "StreamingExecutor")
 # Of a cluster of our own: paths and rows are all that goes through it. Ray takes no less than 75 MiB.
 _STORE = 128 << 20
+# Nothing is reported to anybody; what still runs when a connection has ended does not open another.
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+}
 _PATIENCE = 15.0  # seconds until what has just ended has given back its cores
 
 
@@ -110,10 +120,9 @@ def ray_module() -> ModuleType:
     Raises:
         SweettokError: it is not installed.
     """
-    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_DATA_DISABLE_PROGRESS_BARS"):
-        os.environ.setdefault(name, str(int(name != "RAY_USAGE_STATS_ENABLED")))
-    if not _debugging():
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    for name, value in _ENVIRONMENT.items():
+        if name != "RAY_BACKEND_LOG_LEVEL" or not _debugging():
+            os.environ.setdefault(name, value)
     try:
         import ray
         import ray.data
@@ -164,6 +173,9 @@ def joined(address: str | None) -> Iterator[ModuleType]:
     finally:
         with _signals_kept():
             ray.shutdown()
+        for thread in threading.enumerate():
+            if thread.name.startswith(_THREADS):
+                thread.join(_PATIENCE)
 
 
 def nodes_of(ray: ModuleType) -> list[Node]:

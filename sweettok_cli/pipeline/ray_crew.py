@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.pipeline.actor import Actor, Orders, Told
 from sweettok_cli.pipeline.batch import Result
-from sweettok_cli.pipeline.cluster import Node, Ray, Shape, await_room, joined, nodes_of, shape_of
+from sweettok_cli.pipeline.cluster import LISTENER, Node, Ray, Shape, await_room, joined, nodes_of, shape_of
 from sweettok_cli.pipeline.crew import MOST_WAITING, say_again
 from sweettok_cli.pipeline.dataset import Settings
 from sweettok_cli.pipeline.manifest import Manifest, take_in
@@ -118,7 +118,7 @@ class RayCrew:
             except BaseException as error:
                 told.put(_Failed(error))
 
-        threading.Thread(target=listen, name="ray crew", daemon=True).start()
+        threading.Thread(target=listen, name=LISTENER, daemon=True).start()
         looked = time.monotonic()
         while True:
             try:
