@@ -7,13 +7,18 @@ PIP = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.tx
 # `make demo TORCH=cpu` takes torch from here: what the usual index has for Linux is built for CUDA.
 CPU_TORCH = https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test test-all fuzz lint format clean
+.PHONY: demo test test-ray test-all fuzz lint format clean
 
 demo: $(VENV)/runs
 	$(BIN)/sweettok roundtrip examples/mdn+shared-assets__000.mp4 -o demo --force
 
 test: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not gpu"
+
+# Ray, 300 MB that nothing else needs, is installed for these alone.
+test-ray: $(VENV)/ready
+	$(PIP) -e ".[ray]"
+	$(BIN)/python -m pytest -q tests/pipeline/test_ray.py tests/pipeline/test_ray_cluster.py
 
 test-all: $(VENV)/ready
 	$(BIN)/python -m pytest -q

@@ -125,10 +125,18 @@ def threads_of_each(processes: int) -> int:
 
     No more than the caller's environment allows one process (``OMP_NUM_THREADS``).
     """
+    return max(1, min(threads_allowed() or cores(), cores() // processes))
+
+
+def threads_allowed() -> int | None:
+    """Threads of a process as the caller's environment has them (``OMP_NUM_THREADS``), where it does."""
     given = os.environ.get("OMP_NUM_THREADS", "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    most = int(given) if given.isdecimal() and int(given) else cores
-    return max(1, min(most, cores // processes))
+    return int(given) or None if given.isdecimal() else None
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # Parameters of mallopt(3), from glibc's malloc.h.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from enum import StrEnum
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +21,7 @@ from sweettok_cli.errors import WrongUsage, option
 
 if TYPE_CHECKING:
     from sweettok_cli.pipeline.batch import Result
+    from sweettok_cli.pipeline.cluster import Ray
     from sweettok_cli.pipeline.plan import Job
     from sweettok_cli.video.inputs import Given
 
@@ -29,7 +32,7 @@ WorkersOption = Annotated[
         min=1,
         metavar="N",
         help="Of a data set: processes that encode side by side, each with the model.",
-        show_default="one, or one a GPU",
+        show_default="one, or one a GPU; of Ray, one for every two cores",
     ),
 ]
 ShardOption = Annotated[
@@ -43,6 +46,26 @@ ShardOption = Annotated[
 ]
 RetryOption = Annotated[
     bool, Option("--retry-failed", help="Of a data set: try again what could not be encoded before.")
+]
+
+
+Engine = StrEnum("Engine", ["local", "ray"])
+EngineOption = Annotated[
+    Engine,
+    Option(
+        "--engine",
+        help="Of a data set: what encodes: processes on this machine, or actors of Ray, on a cluster that "
+        "shares the folders, or on this machine.",
+    ),
+]
+RayAddressOption = Annotated[
+    str | None,
+    Option(
+        "--ray-address",
+        metavar="HOST:PORT|auto",
+        help="With --engine ray: a cluster that is there; auto looks for one on this machine.",
+        show_default="$RAY_ADDRESS, or a cluster of its own on this machine",
+    ),
 ]
 
 
@@ -179,10 +202,23 @@ def part_of_launch(out: Output, launched: bool) -> Iterator[None]:
         )
 
 
+def ray_of(engine: Engine, address: str | None, device: str) -> Ray | None:
+    """What ``--engine`` and ``--ray-address`` say.
+
+    Raises:
+        WrongUsage: an address is given, and Ray is not.
+    """
+    from sweettok_cli.pipeline.cluster import Ray
+
+    if engine is Engine.ray:
+        return Ray(address or os.environ.get("RAY_ADDRESS") or None, device)
+    if address is not None:
+        raise WrongUsage(f"{option('ray_address', address)} is of Ray; add {option('engine', 'ray')}.")
+    return None
+
+
 def devices_of(name: str) -> list[str]:
     """The devices that processes are shared out among: every GPU; of torchrun's processes, one each."""
-    import os
-
     from sweettok_cli.runtime import pick_device
 
     device = pick_device(name)

@@ -25,6 +25,7 @@ _PACKAGES = {
     "shards": ("pyarrow", "torchdata"),
     "remote": ("fsspec", "aiohttp", "s3fs"),
     "generate": ("transformers",),
+    "ray": ("ray",),
 }
 
 

@@ -12,12 +12,16 @@ from sweettok_cli.cli import options
 from sweettok_cli.cli.batch import show_results
 from sweettok_cli.cli.dataset import (
     DataSetProgress,
+    Engine,
+    EngineOption,
+    RayAddressOption,
     RetryOption,
     ShardOption,
     WorkersOption,
     devices_of,
     is_data_set,
     part_of_launch,
+    ray_of,
 )
 from sweettok_cli.cli.output import Output, count, picked
 from sweettok_cli.cli.pack import packed_text
@@ -66,6 +70,8 @@ def encode(
     ] = False,
     workers: WorkersOption = None,
     shard: ShardOption = None,
+    engine: EngineOption = Engine.local,
+    ray_address: RayAddressOption = None,
     retry_failed: RetryOption = False,
     compact: Annotated[
         bool,
@@ -185,7 +191,9 @@ def encode(
     progress: Overall | DataSetProgress
     also: dict[str, Any] = {}
     launched = False  # with other parts
-    if is_data_set(sources, place, batch, workers=workers, shard=shard, retry_failed=retry_failed):
+    asked = {"workers": workers, "shard": shard, "retry_failed": retry_failed}
+    ray = ray_of(engine, ray_address, device.value)
+    if is_data_set(sources, place, batch, engine=ray and engine.value, **asked):
         from sweettok_cli.zoo.load import load
 
         assert place is not None
@@ -207,6 +215,7 @@ def encode(
                     partial(devices_of, device.value),
                     workers,
                     share,
+                    ray,
                 ),
                 progress,
                 out.warn,

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from sweettok_cli.pipeline.batch import Result
 from sweettok_cli.pipeline.helper import Helper, Unable
+from sweettok_cli.pipeline.order import in_order
 from sweettok_cli.pipeline.plan import Job
 
 #: Results that are held back until what comes before them has ended.
@@ -73,9 +74,12 @@ class Crew:
         ]
         for thread in self._threads:
             thread.start()
-        waiting: dict[int, tuple[Job, Result | None]] = {}
-        early: set[int] = set()  # that did not wait
-        following, left = 0, len(self._threads)
+        yield from in_order(self._told(ended, tick), MOST_WAITING)
+
+    def _told(
+        self, ended: Queue[tuple[int, Job, Result | None] | BaseException | None], tick: Callable[[], None]
+    ) -> Iterator[tuple[int, tuple[Job, Result | None]]]:
+        left = len(self._threads)
         while left:
             try:
                 told = ended.get(timeout=_TICK)
@@ -86,14 +90,5 @@ class Crew:
                 raise told.error if isinstance(told, Unable) else told
             if told is None:
                 left -= 1
-                continue
-            waiting[told[0]] = told[1:]
-            while following in waiting or following in early:
-                if following in early:
-                    early.remove(following)
-                else:
-                    yield waiting.pop(following)
-                following += 1
-            if len(waiting) > MOST_WAITING:
-                early.add(first := min(waiting))
-                yield waiting.pop(first)
+            else:
+                yield told[0], told[1:]

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.packing.token_file import PLAIN
 from sweettok_cli.pipeline.batch import Result
+from sweettok_cli.pipeline.cluster import Ray
 from sweettok_cli.pipeline.dataset import DataSet, Engine, Settings
 from sweettok_cli.pipeline.folder import encode_job
-from sweettok_cli.pipeline.manifest import Manifest
+from sweettok_cli.pipeline.manifest import Manifest, take_in
 from sweettok_cli.pipeline.manifest_table import write_table
 from sweettok_cli.pipeline.member import State
 from sweettok_cli.pipeline.plan import Job, plan_jobs
@@ -64,12 +65,14 @@ class Workforce:
         devices: gives those that processes are shared out among.
         workers: processes, one of them this one; by default as many as devices.
         share: of the sources, that is encoded here.
+        ray: where actors of Ray encode instead, whose devices are the cluster's.
     """
 
     load: Callable[[str], Tokenizer]
     devices: Callable[[], Sequence[str]] = lambda: ("cpu",)
     workers: int | None = None
     share: Share = field(default_factory=Share)
+    ray: Ray | None = None
 
 
 def encode_dataset(
@@ -108,6 +111,7 @@ def encode_dataset(
         if share.owns(Path(str(each.source))):
             yield Result(each.source, None, "refused", each.error)
     with Manifest(folder, share) as manifest:
+        take_in(manifest)
         data, left = DataSet(manifest, settings), []
         for job in planned:
             if share.owns(job.output.relative_to(folder)):
@@ -118,7 +122,10 @@ def encode_dataset(
         del planned, refused
         if left:
             watch.begin(len(left), sum(map(bytes_of, left)))
-            yield from _encoded(left, data, settings, workforce, watch)
+            if workforce.ray is None:
+                yield from _encoded(left, data, settings, workforce, watch)
+            else:
+                yield from _by_ray(left, manifest, settings, workforce, watch)
         try:
             write_table(manifest)
         except SweettokError as error:
@@ -163,6 +170,27 @@ def _encoded(
                 yield result
         for _, result in crew.work(held, last, watch.tick):
             assert result is not None
+            yield result
+
+
+def _by_ray(
+    jobs: Sequence[Job], manifest: Manifest, settings: Settings, workforce: Workforce, watch: Watch
+) -> Iterator[Result]:
+    from sweettok_cli.pipeline.ray_crew import RayCrew
+
+    assert workforce.ray is not None
+    crew = RayCrew(
+        workforce.ray, workforce.load, settings, manifest, workforce.share, workforce.workers, watch.tick
+    )
+    held: Sequence[Job] = jobs
+    for last in (False, True):
+        jobs, held = held, []
+        for job, result in crew.work(jobs):
+            if result is None and not last:
+                held.append(job)
+                continue
+            result = result or Result(job.source, job.output, "skipped", busy=True)
+            watch.over(result, bytes_of(job))
             yield result
 
 

@@ -8,7 +8,7 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
@@ -94,8 +94,7 @@ class Helper:
             self._connection.send(job)
             if (told := self._told()) is not _ENDED:
                 result, said = told
-                for name, level, text in said:
-                    logging.getLogger(name).log(level, "%s", text)
+                say_again(said)
                 return result
         self._process.join(_PATIENCE)
         return None
@@ -154,7 +153,7 @@ def _serve(
     let_waiting_threads_sleep()
     use_one_blas_thread()
     use_one_heap()
-    said = _Said()
+    said = Said()
     logging.getLogger("sweettok_cli").addHandler(said)
     with suppress(BrokenPipeError, EOFError, ConnectionError):
         if not typed:
@@ -170,7 +169,7 @@ def _obey(
     load: Callable[[], Tokenizer],
     options: Mapping[str, Any],
     threads: int,
-    said: _Said,
+    said: Said,
 ) -> None:
     try:
         import torch
@@ -183,18 +182,18 @@ def _obey(
         limit_threads(threads)
         tokenizer = load()
     except Exception as error:
-        connection.send(_sendable(error))
+        connection.send(sendable(error))
         return
     connection.send(None)
     while True:
         job = connection.recv()
         result = encode_job(job, tokenizer, force=True, on_progress=ignore_progress, **options)
         if result.error is not None:
-            result = replace(result, error=_sendable(result.error))
+            result = replace(result, error=sendable(result.error))
         connection.send((result, said.taken()))
 
 
-class _Said(logging.Handler):
+class Said(logging.Handler):
     """What is logged while a job is done, to be said by the process that asked."""
 
     def __init__(self) -> None:
@@ -202,14 +201,22 @@ class _Said(logging.Handler):
         self._records: list[tuple[str, int, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        """As of any handler."""
         self._records.append((record.name, record.levelno, record.getMessage()))
 
     def taken(self) -> list[tuple[str, int, str]]:
+        """What was logged since the last call."""
         records, self._records = self._records, []
         return records
 
 
-def _sendable(error: Exception) -> Exception:
+def say_again(said: Iterable[tuple[str, int, str]]) -> None:
+    """Log here what another process has logged."""
+    for name, level, text in said:
+        logging.getLogger(name).log(level, "%s", text)
+
+
+def sendable(error: Exception) -> Exception:
     """An error that another process can have; ours are but what they say."""
     forget_locals(error)
     if isinstance(error, SweettokError):

@@ -4,6 +4,9 @@
 line at a time, and of a token file the last line counts. Before a file is made, a line says that it is begun:
 what is there and no line tells of, is not the data set's. A line that was cut short is passed over.
 
+Actors of Ray append to files of their own, journals (``manifest-ray-...jsonl``), which are read like any part
+until :func:`take_in` has brought what they say into a manifest.
+
 Of each token file no more than where its line lies is held in memory.
 """
 
@@ -15,18 +18,21 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import WriteError
+from sweettok_cli.holding import claimed, clear_folder
 from sweettok_cli.pipeline.row import Head, Row
 from sweettok_cli.pipeline.share import NAME, Share
 
 TABLE = f"{NAME}.parquet"
 _LONGEST = 1 << 48  # bytes of a file of lines
-_LINES = re.compile(rf"{NAME}(-\d+-of-\d+)?\.jsonl")
+_JOURNAL = re.compile(rf"{NAME}-ray-[0-9a-f]+-[0-9a-f]+\.jsonl")
+_LINES = re.compile(rf"{NAME}(-\d+-of-\d+)?\.jsonl|{_JOURNAL.pattern}")
 
 
 def is_manifest(name: str) -> bool:
@@ -45,8 +51,13 @@ class _Lines:
 
     def fresh(self) -> Iterator[tuple[int, Head]]:
         """Heads of the rows that came since the last call, with where those begin."""
-        if os.fstat(self._stream.fileno()).st_size <= self.read_to:
-            return
+        try:
+            if os.fstat(self._stream.fileno()).st_size <= self.read_to:
+                return
+        except OSError as error:
+            if error.errno == errno.ESTALE:  # a journal that another machine has taken in
+                return
+            raise
         self._stream.seek(self.read_to)
         for line in self._stream:
             if not line.endswith(b"\n"):
@@ -61,8 +72,13 @@ class _Lines:
 
     def at(self, place: int) -> bytes:
         """The line that begins there."""
-        self._stream.seek(place)
-        return self._stream.readline()
+        try:
+            self._stream.seek(place)
+            return self._stream.readline()
+        except OSError as error:
+            if error.errno == errno.ESTALE:
+                return b""
+            raise
 
     def close(self) -> None:
         self._stream.close()
@@ -71,13 +87,17 @@ class _Lines:
 class Manifest:
     """The manifest of the data set in ``folder``, to which ``share`` appends. Threads may share one.
 
+    Args:
+        folder: of the data set; it is made.
+        share: whose file is appended to; that of all, by default.
+        journal: appended to instead.
+
     Raises:
         SweettokError: the folder cannot be made, read or written, or holds a ``manifest.jsonl`` of others.
     """
 
-    def __init__(self, folder: Path, share: Share | None = None) -> None:
-        share = share or Share()
-        self.folder, self.path = folder, share.manifest_in(folder)
+    def __init__(self, folder: Path, share: Share | None = None, journal: Path | None = None) -> None:
+        self.folder, self.path = folder, journal or (share or Share()).manifest_in(folder)
         self._lock = RLock()
         self._files: list[_Lines] = []
         self._rows: dict[int, int] = {}  # by output: where its last line lies, see :func:`_found`
@@ -160,6 +180,19 @@ class Manifest:
             last = self.row(row.output)
             return row if last is not None and last.status == "done" and last.key == key else None
 
+    def file_of(self, output: str) -> Path | None:
+        """The file in which the last line of a token file lies."""
+        with self._lock:
+            where = self._rows.get(_short(output))
+            return None if where is None else self._files[where // _LONGEST].path
+
+    def last_in(self, paths: set[Path]) -> list[Row]:
+        """Of the token files whose last lines lie in these files, those."""
+        with self._lock:
+            numbers = {number for number, lines in enumerate(self._files) if lines.path in paths}
+            places = (where for where in self._rows.values() if where // _LONGEST in numbers)
+            return [row for row in map(self._found, places) if row is not None]
+
     def _found(self, where: int | None) -> Row | None:
         """The row that lies there; None where somebody has written what is none."""
         return None if where is None else Row.read(self._line(where))
@@ -195,6 +228,44 @@ class Manifest:
                 row = self._found(where)
                 if row is not None and row.status != "begun":
                     yield row
+
+
+def journal_in(folder: Path, run: str, number: str) -> Path:
+    """Where an actor of a run writes; both are hexadecimal."""
+    return folder / f"{NAME}-ray-{run}-{number}.jsonl"
+
+
+def journals(folder: Path, run: str = "") -> list[Path]:
+    """Those in a folder, of one run or of all."""
+    begin = f"{NAME}-ray-{run}"
+    return sorted(
+        path for path in folder.iterdir() if path.name.startswith(begin) and _JOURNAL.fullmatch(path.name)
+    )
+
+
+def take_in(manifest: Manifest, run: str = "") -> bool:
+    """Append what journals say that nobody writes any more, remove them, and what was left half-written.
+
+    Args:
+        manifest: to which it is appended.
+        run: whose journals; those of all runs by default.
+
+    Returns:
+        Whether none is left.
+    """
+    found = journals(manifest.folder, run)
+    if not found:
+        return True
+    manifest.look()
+    with ExitStack() as stack:
+        ours = {path for path in found if stack.enter_context(claimed(path))}
+        for row in manifest.last_in(ours):
+            manifest.add(row)
+            if row.status == "begun":
+                clear_folder((manifest.folder / row.output).parent)
+        for path in ours:
+            path.unlink(missing_ok=True)
+    return len(ours) == len(found)
 
 
 def _is_torn(handle: int) -> bool:

@@ -98,7 +98,9 @@ def test_a_part_of_a_launch_does_not_end_the_others(
     assert cli("encode", folder, "-o", folder.parent / "out", "--model", "blocks", "--shard", "1/1").code == 1
 
 
-@pytest.mark.parametrize("given", [["--shard", "1/2"], ["--workers", "2"], ["--retry-failed"]])
+@pytest.mark.parametrize(
+    "given", [["--shard", "1/2"], ["--workers", "2"], ["--retry-failed"], ["--engine", "ray"]]
+)
 def test_options_of_data_sets_are_of_data_sets(cli: Cli, folder: Path, given: list[str]) -> None:
     for command in ([folder], [folder / "a.png", "-o", folder.parent / "out/"]):
         ran = cli("encode", *command, "--model", "blocks", *given)
@@ -111,6 +113,23 @@ def test_a_part_that_is_none_is_wrong_usage(cli: Cli, folder: Path) -> None:
         ran = cli("encode", folder, "-o", folder.parent / "out", "--model", "blocks", "--shard", part)
         assert ran.code == 2 and len(ran.err.splitlines()) == 1
     assert not (folder.parent / "out").exists()
+
+
+def test_an_address_of_ray_needs_ray(cli: Cli, folder: Path) -> None:
+    command = "encode", folder, "-o", folder.parent / "out", "--model", "blocks", "--ray-address", "auto"
+    ran = cli(*command)
+    assert ran.code == 2 and "--ray-address auto is of Ray; add --engine ray." in ran.err
+    assert not (folder.parent / "out").exists()
+
+
+def test_without_ray_nothing_is_begun(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    out = folder.parent / "out"
+    ran = cli("encode", folder, "-o", out, "--model", "blocks", "--engine", "ray")
+    assert ran.code == 1 and ran.err.splitlines() == [
+        "error: --engine ray needs Ray 2.60; run: pip install 'sweettok[ray]'"
+    ]
+    assert [path.name for path in out.iterdir()] == ["manifest.jsonl"]
 
 
 def test_manifests_are_no_videos_to_be_named(cli: Cli, folder: Path) -> None:
