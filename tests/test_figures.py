@@ -210,3 +210,13 @@ def test_continuations_are_what_was_measured() -> None:
     names = ["repeated", "repeated, decoded", "generated", "drawn", "tokens"]
     for name, cells in zip(names, rows, strict=True):
         assert [float(cell) for cell in cells] == [round(part[name], 2) for part in parts], name
+
+
+def test_ways_to_draw_indices_are_what_was_measured() -> None:
+    docs = (ROOT / "docs" / "generation.md").read_text(encoding="utf-8")
+    rows = [
+        line.split("|")[1:4] for line in docs.partition("| | steps | bits a token |")[2].splitlines()[2:5]
+    ]
+    for (name, steps, bits), row in zip(rows, result("heads")["rows"], strict=True):
+        assert row["name"] in name
+        assert (int(steps), float(bits)) == (row["steps"], round(row["bits_per_token"], 2))
