@@ -3,8 +3,8 @@
     python benchmarks/gallery.py RUN [--prompts examples]
 
 Two rows of new videos, one after the other seed, and below them how videos of ``--prompts`` go on: their
-first clip as its tokens have it, then what the generator lets follow. The temperature and the rest are the
-options of ``sweettok generate``. Writes ``generated.gif`` (all of them, side by side) and ``generated.png``
+first clip as its tokens have it, then what the generator lets follow. The temperature and the rest are those
+of ``sweettok generate``. Writes ``generated.gif`` (all of them, side by side) and ``generated.png``
 (a video a row, every fifth frame) into ``docs``.
 """
 
@@ -28,7 +28,8 @@ from sweettok_cli.generation.sampling import Drawing
 from sweettok_cli.zoo.load import load
 
 DOCS = EXAMPLES.parent / "docs"
-COLUMNS, GAP, SCALE, STEP = 6, 2, 2, 5
+COLUMNS, GAP, STEP = 6, 2, 5
+EVERY, COLOURS = 2, 96  # frames and colours of the moving picture, which is to be small
 
 
 def main() -> int:
@@ -56,12 +57,13 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     rate = float(generator.card.like.rate)
-    moving = [Image.fromarray(enlarged(beside([video[t] for video in videos]))) for t in range(length)]
+    shown = [beside([video[t] for video in videos]) for t in range(0, length, EVERY)]
+    moving = [Image.fromarray(picture).quantize(COLOURS) for picture in shown]
     moving[0].save(
         options.output / "generated.gif",
         save_all=True,
         append_images=moving[1:],
-        duration=round(1000 / rate),
+        duration=round(1000 * EVERY / rate),
         loop=0,
         optimize=True,
     )
@@ -79,11 +81,6 @@ def beside(frames: list[np.ndarray]) -> np.ndarray:
     frames = frames + [np.full_like(frames[0], 255)] * (-len(frames) % COLUMNS)
     rows = [frames[at : at + COLUMNS] for at in range(0, len(frames), COLUMNS)]
     return np.concatenate([np.concatenate([framed(f) for f in row], axis=1) for row in rows])
-
-
-def enlarged(picture: np.ndarray) -> np.ndarray:
-    h, w = picture.shape[:2]
-    return np.asarray(Image.fromarray(picture).resize((w * SCALE, h * SCALE), Image.Resampling.BICUBIC))
 
 
 if __name__ == "__main__":

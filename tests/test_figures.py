@@ -182,3 +182,41 @@ def test_words_find_and_tell_what_was_measured() -> None:
     assert source["colours"]["high"] < 0 < source["pixels"]["low"]
     assert all(each["low"] < 0 < each["high"] for each in classes.values())
     assert abs(told["right"] - told["by_chance"]) < 0.05 and abs(told["near_right"] - 0.5) < 0.05
+
+
+def test_generators_need_what_was_measured() -> None:
+    docs = (ROOT / "docs" / "generation.md").read_text(encoding="utf-8")
+    found = result("generator")
+    bits = found["bits_per_token"]
+    rows = [line.split("|")[1:4] for line in docs.partition("| model | bits a token |")[2].splitlines()[2:7]]
+    for (_, value, ratio), (name, measured) in zip(rows, bits.items(), strict=True):
+        assert float(value) == round(measured, 2), name
+        assert float(ratio) == round(bits["nominal"] / measured, 2), name
+    assert min(bits, key=lambda name: bits[name]) == "generator"
+    text = " ".join(README.split())
+    assert (
+        f"needs {bits['generator']:.1f} bits a token, where the bare codes take {bits['nominal']:.1f}, "
+        f"unigrams {bits['unigram']:.1f}, bigrams {bits['bigram']:.1f}, and the same place in the clip before "
+        f"{bits['last clip']:.1f}"
+    ) in text
+    assert f"the last quarter of a clip {found['tokens_per_second']['last_over_first']:.2f} times" in docs
+
+
+def test_continuations_are_what_was_measured() -> None:
+    docs = (ROOT / "docs" / "generation.md").read_text(encoding="utf-8")
+    found = result("continuation")
+    parts = [found["psnr"], *found["by_motion"].values()]
+    rows = [line.split("|")[2:6] for line in docs.partition("| | all | most motion |")[2].splitlines()[2:7]]
+    names = ["repeated", "repeated, decoded", "generated", "drawn", "tokens"]
+    for name, cells in zip(names, rows, strict=True):
+        assert [float(cell) for cell in cells] == [round(part[name], 2) for part in parts], name
+
+
+def test_ways_to_draw_indices_are_what_was_measured() -> None:
+    docs = (ROOT / "docs" / "generation.md").read_text(encoding="utf-8")
+    rows = [
+        line.split("|")[1:4] for line in docs.partition("| | steps | bits a token |")[2].splitlines()[2:5]
+    ]
+    for (name, steps, bits), row in zip(rows, result("heads")["rows"], strict=True):
+        assert row["name"] in name
+        assert (int(steps), float(bits)) == (row["steps"], round(row["bits_per_token"], 2))
