@@ -156,12 +156,24 @@ def check_alike(meta: TokenMeta, like: TokenMeta, vocabulary: Vocabulary) -> Non
     if meta.image or meta.overlap:
         what = "a single picture" if meta.image else "clips that overlap"
         raise TokenFault(f"holds {what}, which no generator knows", "encode videos, without an overlap")
+    if meta.weights_sha256 == like.weights_sha256 and bool(meta.levels) != bool(like.levels):
+        raise TokenFault(*(_LEVELLED if meta.levels else _FIXED))
     vocabulary.check(meta.family, meta.weights_sha256, meta.codebooks)
     if any(getattr(meta, name) != getattr(like, name) for name in ("clip_frames", "shapes", "levels")):
         raise TokenFault(
             f"has clips of {_described(meta)}, where {_described(like)} are wanted",
             "encode all videos at one size, and all of them with --fixed or none",
         )
+
+
+_LEVELLED = (
+    "has levels of detail, where the fixed layout is wanted",
+    "encode its source with --fixed",
+)
+_FIXED = (
+    "has the fixed layout, where levels of detail are wanted",
+    "encode its source without --fixed, or those of all of them with --fixed",
+)
 
 
 def _described(meta: TokenMeta) -> str:
