@@ -22,9 +22,10 @@ from PIL import Image
 from sweettok_cli.data.clips import find_entries
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.generation.folder import find_generator
-from sweettok_cli.generation.generator import VideoGenerator, Wish
+from sweettok_cli.generation.generator import VideoGenerator
 from sweettok_cli.generation.prompt import read_prompt
 from sweettok_cli.generation.sampling import Drawing
+from sweettok_cli.generation.wish import Wish
 from sweettok_cli.zoo.load import load
 
 DOCS = EXAMPLES.parent / "docs"

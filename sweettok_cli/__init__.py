@@ -18,9 +18,9 @@ from sweettok_cli.runtime import __version__
 
 if TYPE_CHECKING:
     from sweettok_cli.errors import SweettokError as SweettokError
-    from sweettok_cli.generation.generator import Wish as Wish
     from sweettok_cli.generation.generator import load_generator as load_generator
     from sweettok_cli.generation.sampling import Drawing as Drawing
+    from sweettok_cli.generation.wish import Wish as Wish
     from sweettok_cli.models.common.budget import Budget as Budget
     from sweettok_cli.models.common.tokenizer import Tokenizer as Tokenizer
     from sweettok_cli.pipeline.decode import decode_video as decode_video
@@ -42,7 +42,7 @@ _HOMES = {
     "TokenDataset": "sequences.dataset",
     "Tokenizer": "models.common.tokenizer",
     "Tokens": "tokens.meta",
-    "Wish": "generation.generator",
+    "Wish": "generation.wish",
     "decode_video": "pipeline.decode",
     "encode_video": "pipeline.encode",
     "export_folder": "pipeline.export_folder",

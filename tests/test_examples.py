@@ -102,6 +102,8 @@ def test_a_generator_draws(
                 assert len(list(reader)) == 17 and reader.info.rate == 12
         for path in tmp_path.glob("generated-*"):
             path.unlink()
+    with pytest.raises(SystemExit, match=r"^error: made-up does not know that class.*there are Archery"):
+        run("generate", tmp_path / "run", "Chess")
 
 
 def test_tokens_go_through_python(run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from sweettok_cli.sequences.sequence import VideoOrder
 from sweettok_cli.sequences.vocabulary import Vocabulary
 from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.meta import TokenMeta
+from sweettok_cli.zoo.local import find_local
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -77,10 +79,12 @@ def find_generator(name: str) -> Path:
     for found in (folder, folder / "model"):
         if is_generator_folder(found):
             return found
-    raise SweettokError(
-        f"{name} holds no generator ({GENERATOR_FILE} is missing); name the folder of a run of "
-        "`sweettok train --config generator-small`, or the model in it."
-    )
+    how = "name the folder of a run of `sweettok train --config generator-small`, or the model in it"
+    if find_local(name) is not None:
+        raise SweettokError(f"{name} is a tokenizer, and no generator; {how}.")
+    if not os.path.lexists(folder):
+        raise SweettokError(f"{name} does not exist; {how}.")
+    raise SweettokError(f"{name} holds no generator ({GENERATOR_FILE} is missing); {how}.")
 
 
 def write_generator(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
@@ -12,38 +13,14 @@ import numpy as np
 from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.generation.folder import GeneratorCard, find_generator, read_card, read_network
 from sweettok_cli.generation.network import Generator
-from sweettok_cli.generation.sampling import ClipSampler, Drawing
+from sweettok_cli.generation.prompt import Beginning
+from sweettok_cli.generation.sampling import ClipSampler
 from sweettok_cli.generation.tokenizer import tokenizer_of
-from sweettok_cli.generation.videos import check_alike
+from sweettok_cli.generation.wish import Wish, check_follows, check_whole
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.runtime import OnProgress, __version__, ignore_progress, pick_device
-from sweettok_cli.sequences.order import ClipOrder
-from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.meta import Tokens
 from sweettok_cli.tokens.ragged import rows_in
-
-_NAMED = 8  # classes, in a message
-
-
-@dataclasses.dataclass(frozen=True)
-class Wish:
-    """What is to be drawn.
-
-    Attributes:
-        label: class of the videos; None for none.
-        frames: of each; one clip by default, or one more than the prompt has.
-        prompt: tokens that they begin with: a video's whole clips, or a picture as the first frame.
-        prompt_clips: how many of these clips, the first ones; None for all.
-        seed: with the number of a video, of its random numbers: it is the same however many there are.
-        drawing: how symbols are drawn.
-    """
-
-    label: str | None = None
-    frames: int | None = None
-    prompt: Tokens | None = None
-    prompt_clips: int | None = None
-    seed: int = 0
-    drawing: Drawing = dataclasses.field(default_factory=Drawing)
 
 
 @dataclasses.dataclass
@@ -71,13 +48,14 @@ class VideoGenerator:
     Args:
         folder: of a generator.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        card: what its folder says, if that has been read.
 
     Raises:
         SweettokError: the folder is missing or damaged, or there is no such device.
     """
 
-    def __init__(self, folder: Path, device: str = "auto") -> None:
-        card = read_card(folder)
+    def __init__(self, folder: Path, device: str = "auto", card: GeneratorCard | None = None) -> None:
+        card = card or read_card(folder)
         self._take(card, read_network(folder, card).to(pick_device(device)).eval())
 
     @classmethod
@@ -90,6 +68,19 @@ class VideoGenerator:
     def _take(self, card: GeneratorCard, network: Generator) -> None:
         self.card, self.order, self.network = card, card.order, network
 
+    def __repr__(self) -> str:
+        """What it is: its network, what it has learned, and where it runs."""
+        card = self.card
+        like, config, classes = card.like, card.config, len(card.vocabulary.classes)
+        facts = (
+            f"{config.network} of {config.layers} layers, width {config.width}",
+            f"up to {card.clips} clips of {like.clip_frames} frames of {like.width}x{like.height} together",
+            f"{'levels of detail, ' if like.levels else ''}tokens of {like.model}",
+            f"{classes} classes" if classes else "no classes",
+            f"on {self.network.network.device}",
+        )
+        return f"{type(self).__name__}({card.name!r}: {'; '.join(facts)})"
+
     def tokenizer(self, tokenizer: str | Path | None = None) -> Tokenizer:
         """The tokenizer whose tokens were learned, on the same device: what makes videos of those drawn.
 
@@ -101,90 +92,64 @@ class VideoGenerator:
         return tokenizer_of(self.card.vocabulary, tokenizer, self.network.network.device)
 
     def generate(
-        self, count: int, wish: Wish | None = None, batch: int = 8, on_progress: OnProgress = ignore_progress
+        self,
+        count: int,
+        wish: Wish | None = None,
+        batch: int = 8,
+        on_progress: OnProgress = ignore_progress,
+        passed_over: Container[int] = (),
     ) -> Iterator[Tokens]:
         """So many videos as tokens, ``batch`` of them at once; ``on_progress`` is told of clips.
 
-        Without a ``wish``, they are of no class, a clip long, of seed 0.
+        Without a ``wish``, they are of no class, a clip long, of seed 0. They are numbered from 0; those
+        whose numbers are in ``passed_over`` are not drawn, which changes nothing in the others. What follows
+        a video has its frame rate, and other videos that of most from which the generator has learned.
 
         Raises:
             SweettokError: there is no such class, the prompt is of another tokenizer or size, or the
                 generator has not learned what follows a clip.
+            ValueError: ``count`` or ``batch`` is less than 1.
+            TypeError: one of them is no whole number.
         """
+        check_whole("count", count, 1)
+        check_whole("batch", batch, 1)
         wish = wish or Wish()
-        given, begun = self._prompt(wish.prompt)
-        given = given[: wish.prompt_clips]
-        clip_frames = self.card.like.clip_frames
-        frames = wish.frames or clip_frames * (len(given) + 1)
-        clips = -(-frames // clip_frames)
-        self._check(wish, len(given), clips)
+        begun = Beginning.of(wish.prompt, self.card, wish.prompt_clips)
+        given, clip_frames = len(begun.clips), self.card.like.clip_frames
+        frames = wish.frames or clip_frames * (given + 1)
+        wish.check(self.card)
+        if frames <= given * clip_frames:
+            raise SweettokError(
+                f"The prompt has {given} clips of {clip_frames} frames already; ask for more than "
+                f"{given * clip_frames} frames, or give {option('prompt_clips', 1)}."
+            )
+        if given:
+            check_follows(self.card)
+        numbers = [number for number in range(count) if number not in passed_over]
+        return self._drawn(numbers, wish, begun, frames, batch, on_progress)
+
+    def _drawn(
+        self,
+        numbers: Sequence[int],
+        wish: Wish,
+        begun: Beginning,
+        frames: int,
+        batch: int,
+        on_progress: OnProgress,
+    ) -> Iterator[Tokens]:
+        given, clips = len(begun.clips), -(-frames // self.card.like.clip_frames)
         sampler = ClipSampler(self.network, self.order.clip, wish.drawing)
-        done, total = 0, count * (clips - len(given))
-        for first in range(0, count, batch):
-            numbers = range(first, min(first + batch, count))
-            growing = [_Growing(list(given), np.random.default_rng([wish.seed, n])) for n in numbers]
-            for _ in range(len(given), clips):
-                self._grow(growing, wish, sampler, begun)
+        rate = wish.prompt.meta.rate if wish.prompt is not None and given else None
+        done, total = 0, len(numbers) * (clips - given)
+        for first in range(0, len(numbers), batch):
+            some = numbers[first : first + batch]
+            growing = [_Growing(list(begun.clips), np.random.default_rng([wish.seed, n])) for n in some]
+            for _ in range(given, clips):
+                self._grow(growing, wish, sampler, begun.first)
                 done += len(growing)
                 on_progress(done, total)
             for video in growing:
-                yield self.tokens(video.clips, frames)
-
-    def _check(self, wish: Wish, given: int, clips: int) -> None:
-        code, name = self.card.vocabulary, self.card.name
-        if clips <= given:
-            raise SweettokError(
-                f"The prompt has {given} clips of {self.card.like.clip_frames} frames already; ask for more "
-                f"than {given * self.card.like.clip_frames} frames, or give {option('prompt_clips', 1)}."
-            )
-        if clips > 1 and self.card.clips == 1:
-            raise SweettokError(
-                f"{name} has learned single clips, and not what follows one; ask for "
-                f"{self.card.like.clip_frames} frames without a video to go on from, or train one with "
-                f"frames={2 * self.card.like.clip_frames}."
-            )
-        if not self.card.classless and (wish.label is None or wish.drawing.guidance != 1):
-            known = ", ".join(code.classes[:_NAMED]) + (", ..." if len(code.classes) > _NAMED else "")
-            raise SweettokError(
-                f"{name} has learned nothing without a class; name one ({known}) and leave the guidance at 1."
-            )
-        if wish.drawing.guidance != 1 and wish.label is None:
-            raise SweettokError("Guidance is towards a class; name one, or leave the guidance at 1.")
-        try:
-            code.label(wish.label)
-        except ValueError as error:
-            raise SweettokError(f"{name} does not know that class: {error}; name another.") from error
-
-    def _prompt(self, prompt: Tokens | None) -> tuple[list[np.ndarray], np.ndarray]:
-        """The symbols of the whole clips to go on from, and those with which the next one begins."""
-        nothing = np.zeros(0, np.int64)
-        if prompt is None:
-            return [], nothing
-        meta, code, like = prompt.meta, self.card.vocabulary, self.card.like
-        try:
-            code.check(meta.family, meta.weights_sha256, meta.codebooks)
-            if not meta.image:
-                check_alike(meta, like, code)
-            elif (meta.padded_width, meta.padded_height) != (like.padded_width, like.padded_height):
-                raise TokenFault(
-                    f"is of {meta.padded_width}x{meta.padded_height} pixels, not {like.padded_width}x"
-                    f"{like.padded_height}",
-                    "give a picture of that size",
-                )
-            elif meta.levels:
-                raise TokenFault("is a picture with levels of detail", "encode it with --fixed")
-        except TokenFault as fault:
-            raise SweettokError(f"The prompt {meta.source} {fault.problem}; {fault.remedy}.") from fault
-        if meta.image:
-            first = ClipOrder(code, meta.shapes, {})
-            return [], first.write({name: array[0] for name, array in prompt.arrays.items()})
-        whole = meta.frames // meta.clip_frames  # the others are filled up by their last frame
-        if not whole:
-            raise SweettokError(
-                f"The prompt {meta.source} has {meta.frames} frames, less than a clip of {meta.clip_frames}; "
-                "give a longer one, or a picture."
-            )
-        return self.order.clips(prompt)[:whole], nothing
+                yield self.tokens(video.clips, frames, rate)
 
     def _grow(self, growing: list[_Growing], wish: Wish, sampler: ClipSampler, begun: np.ndarray) -> None:
         """Add a clip to each video."""
@@ -213,10 +178,15 @@ class VideoGenerator:
             parts += [clip, np.array([code.special("clip")])]
         return np.concatenate(parts)
 
-    def tokens(self, clips: list[np.ndarray], frames: int) -> Tokens:
-        """The symbols of clips, int [n] each, as the tokens of one video of so many frames."""
+    def tokens(self, clips: list[np.ndarray], frames: int, rate: Fraction | None = None) -> Tokens:
+        """The symbols of clips, int [n] each, as the tokens of one video of so many frames.
+
+        ``rate`` is in frames a second; by default that of most videos from which the generator has learned.
+        """
         like = self.card.like
         arrays = self.order.joined([self.order.clip.read(clip) for clip in clips])
-        meta = dataclasses.replace(like, frames=frames, writer=f"sweettok {__version__}")
+        meta = dataclasses.replace(
+            like, frames=frames, rate=rate or like.rate, writer=f"sweettok {__version__}"
+        )
         stored = {name: array.astype(meta.dtype(name)) for name, array in arrays.items()}
         return Tokens(stored, dataclasses.replace(meta, rows=rows_in(stored, meta.levels)))

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from sweettok_cli.generation.folder import GeneratorCard
-from sweettok_cli.generation.generator import VideoGenerator, Wish
+from sweettok_cli.generation.generator import VideoGenerator
 from sweettok_cli.generation.network import Generator
 from sweettok_cli.generation.tokenizer import tokenizer_of
 from sweettok_cli.generation.videos import SymbolVideo
+from sweettok_cli.generation.wish import Wish
 from sweettok_cli.training.samples import write_sheet
 from sweettok_cli.video.pixels import write_video
 

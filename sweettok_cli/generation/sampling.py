@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sweettok_cli.errors import brief
 from sweettok_cli.generation.network import Generator, library
 from sweettok_cli.sequences.order import ClipOrder, Place, Range
 
@@ -34,8 +36,18 @@ class Drawing:
     guidance: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1 or self.guidance < 0:
-            raise ValueError(f"{self} is no way to draw")
+        for name in ("temperature", "top_p", "guidance"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{name} = {brief(value)} is no number")
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} = {brief(value)} is no number of 0 or more")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p = {brief(self.top_p)} is no probability above 0")
+        if type(self.top_k) is not int:
+            raise TypeError(f"top_k = {brief(self.top_k)} is no whole number")
+        if self.top_k < 0:
+            raise ValueError(f"top_k = {brief(self.top_k)} is less than 0")
 
     def draw(self, logits: Tensor, luck: Tensor) -> Tensor:
         """One place of each row of logits [m, k], by numbers of [0, 1) for each row, [m]: int64 [m]."""

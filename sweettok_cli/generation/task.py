@@ -113,15 +113,9 @@ class GeneratorTask(Task):
         )
         self._held_out: list[SymbolVideo] = []
         if val is not None and recipe.validate_every:
-            self._held_out = self._read([val], voice, self.card).videos[: recipe.validate_clips]
-            names = {Path(video.name).absolute() for video in self._held_out}
-            kept = [video for video in learned.videos if Path(video.name).absolute() not in names]
-            if not kept:
-                raise SweettokError(
-                    f"All token files of --data lie in --val {val}, too, which is never trained on; give "
-                    "other ones with one of them."
-                )
-            learned.videos = kept
+            held_out = self._read([val], voice, self.card).videos
+            self._held_out = held_out[: recipe.validate_clips]
+            learned.videos = _others(learned.videos, held_out, val, voice)
         self._windows = Windows(learned.order, self.card.clips)
         size = int(recipe.crops[0][1])
         dropout = recipe.label_dropout if recipe.classes else 0.0
@@ -309,3 +303,23 @@ class GeneratorTask(Task):
         assert isinstance(weights, Generator)
         with replaced(folder) as made:
             write_generator(made, weights, replace(self.card, name=name), self._tokenizer)
+
+
+def _others(
+    learned: Sequence[SymbolVideo], held_out: Iterable[SymbolVideo], val: Path, voice: Voice
+) -> list[SymbolVideo]:
+    """The videos that are not held out, under whatever name.
+
+    Raises:
+        SweettokError: there are none.
+    """
+    known = {video.sha256 for video in held_out}
+    kept = [video for video in learned if video.sha256 not in known]
+    if not kept:
+        raise SweettokError(
+            f"All token files of --data lie in --val {val}, too, or are copies of those, which is never "
+            "trained on; give other ones with one of them."
+        )
+    if left := len(learned) - len(kept):
+        voice.say(f"{left} of {len(learned)} videos are those of --val {val}, or copies, and are left out")
+    return kept

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ from sweettok_cli.sequences.vocabulary import Vocabulary
 from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.layout import token_cost
 from sweettok_cli.tokens.meta import TokenMeta, Tokens
+from sweettok_cli.video.source import MEDIA, find_files
 from sweettok_cli.zoo.token_files import read_tokens
 
 
@@ -50,6 +54,15 @@ class SymbolVideo:
     clips: tuple[np.ndarray, ...]
     tokens: int
     bits: float
+
+    @cached_property
+    def sha256(self) -> bytes:
+        """Of its symbols: the same for a copy of other name or class."""
+        found = hashlib.sha256()
+        for clip in self.clips:
+            found.update(len(clip).to_bytes(8, "little"))
+            found.update(clip.tobytes())
+        return found.digest()
 
 
 def read_videos(given: Sequence[Path], classes: bool, on_progress: OnProgress) -> Iterator[TokenVideo]:
@@ -94,6 +107,17 @@ def find_token_files(given: Sequence[Path]) -> list[Path]:
 
     sources = (each.source for each in find_sources(given, frozenset(ENDINGS), refuse))
     found = [source for source in sources if isinstance(source, Path)]
+    video = next((path for path in found if path.suffix.lower() in MEDIA), None)
+    if video is None and not found:
+        video = next(
+            (path for folder in given if folder.is_dir() for path in find_files(folder, MEDIA)), None
+        )
+    if video is not None:
+        source = next((path for path in given if path in (video, *video.parents)), video)
+        raise SweettokError(
+            f"{video} is a video or picture, and a generator learns from tokens; encode it with "
+            f"`sweettok encode {shlex.quote(str(source))} -o tokens/ --fixed`, and give that folder."
+        )
     if not found:
         raise SweettokError(
             f"There are no token files ({', '.join(ENDINGS)}) in {', '.join(map(str, given))}; make some "
@@ -156,12 +180,24 @@ def check_alike(meta: TokenMeta, like: TokenMeta, vocabulary: Vocabulary) -> Non
     if meta.image or meta.overlap:
         what = "a single picture" if meta.image else "clips that overlap"
         raise TokenFault(f"holds {what}, which no generator knows", "encode videos, without an overlap")
+    if meta.weights_sha256 == like.weights_sha256 and bool(meta.levels) != bool(like.levels):
+        raise TokenFault(*(_LEVELLED if meta.levels else _FIXED))
     vocabulary.check(meta.family, meta.weights_sha256, meta.codebooks)
     if any(getattr(meta, name) != getattr(like, name) for name in ("clip_frames", "shapes", "levels")):
         raise TokenFault(
             f"has clips of {_described(meta)}, where {_described(like)} are wanted",
             "encode all videos at one size, and all of them with --fixed or none",
         )
+
+
+_LEVELLED = (
+    "has levels of detail, where the fixed layout is wanted",
+    "encode its source with --fixed",
+)
+_FIXED = (
+    "has the fixed layout, where levels of detail are wanted",
+    "encode its source without --fixed, or those of all of them with --fixed",
+)
 
 
 def _described(meta: TokenMeta) -> str:

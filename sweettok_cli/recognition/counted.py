@@ -21,7 +21,7 @@ class WordCounter:
     """Counts the words of files that one model has encoded.
 
     Attributes, known when the first file is read:
-        words: the word behind each index, by part of speech.
+        words: the word behind each index, by part of speech, of the lists that all files so far name.
         model: name or folder of the model.
         weights_sha256: of its weights.
     """
@@ -45,6 +45,7 @@ class WordCounter:
             self._first, self.model = file, found.model
             self.weights_sha256 = found.tokens.meta.weights_sha256
             self.words = found.counts.words
+        self.words = {part: each for part, each in self.words.items() if part in found.counts.counts}
         check_one_model(self._first, self.weights_sha256, found)
         if found.tokens.meta.levels:
             self._with_levels = self._with_levels or file
@@ -59,8 +60,12 @@ class WordCounter:
             return None
         return (
             f"{self._with_levels} has levels of detail and {self._fixed} the fixed layout, whose words are "
-            "shared out differently; encode all of them with --fixed."
+            "shared out differently, and detail is left out; encode all of them with --fixed."
         )
+
+    def alike(self, counts: Counts) -> Counts:
+        """Of the counts of one file, those of the lists that all files so far name."""
+        return {part: counts[part] for part in self.words}
 
     def vectors(self) -> dict[str, np.ndarray]:
         """The word prior's vector of each word, float32 [words, dim] by part of speech.

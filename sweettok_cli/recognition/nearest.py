@@ -29,9 +29,10 @@ def word_vector(counts: Counts, vectors: Mapping[str, np.ndarray]) -> np.ndarray
 
     Args:
         counts: of the clip.
-        vectors: of every word, [words, dim] by part of speech.
+        vectors: of every word, [words, dim] by part of speech. Of detail, whose nouns mean nothing, there
+            are none, and nothing is counted.
     """
-    return np.concatenate([_shares(each) @ vectors[part] for part, each in counts.items()])
+    return np.concatenate([_shares(counts[part]) @ each for part, each in vectors.items()])
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:

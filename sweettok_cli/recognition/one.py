@@ -42,7 +42,8 @@ class Question:
             if not paths:
                 raise SweettokError(f"{folder / label} has no example beside the clip itself; add another.")
         shots = {label: [counter.count(path) for path in paths] for label, paths in examples.items()}
-        return cls(query, shots, examples, counter, itself)
+        shots = {label: [counter.alike(each) for each in found] for label, found in shots.items()}
+        return cls(counter.alike(query), shots, examples, counter, itself)
 
     @property
     def labels(self) -> list[str]:

@@ -110,6 +110,7 @@ def run(
         raise SweettokError(
             f"None of the {len(plan.files)} clips could be read; the first: {found.failed[0][1]}"
         )
+    counts = [counter.alike(each) for each in counts]
     answers = _methods(plan, counter, counts, pictures, llm, found)
     for shots in plan.shots:
         episodes = draw_episodes(found.files, shots, plan.repeats, plan.seed)
@@ -211,5 +212,6 @@ def first_prompt(plan: Plan, counter: WordCounter) -> str:
     shots = {
         label: [counter.count(plan.files[n].path) for n in each] for label, each in episode.shots.items()
     }
-    query = counter.count(plan.files[episode.query].path)
+    query = counter.alike(counter.count(plan.files[episode.query].path))
+    shots = {label: [counter.alike(each) for each in some] for label, some in shots.items()}
     return make_prompt(query, shots, counter.words, plan.choice, plan.top)

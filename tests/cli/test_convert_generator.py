@@ -17,9 +17,10 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.generation.convert import convert_generator
-from sweettok_cli.generation.generator import Wish, load_generator
+from sweettok_cli.generation.generator import load_generator
 from sweettok_cli.generation.published import load_published_generator
 from sweettok_cli.generation.sampling import Drawing
+from sweettok_cli.generation.wish import Wish
 
 CODES, CLASSES, POSITIONS, WIDTH, LAYERS = 64, 5, 5 * 8 * 8, 32, 2
 SETTINGS = {

@@ -16,9 +16,12 @@ import pytest
 from accelerate.state import AcceleratorState
 from PIL import Image
 from safetensors.torch import load_file
-from small_generator import TINY
+from sequences.videos import dense, ragged
+from small_generator import TINY, save_generator
 from small_run import write_clip
 
+from sweettok_cli.generation.videos import TokenVideo
+from sweettok_cli.pipeline.decode import decode_video
 from sweettok_cli.tokens import read_tokens, write_tokens
 from sweettok_cli.training.recipe import recipe_from
 from sweettok_cli.video import VideoReader
@@ -26,6 +29,20 @@ from sweettok_cli.video.images import write_image
 from sweettok_cli.zoo.load import load
 
 Cli = Callable[..., Any]
+
+
+def interrupted(function: Callable[..., Any], on: int) -> Callable[..., Any]:
+    """A function that Ctrl-C hits in its call number ``on``."""
+    calls = 0
+
+    def call(*given: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == on:
+            raise KeyboardInterrupt
+        return function(*given, **options)
+
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +98,98 @@ def test_a_generator_is_trained_and_draws(
     found = read_tokens(tmp_path / "more" / "clip-3-000.npz")
     assert found.meta.clips == 3
     assert np.array_equal(found.arrays["temporal"][:2], read_tokens(given).arrays["temporal"])
+
+
+def test_an_interrupted_job_goes_on(
+    cli: Cli, run: Path, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = ["generate", "-m", run, "--tokenizer", model_folder, "--class", "Biking", "-n", 3, "--batch", 2]
+    assert cli(*draw, "-o", tmp_path / "whole").code == 0
+    draw += ["-o", tmp_path / "out"]
+    with monkeypatch.context() as patch:
+        patch.setattr("sweettok_cli.pipeline.decode.decode_video", interrupted(decode_video, 1))
+        ran = cli(*draw)
+    assert ran.code == 130 and "Interrupted; nothing was written. To start again: sweettok" in ran.err
+    with monkeypatch.context() as patch:
+        patch.setattr("sweettok_cli.pipeline.decode.decode_video", interrupted(decode_video, 2))
+        ran = cli(*draw)
+    assert ran.code == 130 and len(ran.out.splitlines()) == 2
+    typed = " ".join(map(str, draw))
+    assert ran.err.splitlines()[-1] == (
+        f"Interrupted: 1 of 3 videos are written. To go on: sweettok {typed} --skip-existing"
+    )
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"Biking-0-000.npz", "Biking-0-000.mp4"}
+    assert cli(*draw).code == 1
+    kept = (tmp_path / "out" / "Biking-0-000.mp4").stat().st_mtime_ns
+    ran = cli(*draw, "--skip-existing", "--json")
+    found = json.loads(ran.out)
+    assert ran.code == 0 and "2 generated, 1 skipped" in ran.err
+    assert [len(found["videos"]), len(found["skipped"])] == [2, 1]
+    assert (tmp_path / "out" / "Biking-0-000.mp4").stat().st_mtime_ns == kept
+    for path in (tmp_path / "whole").glob("*.npz"):
+        one, other = read_tokens(path), read_tokens(tmp_path / "out" / path.name)
+        assert one.meta == other.meta
+        assert all(np.array_equal(array, other.arrays[name]) for name, array in one.arrays.items())
+    assert "0 generated, 3 skipped" in cli(*draw, "--skip-existing").err
+
+
+def test_what_follows_a_prompt_is_told(cli: Cli, run: Path, model_folder: Path, tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", 3, frames=40, width=64, height=64)
+    draw = "generate", "-m", run, "--tokenizer", model_folder, "--prompt", tmp_path / "clip.mp4"
+    ran = cli(*draw, "--class", "Biking", "-o", tmp_path / "out")
+    assert ran.code == 0 and "its last 6 frames fill none and are left out" in ran.err
+    with (
+        VideoReader(tmp_path / "clip.mp4") as given,
+        VideoReader(tmp_path / "out" / "clip-Biking-0-000.mp4") as made,
+    ):
+        assert made.info.rate == given.info.rate != 12
+    ran = cli(*draw, "--prompt-clips", 3, "-o", tmp_path / "more")
+    assert ran.code == 1 and "give --prompt-clips 2 or fewer" in ran.err
+    ran = cli(*draw, "--frames", 34, "-o", tmp_path / "more")
+    assert ran.code == 1 and "2 clips of 17 frames already" in ran.err
+    assert not (tmp_path / "more").exists()
+
+
+def test_what_can_never_be_is_said_before_the_network_is_read(
+    cli: Cli, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = save_generator(tmp_path / "made", [TokenVideo("a.npz", "Archery", dense(0))], clips=2)
+    (made / "model.safetensors").unlink()  # so that it cannot be read
+    monkeypatch.chdir(tmp_path)
+    write_tokens(tmp_path / "levels.npz", ragged(1))
+    write_tokens(tmp_path / "short.npz", dense(1, clips=1))
+    for wrong, words in (
+        (("--temperature", "inf"), "finite"),
+        (("--class", "Archery", "--cfg", "inf"), "finite"),
+        (("--cfg", "2"), "--class"),
+        (("--cfg", "0"), "--class"),
+        (("--prompt-clips", "1"), "--prompt"),
+        (("-o", "levels.npz"), "levels.npz is a file; give a folder with -o"),
+        (("-o", "levels.npz/out"), "levels.npz is a file; give a folder with -o"),
+        (("-o", "new.mp4"), "new.mp4 names one file"),
+    ):
+        ran = cli("generate", "-m", made, *wrong)
+        assert ran.code == 2 and words in ran.err, ran.err
+    for wrong, words in (
+        (("--class", "Chess"), "there is no class 'Chess'; there are Archery"),
+        (("--prompt", "none.mp4"), "none.mp4 does not exist"),
+        (("--prompt", "levels.npz"), "The prompt levels.npz has levels of detail"),
+        (("--prompt", "levels.npz"), "with --fixed"),
+        (("--prompt", "short.npz", "--prompt-clips", "2"), "short.npz has no 2 whole clips"),
+        (("--frames", "100000000"), "ask for 170000 at most"),
+        (("-o", "new.mp4/"), "holds no network"),
+    ):
+        ran = cli("generate", "-m", made, *wrong)
+        assert ran.code == 1 and words in ran.err and ran.err.count("\n") == 1, ran.err
+    for model, words in (
+        ("nosuch", "nosuch does not exist"),
+        (model_folder, "is a tokenizer, and no generator"),
+        ("sweettok-small", "sweettok-small is a tokenizer"),
+    ):
+        ran = cli("generate", "-m", model)
+        assert ran.code == 1 and words in ran.err and "generator-small" in ran.err, ran.err
+    assert not (tmp_path / "generated").exists()
 
 
 def test_what_cannot_be_drawn_is_said(cli: Cli, run: Path, families: dict[str, Path], tmp_path: Path) -> None:

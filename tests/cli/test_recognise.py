@@ -199,3 +199,26 @@ def test_a_folder_of_that_name_is_still_a_folder(
     (tmp_path / "recognition").mkdir()
     ran = cli("eval", "./recognition")
     assert ran.code == 1 and "The folder recognition holds no video or picture" in ran.err
+
+
+def test_layouts_may_be_mixed(cli: Cli, shelf: Path, clip: Path, model: Path, tmp_path: Path) -> None:
+    fixed, levels, mixed = (tmp_path / name for name in ("fixed", "levels", "mixed"))
+    assert cli("encode", shelf, "-o", fixed, "-m", model, "--fixed", "--quiet").code == 0
+    assert cli("encode", shelf, "-o", levels, "-m", model, "--quiet").code == 0
+    shutil.copytree(levels, mixed)
+    for path in fixed.rglob("*_g01_*"):
+        shutil.copy(path, mixed / path.relative_to(fixed))
+    name = "Knitting/v_Knitting_g01_c01.npz"
+    for query, shots in ((levels / name, fixed), (fixed / name, levels), (clip, levels)):
+        ran = cli("recognise", query, "--shots", shots, "-m", model, "--json")
+        assert ran.code == 0 and "encode all of them with --fixed" in ran.err, ran.err
+        assert json.loads(ran.out)["class"] == "Knitting"
+        shown = cli("recognise", query, "--shots", shots, "-m", model, "--show-prompt")
+        assert shown.code == 0 and "detail:" not in shown.out
+    for data in (levels, mixed):
+        given = ("eval", "recognition", "--data", data, "-m", model, "--shots", 1, "--repeats", 2)
+        ran = cli(*given, "--json")
+        assert ran.code == 0 and ("with --fixed" in ran.err) is (data == mixed), ran.err
+        (setting,) = json.loads(ran.out)["settings"]
+        assert [each["name"] for each in setting["methods"]] == ["tokens", "word vectors"]
+        assert cli(*given, "--show-prompt").code == 0

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from sequences.videos import dense, described, ragged
-from small_generator import TINY
+from small_generator import TINY, save_generator
 from transformers import AutoModelForCausalLM, AutoTokenizer, StaticCache
 
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.generation.config import make_config
 from sweettok_cli.generation.folder import GeneratorCard, make_tokenizer, write_generator
-from sweettok_cli.generation.generator import VideoGenerator, Wish
+from sweettok_cli.generation.generator import VideoGenerator
 from sweettok_cli.generation.network import Generator, build_network
 from sweettok_cli.generation.processor import Grammar
 from sweettok_cli.generation.sampling import Drawing
 from sweettok_cli.generation.videos import SymbolVideos, TokenVideo
+from sweettok_cli.generation.wish import Wish
 from sweettok_cli.tokens import Tokens
 
 
@@ -113,9 +115,11 @@ def test_a_picture_is_the_first_frame(generators: dict[bool, VideoGenerator]) ->
     ("wish", "words"),
     [
         (Wish("Chess"), "there is no class 'Chess'; there are class 0, class 1"),
+        (Wish(prompt=dense(1), prompt_clips=4), "no 4 whole clips of 17.*prompt_clips=3 or fewer"),
+        (Wish(frames=170_001), "more than the 10000 clips of 17"),
         (Wish(drawing=Drawing(guidance=2.0)), "Guidance is towards a class"),
         (Wish(prompt=dense(1), frames=51), "3 clips of 17 frames already.*prompt_clips"),
-        (Wish(prompt=ragged(1)), "The prompt clip.mp4 has other codebooks|other codebooks|with levels"),
+        (Wish(prompt=ragged(1)), "The prompt clip.mp4 has levels of detail.*encode its source with --fixed"),
         (Wish(prompt=Tokens({}, replace(dense(1).meta, weights_sha256="1" * 64))), "weights 111111111111"),
         (Wish(prompt=Tokens({}, replace(dense(1, 1).meta, frames=9))), "less than a clip of 17"),
     ],
@@ -213,3 +217,68 @@ def test_a_damaged_folder_is_told(folders: dict[bool, Path], tmp_path: Path) -> 
         with pytest.raises(SweettokError, match=words):
             VideoGenerator(damaged(file, change), "cpu")
     (tmp_path / "config.json" / "model.safetensors").write_bytes(b"none")
+
+
+def test_what_follows_a_video_keeps_its_rate(generators: dict[bool, VideoGenerator]) -> None:
+    given = dense(7, clips=1)
+    slow = Tokens(given.arrays, replace(given.meta, rate=Fraction(12)))
+    generator = generators[False]
+    assert next(generator.generate(1, Wish(prompt=slow))).meta.rate == 12
+    assert next(generator.generate(1)).meta.rate == generator.card.like.rate == 25
+
+
+def test_videos_that_are_passed_over_change_no_other(generators: dict[bool, VideoGenerator]) -> None:
+    generator = generators[False]
+    told: list[tuple[int, int]] = []
+    found = list(generator.generate(4))
+    some = list(generator.generate(4, None, 8, lambda done, total: told.append((done, total)), {0, 2}))
+    assert len(some) == 2 and same(some[0], found[1]) and same(some[1], found[3])
+    assert told == [(2, 2)]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: Wish(frames=0), ValueError, "frames = 0 is less than 1"),
+        (lambda: Wish(frames=2.5), TypeError, "frames = 2.5 is no whole number"),
+        (lambda: Wish(seed=-1), ValueError, "seed = -1 is less than 0"),
+        (lambda: Wish(seed=True), TypeError, "seed = True is no whole number"),
+        (lambda: Wish(3), TypeError, "label = 3 is no str"),
+        (lambda: Wish(drawing=None), TypeError, "drawing = None is no Drawing"),
+        (lambda: Wish(prompt="clip.npz"), TypeError, "prompt = 'clip.npz' is no Tokens"),
+        (lambda: Wish(prompt_clips=1), ValueError, "prompt_clips = 1 is of a prompt"),
+        (lambda: Drawing(temperature=float("inf")), ValueError, "temperature = inf"),
+        (lambda: Drawing(temperature=float("nan")), ValueError, "temperature = nan"),
+        (lambda: Drawing(temperature="hot"), TypeError, "temperature = 'hot' is no number"),
+        (lambda: Drawing(guidance=-1), ValueError, "guidance = -1"),
+        (lambda: Drawing(top_p=1.5), ValueError, "top_p = 1.5"),
+        (lambda: Drawing(top_k=1.5), TypeError, "top_k = 1.5 is no whole number"),
+        (lambda: Drawing(top_k=-1), ValueError, "top_k = -1 is less than 0"),
+    ],
+)
+def test_values_that_can_never_be(make: Callable[[], object], error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        make()
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_videos_are_none(generators: dict[bool, VideoGenerator], count: int) -> None:
+    with pytest.raises(ValueError, match=f"count = {count} is less than 1"):
+        generators[False].generate(count)
+    with pytest.raises(ValueError, match="batch = 0 is less than 1"):
+        generators[False].generate(1, batch=0)
+    with pytest.raises(TypeError, match=r"count = 1\.5 is no whole number"):
+        generators[False].generate(1.5)  # type: ignore[arg-type]
+
+
+def test_it_says_what_it_is(generators: dict[bool, VideoGenerator]) -> None:
+    assert repr(generators[True]) == (
+        "VideoGenerator('made-up': llama of 2 layers, width 32; up to 2 clips of 17 frames of 64x64 together"
+        "; levels of detail, tokens of made-up; 2 classes; on cpu)"
+    )
+
+
+def test_without_classes_that_is_said(tmp_path: Path) -> None:
+    generator = VideoGenerator(save_generator(tmp_path, [TokenVideo("a.npz", None, dense(1))]), "cpu")
+    with pytest.raises(SweettokError, match="made-up has learned no classes; leave the class 'Chess' out"):
+        generator.generate(1, Wish("Chess"))

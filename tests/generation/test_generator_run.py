@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,13 +120,40 @@ def test_recipes_that_cannot_be(
 def test_data_that_cannot_be(recipe: Recipes, token_folders: dict[bool, Path], tmp_path: Path) -> None:
     mixed = write_videos(tmp_path / "mixed", levels=False, count=2)
     write_videos(mixed, levels=True, first=2, count=1)
-    with pytest.raises(SweettokError, match=r"2\.npz has other codebooks of 'detail'"):
+    with pytest.raises(SweettokError, match=r"2\.npz has levels of detail.* with --fixed"):
         run(recipe(), mixed, tmp_path / "run")
     (tmp_path / "empty").mkdir()
     with pytest.raises(SweettokError, match="no token files"):
         run(recipe(), tmp_path / "empty", tmp_path / "run")
     with pytest.raises(SweettokError, match="never trained on"):
         run(recipe(validate_every=1), token_folders[False], tmp_path / "run", val=token_folders[False])
+
+
+def test_copies_of_what_is_held_out_are_not_learned(
+    recipe: Recipes, token_folders: dict[bool, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "val" / "Other").mkdir(parents=True)
+    copied = shutil.copy(token_folders[False] / "Biking" / "0.npz", tmp_path / "val" / "Other" / "x.npz")
+    heard = Heard()
+    wanted = recipe(classes=True, validate_every=1, steps=1)
+    task = task_of(wanted, None, None)
+    task.batches([token_folders[False]], tmp_path / "val", 0, 1, heard)
+    assert task.found()["videos"] == 5 and task.found()["clips_held_out"] == 2
+    (said,) = [line for line in heard.said if "left out" in line]
+    assert said.startswith("1 of 6 videos are those of --val")
+    with pytest.raises(SweettokError, match="or are copies of those"):
+        run(wanted, Path(copied), tmp_path / "run", val=token_folders[False])
+
+
+def test_videos_are_no_tokens(tmp_path: Path) -> None:
+    (tmp_path / "c64" / "Archery").mkdir(parents=True)
+    (tmp_path / "c64" / "Archery" / "a.mp4").touch()
+    for given in (tmp_path / "c64", tmp_path / "c64" / "Archery" / "a.mp4"):
+        with pytest.raises(SweettokError, match=r"a\.mp4 is a video or picture.*encode .* --fixed") as told:
+            find_token_files([given])
+        assert f"`sweettok encode {given} -o tokens/ --fixed`" in str(told.value)
+    (tmp_path / "c64" / "Archery" / "a.npz").touch()
+    assert find_token_files([tmp_path / "c64"]) == [tmp_path / "c64" / "Archery" / "a.npz"]
 
 
 def test_what_lies_plain_and_packed_is_learned_once(tmp_path: Path) -> None:

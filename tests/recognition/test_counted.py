@@ -12,6 +12,8 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.budget import Budget
 from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.recognition.counted import WordCounter
+from sweettok_cli.recognition.nearest import token_histogram, word_vector
+from sweettok_cli.recognition.prompt import make_prompt
 from sweettok_cli.runtime import ignore_progress
 from sweettok_cli.tokens import write_tokens
 from sweettok_cli.words.reader import WordReader
@@ -63,3 +65,16 @@ def test_words_of_two_models_do_not_compare(folder: Path) -> None:
         words.count(folder / "fixed.npz")
     with pytest.raises(SweettokError, match="The tokens were made with weights"):
         counter(folder / "levels").count(folder / "strange.npz")
+
+
+def test_layouts_that_are_mixed_compare_by_what_all_have(folder: Path) -> None:
+    for names in (("fixed", "detail"), ("detail", "fixed"), ("detail", "detail")):
+        words = counter(folder / "levels")
+        counts = [words.count(folder / f"{name}.npz") for name in names]
+        alike = [words.alike(each) for each in counts]
+        assert ("detail" in alike[0]) is (len(set(names)) == 1) is (words.mixed is None)
+        assert len({len(token_histogram(each)) for each in alike}) == 1
+        assert [*alike[0]] == [*alike[1]] == [*words.words]
+        vectors = words.vectors()
+        assert word_vector(alike[0], vectors).shape == word_vector(alike[1], vectors).shape
+        assert make_prompt(alike[0], {"a": alike[:1], "b": alike[1:]}, words.words).endswith("Class:")
