@@ -196,8 +196,8 @@ def test_generators_need_what_was_measured() -> None:
     text = " ".join(README.split())
     assert (
         f"needs {bits['generator']:.1f} bits a token, where the bare codes take {bits['nominal']:.1f}, "
-        f"unigrams {bits['unigram']:.1f}, bigrams {bits['bigram']:.1f}, and the same place in the clip before "
-        f"{bits['last clip']:.1f}"
+        f"unigrams {bits['unigram']:.1f}, bigrams {bits['bigram']:.1f}, and the same place in the clip "
+        f"before {bits['last clip']:.1f}"
     ) in text
     assert f"the last quarter of a clip {found['tokens_per_second']['last_over_first']:.2f} times" in docs
 
