@@ -53,7 +53,8 @@ class Drawing:
         """One place of each row of logits [m, k], by numbers of [0, 1) for each row, [m]: int64 [m]."""
         if not self.temperature:
             return logits.argmax(dim=1)
-        chances = (logits.double() / self.temperature).softmax(dim=1)
+        wide = logits.double()  # seen from the largest, whatever they are divided by
+        chances = ((wide - wide.amax(dim=1, keepdim=True)) / self.temperature).softmax(dim=1)
         if 0 < self.top_k < chances.shape[1]:
             least = chances.topk(self.top_k, dim=1).values[:, -1:]
             chances = chances.masked_fill(chances < least, 0)

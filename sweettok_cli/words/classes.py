@@ -134,7 +134,8 @@ class ClassTable:
             self._add(labels[-1], found)
 
     def _add(self, label: str, found: FileWords) -> None:
-        self.model, self.lists = self.model or found.model, dict(found.counts.words)
+        self.model = self.model or found.model
+        self.lists |= found.counts.words  # files in the fixed layout have no detail
         self.files[label] = self.files.get(label, 0) + 1
         known = ucf101(found.file.name)
         unit = label, known[1] if known else str(found.file)

@@ -147,6 +147,7 @@ def test_draws_are_of_the_likeliest() -> None:
             "all": Drawing(),
             "hot": Drawing(temperature=100.0),
             "greedy": Drawing(temperature=0.0),
+            "nearly": Drawing(temperature=1e-320),
             "two": Drawing(top_k=2),
             "most": Drawing(top_p=0.7),
         }.items()
@@ -154,7 +155,7 @@ def test_draws_are_of_the_likeliest() -> None:
     chances = logits[0].softmax(0)
     assert torch.allclose(counts["all"] / 1000, chances, atol=2e-3)
     assert torch.allclose(counts["hot"] / 1000, torch.full((4,), 0.25), atol=2e-2)
-    assert counts["greedy"].tolist() == [0, 1000, 0, 0]
+    assert counts["greedy"].tolist() == counts["nearly"].tolist() == [0, 1000, 0, 0]
     assert counts["two"][[0, 2]].sum() == 0 and counts["two"][3] > 200
     assert counts["most"][[0, 2]].sum() == 0 and counts["most"].sum() == 1000  # 0.64 and 0.24 make up 0.7
 

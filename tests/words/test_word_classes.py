@@ -44,6 +44,22 @@ def test_a_word_that_only_one_class_names_is_right_and_one_of_all_is_wrong() -> 
     assert summary.near_right is summary.near_wrong is summary.near_others is None and two.near is None
 
 
+def test_detail_is_told_whichever_file_comes_last() -> None:
+    detailed = []
+    for number, label in enumerate("aabb"):
+        counts = WordCounts({**CODEBOOKS, "detail": (len(LISTS["nouns"]),)}, LISTS)
+        counts.counts["detail"][number // 2] = 3
+        file = FileWords(Path(f"{number}.npz"), make_tokens(), "made-up", Path("clip.mp4"), counts)
+        detailed.append((label, file))
+    plain = [("b", named("plain.npz", (1, 2)))]
+    for files in (detailed + plain, plain + detailed):
+        marked = {each.name: each.words["detail"] for each in mark_words(ClassTable(files), 2)[0]}
+        assert {name: [word.word for word in each] for name, each in marked.items()} == {
+            "a": ["noun0"],
+            "b": ["noun1"],
+        }
+
+
 def test_auc_counts_pairs_and_p_counts_draws_as_good() -> None:
     clips = {"a": [(1, 9), (3, 7)], "b": [(3, 7), (2, 8), (0, 10), (5, 5)]}
     word = next(w for w in mark_words(table(**clips), 2)[0][0].words["nouns"] if w.word == "noun0")
