@@ -158,7 +158,7 @@ class _AtWork:
         if self._ended[self._name(job)] >= MOST_ENDED:
             error = SweettokError(
                 f"{job.source} ended the processes that encoded it, {MOST_ENDED} of them; try it by itself, "
-                f"or with fewer {option('workers')}: there may have been too little memory."
+                f"or with fewer processes ({option('workers', 'N')}): there may have been too little memory."
             )
             return Result(job.source, job.output, "failed", error)
         return encode_job(job, self._tokenizer, force=True, **self._orders.settings.options)

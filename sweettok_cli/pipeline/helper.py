@@ -62,7 +62,7 @@ class Helper:
             "failed",
             SweettokError(
                 f"{job.source} ended the process that encoded it ({how}); try it by itself, or with fewer "
-                f"{option('workers')}: there may have been too little memory."
+                f"processes ({option('workers', 'N')}): there may have been too little memory."
             ),
         )
 
@@ -82,7 +82,7 @@ class Helper:
             self._process.join(_PATIENCE)
             ready = SweettokError(
                 f"A process that was to encode ended with code {self._process.exitcode} before it could; "
-                f"give fewer {option('workers')}: there may be too little memory."
+                f"give fewer processes ({option('workers', 'N')}): there may be too little memory."
             )
         if isinstance(ready, Exception):
             raise Unable(ready)

@@ -99,8 +99,9 @@ class RayCrew:
                 why = failed
             if len(left) == before:
                 raise SweettokError(
-                    f"Ray does not go on ({why}); see that sweettok is on all its machines, or give "
-                    f"fewer {option('workers')}, and run the command again: what is done is kept."
+                    f"Ray does not go on ({why}); see that sweettok is on all its machines, or give fewer "
+                    f"processes with {option('workers', 'N')}, and run the command again: what is done "
+                    "is kept."
                 )
 
     def _answers(self, ray: ModuleType, left: dict[int, Job]) -> Iterator[tuple[int, Told]]:
