@@ -203,7 +203,7 @@ def await_room(ray: ModuleType, shape: Shape) -> None:
             gpus = f" and {shape.gpus:g} of a GPU" if shape.gpus else ""
             raise SweettokError(
                 f"No worker of {shape.cpus} CPUs{gpus} has room in Ray while others use it; wait until they "
-                f"end (`ray status`), or give more actors ({option('workers', 'N')}), which take fewer CPUs each."
+                f"end (`ray status`), or give more actors ({option('workers', 'N')}) of fewer CPUs each."
             )
         time.sleep(0.5)
 
