@@ -220,3 +220,16 @@ def test_ways_to_draw_indices_are_what_was_measured() -> None:
     for (name, steps, bits), row in zip(rows, result("heads")["rows"], strict=True):
         assert row["name"] in name
         assert (int(steps), float(bits)) == (row["steps"], round(row["bits_per_token"], 2))
+
+
+def test_data_sets_cost_what_was_measured() -> None:
+    docs, found = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8"), result("data_set")
+    rate = found["sources_per_second"]
+    assert found["sources"] == 10_000 and f"{rate:.0f} a second: {1000 / rate:.1f} ms a file" in docs
+    assert f"| {found['mib_after_a_tenth']}, {found['mib_at_the_end']} MiB |" in docs
+    assert f"read in {found['read_seconds']:.1f} s, made a table in {found['table_seconds']:.1f} s" in docs
+    assert f"{found['bytes_held_per_row']} bytes held a row" in docs
+    ours, model = found["clips_per_second"], found["clips_per_second_of_the_model"]
+    assert found["short_videos"] == 200 and f"{ours} clips a second; {model} where" in docs
+    assert f"{found['of_the_model']:.2f} times as fast as the model" in docs
+    assert set(found["indices_that_differ"].values()) == {0}
