@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
         ("tokens_a_second", "nope does not exist; "),
         ("recognition", "nope has no clips.csv; "),
         ("search", "nope do not exist; "),
-        ("generator", "nope holds no generator"),
+        ("generator", "nope does not exist; "),
+        ("continuation", "nope does not exist; "),
+        ("heads", "nope does not exist; "),
+        ("gallery", "nope does not exist; "),
         ("data_set", "nope cannot be read ("),
     ],
 )
@@ -41,6 +44,9 @@ def test_what_cannot_be_measured_is_said(
         "recognition": [nope, nope],
         "search": [nope, nope, "--ucf", nope],
         "generator": [nope, "--train", nope, "--val", nope],
+        "continuation": [nope, nope],
+        "heads": ["--train", nope, "--val", nope],
+        "gallery": [nope],
         "data_set": ["--clips", nope],
     }[name]
     ran = subprocess.run(
