@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ _ENVIRONMENT = {
     "RAY_BACKEND_LOG_LEVEL": "fatal",
 }
 _PATIENCE = 15.0  # seconds until what has just ended has given back its cores
+_REACH = 10.0  # seconds within which a cluster's head answers
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,8 @@ def joined(address: str | None) -> Iterator[ModuleType]:
         raise WrongUsage(
             f"{option('ray_address', address)} is of Ray's client; give HOST:PORT of a cluster's own machine."
         )
+    if address is not None:
+        check_reachable(address)
     if ray.is_initialized():
         raise SweettokError("Ray is in use in this process; call ray.shutdown() first.")
     if not ray.__version__.startswith(f"{TRIED}."):
@@ -176,6 +180,23 @@ def joined(address: str | None) -> Iterator[ModuleType]:
         for thread in threading.enumerate():
             if thread.name.startswith(_THREADS):
                 thread.join(_PATIENCE)
+
+
+def check_reachable(address: str) -> None:
+    """Raise :class:`SweettokError` where nothing listens at HOST:PORT: Ray itself would wait for minutes.
+
+    Other addresses, such as ``auto``, are left to Ray.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH).close()
+    except (OSError, OverflowError) as error:
+        raise SweettokError(
+            f"Nothing can be reached at {address} ({error}); give the address of a Ray cluster's head, as "
+            "`ray status` or `ray start` tells it."
+        ) from error
 
 
 def nodes_of(ray: ModuleType) -> list[Node]:

@@ -252,9 +252,9 @@ def test_which_part_of_videos_is_taken_is_an_option_that_counts(
 def test_addresses_are_in_no_data_set(cli: Cli, folder: Path, blocks: list[BlockTokenizer]) -> None:
     (folder / "d.png").unlink()
     memory = fsspec.filesystem("memory")
-    memory.pipe("/shelf/far.png", (folder / "a.png").read_bytes())
+    memory.pipe("/beside a data set/far.png", (folder / "a.png").read_bytes())
     out = folder.parent / "out"
-    command = "encode", folder, "memory://shelf/far.png", "-o", out, "--model", "blocks"
+    command = "encode", folder, "memory://beside a data set/far.png", "-o", out, "--model", "blocks"
     assert cli(*command, "--workers", "2").code == 2
     assert cli(*command).code == 0
     assert (out / "far.png.npz").is_file() and not list(out.glob("manifest*"))

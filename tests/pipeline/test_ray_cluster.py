@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import pytest
 
 from sweettok_cli.errors import SweettokError, WrongUsage
-from sweettok_cli.pipeline.cluster import Node, Shape, joined, node_of, shape_of
+from sweettok_cli.pipeline.cluster import Node, Shape, check_reachable, joined, node_of, shape_of
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +72,16 @@ def test_addresses_of_ray_client_are_wrong_usage(monkeypatch: pytest.MonkeyPatch
     pytest.importorskip("ray")
     with pytest.raises(WrongUsage, match="HOST:PORT"), joined("ray://head:10001"):
         pass
+
+
+def test_where_nothing_listens_is_said_at_once() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+        with pytest.raises(SweettokError, match=f"Nothing can be reached at 127.0.0.1:{port} "):
+            check_reachable(f"127.0.0.1:{port}")
+        unused.listen()
+        check_reachable(f"127.0.0.1:{port}")
+    check_reachable("auto")
+    with pytest.raises(SweettokError, match="Nothing can be reached"):
+        check_reachable("127.0.0.1:99999999")
