@@ -218,6 +218,7 @@ class _View(io.RawIOBase):
 
     def __init__(self, file: RemoteFile) -> None:
         self._file, self._at = file, 0
+        self._broken = False
 
     @property
     def name(self) -> str:
@@ -238,7 +239,13 @@ class _View(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        data = self._file.read(self._at, len(buffer))
+        if self._broken:  # FFmpeg asks again before the error is raised that it was told
+            return 0
+        try:
+            data = self._file.read(self._at, len(buffer))
+        except SweettokError:
+            self._broken = True
+            raise
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)

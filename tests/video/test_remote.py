@@ -37,7 +37,7 @@ class Server:
 
     files: dict[str, bytes] = field(default_factory=dict)
     sent: int = 0  # bytes of files
-    ranges: bool = True
+    ranges: bool | None = True  # whether it sends parts; None: it does not, and does not say so
     refuse: int | None = None  # the status of every answer
     cut_after: int | None = None  # bytes in all, after which connections end
 
@@ -68,7 +68,8 @@ class Server:
                     data = data[start:end]
                 else:
                     self.send_response(200)
-                    self.send_header("Accept-Ranges", "bytes" if ours.ranges else "none")
+                    if ours.ranges is not None:
+                        self.send_header("Accept-Ranges", "bytes" if ours.ranges else "none")
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 if body:
@@ -244,3 +245,16 @@ def test_what_is_an_address() -> None:
     file = RemoteFile("memory://a.mp4")
     assert pickle.loads(pickle.dumps(file)) == file  # for other processes
     assert str(RemoteFile("https://me:word@host/a%20b.mp4?sig=1#2")) == "https://host/a%20b.mp4"
+
+
+def test_a_large_file_in_one_piece_is_one_sentence(
+    server: Server, video: tuple[Path, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = video[0].read_bytes()
+    kinds = data.index(b"ftyp") - 4, int.from_bytes(data[:4], "big")
+    free = (3 << 20).to_bytes(4, "big") + b"free" + bytes((3 << 20) - 8)
+    server.files["/late.mp4"] = data[: kinds[1]] + free + data[kinds[1] :]  # its index lies behind that
+    server.ranges = None
+    with pytest.raises(SweettokError, match="comes in one piece only"):
+        list(VideoReader(RemoteFile(f"{server.url}/late.mp4")))
+    assert "PyAV" not in capfd.readouterr().err  # which tells of errors that it drops
