@@ -23,7 +23,7 @@ _PACKAGES = {
     "eval": ("torchmetrics",),
     "codebook": ("transformers", "wordfreq"),
     "shards": ("pyarrow", "torchdata"),
-    "remote": ("fsspec", "aiohttp", "s3fs"),
+    "remote": ("fsspec", "aiohttp"),
     "generate": ("transformers",),
     "ray": ("ray",),
 }

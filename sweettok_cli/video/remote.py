@@ -77,7 +77,8 @@ class RemoteFile:
         except ImportError as error:
             needs = {"s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}.get(kind)
             needs = "fsspec" if (error.name or "").startswith("fsspec") else needs
-            how = _EXTRA if needs else f"{str(error).rstrip('.')}, or fetch the file"
+            how = "pip install s3fs" if needs == "s3fs" else _EXTRA
+            how = how if needs else f"{str(error).rstrip('.')}, or fetch the file"
             raise SweettokError(
                 f"{self} is read by {needs or 'fsspec'}, which is not installed here; {how}."
             ) from error

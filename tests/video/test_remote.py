@@ -227,7 +227,8 @@ def test_what_is_not_installed_is_named(name: str) -> None:
     program = f"import sys; sys.modules[{name!r}] = None; from sweettok_cli.video.remote import RemoteFile; "
     run = [sys.executable, "-c", f"{program}RemoteFile({url!r}).check()"]
     said = subprocess.run(run, capture_output=True, text=True, timeout=300).stderr
-    assert f"{url} is read by {name}, which is not installed here; pip install 'sweettok[remote]'." in said
+    how = "pip install s3fs" if name == "s3fs" else "pip install 'sweettok[remote]'"
+    assert f"{url} is read by {name}, which is not installed here; {how}." in said
 
 
 def test_what_is_an_address() -> None:
