@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from sweettok_cli.errors import SweettokError
@@ -77,20 +77,29 @@ _OMNI_RULES = (
     "leaves the filter to its build of FFmpeg and resizes before conversion.",
 )
 
+_OMNITOKENIZER = GenerationProtocol(
+    name="omnitokenizer",
+    source="FoundationVision/OmniTokenizer: evaluation/README.md, evaluation/fvd_external.py",
+    data="UCF-101, 2,048 generated videos",
+    data_sets=("ucf101",),
+    samples=2048,
+    frames=17,
+    real_choice="centre",
+    generated_choice="centre",
+    fit=SpatialFit("squash", 128, "swscale bicubic"),
+    metrics=("gfvd_400", "jedi"),
+    frechet=PROTOCOLS["omnitokenizer"].frechet,
+    differs=_OMNI_RULES,
+)
+
 GENERATION_PROTOCOLS: dict[str, GenerationProtocol] = {
     protocol.name: protocol
     for protocol in (
-        GenerationProtocol(
+        replace(
+            _OMNITOKENIZER,  # whose code it is
             name="sweettok",
             source="adxcreative/SweetTok: run_eval_gen.sh, evaluation/fvd_external.py",
             data="UCF-101, 2,048 of 10,000 generated videos",
-            data_sets=("ucf101",),
-            samples=2048,
-            frames=17,
-            real_choice="centre",
-            generated_choice="centre",
-            fit=SpatialFit("squash", 128, "swscale bicubic"),
-            metrics=("gfvd_400", "jedi"),
             frechet=PROTOCOLS["sweettok"].frechet,
             differs=(
                 "The paper does not say at which size it measures; 128 pixels are those of OmniTokenizer's "
@@ -98,20 +107,7 @@ GENERATION_PROTOCOLS: dict[str, GenerationProtocol] = {
                 *_OMNI_RULES,
             ),
         ),
-        GenerationProtocol(
-            name="omnitokenizer",
-            source="FoundationVision/OmniTokenizer: evaluation/README.md, evaluation/fvd_external.py",
-            data="UCF-101, 2,048 generated videos",
-            data_sets=("ucf101",),
-            samples=2048,
-            frames=17,
-            real_choice="centre",
-            generated_choice="centre",
-            fit=SpatialFit("squash", 128, "swscale bicubic"),
-            metrics=("gfvd_400", "jedi"),
-            frechet=PROTOCOLS["omnitokenizer"].frechet,
-            differs=_OMNI_RULES,
-        ),
+        _OMNITOKENIZER,
         GenerationProtocol(
             name="larp",
             source="hywang66/LARP: sample.py, datasets/video_dataset.py",
