@@ -152,9 +152,8 @@ def test_losses_are_counted_refused_or_taken(
 
 
 def test_high_dynamic_range_is_said_once(cli: Cli, model_folder: Path, tmp_path: Path) -> None:
-    options = {"x265-params": "log-level=0:transfer=smpte2084"}
     for name in ("a.mp4", "b.mp4"):
-        torture.make(tmp_path / name, "libx265", frames=2, pixels="yuv420p10le", options=options)
+        torture.high_dynamic_range(tmp_path / name, frames=2)
     ran = cli("encode", tmp_path, "--model", model_folder, "--json")
     assert ran.code == 0 and ran.err.count("not tone-mapped") == 1
     assert all("PQ" in record["flattened"][0] for record in json.loads(ran.out)["encoded"])
