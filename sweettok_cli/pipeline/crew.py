@@ -51,7 +51,8 @@ class Crew:
         for lane in self._lanes:
             lane.stop()
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:  # an interruption may come before all are started
+                thread.join()
 
     def work(
         self, jobs: Iterable[Job], one: Callable[[Job, Lane], Result | None], tick: Callable[[], None]

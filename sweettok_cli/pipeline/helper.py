@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -157,7 +158,8 @@ class Process:
         context = multiprocessing.get_context("spawn")
         self._connection, far = context.Pipe()
         self._process: Any = context.Process(target=serve, args=(far, orders), daemon=True)
-        self._process.start()
+        with _interruptions_held():
+            self._process.start()
         far.close()
         self.ended = False
         self._lock = threading.Lock()
@@ -230,6 +232,19 @@ class Process:
             return self._connection.recv() if self._connection.poll() else _ENDED
         except (EOFError, OSError):
             return _ENDED
+
+
+@contextmanager
+def _interruptions_held() -> Iterator[None]:
+    """What is started in the block never sees Ctrl-C, which is for the process that starts it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _ENDED = object()

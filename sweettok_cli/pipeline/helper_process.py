@@ -40,7 +40,7 @@ def serve(connection: Connection, orders: Orders) -> None:
     """What a helper's process does: jobs in, results out, until the other end is closed."""
     from sweettok_cli.runtime import let_waiting_threads_sleep, use_one_blas_thread, use_one_heap
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it was not held
     signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     let_waiting_threads_sleep()

@@ -168,18 +168,20 @@ def test_the_same_command_twice_at_once_shares_the_work(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("lines", [1, 8])  # 1: while processes start
 @pytest.mark.parametrize("more", [[], ["--batch-clips", "3"]], ids=["alone", "together"])
 def test_an_interruption_ends_all_processes_and_says_how_to_go_on(
-    videos: Path, model_folder: Path, tmp_path: Path, more: list[str]
+    videos: Path, model_folder: Path, tmp_path: Path, more: list[str], lines: int
 ) -> None:
     command = Command(videos, model_folder, tmp_path / "out")
     with command.begun("--workers", "2", *more) as process:
-        while command.lines() < 8:
+        while command.lines() < lines:
             time.sleep(0.01)
-        children = psutil.Process(process.pid).children()
+        while len(children := psutil.Process(process.pid).children()) < 3:  # one keeps track of the others
+            time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
+        said = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 130, said
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
     assert not list(command.out.rglob(".*"))
