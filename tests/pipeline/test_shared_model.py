@@ -20,7 +20,7 @@ from sweettok_cli.pipeline.manifest import Manifest
 from sweettok_cli.pipeline.plan import Job
 from sweettok_cli.pipeline.row import Row
 from sweettok_cli.pipeline.shared_model import Filling
-from sweettok_cli.tokens.layout import TokenizerSpec
+from sweettok_cli.tokens.layout import TiledTokens, TokenizerSpec
 from sweettok_cli.video import write_image
 from sweettok_cli.video.pixels import write_video
 
@@ -128,7 +128,7 @@ def test_what_is_filled_and_how_much() -> None:
     assert Filling.of(plain, {}, "cuda:1") == Filling(32, 4, None)
     assert Filling.of(plain, {"batch_clips": 4}, "cpu") == Filling(8, 1, 4)
     assert Filling.of(plain, {"batch_clips": 64}, "cuda") == Filling(32, 4, 64)
-    shares = replace(plain, levels={"detail": 6})
+    shares = replace(plain, layout=TiledTokens(levels={"detail": 6}))
     assert Filling.of(shares, {"batch_clips": 4}, "cuda") is None
     assert Filling.of(shares, {"batch_clips": 4, "budget": Budget(fixed=True)}, "cuda") is not None
     assert Filling.of(replace(plain, codebooks={}), {"batch_clips": 4}, "cuda") is None
