@@ -1,22 +1,18 @@
 """What a data set costs beside its model: many small sources, the manifest, going on.
 
     python benchmarks/data_set.py
-    python benchmarks/data_set.py --sources 1000 --rows 1000 --clips examples/ --output set.json
+    python benchmarks/data_set.py --sources 1000 --rows 1000 --output set.json
 
 Pictures of 8x8 pixels go through a model that gives the same tokens whatever it is shown; how much memory the
 process has is noted after the first tenth and at the end. Then the same command is run again. Lines of a
-manifest are made up, read, and made a table. Clips are encoded by a model in the fixed layout, with one and
-two threads, one clip at once and several: how many of all indices differ. At last short videos of several
-sizes, cut from the clips, are encoded as a data set, and the same frames in memory, with as many threads: how
-many times as fast the whole is as the model alone. Prints a table and writes
-``benchmarks/results/data_set.json``.
+manifest are made up, read, and made a table. Prints a table and writes
+``benchmarks/results/data_set.json``. ``benchmarks/short_clips.py`` has a real model beside a data set.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -24,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import EXAMPLES, RESULTS, describe
+from machine import RESULTS, describe
 
 from sweettok_cli.runtime import let_waiting_threads_sleep, resident_bytes, use_one_heap
 
@@ -34,12 +30,9 @@ use_one_heap()
 import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from sweettok_cli.errors import SweettokError  # noqa: E402
-from sweettok_cli.models.common.budget import Budget  # noqa: E402
 from sweettok_cli.models.common.tokenizer import Tokenizer  # noqa: E402
 from sweettok_cli.pipeline.batch import Result  # noqa: E402
 from sweettok_cli.pipeline.dataset import Settings  # noqa: E402
-from sweettok_cli.pipeline.encode import encode_video  # noqa: E402
 from sweettok_cli.pipeline.encode_dataset import Sources, Workforce, encode_dataset  # noqa: E402
 from sweettok_cli.pipeline.manifest import Manifest  # noqa: E402
 from sweettok_cli.pipeline.manifest_table import write_table  # noqa: E402
@@ -47,14 +40,8 @@ from sweettok_cli.pipeline.plan import Job  # noqa: E402
 from sweettok_cli.pipeline.row import Row  # noqa: E402
 from sweettok_cli.tokens.layout import TokenizerSpec  # noqa: E402
 from sweettok_cli.video.images import write_image  # noqa: E402
-from sweettok_cli.video.pixels import write_video  # noqa: E402
-from sweettok_cli.video.reader import VideoReader  # noqa: E402
-from sweettok_cli.video.source import VIDEOS, find_files  # noqa: E402
-from sweettok_cli.zoo.load import load  # noqa: E402
 
 MIB = 1 << 20
-SIDES = 128, 160, 192, 256  # pixels of the short videos' frames
-WAYS = ((2, 1), (1, 2), (1, 4))  # threads and clips at once, beside one of each
 
 
 class Zeros(Tokenizer):
@@ -98,34 +85,20 @@ class Look:
     def tick(self) -> None: ...
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sources", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=200_000, help="of a manifest")
-    parser.add_argument("--clips", type=Path, default=EXAMPLES)
-    parser.add_argument("--short", type=int, default=200, help="short videos")
-    parser.add_argument("--threads", type=int, default=2, help="of the model, for these")
-    parser.add_argument("--model", default="sweettok-small")
     parser.add_argument("--output", type=Path, default=RESULTS / "data_set.json")
     options = parser.parse_args()
-    try:
-        clips = find_files(options.clips, VIDEOS)
-        if not clips:
-            raise SweettokError(f"{options.clips} holds no clips; name a folder that does.")
-        with tempfile.TemporaryDirectory() as place:
-            found = {
-                **many(Path(place), options.sources),
-                **manifest(Path(place, "rows"), options.rows),
-                **ways(clips, options.model),
-                **beside_model(Path(place, "short"), clips, options.short, options.model, options.threads),
-            }
-    except SweettokError as error:
-        print(error, file=sys.stderr)
-        return 1
+    with tempfile.TemporaryDirectory() as place:
+        found = {
+            **many(Path(place), options.sources),
+            **manifest(Path(place, "rows"), options.rows),
+        }
     for name, value in found.items():
         print(f"{name:24} {value}")
     options.output.write_text(json.dumps({**describe(), **found}, indent=1) + "\n")
-    return 0
 
 
 def many(folder: Path, count: int) -> dict[str, Any]:
@@ -191,65 +164,5 @@ def manifest(folder: Path, rows: int) -> dict[str, Any]:
     }
 
 
-def ways(clips: list[Path], model: str) -> dict[str, Any]:
-    """Indices that differ where threads and batches do."""
-    tokenizer = load(model, "cpu", "float32")
-
-    def indices(threads: int, at_once: int) -> np.ndarray:
-        torch.set_num_threads(threads)
-        budget = Budget(fixed=bool(tokenizer.spec.levels))
-        tokens = [encode_video(clip, tokenizer, batch_clips=at_once, budget=budget) for clip in clips]
-        return np.concatenate([each.arrays[name].ravel() for each in tokens for name in sorted(each.arrays)])
-
-    one = indices(1, 1)
-    differ = {f"{t} threads, {n} at once": int((indices(t, n) != one).sum()) for t, n in WAYS}
-    return {"model": tokenizer.spec.name, "indices": int(one.size), "indices_that_differ": differ}
-
-
-def beside_model(folder: Path, clips: list[Path], count: int, model: str, threads: int) -> dict[str, Any]:
-    """Clips a second of a data set of short videos, over those of the model with the frames in memory."""
-    luck, videos = np.random.default_rng(0), []
-    pictures = [read_video(clip) for clip in clips]
-    (folder / "in").mkdir(parents=True)
-    for number in range(count):
-        source = pictures[number % len(pictures)]
-        length, side = int(luck.integers(17, 52)), SIDES[number % len(SIDES)]
-        start = int(luck.integers(max(1, len(source) - length)))
-        videos.append(np.ascontiguousarray(source[start : start + length, :side, :side]))
-        write_video(folder / "in" / f"{number:04}.mp4", videos[-1], rate=24)
-    tokenizer, budget = load(model, "cpu", "float32"), Budget(fixed=True)
-    torch.set_num_threads(threads)
-    tokenizer.encode(videos[0], budget=budget)  # the first time is to warm up
-    files = sorted((folder / "in").iterdir())
-    held = [read_video(path) for path in files]
-    start = time.perf_counter()
-    encoded = sum(tokenizer.encode(frames, budget=budget).meta.clips for frames in held)
-    alone = time.perf_counter() - start
-    settings = Settings(tokenizer.spec, {"budget": budget})
-    start, found = time.perf_counter(), 0
-    for result in encode_dataset(
-        Sources([folder / "in"], folder / "out"), settings, Workforce(lambda device: tokenizer), Look(), print
-    ):
-        if result.error is not None:
-            raise result.error
-        found += result.meta.clips if result.meta else 0
-    whole = time.perf_counter() - start
-    assert found == encoded
-    return {
-        "short_videos": count,
-        "short_clips": encoded,
-        "threads": threads,
-        "clips_per_second": round(encoded / whole, 2),
-        "clips_per_second_of_the_model": round(encoded / alone, 2),
-        "of_the_model": round(alone / whole, 3),
-        "milliseconds_a_file_beside_the_model": round(1000 * (whole - alone) / count, 1),
-    }
-
-
-def read_video(path: Path) -> np.ndarray:
-    with VideoReader(path) as reader:
-        return np.stack([frame.rgb for frame in reader])
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

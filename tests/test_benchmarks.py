@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
         ("continuation", "nope does not exist; "),
         ("heads", "nope does not exist; "),
         ("gallery", "nope does not exist; "),
-        ("data_set", "nope cannot be read ("),
+        ("short_clips", "nope cannot be read ("),
     ],
 )
 def test_what_cannot_be_measured_is_said(
@@ -47,7 +47,7 @@ def test_what_cannot_be_measured_is_said(
         "continuation": [nope, nope],
         "heads": ["--train", nope, "--val", nope],
         "gallery": [nope],
-        "data_set": ["--clips", nope],
+        "short_clips": ["--clips", nope],
     }[name]
     ran = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / f"{name}.py", *given, "--output", tmp_path / "found.json"],

@@ -24,7 +24,7 @@ from sweettok_cli.holding import claimed
 from sweettok_cli.pipeline.batch import Result
 from sweettok_cli.pipeline.dataset import DataSet, Settings
 from sweettok_cli.pipeline.folder import encode_job
-from sweettok_cli.pipeline.helper import Said, sendable
+from sweettok_cli.pipeline.helper_process import Said, sendable
 from sweettok_cli.pipeline.manifest import Manifest, journal_in, journals
 from sweettok_cli.pipeline.plan import Job
 from sweettok_cli.pipeline.row import Row

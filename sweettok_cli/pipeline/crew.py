@@ -1,4 +1,4 @@
-"""Helpers at work on one line of jobs; whoever is free takes the next one."""
+"""Lanes at work on one line of jobs; whichever is free takes the next one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
 from queue import Empty, Queue
 from types import TracebackType
+from typing import Protocol
 
 from sweettok_cli.pipeline.batch import Result
-from sweettok_cli.pipeline.helper import Helper, Unable
+from sweettok_cli.pipeline.dataset import Engine
+from sweettok_cli.pipeline.helper import Unable
 from sweettok_cli.pipeline.order import in_order
 from sweettok_cli.pipeline.plan import Job
 
@@ -18,11 +20,24 @@ MOST_WAITING = 1000
 _TICK = 1.0  # seconds between two looks at the clock
 
 
-class Crew:
-    """Helpers at work on one line of jobs; in a ``with`` block, on leaving which they end."""
+class Lane(Engine, Protocol):
+    """What encodes one source after the other, beside others. Several lanes may be one object."""
 
-    def __init__(self, helpers: Sequence[Helper]) -> None:
-        self._helpers = helpers
+    def begin(self) -> None:
+        """Jobs may come from now on."""
+
+    def rest(self) -> None:
+        """No more come until it begins again."""
+
+    def stop(self) -> None:
+        """End, whatever it is at; called once for every lane."""
+
+
+class Crew:
+    """Lanes at work on one line of jobs; in a ``with`` block, on leaving which they end."""
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self._lanes = lanes
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -33,13 +48,14 @@ class Crew:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()
-        for helper in self._helpers:
-            helper.stop()
+        for lane in self._lanes:
+            lane.stop()
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:  # an interruption may come before all are started
+                thread.join()
 
     def work(
-        self, jobs: Iterable[Job], one: Callable[[Job, Helper], Result | None], tick: Callable[[], None]
+        self, jobs: Iterable[Job], one: Callable[[Job, Lane], Result | None], tick: Callable[[], None]
     ) -> Iterator[tuple[Job, Result | None]]:
         """Every job with what came of it, in the order of the jobs, however they end.
 
@@ -47,7 +63,7 @@ class Crew:
 
         Args:
             jobs: what to do.
-            one: does a job with a helper, in a thread of that helper's own.
+            one: does a job in a lane, in a thread of that lane's own.
             tick: called about once a second while nothing ends.
 
         Raises:
@@ -56,22 +72,24 @@ class Crew:
         line, lock = zip(count(), iter(jobs), strict=False), threading.Lock()
         ended: Queue[tuple[int, Job, Result | None] | BaseException | None] = Queue()
 
-        def serve(helper: Helper) -> None:
+        def serve(lane: Lane) -> None:
             try:
                 while not self._stopped.is_set():
                     with lock:
                         taken = next(line, None)
                     if taken is None:
                         break
-                    ended.put((*taken, one(taken[1], helper)))
+                    ended.put((*taken, one(taken[1], lane)))
+                lane.rest()
                 ended.put(None)
             except BaseException as error:
                 ended.put(error)
 
         self._threads = [
-            threading.Thread(target=serve, args=(helper,), name="crew", daemon=True)
-            for helper in self._helpers
+            threading.Thread(target=serve, args=(lane,), name="crew", daemon=True) for lane in self._lanes
         ]
+        for lane in self._lanes:
+            lane.begin()
         for thread in self._threads:
             thread.start()
         yield from in_order(self._told(ended, tick), MOST_WAITING)

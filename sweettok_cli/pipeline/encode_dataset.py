@@ -20,11 +20,13 @@ from sweettok_cli.pipeline.manifest_table import write_table
 from sweettok_cli.pipeline.member import State
 from sweettok_cli.pipeline.plan import Job, plan_jobs
 from sweettok_cli.pipeline.share import Share
+from sweettok_cli.pipeline.shared_model import Filling, SharedModel
 from sweettok_cli.runtime import threads_of_each
 from sweettok_cli.video.inputs import Given
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
+    from sweettok_cli.pipeline.crew import Lane
 
 
 class Watch(Protocol):
@@ -148,7 +150,8 @@ def _encoded(
     held: list[Job] = []
     devices = workforce.devices()
     workers = workforce.workers or len(devices)
-    if workers == 1:
+    filling = Filling.of(settings.spec, settings.options, devices[0])
+    if workers == 1 and filling is None:
         engine = _Here(workforce.load(devices[0]), settings.options, watch)
         for job in jobs:
             if (result := one(job, engine)) is None:
@@ -158,11 +161,8 @@ def _encoded(
         yield from (last(job, engine) for job in held)
         return
     from sweettok_cli.pipeline.crew import Crew
-    from sweettok_cli.pipeline.helper import Helper
 
-    loads = (partial(workforce.load, devices[n % len(devices)]) for n in range(min(workers, len(jobs))))
-    helpers = [Helper(load, settings.options, threads_of_each(workers)) for load in loads]
-    with Crew(helpers) as crew:
+    with Crew(_lanes(workforce, devices, workers, settings.options, filling, len(jobs))) as crew:
         for job, result in crew.work(jobs, one, watch.tick):
             if result is None:
                 held.append(job)
@@ -171,6 +171,27 @@ def _encoded(
         for _, result in crew.work(held, last, watch.tick):
             assert result is not None
             yield result
+
+
+def _lanes(
+    workforce: Workforce,
+    devices: Sequence[str],
+    workers: int,
+    options: Mapping[str, Any],
+    filling: Filling | None,
+    jobs: int,
+) -> Sequence[Lane]:
+    """Where so many jobs are done at once: in this process, or in several."""
+    from sweettok_cli.pipeline.helper import Helper
+
+    videos = 1 if filling is None else filling.videos
+    if workers == 1:
+        assert filling is not None
+        return [SharedModel(workforce.load(devices[0]), options, filling)] * min(videos, jobs)
+    loads = (partial(workforce.load, devices[n % len(devices)]) for n in range(min(workers, jobs)))
+    helpers = [Helper(load, options, threads_of_each(workers), filling) for load in loads]
+    # One to each before anyone has two.
+    return [helper for _ in range(videos) for helper in helpers][:jobs]
 
 
 def _by_ray(

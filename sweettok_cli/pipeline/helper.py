@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
-import os
-import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import replace
-from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from itertools import count
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
 
-from sweettok_cli.errors import SweettokError, on_command_line, option
-from sweettok_cli.holding import sweep
-from sweettok_cli.pipeline.batch import Result, forget_locals
+from sweettok_cli.errors import SweettokError, option
+from sweettok_cli.pipeline.batch import Result
+from sweettok_cli.pipeline.helper_process import Orders, say_again, serve
 from sweettok_cli.pipeline.plan import Job
 
 if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
+    from sweettok_cli.pipeline.shared_model import Filling
 
 _PATIENCE = 10.0  # seconds that a process has to end once it is asked to
 
 
 class Helper:
-    """A process with a model, an :class:`~sweettok_cli.pipeline.dataset.Engine`.
+    """A process with a model: a lane, or several that share it.
 
     It is started with its first job, and again where it has ended: a source that ends it costs no other.
 
@@ -34,28 +33,42 @@ class Helper:
         load: gives the model; a function of a module with its arguments, as other processes can have it.
         options: for :func:`~sweettok_cli.pipeline.folder.encode_job`.
         threads: of the network, and of decoders.
+        filling: how many videos are at once in it; None for one.
     """
 
-    def __init__(self, load: Callable[[], Tokenizer], options: Mapping[str, Any], threads: int) -> None:
-        self._given = (load, options, threads, option("x").startswith("-"))
-        self._process: Any = None
-        self._connection: Connection | None = None
+    def __init__(
+        self,
+        load: Callable[[], Tokenizer],
+        options: Mapping[str, Any],
+        threads: int,
+        filling: Filling | None = None,
+    ) -> None:
+        self._orders = Orders(load, options, threads, filling, option("x").startswith("-"))
+        self._process: Process | None = None
         self._lock = threading.Lock()
+        self._company = Company()
+        self._lanes = 0  # that may come with jobs
         self._over = False
 
     def encode(self, job: Job) -> Result:
         """As :meth:`~sweettok_cli.pipeline.dataset.Engine.encode`.
 
+        What is at work in a process that ends, and not alone in it, is tried again alone.
+
         Raises:
             Unable: the model cannot be loaded.
         """
-        self._start()
-        result = self._asked(job)
-        if result is not None:
+        with self._company.beside_others():
+            result = self._tried(job)
+        if isinstance(result, Result):
             return result
-        code = self._process.exitcode
+        if self._orders.filling is not None:
+            with self._company.alone():
+                result = self._tried(job)
+        if isinstance(result, Result):
+            return result
+        code = result
         how = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
-        self._process = None
         return Result(
             job.source,
             job.output,
@@ -66,48 +79,13 @@ class Helper:
             ),
         )
 
-    def _start(self) -> None:
-        with self._lock:
-            if self._over:
-                raise _Stopped
-            if self._process is not None:
-                return
-            context = multiprocessing.get_context("spawn")
-            self._connection, far = context.Pipe()
-            self._process = context.Process(target=_serve, args=(far, *self._given), daemon=True)
-            self._process.start()
-            far.close()
-        ready = self._told()
-        if ready is _ENDED:
-            self._process.join(_PATIENCE)
-            ready = SweettokError(
-                f"A process that was to encode ended with code {self._process.exitcode} before it could; "
-                f"give fewer processes ({option('workers', 'N')}): there may be too little memory."
-            )
-        if isinstance(ready, Exception):
-            raise Unable(ready)
+    def begin(self) -> None:
+        """As :meth:`~sweettok_cli.pipeline.crew.Lane.begin`."""
+        self._expect(1)
 
-    def _asked(self, job: Job) -> Result | None:
-        """The result of a job; None where the process ended."""
-        assert self._connection is not None
-        with suppress(OSError):
-            self._connection.send(job)
-            if (told := self._told()) is not _ENDED:
-                result, said = told
-                say_again(said)
-                return result
-        self._process.join(_PATIENCE)
-        return None
-
-    def _told(self) -> Any:
-        assert self._connection is not None
-        try:
-            wait([self._connection, self._process.sentinel])
-            if self._over:
-                raise _Stopped
-            return self._connection.recv() if self._connection.poll() else _ENDED
-        except (EOFError, ConnectionError):
-            return _ENDED
+    def rest(self) -> None:
+        """As :meth:`~sweettok_cli.pipeline.crew.Lane.rest`."""
+        self._expect(-1)
 
     def stop(self) -> None:
         """End the process; what it has not finished is removed."""
@@ -115,17 +93,164 @@ class Helper:
             self._over = True
             process = self._process
         if process is not None:
-            process.terminate()
-            process.join(_PATIENCE)
-            if process.is_alive():
-                process.kill()
-                process.join()
+            process.stop()
+
+    def _tried(self, job: Job) -> Result | int | None:
+        """The result of a job, or the code with which the process ended."""
+        with self._lock:
+            if self._over:
+                raise _Ended
+            if self._process is None or self._process.ended:
+                self._process = Process(self._orders, self._lanes)
+            process = self._process
+        result = process.asked(job)
+        if result is None and self._over:
+            raise _Ended
+        return process.code if result is None else result
+
+    def _expect(self, more: int) -> None:
+        with self._lock:
+            self._lanes += more
+            if self._process is not None:
+                self._process.tell(more)
+
+
+class Company:
+    """Who is at work in one place: several together, or one alone."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._inside = self._want_alone = 0
+
+    @contextmanager
+    def beside_others(self) -> Iterator[None]:
+        """In the block, others may be inside, too."""
+        with self._change:
+            self._change.wait_for(lambda: not self._want_alone)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._inside -= 1
+                self._change.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """In the block nobody else is inside; who wants that comes before others."""
+        with self._change:
+            self._want_alone += 1
+            self._change.wait_for(lambda: not self._inside)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._change:
+                self._inside -= 1
+                self._want_alone -= 1
+                self._change.notify_all()
+
+
+class Process:
+    """A process that has been started, and the jobs that it is at; so many ``lanes`` may come with some."""
+
+    def __init__(self, orders: Orders, lanes: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._connection, far = context.Pipe()
+        self._process: Any = context.Process(target=serve, args=(far, orders), daemon=True)
+        with _interruptions_held():
+            self._process.start()
+        far.close()
+        self.ended = False
+        self._lock = threading.Lock()
+        self._numbers = count()
+        self._at: dict[int, Future[Result | None]] = {}
+        self._ready: Future[None] = Future()
+        threading.Thread(target=self._listen, name="helper", daemon=True).start()
+        self.tell(lanes)
+
+    @property
+    def code(self) -> int | None:
+        """With which it has ended; negative: that of a signal."""
+        return self._process.exitcode
+
+    def tell(self, more: int) -> None:
+        """So many lanes more, or fewer, may come."""
+        with suppress(OSError), self._lock:
+            self._connection.send(more)
+
+    def asked(self, job: Job) -> Result | None:
+        """The result of a job; None where the process ended.
+
+        Raises:
+            Unable: the model cannot be loaded.
+        """
+        self._ready.result()
+        answer: Future[Result | None] = Future()
+        with self._lock:
+            if self.ended:
+                return None
+            number = next(self._numbers)
+            self._at[number] = answer
+            with suppress(OSError):  # that it has ended is told by what listens
+                self._connection.send((number, job))
+        return answer.result()
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.join(_PATIENCE)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def _listen(self) -> None:
+        ready = self._told()
+        if ready is None:
+            self._ready.set_result(None)
+            while (told := self._told()) is not _ENDED:
+                number, result, said = told
+                say_again(said)
+                self._at.pop(number).set_result(result)
+        self._process.join(_PATIENCE)
+        with self._lock:
+            self.ended = True
+            left = list(self._at.values())
+        if not self._ready.done():
+            if ready is _ENDED:
+                ready = SweettokError(
+                    f"A process that was to encode ended with code {self.code} before it could; "
+                    f"give fewer processes ({option('workers', 'N')}): there may be too little memory."
+                )
+            self._ready.set_exception(Unable(ready))
+        for answer in left:
+            answer.set_result(None)
+
+    def _told(self) -> Any:
+        try:
+            wait([self._connection, self._process.sentinel])
+            return self._connection.recv() if self._connection.poll() else _ENDED
+        except (EOFError, OSError):
+            return _ENDED
+
+
+@contextmanager
+def _interruptions_held() -> Iterator[None]:
+    """What is started in the block never sees Ctrl-C, which is for the process that starts it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _ENDED = object()
 
 
-class _Stopped(Exception):
+class _Ended(Exception):
     """There is no use in going on."""
 
 
@@ -135,107 +260,3 @@ class Unable(Exception):
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-def _serve(
-    connection: Connection,
-    load: Callable[[], Tokenizer],
-    options: Mapping[str, Any],
-    threads: int,
-    typed: bool,
-) -> None:
-    """What a helper's process does: jobs in, results out, until the other end is closed."""
-    from sweettok_cli.runtime import let_waiting_threads_sleep, use_one_blas_thread, use_one_heap
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started this one
-    signal.signal(signal.SIGTERM, _end)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    let_waiting_threads_sleep()
-    use_one_blas_thread()
-    use_one_heap()
-    said = Said()
-    logging.getLogger("sweettok_cli").addHandler(said)
-    with suppress(BrokenPipeError, EOFError, ConnectionError):
-        if not typed:
-            _obey(connection, load, options, threads, said)
-            return
-        with on_command_line():
-            _obey(connection, load, options, threads, said)
-    sweep()
-
-
-def _obey(
-    connection: Connection,
-    load: Callable[[], Tokenizer],
-    options: Mapping[str, Any],
-    threads: int,
-    said: Said,
-) -> None:
-    try:
-        import torch
-
-        from sweettok_cli.pipeline.folder import encode_job
-        from sweettok_cli.runtime import ignore_progress
-        from sweettok_cli.video.decoding import limit_threads
-
-        torch.set_num_threads(threads)
-        limit_threads(threads)
-        tokenizer = load()
-    except Exception as error:
-        connection.send(sendable(error))
-        return
-    connection.send(None)
-    while True:
-        job = connection.recv()
-        result = encode_job(job, tokenizer, force=True, on_progress=ignore_progress, **options)
-        if result.error is not None:
-            result = replace(result, error=sendable(result.error))
-        connection.send((result, said.taken()))
-
-
-class Said(logging.Handler):
-    """What is logged while a job is done, to be said by the process that asked."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._records: list[tuple[str, int, str]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """As of any handler."""
-        self._records.append((record.name, record.levelno, record.getMessage()))
-
-    def taken(self) -> list[tuple[str, int, str]]:
-        """What was logged since the last call."""
-        records, self._records = self._records, []
-        return records
-
-
-def say_again(said: Iterable[tuple[str, int, str]]) -> None:
-    """Log here what another process has logged."""
-    for name, level, text in said:
-        logging.getLogger(name).log(level, "%s", text)
-
-
-def sendable(error: Exception) -> Exception:
-    """An error that another process can have; ours are but what they say."""
-    forget_locals(error)
-    if isinstance(error, SweettokError):
-        return SweettokError(str(error))
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # whatever a library has put into it
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
-
-
-def _end(*_: object) -> NoReturn:
-    raise SystemExit(0)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that started it has ended, however that ended; nobody waits for it."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        sweep()
-        os._exit(1)

@@ -19,7 +19,7 @@ from sweettok_cli.pipeline.batch import Result
 from sweettok_cli.pipeline.cluster import LISTENER, Node, Ray, Shape, await_room, joined, nodes_of, shape_of
 from sweettok_cli.pipeline.crew import MOST_WAITING
 from sweettok_cli.pipeline.dataset import Settings
-from sweettok_cli.pipeline.helper import say_again
+from sweettok_cli.pipeline.helper_process import say_again
 from sweettok_cli.pipeline.manifest import Manifest, take_in
 from sweettok_cli.pipeline.member import files_of
 from sweettok_cli.pipeline.order import in_order

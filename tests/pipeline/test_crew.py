@@ -1,20 +1,29 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import threading
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+from torch import Tensor
 from video import torture
 
 from sweettok_cli.errors import SweettokError
+from sweettok_cli.models.common.streams import WaitingClips
+from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.pipeline import crew
 from sweettok_cli.pipeline.batch import Result
 from sweettok_cli.pipeline.folder import encode_job
 from sweettok_cli.pipeline.helper import Helper, Unable
 from sweettok_cli.pipeline.plan import Job
+from sweettok_cli.pipeline.shared_model import Filling
+from sweettok_cli.tokens import read_tokens
+from sweettok_cli.video.pixels import write_video
 from sweettok_cli.zoo.load import load
 
 
@@ -33,8 +42,9 @@ def test_a_process_that_is_ended_costs_the_source_that_it_was_at(
         assert "lost.mkv" in caplog.text  # what is logged there is said here
         failed = helper.encode(Job(tmp_path / "none.mp4", tmp_path / "none.npz"))
         assert failed.status == "failed" and "does not exist; check the name" in str(failed.error)
-        (child,) = (each for each in psutil.Process().children() if each.pid == helper._process.pid)
-        child.kill()
+        child = psutil.Process(helper._process._process.pid)
+        child.suspend()  # so that it is at the job when it ends
+        threading.Timer(0.5, child.kill).start()
         ended = helper.encode(two)
         assert ended.status == "failed" and "ended the process that encoded it (by signal 9)" in str(
             ended.error
@@ -43,11 +53,46 @@ def test_a_process_that_is_ended_costs_the_source_that_it_was_at(
         assert again.status == "done"
     finally:
         helper.stop()
-    assert helper._process.exitcode is not None
+    assert helper._process.code is not None
     tokenizer = load(str(model_folder), "cpu")
     here = Job(small_clip / "small.mp4", tmp_path / "here.npz")
     assert encode_job(here, tokenizer, overlap=2).status == "done"
     assert one.output.read_bytes() == two.output.read_bytes() == here.output.read_bytes()
+
+
+def test_of_several_in_one_process_only_who_ends_it_fails(
+    small_clip: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    filling = Filling(4, 1, 4)
+    helper = Helper(partial(load_but_end, str(model_folder)), {}, 1, filling)
+    jobs = [Job(tmp_path / f"{number}.mp4", tmp_path / f"{number}.npz") for number in range(7)]
+    for job in jobs:
+        shutil.copy(small_clip / "small.mp4", job.source)
+    black = jobs[2]
+    write_video(black.source, np.zeros((20, 64, 64, 3), np.uint8), rate=24, force=True)
+    with crew.Crew([helper] * 4) as group:
+        results = [result for _, result in group.work(jobs, lambda job, lane: lane.encode(job), lambda: None)]
+    assert [result.status for result in results if result] == [*["done"] * 2, "failed", *["done"] * 4]
+    assert results[2] is not None and "ended the process that encoded it (with code 7)" in str(
+        results[2].error
+    )
+    tokens = [read_tokens(job.output).arrays for job in jobs if job is not black]
+    assert all(np.array_equal(each[name], tokens[0][name]) for each in tokens for name in each)
+    assert not black.output.exists() and not list(tmp_path.glob(".*"))
+
+
+def load_but_end(folder: str) -> Tokenizer:
+    """A model whose process ends when it is shown black."""
+    tokenizer = load(folder, "cpu")
+    whole = tokenizer.encode_waiting
+
+    def encode_waiting(clips: WaitingClips) -> dict[str, Tensor]:
+        if not all(clip[0].any() for clip in clips.clips):
+            os._exit(7)
+        return whole(clips)
+
+    tokenizer.encode_waiting = encode_waiting  # type: ignore[method-assign]
+    return tokenizer
 
 
 def test_a_model_that_is_none_is_not_the_sources_fault(tmp_path: Path) -> None:
@@ -60,7 +105,11 @@ def test_a_model_that_is_none_is_not_the_sources_fault(tmp_path: Path) -> None:
 
 
 class Sleeper:
-    """A helper that does nothing."""
+    """A lane that does nothing."""
+
+    def begin(self) -> None: ...
+
+    def rest(self) -> None: ...
 
     def stop(self) -> None: ...
 
@@ -72,7 +121,7 @@ def test_results_come_in_the_order_of_the_jobs_but_not_for_ever(
     jobs = [Job(tmp_path / str(number), tmp_path) for number in range(20)]
     gate = threading.Event()
 
-    def one(job: Job, helper: object) -> Result:
+    def one(job: Job, lane: object) -> Result:
         if job.source.name == "5":
             assert gate.wait(600)
         if job.source.name == "19":
@@ -89,7 +138,7 @@ def test_results_come_in_the_order_of_the_jobs_but_not_for_ever(
 
 
 def test_an_error_of_no_job_ends_the_work(tmp_path: Path) -> None:
-    def one(job: Job, helper: object) -> Result:
+    def one(job: Job, lane: object) -> Result:
         raise Unable(SweettokError("no model"))
 
     jobs = [Job(tmp_path / str(number), tmp_path) for number in range(4)]

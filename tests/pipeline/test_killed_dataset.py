@@ -116,21 +116,23 @@ def suffer(command: Command, kills: int, seed: int, *more: str) -> None:
     command.run(*more)
 
 
+@pytest.mark.parametrize("more", [[], ["--batch-clips", "3"]], ids=["alone", "together"])
 def test_killed_and_resumed_it_ends_the_same(
-    videos: Path, model_folder: Path, tmp_path: Path, undisturbed: dict[str, Any]
+    videos: Path, model_folder: Path, tmp_path: Path, undisturbed: dict[str, Any], more: list[str]
 ) -> None:
     command = Command(videos, model_folder, tmp_path / "out")
-    suffer(command, 1, 1)
+    suffer(command, 1, 1, *more)
     assert command.outcome() == undisturbed
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("more", [[], ["--batch-clips", "3"]], ids=["alone", "together"])
 def test_killed_again_and_again_with_workers(
-    videos: Path, model_folder: Path, tmp_path: Path, undisturbed: dict[str, Any], seed: int
+    videos: Path, model_folder: Path, tmp_path: Path, undisturbed: dict[str, Any], seed: int, more: list[str]
 ) -> None:
     command = Command(videos, model_folder, tmp_path / "out")
-    suffer(command, 6, seed, "--workers", "2")
+    suffer(command, 6, seed, "--workers", "2", *more)
     assert command.outcome() == undisturbed
 
 
@@ -166,17 +168,20 @@ def test_the_same_command_twice_at_once_shares_the_work(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("lines", [1, 8])  # 1: while processes start
+@pytest.mark.parametrize("more", [[], ["--batch-clips", "3"]], ids=["alone", "together"])
 def test_an_interruption_ends_all_processes_and_says_how_to_go_on(
-    videos: Path, model_folder: Path, tmp_path: Path
+    videos: Path, model_folder: Path, tmp_path: Path, more: list[str], lines: int
 ) -> None:
     command = Command(videos, model_folder, tmp_path / "out")
-    with command.begun("--workers", "2") as process:
-        while command.lines() < 8:
+    with command.begun("--workers", "2", *more) as process:
+        while command.lines() < lines:
             time.sleep(0.01)
-        children = psutil.Process(process.pid).children()
+        while len(children := psutil.Process(process.pid).children()) < 3:  # one keeps track of the others
+            time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=PATIENCE)
-    assert process.returncode == 130
+        said = process.communicate(timeout=PATIENCE)[1]
+    assert process.returncode == 130, said
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not alive
     assert not list(command.out.rglob(".*"))

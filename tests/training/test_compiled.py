@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_network import small_network
 
 from sweettok_cli.models.vidtok.blocks import ResidualBlock
 from sweettok_cli.models.vidtok.config import VidTokConfig
 from sweettok_cli.models.vidtok.memory import FrameMemory
+from sweettok_cli.training.blocks import Block
 from tests.training.launching import launch
 
 COMPILED = """
@@ -85,3 +87,16 @@ def test_compiled_blocks_take_samples_of_other_sizes() -> None:
         pieces = torch.randn(1, frames, side, side, 8).split(2, 1)
         found, wanted = (in_pieces(each, pieces) for each in (traced, block))
         torch.testing.assert_close(found, wanted, atol=1e-6, rtol=1e-5)
+
+
+def test_compiled_blocks_evaluate_without_a_gradient() -> None:
+    """A compiler is not shown what evaluation on a processor does in ways of its own."""
+    network = small_network().eval()
+    video = torch.rand(1, 3, 17, 128, 128) - 0.5
+    with torch.inference_mode():
+        wanted = network.encode(video)
+        for block in network.modules():
+            if isinstance(block, Block):
+                block.compile(backend="eager")
+        found = network.encode(video)
+    assert all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))

@@ -21,7 +21,8 @@ def only_evaluates(x: Tensor) -> bool:
 
     There, memory traffic is what can be saved; compiled and differentiated networks keep to the plain way.
     """
-    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_grad_enabled()
+    plain = torch.is_grad_enabled() or torch.compiler.is_compiling()
+    return x.device.type == "cpu" and x.dtype == torch.float32 and not plain
 
 
 class Linear(nn.Linear):

@@ -8,7 +8,7 @@ or carries its state along is known here and in the families, nowhere else.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,39 +22,57 @@ from sweettok_cli.tokens.ragged import clips_in, counts_name, split_clips
 from sweettok_cli.video.clips import ClipJoiner
 from sweettok_cli.video.fit import Fit
 
+CPU = torch.device("cpu")
 #: Told how many frames are done, with parts of them.
 OnFrames = Callable[[float], None]
 
 
 @dataclass(frozen=True)
 class WaitingClips:
-    """Clips of one length on their way to a model: frames as they were pushed, padded when asked for.
+    """Clips of one shape on their way to a model: frames as they were pushed, padded when asked for.
 
     A frame that several clips share, or that is repeated, is held once.
     """
 
     clips: list[list[np.ndarray]]
-    fit: Fit
+    fits: list[Fit]  # of each clip; padded they are of one size
     on_part: OnFrames = lambda part: None  # told which part of them was asked for before
+
+    @classmethod
+    def joined(cls, several: Sequence[WaitingClips]) -> WaitingClips:
+        """Those of several videos as one; their shapes are alike but for the number of clips."""
+
+        def tell(part: float) -> None:
+            for each in several:
+                each.on_part(part)
+
+        clips = [clip for each in several for clip in each.clips]
+        return cls(clips, [fit for each in several for fit in each.fits], tell)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Clips, frames, and padded height and width in pixels."""
-        return len(self.clips), len(self.clips[0]), self.fit.padded_height, self.fit.padded_width
+        fit = self.fits[0]
+        return len(self.clips), len(self.clips[0]), fit.padded_height, fit.padded_width
 
-    def rows(self, start: int, end: int) -> Tensor:
-        """These rows of all frames, uint8 RGB ``[b, t, end - start, padded_w, 3]``; from top to bottom."""
+    def rows(self, start: int, end: int, device: torch.device = CPU) -> Tensor:
+        """These rows of all frames on a device, uint8 RGB ``[b, t, end - start, padded_w, 3]``.
+
+        They are asked for from top to bottom. To a GPU they are on their way when this returns.
+        """
+        clips, frames, height, width = self.shape
         if start:
-            self.on_part(start / self.fit.padded_height)
-        out = np.empty((*self.shape[:2], end - start, self.fit.padded_width, 3), np.uint8)
-        for clip, padded in zip(self.clips, out, strict=True):
+            self.on_part(start / height)
+        shape = clips, frames, end - start, width, 3
+        out = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
+        for clip, fit, padded in zip(self.clips, self.fits, out.numpy(), strict=True):
             for frame, rows in zip(clip, padded, strict=True):
-                self.fit.pad_rows(frame, start, rows)
-        return torch.from_numpy(out)
+                fit.pad_rows(frame, start, rows)
+        return out.to(device, non_blocking=True)
 
-    def whole(self) -> Tensor:
+    def whole(self, device: torch.device = CPU) -> Tensor:
         """All rows."""
-        return self.rows(0, self.fit.padded_height)
+        return self.rows(0, self.shape[2], device)
 
 
 #: Takes clips; gives their tokens on the model's device by name.
@@ -137,7 +155,8 @@ class EncoderStream(ABC):
     def _encoded(self, model: Encode, clips: list[list[np.ndarray]], frames: int) -> dict[str, Tensor]:
         """The tokens of ``clips``, which add so many ``frames``."""
         tell = self.on_frames or (lambda done: None)
-        tokens = model(WaitingClips(clips, self._fit, lambda part: tell(self.frames + part * frames)))
+        fits = [self._fit] * len(clips)
+        tokens = model(WaitingClips(clips, fits, lambda part: tell(self.frames + part * frames)))
         self.frames += frames
         tell(self.frames)
         return tokens

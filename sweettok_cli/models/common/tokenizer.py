@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from copy import copy
 from fractions import Fraction
 from functools import partial
 from os import PathLike
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -18,9 +20,11 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.common.budget import USUAL, Budget, check_budget
 from sweettok_cli.models.common.hub import HubTokenizer
 from sweettok_cli.models.common.streams import (
+    CPU,
     ClipDecoder,
     ClipEncoder,
     DecoderStream,
+    Encode,
     EncoderStream,
     OnFrames,
     WaitingClips,
@@ -39,10 +43,8 @@ from sweettok_cli.video.inputs import open_video, read_input
 from sweettok_cli.video.pixels import as_clips, as_path, as_video
 from sweettok_cli.video.selection import WHOLE, Selection
 
-CPU = torch.device("cpu")
 #: Frames a second of pixels that come without a rate.
 _USUAL_RATE = 24
-_MOST_WAITING = 512 << 20  # bytes of the frames that go through a model at once
 
 
 class Tokenizer(HubTokenizer, ABC):
@@ -57,8 +59,11 @@ class Tokenizer(HubTokenizer, ABC):
     device: torch.device = CPU
     #: Clips that go through the model at once when the caller has no opinion.
     batch_clips: int = 1
+    #: Bytes of the frames of one video that may wait for the model together.
+    most_waiting: int = 512 << 20
     #: Cut the network's values off to 8 bits in place of rounding them, as programs of some papers do.
     truncate: bool = False
+    _through: Encode | None = None
 
     def __repr__(self) -> str:
         """What it is: model, network, codebooks, what a second of video costs, and where it runs."""
@@ -218,7 +223,7 @@ class Tokenizer(HubTokenizer, ABC):
         check_budget(budget, self.spec)
         length, overlap = (1, 0) if image else (self.spec.clip_frames, overlap)
         batch = min(batch_clips or self._batch(fit), look_ahead or sys.maxsize)
-        return ClipEncoder(self.encode_waiting, fit, length, overlap, batch)
+        return ClipEncoder(self._through or self.encode_waiting, fit, length, overlap, batch)
 
     def decoder(
         self,
@@ -248,7 +253,7 @@ class Tokenizer(HubTokenizer, ABC):
 
     def most_clips(self, fit: Fit) -> int:
         """How many clips of such frames may wait for the model together."""
-        return _MOST_WAITING // (3 * fit.width * fit.height * self.spec.clip_frames)
+        return self.most_waiting // (3 * fit.width * fit.height * self.spec.clip_frames)
 
     def code_vectors(self) -> dict[str, Tensor]:
         """Where the codes lie in the space in which the model tells them apart, by list of codes.
@@ -312,9 +317,23 @@ class Tokenizer(HubTokenizer, ABC):
         check_rows(arrays, spec.levels)
         return self.decode_batch(self.on_device(arrays), height, width).cpu().numpy()
 
+    def through(self, encode: Encode, batch_clips: int, videos: int) -> Self:
+        """This tokenizer, sending clips through ``encode`` in place of :meth:`encode_waiting`.
+
+        Args:
+            encode: gives what that would, perhaps on another device; of clips that are encoded each by
+                itself.
+            batch_clips: as :attr:`batch_clips`.
+            videos: so many are open at once.
+        """
+        other = copy(self)
+        other._through, other.batch_clips = encode, batch_clips
+        other.most_waiting = self.most_waiting // videos
+        return other
+
     def encode_waiting(self, clips: WaitingClips) -> dict[str, Tensor]:
         """As :meth:`encode_batch`; models that work in bands of rows ask for no more than these."""
-        return self.encode_batch(clips.whole().to(self.device))
+        return self.encode_batch(clips.whole(self.device))
 
     def decode_bands(self, tokens: Mapping[str, Tensor], height: int, width: int) -> Iterator[Tensor]:
         """As :meth:`decode_batch`, in bands of rows ``[b, t, rows, width, 3]`` from top to bottom."""

@@ -101,11 +101,11 @@ class SweetTokTokenizer(NetworkTokenizer):
         return self._encode_rows(rows, *clips.shape)._asdict()
 
     def _rows(self, clips: WaitingClips, start: int, end: int) -> Tensor:
-        return clips.rows(start, end).to(self.device)
+        return clips.rows(start, end, self.device)
 
     def _spend(self, spender: Spender, clips: WaitingClips) -> dict[str, Tensor]:
         # Each is looked at several times: how much of them is done is told when all are.
-        ones = [WaitingClips([clip], clips.fit) for clip in clips.clips]
+        ones = [WaitingClips([clip], [fit]) for clip, fit in zip(clips.clips, clips.fits, strict=True)]
         return self._spend_on(spender, [partial(self._rows, one) for one in ones], clips.shape[1:])
 
     @torch.inference_mode()

@@ -55,7 +55,7 @@ class VidTokTokenizer(NetworkTokenizer):
         state = EncoderState(self.network)
 
         def encode(piece: WaitingClips) -> dict[str, Tensor]:
-            return self._pushed(state, piece.whole().to(self.device))
+            return self._pushed(state, piece.whole(self.device))
 
         return PieceEncoder(encode, fit, spec.layout, spec.stream_frames)
 

@@ -171,7 +171,7 @@ def test_the_callers_array_may_be_used_again(tokenizer: BlockTokenizer | Running
 def test_clips_are_padded_as_their_rows_are_asked_for() -> None:
     frames = list(np.random.default_rng(0).integers(0, 256, (3, 5, 7, 3), dtype=np.uint8))
     fit = Fit(7, 5, 8, 12)
-    clips = WaitingClips([frames, frames[::-1]], fit)
+    clips = WaitingClips([frames, frames[::-1]], [fit, fit])
     padded = fit.pad(np.stack([np.stack(frames), np.stack(frames[::-1])]))
     assert clips.shape == padded.shape[:4]
     assert np.array_equal(clips.whole(), padded)
