@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Option
 
-from sweettok_cli.cli.output import FAILED, Output, shown
+from sweettok_cli.cli.output import FAILED, Output, count, printed, shown
 from sweettok_cli.cli.progress import SECONDS_BETWEEN_LINES, new_bar
-from sweettok_cli.errors import WrongUsage, option
+from sweettok_cli.errors import SweettokError, WrongUsage, option
 
 if TYPE_CHECKING:
     from sweettok_cli.pipeline.batch import Result
@@ -65,6 +65,16 @@ RayAddressOption = Annotated[
         metavar="HOST:PORT|auto",
         help="With --engine ray: a cluster that is there; auto looks for one on this machine.",
         show_default="$RAY_ADDRESS, or a cluster of its own on this machine",
+    ),
+]
+
+Format = StrEnum("Format", ["npz", "webdataset", "parquet", "megatron"])
+FormatOption = Annotated[
+    Format,
+    Option(
+        "--format",
+        help="Of a data set: beside token files, shards of all of them in its folder, as `sweettok export` "
+        "writes them.",
     ),
 ]
 
@@ -183,6 +193,48 @@ def is_data_set(inputs: Sequence[Given], output: Path | None, batch: bool, **ask
             f"and a folder to write into with {option('output')}."
         )
     return False
+
+
+def exported(
+    results: Iterator[Result],
+    folder: Path,
+    kind: Format,
+    model: Path,
+    out: Output,
+    also: dict[str, Any],
+) -> Iterator[Result]:
+    """The same results; behind them the data set is exported, unless its shards are as new as its tokens.
+
+    Where the shards are is printed, and said in ``also``. What cannot be exported follows as results.
+    """
+    yield from results
+    from sweettok_cli.pipeline.batch import Result
+    from sweettok_cli.pipeline.export_dataset import export_dataset, shards_in
+    from sweettok_cli.sequences.shards import is_shards
+
+    target = shards_in(folder, kind.value)
+    try:
+        done = export_dataset(folder, kind.value, out.overall("clips").watch, model)
+    except SweettokError as error:
+        yield Result(target, None, "failed", error)
+        return
+    for path, why in done.failed if done else []:
+        yield Result(path, None, "failed", why)
+    if done is None and not is_shards(target):
+        return  # nothing was encoded, now or before
+    also["shards"] = str(target)
+    if done is None:
+        out.say(f"{target}: as new as the token files.")
+    else:
+        out.say(f"{target}: {totals_text(done.record)}.")
+    if not out.json:
+        print(printed(target), flush=True)
+
+
+def totals_text(record: Mapping[str, Any]) -> str:
+    """What a folder of shards holds, by its record."""
+    videos, clips = (count(record[name], name[:-1]) for name in ("videos", "clips"))
+    return f"{videos}, {clips}, {record['symbols']:,} symbols in {count(len(record['shards']), 'shard')}"
 
 
 @contextmanager

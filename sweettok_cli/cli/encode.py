@@ -14,11 +14,14 @@ from sweettok_cli.cli.dataset import (
     DataSetProgress,
     Engine,
     EngineOption,
+    Format,
+    FormatOption,
     RayAddressOption,
     RetryOption,
     ShardOption,
     WorkersOption,
     devices_of,
+    exported,
     is_data_set,
     part_of_launch,
     ray_of,
@@ -26,7 +29,7 @@ from sweettok_cli.cli.dataset import (
 from sweettok_cli.cli.output import Output, count, picked
 from sweettok_cli.cli.pack import packed_text
 from sweettok_cli.cli.stream import stream
-from sweettok_cli.errors import WrongUsage
+from sweettok_cli.errors import WrongUsage, option
 from sweettok_cli.runtime import use_one_heap
 from sweettok_cli.zoo.catalogue import DEFAULT_MODEL
 
@@ -73,6 +76,7 @@ def encode(
     engine: EngineOption = Engine.local,
     ray_address: RayAddressOption = None,
     retry_failed: RetryOption = False,
+    kind: FormatOption = Format.npz,
     compact: Annotated[
         bool,
         Option(
@@ -128,6 +132,8 @@ def encode(
 
         sweettok encode clips.csv shard.tar -o tokens --workers 8 --shard 2/16
 
+        sweettok encode videos -o tokens --fixed --format webdataset
+
         sweettok encode clip.mp4 --compact
 
         sweettok encode --frames-of shots --fps 24
@@ -145,6 +151,7 @@ def encode(
     from sweettok_cli.packing.token_file import PACKED, PLAIN
     from sweettok_cli.pipeline.dataset import Settings
     from sweettok_cli.pipeline.encode_dataset import Sources, Workforce, encode_dataset
+    from sweettok_cli.pipeline.export_dataset import check_exportable
     from sweettok_cli.pipeline.folder import encode_folder, other_files
     from sweettok_cli.pipeline.missed import missed_budget, missed_quality
     from sweettok_cli.pipeline.plan import is_batch
@@ -192,6 +199,7 @@ def encode(
     also: dict[str, Any] = {}
     launched = False  # with other parts
     asked = {"workers": workers, "shard": shard, "retry_failed": retry_failed}
+    asked["format"] = None if kind is Format.npz else kind.value
     ray = ray_of(engine, ray_address, device.value)
     if is_data_set(sources, place, batch, engine=ray and engine.value, **asked):
         from sweettok_cli.zoo.load import load
@@ -201,6 +209,13 @@ def encode(
         share = Share.told() if shard is None else Share.read(shard)
         launched = shard is None and share.count > 1
         also["manifest"] = str(share.manifest_in(place))
+        if kind is not Format.npz:
+            if share.count > 1:
+                raise WrongUsage(
+                    f"A part has no shards of its own; leave out {option('format', kind.value)}, and give "
+                    "the folder to `sweettok export` when all parts have ended."
+                )
+            check_exportable(spec(), kind.value)
         if share.count > 1:
             out.say(f"Part {share} of the data set.")
         beside = {"dtype": dtype.value.replace("auto", ""), "sample": "" if sample is None else f"{sample}"}
@@ -221,6 +236,8 @@ def encode(
                 out.warn,
             )
         )
+        if kind is not Format.npz:
+            results = exported(results, place, kind, folder(), out, also)
     else:
         progress = out.overall()
         results = encode_folder(

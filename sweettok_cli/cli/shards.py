@@ -11,6 +11,7 @@ from typer import Argument, Option
 
 from sweettok_cli.cli import options
 from sweettok_cli.cli.batch import show_results
+from sweettok_cli.cli.dataset import totals_text
 from sweettok_cli.cli.interruption import command, ended_by
 from sweettok_cli.cli.output import FAILED, Output, count, debugging, explain, printed
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from sweettok_cli.pipeline.batch import Result
 
 Kind = StrEnum("Kind", ["webdataset", "parquet", "megatron"])
-_SHARD_MB = 256
 
 
 def export(
@@ -51,7 +51,7 @@ def export(
         Option(
             min=0.01,
             help="Megabytes of symbols of a shard, about.",
-            show_default=f"{_SHARD_MB}; megatron: one shard",
+            show_default="256; megatron: one shard",
         ),
     ] = None,
     seed: Annotated[int, Option(min=0, help="Of the order of the videos.")] = 0,
@@ -87,13 +87,13 @@ def export(
     """
     from sweettok_cli.pipeline.export_folder import export_folder
     from sweettok_cli.pipeline.plan import token_name
+    from sweettok_cli.sequences.shards import SHARD_BYTES
     from sweettok_cli.zoo.local import find_model
 
     out = Output(json=as_json, quiet=quiet)
     if output is None:
         first = inputs[0].absolute()
         output = inputs[0].parent / f"{first.name if first.is_dir() else token_name(first)}.{kind.value}"
-    megabytes = shard_mb or (None if kind is Kind.megatron else _SHARD_MB)
     with ended_by(out.say, lambda why: f"{why}; nothing was written. To start again: {command()}"):
         done = export_folder(
             inputs,
@@ -101,7 +101,7 @@ def export(
             kind.value,
             out.overall("clips").watch,
             classes=classes,
-            shard_bytes=None if megabytes is None else round(megabytes * 1e6),
+            shard_bytes=SHARD_BYTES.get(kind.value) if shard_mb is None else round(shard_mb * 1e6),
             seed=seed,
             model=None if model is None else find_model(model),
             force=force,
@@ -115,10 +115,7 @@ def export(
         out.error(failed[-1]["error"])
     totals = {name: done.record[name] for name in ("videos", "clips", "symbols", "clip_symbols")}
     names = [name for shard in done.record["shards"] for name in shard["files"]]
-    out.say(
-        f"{count(totals['videos'], 'video')}, {count(totals['clips'], 'clip')}, "
-        f"{totals['symbols']:,} symbols in {count(len(done.record['shards']), 'shard')}"
-    )
+    out.say(totals_text(done.record))
     data: dict[str, Any] = {"folder": str(output), "format": kind.value, **totals}
     out.result({**data, "files": names, "failed": failed}, printed(output))
     if failed:

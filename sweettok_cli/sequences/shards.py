@@ -38,6 +38,8 @@ FORMATS: dict[str, tuple[type[ShardWriter], type[ShardReader]]] = {
     "parquet": (ParquetWriter, ParquetReader),
     "megatron": (MegatronWriter, MegatronReader),
 }
+#: Bytes of the symbols of a shard, about, by default. Of Megatron there is one shard: its users name each.
+SHARD_BYTES = {"webdataset": 256_000_000, "parquet": 256_000_000}
 VOCABULARY, RECORD = "vocabulary.json", "shards.json"
 SAMPLES = ".jsonl"
 ORDER = "begin, class or any, clip 1, <clip>, clip 2, ..., <clip>, clip n, end; see docs/shards.md"
