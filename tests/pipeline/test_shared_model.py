@@ -20,9 +20,11 @@ from sweettok_cli.pipeline.manifest import Manifest
 from sweettok_cli.pipeline.plan import Job
 from sweettok_cli.pipeline.row import Row
 from sweettok_cli.pipeline.shared_model import Filling
+from sweettok_cli.tokens import read_tokens
 from sweettok_cli.tokens.layout import TiledTokens, TokenizerSpec
 from sweettok_cli.video import write_image
 from sweettok_cli.video.pixels import write_video
+from sweettok_cli.zoo.load import load
 
 
 class Nobody:
@@ -132,3 +134,23 @@ def test_what_is_filled_and_how_much() -> None:
     assert Filling.of(shares, {"batch_clips": 4}, "cuda") is None
     assert Filling.of(shares, {"batch_clips": 4, "budget": Budget(fixed=True)}, "cuda") is not None
     assert Filling.of(replace(plain, codebooks={}), {"batch_clips": 4}, "cuda") is None
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_given_full_batches_and_gives_nearly_the_same(
+    videos: Path, tmp_path: Path, model_folder: Path
+) -> None:
+    tokens = []
+    for name, batch_clips in (("one", 1), ("by memory", None)):
+        tokenizer = load(str(model_folder), "cuda", "float32")
+        settings = Settings(tokenizer.spec, {"batch_clips": batch_clips})
+        workforce = Workforce(lambda device, tokenizer=tokenizer: tokenizer, lambda: ["cuda"])
+        results = encode_dataset(
+            Sources([videos], tmp_path / name), settings, workforce, Nobody(), pytest.fail
+        )
+        assert [result.status for result in results].count("done") == 24
+        files = sorted((tmp_path / name).glob("*.npz"))
+        tokens.append(
+            np.concatenate([a.ravel() for file in files for a in read_tokens(file).arrays.values()])
+        )
+    assert (tokens[0] == tokens[1]).mean() > 0.99
