@@ -9,7 +9,7 @@ as many leaves less error. Which share of the columns that should be is found by
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from sweettok_cli.models.common.budget import Budget
+from sweettok_cli.models.sweettok.candidate import Candidate
 from sweettok_cli.models.sweettok.detail import DetailTokens
-from sweettok_cli.models.sweettok.network import Choice, SweetTok, TokenPair
+from sweettok_cli.models.sweettok.network import Choice, SweetTok
 from sweettok_cli.tokens.layout import count_bits
 from sweettok_cli.tokens.ragged import rows_by_level
 
@@ -29,10 +30,13 @@ _SHARE, _SHARE_OF_TWICE = 0.65, 0.15
 # clips held out the best ones are near that. First half way there, and if that was better, all the way; not
 # what is nearer than this.
 _EVEN, _NEAR, _WAYS = 3.0, 0.04, (0.5, 1.0)
-# Detail is looked for down to this part of the price that is expected, and again if that was too dear.
+# Detail is looked for down to this part of the price that is expected, again and again if that was too dear,
+# and at last down to this part of that.
 _BELOW = 3.0
 _AGAIN = 8.0
-_MOST_AGAIN = 4
+_LOWEST = _AGAIN**3
+# By so many of the columns fewer is tried, in turn, where there are bits for more than there is.
+_FEWER = (0.3, 0.15)
 # Clips that need little take no more than they would at this part of the price so far: the rest is kept for
 # those that come.
 _THRIFT = 0.5
@@ -44,23 +48,8 @@ _COUNT_BITS = 2.0
 _LEAST_ERROR = 1e-10
 # Halvings that find the price for so many bits among all that tokens are worth.
 _HALVINGS = 24
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A clip whose tokens are to be chosen.
-
-    Attributes:
-        tokens: ids [1, S, 3] and [1, T, 3] of all its positions.
-        pixels: of its frames, with what they are padded by.
-        rows: from one row to another of all frames, original, [1, 3, t, rows, w] in [-0.5, 0.5].
-        decode: the clip as columns that are present [1, T] give it, in bands of rows from top to bottom.
-    """
-
-    tokens: TokenPair
-    pixels: int
-    rows: Callable[[int, int], Tensor]
-    decode: Callable[[Choice], Iterator[Tensor]]
+# Decibels by which a quality may be missed as far as is reckoned, before it is decoded to be measured.
+_SURE = 0.5
 
 
 @dataclass
@@ -86,7 +75,8 @@ class _Offer:
     """One share of the columns, with as much detail as there are bits for, or as the aim takes.
 
     ``price``: what a bit of detail removes at least; ``left``: squared error at the end, of all values of the
-    clips; ``error``: so much of it as counts; ``bits``: of motion and of detail, with their counts.
+    clips; ``error``: so much of it as counts; ``bits``: of motion and of detail, with their counts; ``ends``:
+    there is no more detail to be had.
     """
 
     share: float
@@ -95,6 +85,7 @@ class _Offer:
     left: float
     error: float
     bits: float
+    ends: bool
 
 
 class Spender:
@@ -112,20 +103,24 @@ class Spender:
         self._price: float | None = None  # what a bit removed at least, of the clips before
         self._least = 0.0  # price under which bits are kept for later clips
         self._saved = 0.0  # bits that clips before have left
-        self._worst: float | None = None  # mean squared error of the clips that come back worst
+        self._most_left = 0.0  # of the clips before, mean squared error as far as it is reckoned
+        self._worst: float | None = None  # likewise, as it is told
         # Bits that it takes to say that a cell has a token, of each level, as clips before have them.
         self._count_bits = torch.full((self._detail.levels,), _COUNT_BITS, device=self._detail.price.device)
         self._appearance_bits = network.quantize_spatial.bits
 
     @property
     def worst(self) -> float | None:
-        """Decibels of the clips so far that come back worst, of those looked at together; None before any."""
-        return None if self._worst is None else -10 * math.log10(max(self._worst, _LEAST_ERROR))
+        """Decibels of the clip so far that comes back worst, where a quality is aimed at; else None.
+
+        Of a clip that comes within half a decibel of the aim, they are reckoned; else measured.
+        """
+        return None if self._worst is None else _decibels(self._worst)
 
     def spend(self, clips: Sequence[Candidate]) -> list[Choice]:
         """The tokens of the next clips, which are looked at together."""
         energies = [self._energy(clip) for clip in clips]
-        columns = sum(energy.numel() for energy in energies)
+        moving = sum(energy.numel() for energy in energies)
         spare = math.inf
         if self._budget.psnr is None:
             spare = self._saved + sum(map(self._allowed, clips))
@@ -137,7 +132,8 @@ class Spender:
             self._price = self._usual_price(clips, energies) * bits**-_STEEP
             self._share = min(max(_SHARE + _SHARE_OF_TWICE * math.log2(bits), 0.0), 1.0)
         without = count_bits("detail", sum(map(self._cells, clips)), [0])
-        most = self._most_columns(columns, spare - without) / columns if columns else 0.0
+        columns = sum(clip.tokens.temporal.shape[1] for clip in clips)
+        most = min(1.0, self._most_columns(columns, spare - without) / moving) if moving else 0.0
         best = self._offer(clips, energies, min(self._share, most), spare)
         price = best.price
         for way in _WAYS:
@@ -146,14 +142,15 @@ class Spender:
                 break  # good enough with no detail
             if abs(share - best.share) < _NEAR:
                 break
-            other = self._offer(clips, energies, share, spare)
+            other = self._offer(clips, energies, share, spare, best.price)
             if not self._better(other, best):
                 break
             best = other
             price = best.price if best.price < math.inf else price
         if self._budget.psnr is not None:
             best = self._fewest(best, clips, energies)
-        self._worst = max(self._worst or 0.0, best.left / self._values(clips))
+        if best.ends:
+            best = self._fewer(best, clips, energies, spare)
         # Of clips that could have no more columns it is not known how many others would take.
         self._share = best.share if best.share < most else max(self._share, best.share)
         if price < math.inf:  # some detail was bought, or with fewer columns would have been
@@ -163,7 +160,24 @@ class Spender:
             self._saved = max(0.0, spare - best.bits)
         choices = [Choice(each.present, each.detail.ids, each.counts(best.price)) for each in best.bought]
         self._count(choices)
+        if self._budget.psnr is not None:
+            self._note_worst(clips, choices, best.left / self._values(clips))
         return choices
+
+    def _note_worst(self, clips: Sequence[Candidate], choices: Sequence[Choice], left: float) -> None:
+        """Remember what comes back worst, of clips whose mean squared error is reckoned to be ``left``.
+
+        That knows nothing of what the network's last layers make of detail, nor of bytes: where it matters,
+        it is measured.
+        """
+        assert self._budget.psnr is not None
+        if self._worst is not None and left <= self._most_left:
+            return
+        self._most_left = left
+        if abs(_decibels(left) - self._budget.psnr) > _SURE:
+            found = sum(clip.error(choice) for clip, choice in zip(clips, choices, strict=True))
+            left = found / self._values(clips)
+        self._worst = max(self._worst or 0.0, left)
 
     def _fewest(self, best: _Offer, clips: Sequence[Candidate], energies: Sequence[Tensor]) -> _Offer:
         """Fewer columns than an offer has that is good enough with no detail, while that takes fewer bits."""
@@ -174,9 +188,25 @@ class Spender:
             step = min(step, best.share) / 2
         return best
 
+    def _fewer(
+        self, best: _Offer, clips: Sequence[Candidate], energies: Sequence[Tensor], spare: float
+    ) -> _Offer:
+        """Fewer columns than an offer has that has all detail there is, if the rest do more harm than good.
+
+        In pictures without motion, of which a column can say no more than that.
+        """
+        for step in _FEWER:
+            if best.share - step < _NEAR:
+                break
+            other = self._offer(clips, energies, best.share - step, spare, best.price)
+            if not self._better(other, best):
+                break
+            best = other
+        return best
+
     def _even_share(self, offer: _Offer, energies: Sequence[Tensor]) -> float:
         """The share of the columns that are worth their bits at an offer's price."""
-        energy = torch.cat([energy.flatten() for energy in energies])
+        energy = torch.cat(list(energies))
         if not len(energy):
             return 0.0
         worth = energy / (self._finite_price(offer) * self._network.motion_bits)
@@ -207,22 +237,20 @@ class Spender:
 
     def _usual_price(self, clips: Sequence[Candidate], energies: Sequence[Tensor]) -> float:
         """What to expect of clips that have as many bits as without levels."""
-        moving = [energy for energy in energies if energy.numel()]
-        if moving:
-            return float(self._network.usual_price(torch.cat(moving, dim=1)))
-        left = list(self._left(clips[0], Choice(clips[0].tokens.temporal[..., 0] >= 0)))
+        energy = torch.cat(list(energies))
+        if len(energy):
+            return float(self._network.usual_price(energy[None]))
+        left = list(clips[0].left(Choice(clips[0].tokens.temporal[..., 0] >= 0)))
         return float(self._detail.usual_price(torch.cat(left, dim=3)))
 
     def _energy(self, clip: Candidate) -> Tensor:
-        """About what each temporal token of a clip removes, [1, T]."""
-        return self._network.motion_energy(self._network.quantize_temporal.codes(clip.tokens.temporal))
+        """About what the temporal token of each column that is seen removes, [columns]."""
+        vectors = self._network.quantize_temporal.codes(clip.tokens.temporal)
+        return self._network.motion_energy(vectors)[0, self._seen(clip)]
 
-    def _left(self, clip: Candidate, choice: Choice) -> Iterator[Tensor]:
-        """What a clip's columns leave over, in bands."""
-        top = 0
-        for band in clip.decode(choice):
-            yield clip.rows(top, top + band.shape[3]) - band.float()
-            top += band.shape[3]
+    def _seen(self, clip: Candidate) -> Tensor:
+        """Which columns hold pixels of the source, [T]."""
+        return clip.columns(self._network.config.patch).to(clip.tokens.temporal.device)
 
     def _most_columns(self, columns: int, spare: float) -> int:
         """How many of so many columns may have a token."""
@@ -237,34 +265,45 @@ class Spender:
         return self._network.motion_bits * present + count_bits("temporal", columns, [present])
 
     def _offer(
-        self, clips: Sequence[Candidate], energies: Sequence[Tensor], share: float, spare: float
+        self,
+        clips: Sequence[Candidate],
+        energies: Sequence[Tensor],
+        share: float,
+        spare: float,
+        start: float = math.inf,
     ) -> _Offer:
-        """What a share of the columns leads to."""
-        flat = torch.cat([energy.flatten() for energy in energies])
+        """What a share of the columns leads to; ``start`` is what a bit is worth where that is known."""
+        flat = torch.cat(list(energies))
         best = torch.zeros_like(flat, dtype=torch.bool)
         best[flat.topk(round(share * len(flat))).indices] = True
-        parts = best.split([energy.numel() for energy in energies])
-        present = [part.view_as(energy) for part, energy in zip(parts, energies, strict=True)]
-        of_columns = self._column_bits(len(flat), int(best.sum()))
+        present = []
+        for clip, part in zip(clips, best.split([len(energy) for energy in energies]), strict=True):
+            seen = self._seen(clip)
+            present.append(torch.zeros_like(seen).masked_scatter(seen, part)[None])
+        columns = sum(each.numel() for each in present)
+        of_columns = self._column_bits(columns, int(best.sum()))
         assert self._price is not None
-        low = self._price / _BELOW
-        for _ in range(_MOST_AGAIN):
+        last = self._price / _BELOW / _LOWEST
+        low = max(min(self._price, start) / _BELOW, last)
+        while True:
             bought = [self._buy(clip, each, low) for clip, each in zip(clips, present, strict=True)]
             price = self._price_of(clips, bought, spare - of_columns)
-            if price is not None or low < self._least:
+            if price is not None or low <= max(last, self._least):
                 break
-            low /= _AGAIN
+            low = max(low / _AGAIN, last)
+        ends = price is None and low > self._least
         price = max(low if price is None else price, self._least)
         error = left = sum(
             each.error - float(each.detail.removed[each.worth >= price].double().sum()) for each in bought
         )
         if self._budget.psnr is not None:  # what is better than that counts for nothing
             error = max(0.0, left - self._aim(clips))
-        return _Offer(share, bought, price, left, error, of_columns + self._detail_bits(bought, price))
+        bits = of_columns + self._detail_bits(bought, price)
+        return _Offer(share, bought, price, left, error, bits, ends)
 
     def _buy(self, clip: Candidate, present: Tensor, price: float) -> _Bought:
         found, error = list[DetailTokens](), 0.0
-        for left in self._left(clip, Choice(present)):
+        for left in clip.left(Choice(present)):
             error += float(left.square().sum())
             found.append(self._detail.tokens(left, price))
         ids, removed = (
@@ -320,12 +359,14 @@ class Spender:
         return self._values(clips) * 10 ** (-self._budget.psnr / 10)
 
     def _values(self, clips: Sequence[Candidate]) -> int:
-        """How many numbers the pixels of clips are."""
-        return 3 * sum(clip.pixels * self._frames(clip) for clip in clips)
-
-    def _frames(self, clip: Candidate) -> int:
-        return self._network.config.frames if clip.tokens.temporal.shape[1] else 1
+        """How many numbers the pixels of clips are that are seen."""
+        return sum(clip.own.values for clip in clips)
 
     def _cells(self, clip: Candidate) -> int:
         config = self._network.config
-        return config.latent_frames(self._frames(clip)) * clip.pixels // config.patch**2
+        return config.latent_frames(clip.padded.frames) * clip.pixels // config.patch**2
+
+
+def _decibels(error: float) -> float:
+    """Of a mean squared error, of values of a range of one."""
+    return -10 * math.log10(max(error, _LEAST_ERROR))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate, pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,9 +17,10 @@ from sweettok_cli.models.common.frames import to_frames, to_video
 from sweettok_cli.models.common.network_tokenizer import NetworkTokenizer
 from sweettok_cli.models.common.streams import ClipEncoder, EncoderStream, WaitingClips
 from sweettok_cli.models.sweettok.banded import choose_bands, decode_bands, encode_bands
+from sweettok_cli.models.sweettok.candidate import Candidate, Extent
 from sweettok_cli.models.sweettok.network import Choice, SweetTok, TokenPair
 from sweettok_cli.models.sweettok.rows import received, sent
-from sweettok_cli.models.sweettok.spending import Candidate, Spender
+from sweettok_cli.models.sweettok.spending import Spender
 from sweettok_cli.runtime import close_holes
 from sweettok_cli.tokens.layout import TokenizerSpec
 from sweettok_cli.video.fit import Fit
@@ -93,7 +95,8 @@ class SweetTokTokenizer(NetworkTokenizer):
         if self.network.detail is None or budget.fixed:
             return self._encode_rows(partial(_rows_of, clips), *clips.shape[:4])._asdict()
         rows = [partial(_rows_of, clip) for clip in clips.split(1)]
-        return self._spend_on(Spender(self.network, budget), rows, clips.shape[1:4])
+        whole = Extent(*clips.shape[1:4])
+        return self._spend_on(Spender(self.network, budget), rows, whole, [whole] * len(clips))
 
     def encode_waiting(self, clips: WaitingClips) -> dict[str, Tensor]:
         """As :meth:`Tokenizer.encode_waiting`: large frames are taken in bands; no levels."""
@@ -105,21 +108,27 @@ class SweetTokTokenizer(NetworkTokenizer):
 
     def _spend(self, spender: Spender, clips: WaitingClips) -> dict[str, Tensor]:
         # Each is looked at several times: how much of them is done is told when all are.
-        ones = [WaitingClips([clip], [fit]) for clip, fit in zip(clips.clips, clips.fits, strict=True)]
-        return self._spend_on(spender, [partial(self._rows, one) for one in ones], clips.shape[1:])
+        pairs = list(zip(clips.clips, clips.fits, strict=True))
+        rows = [partial(self._rows, WaitingClips([clip], [fit])) for clip, fit in pairs]
+        own = [Extent(_own_frames(clip), fit.height, fit.width) for clip, fit in pairs]
+        return self._spend_on(spender, rows, Extent(*clips.shape[1:]), own)
 
     @torch.inference_mode()
     def _spend_on(
-        self, spender: Spender, rows: Sequence[Callable[[int, int], Tensor]], shape: Sequence[int]
+        self,
+        spender: Spender,
+        rows: Sequence[Callable[[int, int], Tensor]],
+        padded: Extent,
+        own: Sequence[Extent],
     ) -> dict[str, Tensor]:
-        """Tokens of clips, each given by its rows, whose frames, height and width are ``shape``."""
-        frames, height, width = shape
+        """Tokens of clips, each given by its rows, and by what of their ``padded`` frames is its own."""
+        height, width = padded.height, padded.width
         candidates = []
-        for of_clip in rows:
-            tokens = self._encode_rows(of_clip, 1, frames, height, width)
+        for of_clip, seen in zip(rows, own, strict=True):
+            tokens = self._encode_rows(of_clip, 1, padded.frames, height, width)
             decode = partial(self._decoded, tokens, height, width)
             original = partial(_original, of_clip)
-            candidates.append(Candidate(tokens, height * width, original, decode))
+            candidates.append(Candidate(tokens, padded, seen, original, decode))
         with self.autocast():
             choices = spender.spend(candidates)
         return sent([each.tokens for each in candidates], choices)
@@ -178,6 +187,11 @@ class SweetTokTokenizer(NetworkTokenizer):
                 yield video
                 del video
                 close_holes()
+
+
+def _own_frames(clip: Sequence[np.ndarray]) -> int:
+    """How many frames of a clip there are before the last one is repeated to fill it, which is held once."""
+    return 1 + next(place for place, frame in enumerate(clip) if frame is clip[-1])
 
 
 def _rows_of(clips: Tensor, start: int, end: int) -> Tensor:

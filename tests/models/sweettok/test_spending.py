@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,8 +13,10 @@ from small_network import smooth_clips
 from torch import Tensor
 
 from sweettok_cli.models.common.budget import USUAL, Budget, decibels
+from sweettok_cli.models.common.frames import to_frames
+from sweettok_cli.models.sweettok.candidate import Candidate, Extent
 from sweettok_cli.models.sweettok.network import Choice, SweetTok
-from sweettok_cli.models.sweettok.spending import Candidate, Spender
+from sweettok_cli.models.sweettok.spending import Spender
 from sweettok_cli.tokens.layout import count_bits
 from sweettok_cli.tokens.ragged import rows_by_level
 
@@ -32,7 +35,8 @@ def candidate(network: SweetTok, clip: Tensor) -> Candidate:
     def decode(choice: Choice) -> Iterator[Tensor]:
         yield from network.decode(*tokens, height, width, clip.shape[1], choice).split(height // 2, dim=3)
 
-    return Candidate(tokens, height * width, lambda start, end: video[:, :, :, start:end], decode)
+    whole = Extent(*clip.shape[1:])
+    return Candidate(tokens, whole, whole, lambda start, end: video[:, :, :, start:end], decode)
 
 
 def spent(network: SweetTok, choices: list[Choice]) -> float:
@@ -140,6 +144,53 @@ def test_a_clip_that_needs_no_detail_does_not_stand_in_the_way_of_others(network
     (none,) = spender.spend([busy])
     (rest,) = spender.spend([quiet])
     assert none.counts is not None and rest.counts is not None and not none.counts.any()
+
+
+@torch.no_grad()
+def test_what_is_not_seen_takes_no_bits_and_is_no_error(network: SweetTok) -> None:
+    """Neither of pixels that pad a frame, nor of frames that fill up a clip, nor beyond black and white."""
+    clip = candidate(network, busy_clips(1)[0])
+    part = replace(clip, own=Extent(9, 36, 44))
+    for budget in (Budget(psnr=60), USUAL):
+        (choice,) = Spender(network, budget).spend([part])
+        assert choice.counts is not None
+        columns, counts = choice.present[0].view(8, 8), choice.counts[0]
+        assert columns.any() and not columns[5:].any() and not columns[:, 6:].any()
+        assert counts[:3, :5, :6].any() and not counts[3:].any()
+        assert not counts[:, 5:].any() and not counts[:, :, 6:].any()
+    made = torch.cat(list(clip.decode(choice)), dim=3)[:, :, :9, :36, :44]
+    shown, wanted = (to_frames(video).double() for video in (made, clip.rows(0, 64)[:, :, :9, :36, :44]))
+    assert part.error(choice) == pytest.approx(float((shown - wanted).square().sum()) / 255**2)
+    white = replace(clip, rows=lambda start, end: torch.full((1, 3, 17, end - start, 64), 0.5))
+    bright = replace(white, decode=lambda choice: iter([torch.full((1, 3, 17, 64, 64), 0.6)]))
+    assert not any(left.any() for left in bright.left(choice)) and bright.error(choice) == 0
+
+
+@torch.no_grad()
+def test_what_comes_back_worst_is_measured_where_an_aim_is_missed(network: SweetTok) -> None:
+    """As bytes show it, of the source's own pixels; of other budgets it is not told."""
+    clips = [replace(candidate(network, clip), own=Extent(17, 40, 52)) for clip in busy_clips(2)]
+    spender = Spender(network, Budget(psnr=60))
+    assert spender.worst is None
+    found = []
+    for clip in clips:
+        (choice,) = spender.spend([clip])
+        found.append(-10 * math.log10(clip.error(choice) / clip.own.values))
+    assert spender.worst == pytest.approx(min(found))
+    spender = Spender(network, USUAL)
+    spender.spend(clips)
+    assert spender.worst is None
+
+
+@torch.no_grad()
+def test_columns_that_do_harm_are_left_out_whatever_there_is_to_spend(network: SweetTok) -> None:
+    """Of a picture without motion: as good as with fewer bits, and better than with all columns."""
+    clip = candidate(network, torch.full((3, 17, 64, 64), -0.5))
+    found = []
+    for tokens in (16 * 80, 16 * 80 * 64):
+        (choice,) = Spender(network, Budget(tokens=tokens)).spend([clip])
+        found.append(clip.error(choice))
+    assert found[1] <= found[0]
 
 
 def test_a_budget_is_one_thing() -> None:
