@@ -66,9 +66,8 @@ def listed(file: Path) -> list[Entry]:
             name = f"{row.shard} with {row.names[-1]}" if row.shard else row.names[-1]
             missing.append((name, row.line))
             bearable = bearable and _is_clip(row.names[-1])
-            found = [
-                Entry(name, file, lacking=f"cannot be found, and line {row.line} of {file.name} names it")
-            ]
+            why = f"cannot be found, and line {row.line} of {file.name} names it; correct the list"
+            found = [Entry(name, file, lacking=why)]
         entries += [replace(entry, start=row.start, end=row.end) for entry in found]
     if missing and not (bearable and len(missing) < len(entries)):
         (name, line), more = missing[0], f" and {len(missing) - 1} more" if len(missing) > 1 else ""

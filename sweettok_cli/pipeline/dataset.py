@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from sweettok_cli.errors import SweettokError, option
+from sweettok_cli.files import check_name
 from sweettok_cli.holding import claimed
 from sweettok_cli.models.common.budget import USUAL
 from sweettok_cli.packing.token_file import read_meta
@@ -91,6 +92,8 @@ class DataSet:
         if row is not None and row.status == "done" and not self._settings.force:
             self._check_alike(job, row)
         try:
+            for part in Path(self._name(job)).parts:
+                check_name(part)
             check_source(job.source)
             if row is None or State.of(job.source) != _state(row):
                 return None
@@ -254,7 +257,7 @@ class DataSet:
         return self._manifest.row(self._name(job))
 
     def _note(self, job: Job, error: Exception) -> None:
-        """Note why there are no tokens of a source, unless there are: of what it held when it could be read."""
+        """Note why there are no tokens of a source, unless there are: of what it held when it was read."""
         row, failed = self._row(job), self._failed(job, error)
         if row is not None and self._has_tokens(job, row) and not _differs(job, row):
             return

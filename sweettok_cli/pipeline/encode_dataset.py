@@ -107,12 +107,20 @@ def encode_dataset(
         rate=sources.rate,
         ending=sources.ending,
     )
+    begun = bool(planned) or folder.is_dir()  # else there is nothing to make it for
     for each in refused:
-        if share.owns(Path(str(each.source))):
-            yield Result(each.source, None, "refused", each.error)
+        if each.output is None or not begun:
+            name = Path(str(each.source)) if each.output is None else each.output.relative_to(folder)
+            if share.owns(name):
+                yield Result(each.source, each.output, "refused", each.error)
+    if not begun:
+        return
     with Manifest(folder, share) as manifest:
         take_in(manifest)
         data, left = DataSet(manifest, settings), []
+        for each in refused:
+            if each.output is not None and share.owns(each.output.relative_to(folder)):
+                yield data.refused(Job(each.source, each.output), each.error)
         for job in planned:
             if share.owns(job.output.relative_to(folder)):
                 if (known := data.known(job)) is None:
