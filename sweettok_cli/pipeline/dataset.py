@@ -296,7 +296,7 @@ class DataSet:
 
 def _is_ours(row: Row | None) -> bool:
     """Whether a file that is there was made by a row's data set, if only half or of what was there before."""
-    return row is not None and (row.status != "failed" or row.file_bytes > 0)
+    return row is not None and (row.status in ("done", "begun") or row.file_bytes > 0)
 
 
 def _differs(job: Job, row: Row) -> bool:

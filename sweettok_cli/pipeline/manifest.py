@@ -102,6 +102,7 @@ class Manifest:
         self._files: list[_Lines] = []
         self._rows: dict[int, int] = {}  # by output: where its last line lies, see :func:`_found`
         self._done: dict[int, int] = {}  # likewise of what is done, by key
+        self._failed: set[int] = set()  # outputs of what has failed
         try:
             folder.mkdir(parents=True, exist_ok=True)
             how = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
@@ -164,6 +165,7 @@ class Manifest:
         self._rows[name] = number * _LONGEST + place
         if row.status == "done":
             self._done[_short(row.key)] = self._rows[name]
+        (self._failed.add if row.status == "failed" else self._failed.discard)(name)
 
     def row(self, output: str) -> Row | None:
         """What is known of a token file."""
@@ -179,6 +181,12 @@ class Manifest:
                 return None
             last = self.row(row.output)
             return row if last is not None and last.status == "done" and last.key == key else None
+
+    def failures(self) -> list[Row]:
+        """The rows of what has failed."""
+        with self._lock:
+            found = (self._found(self._rows[name]) for name in self._failed)
+            return [row for row in found if row is not None and row.status == "failed"]
 
     def file_of(self, output: str) -> Path | None:
         """The file in which the last line of a token file lies."""
@@ -226,7 +234,7 @@ class Manifest:
             heads = ((Head.read(self._line(where)), where) for where in self._rows.values())
             for _, where in sorted((head.output, where) for head, where in heads if head is not None):
                 row = self._found(where)
-                if row is not None and row.status != "begun":
+                if row is not None and row.status in ("done", "failed"):
                     yield row
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from block_tokenizer import BlockTokenizer
-from encoded_dataset import Encoded, picture, statuses
+from encoded_dataset import Encoded, pack, picture, statuses
 from torch import Tensor
 
 from sweettok_cli.tokens import read_tokens
@@ -161,3 +161,72 @@ def test_a_source_that_cannot_be_read_any_more(encoded: Encoded, folder: Path, h
         assert encoded.rows()[0].status == ("done" if how == "gone" else "failed")
     picture(folder / "a.png", 77)
     assert statuses(encoded(clips))["a.png"] == "done"
+
+
+def test_what_failed_and_is_gone_no_longer_counts(encoded: Encoded, folder: Path, tmp_path: Path) -> None:
+    good, bad = (folder / "a.png").read_bytes(), b"text"
+    tar = pack(folder / "x.tar", ("good.png", good), ("bad.png", bad))
+    for name in ("bad.mp4", "sub/worse.mp4", "stays.mp4"):
+        (folder / name).write_bytes(bad)
+    encoded(folder)
+    pack(tar, ("good.png", good))
+    encoded(folder / "sub")  # in which the tar file does not lie
+    assert encoded.heard() == []
+    (folder / "bad.mp4").unlink()
+    (folder / "a.png").unlink()
+    results = encoded(folder)
+    (said,) = encoded.heard()
+    assert "and 1 more could not be encoded before and are no longer there" in said
+    assert {each.source.name for each in results if each.error} == {"worse.mp4", "stays.mp4"}
+    rows = {row.output: row.status for row in encoded.rows()}
+    failed = {name for name, status in rows.items() if status == "failed"}
+    assert failed == {"sub/worse.npz", "stays.npz", "worse.npz"}
+    assert rows["a.png.npz"] == "done"  # its tokens are there
+    encoded(folder)
+    assert encoded.heard() == []  # once
+    (folder / "bad.mp4").write_bytes(bad)
+    assert statuses(encoded(folder))["bad.mp4"] == "failed"
+
+
+def test_what_was_listed_and_is_gone_and_what_cannot_be_looked_at(
+    encoded: Encoded, folder: Path, tmp_path: Path
+) -> None:
+    clips = tmp_path / "lists" / "clips.txt"
+    clips.parent.mkdir()
+    clips.write_text("in/a.png\nin/bad.mp4\nin/x.tar\n")
+    (folder / "bad.mp4").write_bytes(b"text")
+    pack(folder / "x.tar", ("bad.png", b"text"))
+    encoded(clips, folder)
+    (folder / "bad.mp4").unlink()
+    (folder / "x.tar").write_bytes(b"no tar file any more" * 100)
+    clips.write_text("in/a.png\n")
+    encoded(clips, folder)
+    assert [text.split(" could not")[0] for text in encoded.heard()] == [f"{folder / 'bad.mp4'}"]
+    assert {row.output for row in encoded.rows() if row.status == "failed"} == {"x/bad.png.npz"}
+
+
+def test_names_without_a_root_are_not_looked_for_elsewhere(
+    encoded: Encoded, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "bad.mp4").write_bytes(b"text")
+    monkeypatch.chdir(tmp_path)
+    encoded(Path("in"))
+    monkeypatch.chdir(tmp_path / "in")
+    encoded(Path("sub"))
+    assert encoded.heard() == [] and "bad.npz" in {row.output for row in encoded.rows()}
+    (folder / "bad.mp4").unlink()
+    monkeypatch.chdir(tmp_path)
+    encoded(Path("in"))
+    assert encoded.heard() == [
+        "in/bad.mp4 could not be encoded before and is no longer there; it no longer counts as a failure."
+    ]
+
+
+def test_pictures_that_are_there_are_not_gone(encoded: Encoded, tmp_path: Path) -> None:
+    """The name of a pattern is that of no file."""
+    picture(tmp_path / "shots/1.png", 1)
+    (tmp_path / "shots/2.png").write_text("none")
+    encoded(tmp_path / "shots/%d.png", tmp_path / "shots")
+    assert "%d.png.npz" in {row.output for row in encoded.rows() if row.status == "failed"}
+    encoded(tmp_path / "shots")
+    assert encoded.heard() == []

@@ -93,7 +93,7 @@ def test_a_file_of_others_is_not_written_into(tmp_path: Path) -> None:
         b"null",
         b"{",
         b'{"source": "a"}',
-        b'{"source": "a", "output": "b", "status": "gone"}',
+        b'{"source": "a", "output": "b", "status": "away"}',
         b'{"source": "a", "output": "b", "status": "done", "frames": "7"}',
         b'{"source": "a", "output": "b", "status": "done", "other": 7}',
         b"[" * 100_000,
