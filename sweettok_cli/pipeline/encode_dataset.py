@@ -93,7 +93,7 @@ def encode_dataset(
         settings: how.
         workforce: with what.
         watch: told how far it is.
-        say: told what is no longer there, and what cannot be done at the end.
+        say: told what is damaged, what is no longer there, and what cannot be done at the end.
 
     Raises:
         SweettokError: there is nothing to encode, the folder holds tokens of other weights or options, the
@@ -117,6 +117,8 @@ def encode_dataset(
     if not begun:
         return
     with Manifest(folder, share) as manifest:
+        if (damage := manifest.damage) is not None:
+            say(damage)
         take_in(manifest)
         data, left = DataSet(manifest, settings), []
         lost = {row.output: row for row in manifest.failures() if share.owns(Path(row.output))}

@@ -2,7 +2,8 @@
 
 ``manifest.jsonl`` (``manifest-2-of-8.jsonl`` of the second of eight parts) is only ever appended to, a whole
 line at a time, and of a token file the last line counts. Before a file is made, a line says that it is begun:
-what is there and no line tells of, is not the data set's. A line that was cut short is passed over.
+what is there and no line tells of, is not the data set's. A line that was cut short is passed over; one that
+never was a row's, too, and counted as damage.
 
 Actors of Ray append to files of their own, journals (``manifest-ray-...jsonl``), which are read like any part
 until :func:`take_in` has brought what they say into a manifest.
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import re
 import time
@@ -23,14 +25,15 @@ from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 
-from sweettok_cli.errors import SweettokError
-from sweettok_cli.files import WriteError
+from sweettok_cli.errors import SweettokError, option
+from sweettok_cli.files import WriteError, open_regular
 from sweettok_cli.holding import claimed, clear_folder
 from sweettok_cli.pipeline.row import Head, Row
 from sweettok_cli.pipeline.share import NAME, Share
 
 TABLE = f"{NAME}.parquet"
 _LONGEST = 1 << 48  # bytes of a file of lines
+_BEGIN = b'{"source": "'  # of every line
 _JOURNAL = re.compile(rf"{NAME}-ray-[0-9a-f]+-[0-9a-f]+\.jsonl")
 _LINES = re.compile(rf"{NAME}(-\d+-of-\d+)?\.jsonl|{_JOURNAL.pattern}")
 
@@ -46,8 +49,8 @@ class _Lines:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.read_to = 0
-        self.strange = self.ours = 0  # whole lines
-        self._stream = open(path, "rb")  # noqa: SIM115 - for as long as the manifest is
+        self.strange = self.ours = 0  # lines; those that were cut short are neither
+        self._stream = open_regular(path)
 
     def fresh(self) -> Iterator[tuple[int, Head]]:
         """Heads of the rows that came since the last call, with where those begin."""
@@ -65,10 +68,15 @@ class _Lines:
             place, self.read_to = self.read_to, self.read_to + len(line)
             head = Head.read(line)
             if head is None:
-                self.strange += bool(line.strip())
+                self.strange += not _is_cut(line)
             else:
                 self.ours += 1
                 yield place, head
+
+    @property
+    def damage(self) -> int:
+        """How many lines are no rows, one that is not ended included."""
+        return self.strange + (not _is_cut(self.at(self.read_to)))
 
     def at(self, place: int) -> bytes:
         """The line that begins there."""
@@ -93,7 +101,8 @@ class Manifest:
         journal: appended to instead.
 
     Raises:
-        SweettokError: the folder cannot be made, read or written, or holds a ``manifest.jsonl`` of others.
+        SweettokError: the folder cannot be made, read or written, or holds a ``manifest.jsonl`` of others, or
+            what is no file in its place.
     """
 
     def __init__(self, folder: Path, share: Share | None = None, journal: Path | None = None) -> None:
@@ -106,18 +115,28 @@ class Manifest:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             how = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            if self.path.exists() and not self.path.is_file():
+                raise _no_file(self.path)
             self._out = os.open(self.path, how, 0o666)
             self._torn = _is_torn(self._out)
+        except PermissionError as error:
+            raise SweettokError(
+                f"{error.filename} cannot be opened ({error.strerror}); it is the manifest of the data set: "
+                "change its permissions, or write elsewhere."
+            ) from error
         except OSError as error:
             raise WriteError(self.path, error) from error
-        self.look()
-        for lines in self._files:
-            if lines.strange > 1 and not lines.ours:
-                self.close()
-                raise SweettokError(
-                    f"{lines.path} is no manifest of `sweettok encode`; move it, or name another folder "
-                    "with -o."
-                )
+        try:
+            self.look()
+            for lines in self._files:
+                if not lines.ours and lines.damage:
+                    raise SweettokError(
+                        f"{lines.path} is no manifest of `sweettok encode`, or damaged as a whole; move it, "
+                        "or name another folder with -o."
+                    )
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Manifest:
         return self
@@ -131,6 +150,19 @@ class Manifest:
             lines.close()
         os.close(self._out)
 
+    @property
+    def damage(self) -> str | None:
+        """A sentence about lines that are no rows; None where there are none."""
+        with self._lock:
+            found = {lines.path: number for lines in self._files if (number := lines.damage)}
+        if not found:
+            return None
+        where = ", ".join(f"{path} ({number})" for path, number in found.items())
+        return (
+            f"The manifest is damaged, and lines that are no rows are not read: {where}; token files that only "
+            f"they told of are taken in with {option('skip_existing')}, or made again with {option('force')}."
+        )
+
     def look(self) -> None:
         """Take note of the files of other parts, and of their lines.
 
@@ -141,7 +173,11 @@ class Manifest:
             known = {lines.path for lines in self._files}
             try:
                 found = sorted(path for path in self.folder.iterdir() if _LINES.fullmatch(path.name))
-                self._files += [_Lines(path) for path in found if path not in known]
+                for path in found:
+                    if path not in known:
+                        if not path.is_file():
+                            raise _no_file(path)
+                        self._files.append(_Lines(path))
             except OSError as error:
                 raise SweettokError(
                     f"{error.filename} cannot be read ({error.strerror}); check its permissions."
@@ -238,6 +274,14 @@ class Manifest:
                     yield row
 
 
+def _no_file(path: Path) -> SweettokError:
+    kind = "a folder" if path.is_dir() else "no plain file"
+    return SweettokError(
+        f"{path} is {kind}, and the manifest of the data set would have that name; move it, or name another "
+        "folder with -o."
+    )
+
+
 def journal_in(folder: Path, run: str, number: str) -> Path:
     """Where an actor of a run writes; both are hexadecimal."""
     return folder / f"{NAME}-ray-{run}-{number}.jsonl"
@@ -274,6 +318,20 @@ def take_in(manifest: Manifest, run: str = "") -> bool:
         for path in ours:
             path.unlink(missing_ok=True)
     return len(ours) == len(found)
+
+
+def _is_cut(line: bytes) -> bool:
+    """Whether what is no row is nothing, or the beginning of one: what killed programs leave."""
+    text = line.strip()
+    if not text:
+        return True
+    if not (text.startswith(_BEGIN) or _BEGIN.startswith(text)) or not text.decode("latin-1").isprintable():
+        return False
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return True
+    return False
 
 
 def _is_torn(handle: int) -> bool:

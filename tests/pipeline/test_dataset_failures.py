@@ -230,3 +230,19 @@ def test_pictures_that_are_there_are_not_gone(encoded: Encoded, tmp_path: Path) 
     assert "%d.png.npz" in {row.output for row in encoded.rows() if row.status == "failed"}
     encoded(tmp_path / "shots")
     assert encoded.heard() == []
+
+
+def test_a_damaged_manifest_is_said_and_what_it_no_longer_tells_of_is_kept(
+    encoded: Encoded, folder: Path
+) -> None:
+    encoded(folder)
+    lines = (encoded.out / "manifest.jsonl").read_bytes().splitlines()
+    assert len(lines) == 6
+    lines[:2] = [b"garbage", b"\xff\x00"]  # of the first file, begun and done
+    (encoded.out / "manifest.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    results = encoded(folder)
+    (said,) = encoded.heard()
+    assert "The manifest is damaged" in said and f"{encoded.out / 'manifest.jsonl'} (2); " in said
+    assert statuses(results) == {"a.png": "refused", "b.png": "skipped", "ü c.png": "skipped"}
+    assert statuses(encoded(folder, skip_existing=True)) == dict.fromkeys(statuses(results), "skipped")
+    assert encoded.batches() == 3 and len(encoded.rows()) == 3 and encoded.heard() == [said]
