@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import re
 import time
@@ -26,14 +25,14 @@ from pathlib import Path
 from threading import RLock
 
 from sweettok_cli.errors import SweettokError, option
-from sweettok_cli.files import WriteError, open_regular
+from sweettok_cli.files import WriteError
 from sweettok_cli.holding import claimed, clear_folder
+from sweettok_cli.pipeline.lines import Lines, is_torn
 from sweettok_cli.pipeline.row import Head, Row
 from sweettok_cli.pipeline.share import NAME, Share
 
 TABLE = f"{NAME}.parquet"
 _LONGEST = 1 << 48  # bytes of a file of lines
-_BEGIN = b'{"source": "'  # of every line
 _JOURNAL = re.compile(rf"{NAME}-ray-[0-9a-f]+-[0-9a-f]+\.jsonl")
 _LINES = re.compile(rf"{NAME}(-\d+-of-\d+)?\.jsonl|{_JOURNAL.pattern}")
 
@@ -41,55 +40,6 @@ _LINES = re.compile(rf"{NAME}(-\d+-of-\d+)?\.jsonl|{_JOURNAL.pattern}")
 def is_manifest(name: str) -> bool:
     """Whether a file's name is one that a manifest has."""
     return name == TABLE or _LINES.fullmatch(name) is not None
-
-
-class _Lines:
-    """One file of lines, read as it grows."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.read_to = 0
-        self.strange = self.ours = 0  # lines; those that were cut short are neither
-        self._stream = open_regular(path)
-
-    def fresh(self) -> Iterator[tuple[int, Head]]:
-        """Heads of the rows that came since the last call, with where those begin."""
-        try:
-            if os.fstat(self._stream.fileno()).st_size <= self.read_to:
-                return
-        except OSError as error:
-            if error.errno == errno.ESTALE:  # a journal that another machine has taken in
-                return
-            raise
-        self._stream.seek(self.read_to)
-        for line in self._stream:
-            if not line.endswith(b"\n"):
-                return  # perhaps another program is at it
-            place, self.read_to = self.read_to, self.read_to + len(line)
-            head = Head.read(line)
-            if head is None:
-                self.strange += not _is_cut(line)
-            else:
-                self.ours += 1
-                yield place, head
-
-    @property
-    def damage(self) -> int:
-        """How many lines are no rows, one that is not ended included."""
-        return self.strange + (not _is_cut(self.at(self.read_to)))
-
-    def at(self, place: int) -> bytes:
-        """The line that begins there."""
-        try:
-            self._stream.seek(place)
-            return self._stream.readline()
-        except OSError as error:
-            if error.errno == errno.ESTALE:
-                return b""
-            raise
-
-    def close(self) -> None:
-        self._stream.close()
 
 
 class Manifest:
@@ -108,7 +58,7 @@ class Manifest:
     def __init__(self, folder: Path, share: Share | None = None, journal: Path | None = None) -> None:
         self.folder, self.path = folder, journal or (share or Share()).manifest_in(folder)
         self._lock = RLock()
-        self._files: list[_Lines] = []
+        self._files: list[Lines] = []
         self._rows: dict[int, int] = {}  # by output: where its last line lies, see :func:`_found`
         self._done: dict[int, int] = {}  # likewise of what is done, by key
         self._failed: set[int] = set()  # outputs of what has failed
@@ -118,7 +68,7 @@ class Manifest:
             if self.path.exists() and not self.path.is_file():
                 raise _no_file(self.path)
             self._out = os.open(self.path, how, 0o666)
-            self._torn = _is_torn(self._out)
+            self._torn = is_torn(self._out)
         except PermissionError as error:
             raise SweettokError(
                 f"{error.filename} cannot be opened ({error.strerror}); it is the manifest of the data set: "
@@ -159,8 +109,9 @@ class Manifest:
             return None
         where = ", ".join(f"{path} ({number})" for path, number in found.items())
         return (
-            f"The manifest is damaged, and lines that are no rows are not read: {where}; token files that only "
-            f"they told of are taken in with {option('skip_existing')}, or made again with {option('force')}."
+            f"The manifest is damaged, and lines that are no rows are not read: {where}; token files that "
+            f"only they told of are taken in with {option('skip_existing')}, or made again with "
+            f"{option('force')}."
         )
 
     def look(self) -> None:
@@ -177,7 +128,7 @@ class Manifest:
                     if path not in known:
                         if not path.is_file():
                             raise _no_file(path)
-                        self._files.append(_Lines(path))
+                        self._files.append(Lines(path))
             except OSError as error:
                 raise SweettokError(
                     f"{error.filename} cannot be read ({error.strerror}); check its permissions."
@@ -318,28 +269,6 @@ def take_in(manifest: Manifest, run: str = "") -> bool:
         for path in ours:
             path.unlink(missing_ok=True)
     return len(ours) == len(found)
-
-
-def _is_cut(line: bytes) -> bool:
-    """Whether what is no row is nothing, or the beginning of one: what killed programs leave."""
-    text = line.strip()
-    if not text:
-        return True
-    if not (text.startswith(_BEGIN) or _BEGIN.startswith(text)) or not text.decode("latin-1").isprintable():
-        return False
-    try:
-        json.loads(text)
-    except (ValueError, RecursionError):
-        return True
-    return False
-
-
-def _is_torn(handle: int) -> bool:
-    """Whether the last line of a file was cut short."""
-    if not os.fstat(handle).st_size:
-        return False
-    os.lseek(handle, -1, os.SEEK_END)
-    return os.read(handle, 1) != b"\n"
 
 
 def _short(text: str) -> int:

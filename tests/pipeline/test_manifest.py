@@ -41,10 +41,11 @@ def test_a_torn_line_is_dropped_and_costs_no_other(tmp_path: Path) -> None:
     for length in range(lines.index(b"\n") + 1, len(lines)):
         (tmp_path / "manifest.jsonl").write_bytes(lines[:length])
         with Manifest(tmp_path) as manifest:
-            assert manifest.row("b.npz") is None
+            assert manifest.row("b.npz") is None and manifest.damage is None
             manifest.add(row("c.npz"))
         with Manifest(tmp_path) as manifest:
             whole = {each.output for each in manifest.rows()}
+            assert manifest.damage is None
             assert whole - {"b.npz"} == {"a.npz", "c.npz"}
             assert ("b.npz" in whole) == (length == len(lines) - 1)  # of which but the end of line was lost
 
