@@ -209,3 +209,15 @@ def test_what_is_missing_among_others_is_noted(encoded: Encoded, folder: Path, t
         results = encoded(folder, tmp_path / "gone.tar", tmp_path / "gone.mp4")
         assert {each.source.name for each in results if each.error} == {"gone.tar", "gone.mp4"}
         assert [row.output for row in encoded.rows() if row.status == "failed"] == ["gone.npz"]
+
+
+def test_addresses_in_lists_are_told_by_their_line(encoded: Encoded, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    clips = tmp_path / "lists" / "clips.txt"
+    clips.write_text("# two\n\nin/a.png\nhttps://host/clip.mp4\n")
+    refused, done = encoded(clips)
+    assert str(refused.error) == (
+        "https://host/clip.mp4 is an address, and line 4 of clips.txt names it; fetch the file, and name "
+        "that."
+    )
+    assert done.status == "done" and [row.output for row in encoded.rows()] == ["in/a.png.npz"]

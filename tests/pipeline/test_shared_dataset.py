@@ -32,6 +32,7 @@ def test_two_sources_of_one_output_and_links(encoded: Encoded, folder: Path) -> 
     ]
     (refused,) = [result for result in results if result.error]
     assert "would become" in str(refused.error) and refused.status == "refused"
+    assert str(refused.error).endswith("; rename one of them.")  # in another folder they would meet again
 
 
 def test_parts_by_several_processes_are_what_one_makes(
