@@ -64,6 +64,11 @@ class Manifest:
         self._failed: set[int] = set()  # outputs of what has failed
         try:
             folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SweettokError(
+                f"The folder {folder} cannot be made ({error.strerror}); choose another with -o."
+            ) from error
+        try:
             how = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
             if self.path.exists() and not self.path.is_file():
                 raise _no_file(self.path)

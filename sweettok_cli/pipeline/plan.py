@@ -111,6 +111,8 @@ class Outputs:
         ending = output.suffix.lower()
         if ending in kinds or (is_pattern(output) and ".mp4" in kinds):
             if not single:
+                if output.exists():
+                    raise WrongUsage(f"{output} is a file; give a folder with -o.")
                 raise WrongUsage(
                     f"{output} names one file, and there may be several; name a folder with -o, or end it "
                     "with / to make it one."
