@@ -40,7 +40,7 @@ def _compressed(shard: Path, by: str = "") -> str:
     how = f" by {by}" if by else ""
     return (
         f"{shard} is a tar file that is compressed{how}, and members are read where they lie; unpack it, or "
-        "name it uncompressed, as .tar."
+        "make it a .tar without compression."
     )
 
 
