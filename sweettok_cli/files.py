@@ -53,12 +53,17 @@ class WriteError(SweettokError):
         super().__init__(f"Cannot write {path} ({self.reason}); free some space or choose another folder.")
 
 
+def check_name(name: str) -> None:
+    """Raise :class:`SweettokError` unless a file or folder can have this name."""
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise SweettokError(
+            f"The name {name[:40]}... would be longer than {LONGEST_NAME} bytes; give a shorter one."
+        )
+
+
 def check_target(path: Path, force: bool) -> None:
     """Raise :class:`SweettokError` if ``path`` may not be replaced, or its folder is missing."""
-    if len(os.fsencode(path.name)) > LONGEST_NAME:
-        raise SweettokError(
-            f"The name {path.name[:40]}... would be longer than {LONGEST_NAME} bytes; give a shorter one."
-        )
+    check_name(path.name)
     if path.is_dir():
         raise SweettokError(f"{path} is a folder; give the name of a file to write.")
     if os.path.lexists(path) and not force:  # a link that leads nowhere is somebody's too

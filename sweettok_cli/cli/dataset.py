@@ -249,8 +249,8 @@ def part_of_launch(out: Output, launched: bool) -> Iterator[None]:
         if not launched or end.exit_code != FAILED:
             raise
         out.warn(
-            "The exit code is 0 all the same, for others would be ended with this part; see manifest.parquet "
-            "for all that failed."
+            "The exit code is 0 all the same, for others would be ended with this part; see above, and "
+            "manifest.parquet, for what failed."
         )
 
 

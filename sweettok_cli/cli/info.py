@@ -12,6 +12,7 @@ from typer import Argument
 from sweettok_cli.cli.columns import lined_up
 from sweettok_cli.cli.options import JsonOption, QuietOption
 from sweettok_cli.cli.output import Output, count, picked
+from sweettok_cli.cli.pack import times_smaller
 
 if TYPE_CHECKING:
     from sweettok_cli.tokens.layout import TokenizerSpec
@@ -270,7 +271,7 @@ def _coded(packed: dict[str, Any], data: dict[str, Any]) -> str:
     how = f"with the token prior {prior[:12]}" if prior else "without a token prior"
     return (
         f"{packed['coded_bits']:,} ({packed['coded_bits'] / data['clips']:,.0f} a clip), {how}; "
-        f"{8 * data['file_bytes']:,} in this file, {packed['ratio']:.2f} times smaller than true bits"
+        f"{8 * data['file_bytes']:,} in this file, {times_smaller(packed['ratio'], 'true bits')}"
     )
 
 

@@ -169,7 +169,15 @@ def _describe_packed(result: Result) -> tuple[dict[str, Any], str]:
 def packed_text(cost: PackedCost) -> str:
     """What is said of a packed file, after its true bits."""
     how = "" if cost.prior_sha256 else ", without a token prior"
-    return f"in {8 * cost.file_bytes / 1000:.1f} kbit, {cost.ratio:.2f} times smaller{how}"
+    return f"in {8 * cost.file_bytes / 1000:.1f} kbit, {times_smaller(cost.ratio)}{how}"
+
+
+def times_smaller(ratio: float, than: str = "") -> str:
+    """In words what a packed file is, of which the true bits are so many times its own; or larger."""
+    than = than and f" than {than}"
+    if 0 < ratio <= 0.995:
+        return f"{1 / ratio:.2f} times larger{than}"
+    return f"{ratio:.2f} times smaller{than}" if ratio >= 1.005 else f"no smaller{than}"
 
 
 def packed_total(records: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], str]:
@@ -180,7 +188,7 @@ def packed_total(records: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], str
     bits, packed = total["bits"], 8 * total["file_bytes"]
     total["ratio"] = bits / packed if packed else None
     text = f"in all {bits / 1000:.1f} kbit in {packed / 1000:.1f} kbit"
-    return total, text + (f", {total['ratio']:.2f} times smaller" if packed else "")
+    return total, text + (f", {times_smaller(total['ratio'])}" if packed else "")
 
 
 def _describe_plain(result: Result) -> tuple[dict[str, Any], str]:

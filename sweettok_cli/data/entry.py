@@ -45,7 +45,7 @@ class Entry:
     end: float = math.inf  # and at which it ends
     facts: Facts | None = None  # where they are known without opening it
     codes: Codes | None = None  # where they are packed beside it
-    lacking: str = ""  # where it is not there, as was found out by looking for it: why
+    lacking: str = ""  # where it is not there, as was found out by looking for it: why, and the remedy
 
     @property
     def is_image(self) -> bool:
@@ -64,7 +64,7 @@ class Entry:
             SweettokError: it is not there, or the shard cannot be read or has become shorter.
         """
         if self.lacking:
-            raise SweettokError(f"{self._subject}: {self.lacking}; correct the list.")
+            raise SweettokError(f"{self._subject}: {self.lacking}.")
         return self.path if self.offset < 0 else BytesIO(self._bytes(self.offset, self.size))
 
     def read_codes(self) -> np.ndarray:

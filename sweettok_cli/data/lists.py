@@ -17,6 +17,7 @@ from sweettok_cli.data.entry import Entry
 from sweettok_cli.data.shards import SHARD, shard_entries, spelt_out
 from sweettok_cli.errors import SweettokError, brief
 from sweettok_cli.files import is_file, open_regular
+from sweettok_cli.video.remote import RemoteFile, is_url
 from sweettok_cli.video.source import MEDIA
 
 #: Columns of a table and keys of an object that name a clip, the first that names a file first.
@@ -34,6 +35,7 @@ class _Row:
     start: float = 0.0
     end: float = math.inf
     shard: str = ""  # of which it is a member
+    remark: bool = False  # unless there is such a file
 
 
 def is_list(path: Path) -> bool:
@@ -44,7 +46,7 @@ def is_list(path: Path) -> bool:
 def listed(file: Path) -> list[Entry]:
     """The clips that a list names, in its order; one that is not there is one that cannot be read.
 
-    Names are looked for beside the list, above it and in the folders there.
+    Names are looked for beside the list, above it and in the folders there; addresses are of no list.
 
     Raises:
         SweettokError: it cannot be read, has a line that is none of its kind, or names shards, or no
@@ -57,22 +59,29 @@ def listed(file: Path) -> list[Entry]:
     missing: list[tuple[str, int]] = []
     bearable = True  # whether each of these is but a clip
     for row in _rows(file):
+        if row.remark and not any(is_file(root / name) for root in roots for name in row.names):
+            continue
         if not row.shard and any(map(is_list, map(Path, row.names))):
             raise SweettokError(
-                f"{file}, line {row.line}, names another list, {brief(row.names[0])}; give both with --data."
+                f"{file}, line {row.line}, names another list, {brief(row.names[0])}; give that by itself."
             )
         found = list(_found(row, roots, members))
         if not found:
             name = f"{row.shard} with {row.names[-1]}" if row.shard else row.names[-1]
+            here = f"line {row.line} of {file.name} names it"
+            why = f"cannot be found, and {here}; correct the list"
+            if is_url(name):
+                name = str(RemoteFile(name))  # of which parts may be secret
+                why = f"is an address, and {here}; fetch the file, and name that"
             missing.append((name, row.line))
-            bearable = bearable and _is_clip(row.names[-1])
-            found = [
-                Entry(name, file, lacking=f"cannot be found, and line {row.line} of {file.name} names it")
-            ]
+            bearable = bearable and (is_url(name) or _is_clip(row.names[-1]))
+            found = [Entry(name, file, lacking=why)]
         entries += [replace(entry, start=row.start, end=row.end) for entry in found]
     if missing and not (bearable and len(missing) < len(entries)):
         (name, line), more = missing[0], f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         how = f"line {line}; put the list beside the folder of the clips"
+        if is_url(name):
+            how = f"line {line}; it is an address, and lists name files: fetch it, or encode it by itself"
         raise SweettokError(f"{file} names {name}{more}, which cannot be found: {how}.")
     return entries
 
@@ -113,10 +122,11 @@ def _rows(file: Path) -> Iterator[_Row]:
 
 
 def _plain(file: Path, lines: list[str]) -> Iterator[_Row]:
-    """One name a line, as UCF-101's lists have them (a class number may follow)."""
+    """One name a line, as UCF-101's lists have them (a class number may follow); ``#`` begins a remark."""
     for number, line in enumerate(map(str.strip, lines), 1):
         if line:
-            yield _Row(number, tuple(dict.fromkeys((line, re.sub(r"\s+\d+$", "", line)))))
+            names = dict.fromkeys((line, re.sub(r"\s+\d+$", "", line)))
+            yield _Row(number, tuple(names), remark=line.startswith("#"))
 
 
 def _table(file: Path, lines: list[str]) -> Iterator[_Row]:

@@ -7,15 +7,15 @@ import json
 import math
 import re
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sweettok_cli.data.entry import Codes, Entry, Facts
+from sweettok_cli.data.members import scanned
 from sweettok_cli.errors import SweettokError, brief
-from sweettok_cli.files import atomic_output, is_text, open_regular, read_json
-from sweettok_cli.video.source import MEDIA, reason
+from sweettok_cli.files import atomic_output, is_text, read_json
 
 SHARD = ".tar"
 _INDEX, _VERSION = ".index.json", 1
@@ -96,14 +96,16 @@ def as_index(members: Sequence[Member], size: int, teacher: str = "") -> str:
     return json.dumps(document, ensure_ascii=False) + "\n"
 
 
-def shard_entries(shard: Path) -> list[Entry]:
+def shard_entries(shard: Path, on_end: Callable[[str], None] | None = None) -> list[Entry]:
     """The clips and pictures of a shard: out of its index where it has one, else out of its headers.
+
+    ``on_end`` is that of :func:`~sweettok_cli.data.members.scanned`.
 
     Raises:
         SweettokError: it is no tar file, or its index is not of this file.
     """
     if not index_of(shard).exists():
-        return _scanned(shard)
+        return scanned(shard, on_end)
     path = index_of(shard)
     remedy = "delete it, or pack the clips again"
     document = read_json(path, remedy)
@@ -141,28 +143,6 @@ def _entry(shard: Path, values: Any, size: int, teacher: str) -> Entry:
     if not codes or not teacher or member.width != member.height:
         return found
     return replace(found, codes=Codes(codes[0], codes[1], teacher, member.width))
-
-
-def _scanned(shard: Path) -> list[Entry]:
-    entries: list[Entry] = []
-    try:
-        with open_regular(shard) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
-            for member in archive:
-                if member.size < 0:  # the next one would be this one
-                    raise tarfile.ReadError("negative size")
-                whole = member.isfile() and not member.issparse()
-                if whole and Path(member.name).suffix.lower() in MEDIA and not _hidden(member.name):
-                    entries.append(Entry(member.name, shard, member.offset_data, member.size))
-    except (tarfile.TarError, OSError, ValueError, OverflowError, MemoryError, RecursionError) as error:
-        raise SweettokError(
-            f"{shard} is not a readable tar file ({reason(error)}); unpack or replace it."
-        ) from error
-    return entries
-
-
-def _hidden(name: str) -> bool:
-    """Whether a member of a shard is hidden: what a Mac adds beside every file, for example."""
-    return any(part.startswith(".") and part not in (".", "..") for part in Path(name).parts)
 
 
 def spelt_out(pattern: str) -> list[str]:

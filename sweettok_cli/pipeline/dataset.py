@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from sweettok_cli.errors import SweettokError, option
+from sweettok_cli.files import check_name
 from sweettok_cli.holding import claimed
 from sweettok_cli.models.common.budget import USUAL
 from sweettok_cli.packing.token_file import read_meta
@@ -91,30 +92,38 @@ class DataSet:
         if row is not None and row.status == "done" and not self._settings.force:
             self._check_alike(job, row)
         try:
+            for part in Path(self._name(job)).parts:
+                check_name(part)
             check_source(job.source)
             if row is None or State.of(job.source) != _state(row):
                 return None
         except SweettokError as error:
-            failed = self._failed(job, error)
-            if row is None or (row.status, row.error) != ("failed", failed.error):
-                self._manifest.add(failed)
-            return Result(job.source, job.output, "refused", error)
+            return self.refused(job, error)
         return self._settled(job, row, row.hash)
+
+    def refused(self, job: Job, error: SweettokError) -> Result:
+        """The result of a source that cannot be tried, which is noted."""
+        self._note(job, error)
+        return Result(job.source, job.output, "refused", error)
 
     def one(self, job: Job, engine: Engine) -> Result | None:
         """Encode a source, unless that turns out to be done; None where another program is at it."""
         try:
             prepare(job.output, force=True, make_folder=True)
         except SweettokError as error:
-            return Result(job.source, job.output, "refused", error)
+            return self.refused(job, error)
         with claimed(job.claim) as mine:
+            self._manifest.refresh()
+            try:
+                self._check_others(job, mine)
+            except SweettokError as error:  # which is no fault of the source, and not noted
+                return Result(job.source, job.output, "refused", error)
             if not mine:
                 return None
-            self._manifest.refresh()
             try:
                 return self._one(job, engine)
             except SweettokError as error:
-                self._manifest.add(self._failed(job, error))
+                self._note(job, error)
                 return Result(job.source, job.output, "failed", error)
 
     def _one(self, job: Job, engine: Engine) -> Result:
@@ -137,6 +146,8 @@ class DataSet:
             assert result.meta is not None
             lost = (result.loss.words if result.loss else "") if lost is None else lost
             made = self._made(job, result.meta, content, result.seconds, lost)
+        elif row is not None and row.key == key and self._has_tokens(job, row):
+            made = replace(row, source=str(job.source))  # they are what the row says, and stay
         else:
             assert result.error is not None
             made = replace(self._failed(job, result.error), hash=content, key=key)
@@ -147,8 +158,14 @@ class DataSet:
         """What its row says of a source that holds ``content``; None where it is to be encoded."""
         if self._again or row.key != key_of(content, self._weights, self._options):
             return None
-        if row.status == "done" and _size(job.output) == row.file_bytes and not self._misses(row):
-            return Result(job.source, job.output, "skipped")
+        if self._has_tokens(job, row):
+            if not self._misses(row):
+                return Result(job.source, job.output, "skipped")
+            error = SweettokError(
+                f"{job.source} was not whole when it was encoded: {row.lost}; fetch it again, or leave out "
+                f"{option('strict')} (its tokens stay)."
+            )
+            return Result(job.source, job.output, "refused", error)
         if row.status == "failed" and not self._settings.retry_failed:
             how = f"it was tried before; {option('retry_failed')} tries again"
             error = SweettokError(f"{row.error.rstrip('.')} ({how}).")
@@ -210,6 +227,26 @@ class DataSet:
             "holds again, or write elsewhere."
         )
 
+    def _check_others(self, job: Job, mine: bool) -> None:
+        """Raise where another program has made, or is making, the token file with other weights or options.
+
+        It may have been started after what was known was looked at.
+        """
+        row = self._row(job)
+        if row is None:
+            return
+        if row.status == "done" and not self._settings.force:
+            self._check_alike(job, row)
+        if not mine and row.status == "begun" and row.key != key_of(row.hash, self._weights, self._options):
+            raise SweettokError(
+                f"{job.output} is being made by another program with other weights or options; let it end, "
+                "or write elsewhere."
+            )
+
+    def _has_tokens(self, job: Job, row: Row) -> bool:
+        """Whether the token file is there that a row tells of."""
+        return row.status == "done" and _size(job.output) == row.file_bytes
+
     def _misses(self, row: Row) -> bool:
         return bool(row.lost) and bool(self._settings.options.get("strict"))
 
@@ -218,6 +255,14 @@ class DataSet:
 
     def _row(self, job: Job) -> Row | None:
         return self._manifest.row(self._name(job))
+
+    def _note(self, job: Job, error: Exception) -> None:
+        """Note why there are no tokens of a source, unless there are: of what it held when it was read."""
+        row, failed = self._row(job), self._failed(job, error)
+        if row is not None and self._has_tokens(job, row) and not _differs(job, row):
+            return
+        if row is None or (row.status, row.error) != ("failed", failed.error):
+            self._manifest.add(failed)
 
     def _failed(self, job: Job, error: Exception) -> Row:
         text = " ".join(str(error).split()) or type(error).__name__
@@ -251,7 +296,15 @@ class DataSet:
 
 def _is_ours(row: Row | None) -> bool:
     """Whether a file that is there was made by a row's data set, if only half or of what was there before."""
-    return row is not None and (row.status != "failed" or row.file_bytes > 0)
+    return row is not None and (row.status in ("done", "begun") or row.file_bytes > 0)
+
+
+def _differs(job: Job, row: Row) -> bool:
+    """Whether a source is seen to be another than that of its row; not so where it cannot be looked at."""
+    try:
+        return State.of(job.source) != _state(row)
+    except SweettokError:
+        return False
 
 
 def _state(row: Row) -> State:

@@ -15,6 +15,7 @@ from sweettok_cli.pipeline.batch import Result
 from sweettok_cli.pipeline.cluster import Ray
 from sweettok_cli.pipeline.dataset import DataSet, Engine, Settings
 from sweettok_cli.pipeline.folder import encode_job
+from sweettok_cli.pipeline.gone import note_gone
 from sweettok_cli.pipeline.manifest import Manifest, take_in
 from sweettok_cli.pipeline.manifest_table import write_table
 from sweettok_cli.pipeline.member import State
@@ -94,7 +95,7 @@ def encode_dataset(
         settings: how.
         workforce: with what.
         watch: told how far it is.
-        say: told what cannot be done at the end.
+        say: told what is damaged, what is no longer there, and what cannot be done at the end.
 
     Raises:
         SweettokError: there is nothing to encode, the folder holds tokens of other weights or options, the
@@ -109,18 +110,33 @@ def encode_dataset(
         rate=sources.rate,
         ending=sources.ending,
     )
+    begun = bool(planned) or folder.is_dir()  # else there is nothing to make it for
     for each in refused:
-        if share.owns(Path(str(each.source))):
-            yield Result(each.source, None, "refused", each.error)
+        if each.output is None or not begun:
+            name = Path(str(each.source)) if each.output is None else each.output.relative_to(folder)
+            if share.owns(name):
+                yield Result(each.source, each.output, "refused", each.error)
+    if not begun:
+        return
     with Manifest(folder, share) as manifest:
+        if (damage := manifest.damage) is not None:
+            say(damage)
         take_in(manifest)
         data, left = DataSet(manifest, settings), []
+        lost = {row.output: row for row in manifest.failures() if share.owns(Path(row.output))}
+        for each in refused:
+            if each.output is not None and share.owns(name := each.output.relative_to(folder)):
+                lost.pop(name.as_posix(), None)
+                yield data.refused(Job(each.source, each.output), each.error)
         for job in planned:
-            if share.owns(job.output.relative_to(folder)):
+            if share.owns(name := job.output.relative_to(folder)):
+                lost.pop(name.as_posix(), None)
                 if (known := data.known(job)) is None:
                     left.append(job)
                 else:
                     yield known
+        if said := note_gone(manifest, lost.values(), sources.inputs, refused):
+            say(said)
         del planned, refused
         if left:
             watch.begin(len(left), sum(map(bytes_of, left)))

@@ -2,7 +2,8 @@
 
 ``manifest.jsonl`` (``manifest-2-of-8.jsonl`` of the second of eight parts) is only ever appended to, a whole
 line at a time, and of a token file the last line counts. Before a file is made, a line says that it is begun:
-what is there and no line tells of, is not the data set's. A line that was cut short is passed over.
+what is there and no line tells of, is not the data set's. A line that was cut short is passed over; one that
+never was a row's, too, and counted as damage.
 
 Actors of Ray append to files of their own, journals (``manifest-ray-...jsonl``), which are read like any part
 until :func:`take_in` has brought what they say into a manifest.
@@ -23,9 +24,10 @@ from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, option
 from sweettok_cli.files import WriteError
 from sweettok_cli.holding import claimed, clear_folder
+from sweettok_cli.pipeline.lines import Lines, is_torn
 from sweettok_cli.pipeline.row import Head, Row
 from sweettok_cli.pipeline.share import NAME, Share
 
@@ -40,50 +42,6 @@ def is_manifest(name: str) -> bool:
     return name == TABLE or _LINES.fullmatch(name) is not None
 
 
-class _Lines:
-    """One file of lines, read as it grows."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.read_to = 0
-        self.strange = self.ours = 0  # whole lines
-        self._stream = open(path, "rb")  # noqa: SIM115 - for as long as the manifest is
-
-    def fresh(self) -> Iterator[tuple[int, Head]]:
-        """Heads of the rows that came since the last call, with where those begin."""
-        try:
-            if os.fstat(self._stream.fileno()).st_size <= self.read_to:
-                return
-        except OSError as error:
-            if error.errno == errno.ESTALE:  # a journal that another machine has taken in
-                return
-            raise
-        self._stream.seek(self.read_to)
-        for line in self._stream:
-            if not line.endswith(b"\n"):
-                return  # perhaps another program is at it
-            place, self.read_to = self.read_to, self.read_to + len(line)
-            head = Head.read(line)
-            if head is None:
-                self.strange += bool(line.strip())
-            else:
-                self.ours += 1
-                yield place, head
-
-    def at(self, place: int) -> bytes:
-        """The line that begins there."""
-        try:
-            self._stream.seek(place)
-            return self._stream.readline()
-        except OSError as error:
-            if error.errno == errno.ESTALE:
-                return b""
-            raise
-
-    def close(self) -> None:
-        self._stream.close()
-
-
 class Manifest:
     """The manifest of the data set in ``folder``, to which ``share`` appends. Threads may share one.
 
@@ -93,30 +51,47 @@ class Manifest:
         journal: appended to instead.
 
     Raises:
-        SweettokError: the folder cannot be made, read or written, or holds a ``manifest.jsonl`` of others.
+        SweettokError: the folder cannot be made, read or written, or holds a ``manifest.jsonl`` of others, or
+            what is no file in its place.
     """
 
     def __init__(self, folder: Path, share: Share | None = None, journal: Path | None = None) -> None:
         self.folder, self.path = folder, journal or (share or Share()).manifest_in(folder)
         self._lock = RLock()
-        self._files: list[_Lines] = []
+        self._files: list[Lines] = []
         self._rows: dict[int, int] = {}  # by output: where its last line lies, see :func:`_found`
         self._done: dict[int, int] = {}  # likewise of what is done, by key
+        self._failed: set[int] = set()  # outputs of what has failed
         try:
             folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SweettokError(
+                f"The folder {folder} cannot be made ({error.strerror}); choose another with -o."
+            ) from error
+        try:
             how = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+            if self.path.exists() and not self.path.is_file():
+                raise _no_file(self.path)
             self._out = os.open(self.path, how, 0o666)
-            self._torn = _is_torn(self._out)
+            self._torn = is_torn(self._out)
+        except PermissionError as error:
+            raise SweettokError(
+                f"{error.filename} cannot be opened ({error.strerror}); it is the manifest of the data set: "
+                "change its permissions, or write elsewhere."
+            ) from error
         except OSError as error:
             raise WriteError(self.path, error) from error
-        self.look()
-        for lines in self._files:
-            if lines.strange > 1 and not lines.ours:
-                self.close()
-                raise SweettokError(
-                    f"{lines.path} is no manifest of `sweettok encode`; move it, or name another folder "
-                    "with -o."
-                )
+        try:
+            self.look()
+            for lines in self._files:
+                if not lines.ours and lines.damage:
+                    raise SweettokError(
+                        f"{lines.path} is no manifest of `sweettok encode`, or damaged as a whole; move it, "
+                        "or name another folder with -o."
+                    )
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Manifest:
         return self
@@ -130,6 +105,20 @@ class Manifest:
             lines.close()
         os.close(self._out)
 
+    @property
+    def damage(self) -> str | None:
+        """A sentence about lines that are no rows; None where there are none."""
+        with self._lock:
+            found = {lines.path: number for lines in self._files if (number := lines.damage)}
+        if not found:
+            return None
+        where = ", ".join(f"{path} ({number})" for path, number in found.items())
+        return (
+            f"The manifest is damaged, and lines that are no rows are not read: {where}; token files that "
+            f"only they told of are taken in with {option('skip_existing')}, or made again with "
+            f"{option('force')}."
+        )
+
     def look(self) -> None:
         """Take note of the files of other parts, and of their lines.
 
@@ -140,7 +129,11 @@ class Manifest:
             known = {lines.path for lines in self._files}
             try:
                 found = sorted(path for path in self.folder.iterdir() if _LINES.fullmatch(path.name))
-                self._files += [_Lines(path) for path in found if path not in known]
+                for path in found:
+                    if path not in known:
+                        if not path.is_file():
+                            raise _no_file(path)
+                        self._files.append(Lines(path))
             except OSError as error:
                 raise SweettokError(
                     f"{error.filename} cannot be read ({error.strerror}); check its permissions."
@@ -164,6 +157,7 @@ class Manifest:
         self._rows[name] = number * _LONGEST + place
         if row.status == "done":
             self._done[_short(row.key)] = self._rows[name]
+        (self._failed.add if row.status == "failed" else self._failed.discard)(name)
 
     def row(self, output: str) -> Row | None:
         """What is known of a token file."""
@@ -179,6 +173,12 @@ class Manifest:
                 return None
             last = self.row(row.output)
             return row if last is not None and last.status == "done" and last.key == key else None
+
+    def failures(self) -> list[Row]:
+        """The rows of what has failed."""
+        with self._lock:
+            found = (self._found(self._rows[name]) for name in self._failed)
+            return [row for row in found if row is not None and row.status == "failed"]
 
     def file_of(self, output: str) -> Path | None:
         """The file in which the last line of a token file lies."""
@@ -226,8 +226,16 @@ class Manifest:
             heads = ((Head.read(self._line(where)), where) for where in self._rows.values())
             for _, where in sorted((head.output, where) for head, where in heads if head is not None):
                 row = self._found(where)
-                if row is not None and row.status != "begun":
+                if row is not None and row.status in ("done", "failed"):
                     yield row
+
+
+def _no_file(path: Path) -> SweettokError:
+    kind = "a folder" if path.is_dir() else "no plain file"
+    return SweettokError(
+        f"{path} is {kind}, and the manifest of the data set would have that name; move it, or name another "
+        "folder with -o."
+    )
 
 
 def journal_in(folder: Path, run: str, number: str) -> Path:
@@ -266,14 +274,6 @@ def take_in(manifest: Manifest, run: str = "") -> bool:
         for path in ours:
             path.unlink(missing_ok=True)
     return len(ours) == len(found)
-
-
-def _is_torn(handle: int) -> bool:
-    """Whether the last line of a file was cut short."""
-    if not os.fstat(handle).st_size:
-        return False
-    os.lseek(handle, -1, os.SEEK_END)
-    return os.read(handle, 1) != b"\n"
 
 
 def _short(text: str) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.holding import claimed
 from sweettok_cli.pipeline.manifest import TABLE, Manifest
@@ -32,6 +33,8 @@ def write_table(manifest: Manifest) -> Path:
         [(each.name, kinds.get(str(each.type), pyarrow.string())) for each in fields(Row)]
     )
     path = manifest.folder / TABLE
+    if path.is_dir():
+        raise SweettokError(f"{path} is a folder; move it, and run the command again.")
     while True:
         with claimed(path) as mine:
             if mine:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from sweettok_cli.data.members import compressed_tar
 from sweettok_cli.errors import SweettokError, WrongUsage
 from sweettok_cli.files import check_ending
 from sweettok_cli.packing.token_file import ENDINGS, PLAIN, each_once
@@ -51,6 +52,7 @@ class Refusal:
 
     source: Given | TarMember
     error: SweettokError
+    output: Path | None = None  # where it would go, if that is not another source's
 
 
 def token_stem(source: Source) -> str:
@@ -109,6 +111,8 @@ class Outputs:
         ending = output.suffix.lower()
         if ending in kinds or (is_pattern(output) and ".mp4" in kinds):
             if not single:
+                if output.exists():
+                    raise WrongUsage(f"{output} is a file; give a folder with -o.")
                 raise WrongUsage(
                     f"{output} names one file, and there may be several; name a folder with -o, or end it "
                     "with / to make it one."
@@ -144,6 +148,8 @@ class Found:
 
     source: Source
     relative: Path
+    fault: str = ""  # why it cannot be tried, in a sentence; of collections alone
+    given: int = 0  # where among what was given
 
 
 def is_batch(inputs: Sequence[Given], verb: str = "encode", frames: bool = False) -> bool:
@@ -172,9 +178,10 @@ def find_sources(
 
     Of several folders each keeps its name, as ``cp -r`` does. With ``frames`` every folder that holds
     pictures is a video; patterns of numbered pictures always are. With ``collections``, tar files and lists
-    that are given stand for the videos in them, and so do tar files in folders.
+    that are given stand for the videos in them, and so do tar files in folders; and what has an output of its
+    own and cannot be tried is found, too.
     """
-    met: set[Source] = set()
+    met: set[object] = set()
 
     def unreadable(error: OSError) -> None:
         refuse(
@@ -182,9 +189,9 @@ def find_sources(
             f"{error.filename} cannot be read ({error.strerror}); check its permissions.",
         )
 
-    def new(path: Source) -> bool:
-        seen = path in met
-        met.add(path)
+    def new(source: object) -> bool:
+        seen = source in met
+        met.add(source)
         return not seen
 
     def sequence(path: Path, relative: Path) -> Iterator[Found]:
@@ -195,15 +202,15 @@ def find_sources(
             refuse(path, str(error))
 
     def held(path: Path, relative: Path) -> Iterator[Found]:
-        for source, below in listed_in(path, refuse):
-            if new(Path(str(source))):
-                yield Found(source, relative / below)
+        for each in listed_in(path, refuse):
+            if new((each.source, each.fault) if each.fault else Path(str(each.source))):
+                yield Found(each.source, relative / each.relative, each.fault)
 
-    for given in inputs:
+    def found_in(given: Given) -> Iterator[Found]:
         if not isinstance(given, Path):
             away = _elsewhere(given, endings, refuse, len(inputs) > 1)
             yield from (found for found in away if new(found.source))
-            continue
+            return
         inside = Path(given.resolve().name) if len(inputs) > 1 else Path()
         if given.is_dir() and frames:
             for folder in find_sequences(given, unreadable):
@@ -220,11 +227,20 @@ def find_sources(
         elif is_pattern(given) and not given.exists():
             yield from sequence(given, Path())
         elif not given.exists():
-            refuse(given, missing(given))
+            if collections and not is_collection(given):
+                yield Found(given, Path(), missing(given))
+            else:
+                refuse(given, missing(given))
+        elif collections and (why := compressed_tar(given)) is not None:
+            refuse(given, why)
         elif frames:
             refuse(given, f"{given} is no folder of pictures; encode it without --frames-of.")
         elif new(given):
             yield from held(given, Path()) if collections and is_collection(given) else [Found(given, Path())]
+
+    for place, given in enumerate(inputs):
+        for found in found_in(given):
+            yield replace(found, given=place)
 
 
 def _elsewhere(
@@ -273,18 +289,22 @@ def plan_jobs(
     outputs = Outputs.named(output, (ending,), to_folder, not is_batch(inputs, frames=frames))
     refused: list[Refusal] = []
 
-    def refuse(source: Given | TarMember, reason: str) -> None:
-        refused.append(Refusal(source, SweettokError(reason)))
+    def refuse(source: Given | TarMember, reason: str, output: Path | None = None) -> None:
+        refused.append(Refusal(source, SweettokError(reason), output))
 
-    taken: dict[Path, Job] = {}
+    taken: dict[Path, tuple[Job, int]] = {}
     for found in find_sources(inputs, MEDIA, refuse, rate, frames, collections=True):
         target = outputs.place(found.source, found.relative, token_stem(found.source) + ending)
+        source = found.source.path if isinstance(found.source, FrameSequence) else found.source
+        if found.fault:
+            refuse(source, found.fault, target)
+            continue
         job = Job(found.source, target)
-        if (other := taken.setdefault(target, job)) is not job:
-            refuse(
-                found.source.path if isinstance(found.source, FrameSequence) else found.source,
-                f"{found.source} would become {target} as {other.source} does; give another folder with -o.",
-            )
+        other, given = taken.setdefault(target, (job, found.given))
+        if other is not job:
+            how = "rename one of them" if given == found.given else "give another folder with -o"
+            refuse(source, f"{source} would become {target} as {other.source} does; {how}.")
     if not taken and not refused:
         raise SweettokError(f"{inputs[0]} holds no video or image; name files with other endings one by one.")
-    return list(taken.values()), refused
+    refused = [replace(each, output=None) if each.output in taken else each for each in refused]
+    return [job for job, _ in taken.values()], refused

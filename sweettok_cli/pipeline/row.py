@@ -16,7 +16,8 @@ class Row:
     Attributes:
         source: what it is made of, as it was named; of a member of a tar file, ``TAR/MEMBER``.
         output: the token file, below the data set's folder.
-        status: ``done`` or ``failed``; ``begun`` only while it is made.
+        status: ``done`` or ``failed``; ``begun`` only while it is made; ``gone`` where it has failed and its
+            source is no longer there.
         hash: SHA-256 of what the source holds; empty where that could not be read.
         key: SHA-256 of that, of the model's weights and of the options: what the tokens depend on.
         frames: of the source; 0 where they are not known.
@@ -41,7 +42,7 @@ class Row:
 
     source: str
     output: str
-    status: Literal["done", "failed", "begun"]
+    status: Literal["done", "failed", "begun", "gone"]
     hash: str = ""
     key: str = ""
     frames: int = 0
@@ -102,7 +103,7 @@ class Head(NamedTuple):
         return head if right and head.output and head.status in _STATUSES else None
 
 
-_STATUSES = ("done", "failed", "begun")
+_STATUSES = ("done", "failed", "begun", "gone")
 _KINDS: dict[str, tuple[type, ...]] = {
     each.name: {"int": (int,), "float": (int, float)}.get(str(each.type), (str,)) for each in fields(Row)
 }

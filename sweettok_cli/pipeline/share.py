@@ -29,10 +29,13 @@ class Share:
     count: int = 1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.number <= self.count <= _MOST:
+        if not 1 <= self.count <= _MOST:
             raise WrongUsage(
-                f"There is no part {self.number} of {self.count}; parts are 1/{self.count} to "
-                f"{self.count}/{self.count}."
+                f"{self} is no part: there are 1 to {_MOST} of them; give for example 2/8, the second of 8."
+            )
+        if not 1 <= self.number <= self.count:
+            raise WrongUsage(
+                f"{self} is no part; the first is 1/{self.count}, the last {self.count}/{self.count}."
             )
 
     @classmethod

@@ -14,7 +14,7 @@ from sweettok_cli.video.info import VideoInfo
 from sweettok_cli.video.loss import Loss
 from sweettok_cli.video.pipe import Pipe, PipeReader
 from sweettok_cli.video.reader import Frame, VideoReader
-from sweettok_cli.video.remote import RemoteFile, is_url
+from sweettok_cli.video.remote import RemoteFile, check_url, is_url
 from sweettok_cli.video.selection import WHOLE, Selection
 from sweettok_cli.video.sequence import FrameSequence
 from sweettok_cli.video.source import check_readable
@@ -44,10 +44,17 @@ class Frames(Protocol):
 
 
 def read_input(text: str | PathLike[str]) -> Given:
-    """What a text stands for: ``-`` for stdin, ``https://...`` for an address, anything else for a path."""
+    """What a text stands for: ``-`` for stdin, ``https://...`` for an address, anything else for a path.
+
+    Raises:
+        WrongUsage: an address names nothing.
+    """
     if text == "-":
         return Pipe.stdin()
-    return RemoteFile(text) if isinstance(text, str) and is_url(text) else Path(text)
+    if not (isinstance(text, str) and is_url(text)):
+        return Path(text)
+    check_url(text)
+    return RemoteFile(text)
 
 
 def open_video(

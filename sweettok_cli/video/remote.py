@@ -11,15 +11,16 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, WrongUsage
 
 #: Bytes that are fetched at once, and how many such blocks of a file are held.
 BLOCK_BYTES, BLOCKS = 1 << 20, 32
 #: Seconds before a block that could not be fetched is asked for again; after the last, that is an error.
 PAUSES = (0.5, 2.0)
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://.", re.DOTALL)
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_WEB = ("http", "https")
 # What file systems need that fsspec does not know how to say; of all others it says itself what to install.
 _EXTRA = "pip install 'sweettok[remote]'"
 
@@ -27,6 +28,32 @@ _EXTRA = "pip install 'sweettok[remote]'"
 def is_url(text: str) -> bool:
     """Whether a text is an address, such as ``https://host/clip.mp4``, and no path of a file."""
     return _URL.match(text) is not None
+
+
+def check_url(text: str) -> None:
+    """Raise :class:`WrongUsage` for an address that names nothing, or a web address without a host."""
+    kind, _, rest = text.partition("://")
+    lacks = "host" if kind.lower() in _WEB and not _host(text) else "" if rest.strip("/") else "file"
+    if lacks:
+        shown = re.sub(r"//[^/]*@", "//", text)  # without what may be secret
+        raise WrongUsage(f"{shown} names no {lacks}; give an address such as https://host/clip.mp4.")
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # brackets that hold no number of a host
+        return None
+
+
+def _unquoted(name: str) -> str:
+    """A part of a web address without ``%20`` and the like; as it is where that would be no file's name."""
+    try:
+        found = unquote(name, errors="strict")
+    except UnicodeDecodeError:
+        return name
+    safe = found.strip(".") and found.isprintable() and not re.search(r'[/\\:*?"<>|]', found)
+    return found if safe else name
 
 
 class RemoteFile:
@@ -51,7 +78,7 @@ class RemoteFile:
     def __str__(self) -> str:
         """The address, without what may be secret in it: a user's name, a password, a signature."""
         kind, _, rest = self.url.partition("://")
-        if kind.lower() in ("http", "https"):
+        if kind.lower() in _WEB:
             parts = urlsplit(self.url)
             rest = f"{parts.netloc.rpartition('@')[2]}{parts.path}"
         return f"{kind}://{rest}"
@@ -59,7 +86,12 @@ class RemoteFile:
     @property
     def name(self) -> str:
         """The last part of the address, which is the file's name; the host's where there is no other."""
-        return PurePosixPath(str(self).partition("://")[2]).name
+        name = PurePosixPath(str(self).partition("://")[2]).name
+        return _unquoted(name) if self._is_web else name
+
+    @property
+    def _is_web(self) -> bool:
+        return self.url.partition("://")[0].lower() in _WEB
 
     @property
     def suffix(self) -> str:
@@ -117,7 +149,7 @@ class RemoteFile:
 
     def is_dir(self) -> bool:
         """Whether this is a folder: by a slash at its end; of file systems that list files, by asking."""
-        if self.url.endswith("/") or self.url.partition("://")[0].lower() in ("http", "https"):
+        if self.url.endswith("/") or self._is_web:
             return self.url.endswith("/")
         system, path = self._place
         try:
@@ -140,7 +172,8 @@ class RemoteFile:
         for each in found:
             below = PurePosixPath(str(each).removeprefix(root).lstrip("/"))
             if below.suffix.lower() in endings and not any(part.startswith(".") for part in below.parts):
-                files.append((RemoteFile(system.unstrip_protocol(each)), Path(below.parent)))
+                parts = map(_unquoted, below.parent.parts) if self._is_web else below.parent.parts
+                files.append((RemoteFile(system.unstrip_protocol(each)), Path(*parts)))
         return files
 
     @property

@@ -17,6 +17,7 @@ _TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)", re.ASCII)
 _MOST_SECONDS = 1 << 29  # what a token file can say
 _MOST_SIDE = 1 << 16
 _MOST_FRAMES = 1 << 40
+_FINEST = 1_000_000  # parts of a second
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,17 @@ class Selection:
 
     def __post_init__(self) -> None:
         # Frozen, and also made of what users write.
-        object.__setattr__(self, "start", _seconds("start", self.start))
+        start = _seconds("start", self.start)
+        object.__setattr__(self, "start", start.limit_denominator(_FINEST))
         if self.end is not None:
-            object.__setattr__(self, "end", _seconds("end", self.end))
+            given, end = self.end, _seconds("end", self.end)
+            object.__setattr__(self, "end", end.limit_denominator(_FINEST))
             if self.end <= self.start:
-                given, start = option("end", spelt_seconds(self.end)), spelt_seconds(self.start)
-                raise WrongUsage(f"{given} does not come after {option('start', start)}; give a later end.")
+                how, shown = "does not come", spelt_seconds(end)
+                if end > start:
+                    how, shown = "comes less than a millionth of a second", str(given)
+                said = f"{option('end', shown)} {how} after {option('start', spelt_seconds(self.start))}"
+                raise WrongUsage(f"{said}; give a later end.")
         if self.fps is not None:
             object.__setattr__(self, "fps", read_rate(self.fps))
         for name, most in (("short_side", _MOST_SIDE), ("max_frames", _MOST_FRAMES)):
@@ -186,7 +192,9 @@ def read_rate(given: object) -> Fraction:
     rate = _exact(given)
     if rate is None or not Fraction(1, 1000) <= rate <= 1000:
         what = option("fps", given if isinstance(given, str | int | float) else brief(given))
-        raise WrongUsage(f"{what} is no rate; give frames a second, such as 24 or 30000/1001.")
+        raise WrongUsage(
+            f"{what} is no rate from 0.001 to 1000; give frames a second, such as 24 or 30000/1001."
+        )
     return rate.limit_denominator(100_000)
 
 
@@ -209,7 +217,7 @@ def _seconds(name: str, given: object) -> Fraction:
         raise WrongUsage(
             f"{what} is no time in a video; give seconds after its beginning, such as 12.5, or 1:02:03.250."
         )
-    return time.limit_denominator(1_000_000)
+    return time
 
 
 def _exact(given: object) -> Fraction | None:

@@ -95,6 +95,12 @@ def test_wrong_usage_is_two(cli: Cli, arguments: list[str]) -> None:
         (["train", "--resume", "--out", "a", "--init", "b"], "leave out --init"),
         (["roundtrip", "a.mp4", "--fps", "24"], "add --frames-of"),
         (["encode", "%04d.png", "--fps", "0/0"], "--fps 0/0 is no rate"),
+        (["encode", "a.mp4", "--fps", "1001"], "--fps 1001 is no rate from 0.001 to 1000; give frames"),
+        (["encode", "http://"], "http:// names no host; give an address such as https://host/clip.mp4."),
+        (["encode", "https:///a.mp4"], "https:///a.mp4 names no host"),
+        (["encode", "s3://", "-o", "b/"], "s3:// names no file"),
+        (["encode", "http://me:secret@/a.mp4"], "error: http:///a.mp4 names no host"),
+        (["encode", "http://[x/a.mp4"], "http://[x/a.mp4 names no host"),
         (["encode", "a.mp4", "-o", "a.mp4"], "a.mp4 does not end in .npz; name it so, or end it with /"),
     ],
 )

@@ -109,10 +109,38 @@ def test_options_of_data_sets_are_of_data_sets(cli: Cli, folder: Path, given: li
 
 
 def test_a_part_that_is_none_is_wrong_usage(cli: Cli, folder: Path) -> None:
-    for part in ("3/2", "0/2", "half"):
+    for part, said in (
+        ("3/2", "3/2 is no part; the first is 1/2, the last 2/2."),
+        ("0/2", "0/2 is no part; the first is 1/2, the last 2/2."),
+        ("1/0", "1/0 is no part: there are 1 to 1000000 of them"),
+        ("1/1000001", "1/1000001 is no part: there are 1 to 1000000 of them"),
+        ("half", "--shard half is no part; give for example 2/8"),
+    ):
         ran = cli("encode", folder, "-o", folder.parent / "out", "--model", "blocks", "--shard", part)
-        assert ran.code == 2 and len(ran.err.splitlines()) == 1
+        assert ran.code == 2 and len(ran.err.splitlines()) == 1 and said in ran.err
     assert not (folder.parent / "out").exists()
+
+
+def test_what_cannot_be_written_into_is_said(cli: Cli, folder: Path, blocks: list[BlockTokenizer]) -> None:
+    (folder.parent / "file.npz").write_bytes(b"mine")
+    for into, code, said in (
+        ("file.npz", 2, "file.npz is a file; give a folder with -o."),
+        ("file.npz/", 2, "file.npz is a file; give a folder with -o."),
+        ("new.npz", 2, "new.npz names one file, and there may be several"),
+        ("file.npz/below", 1, "cannot be made (Not a directory); choose another with -o."),
+    ):
+        ran = cli("encode", folder, "-o", f"{folder.parent}/{into}", "--model", "blocks")
+        assert ran.code == code and said in ran.err and len(ran.err.splitlines()) == 1
+    assert (folder.parent / "file.npz").read_bytes() == b"mine" and not blocks
+
+
+def test_a_tar_file_that_is_missing_makes_no_folder(
+    cli: Cli, folder: Path, blocks: list[BlockTokenizer]
+) -> None:
+    out = folder.parent / "out"
+    ran = cli("encode", folder.parent / "x.tar", "-o", out, "--model", "blocks", "--json")
+    assert ran.code == 1 and "x.tar does not exist" in ran.err and not out.exists() and not blocks
+    assert len(json.loads(ran.out)["failed"]) == 1
 
 
 def test_an_address_of_ray_needs_ray(cli: Cli, folder: Path) -> None:

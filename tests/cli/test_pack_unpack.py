@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 import sweettok
+from sweettok_cli.cli.pack import times_smaller
 from sweettok_cli.models.common.tokenizer import Tokenizer
 from sweettok_cli.packing.file import PackedFile
 from sweettok_cli.packing.prior import PRIOR_FILE
 from sweettok_cli.pipeline.encode import encode_video
 from sweettok_cli.tokens import Tokens, token_cost, write_tokens
+from sweettok_cli.video import write_image
 from sweettok_cli.zoo.load import load
 
 Cli = Callable[..., Any]
@@ -234,6 +236,27 @@ def test_every_command_reads_packed_files(cli: Cli, tokens: Path, with_prior: Pa
         and f"{cost.ratio:.2f} times smaller" in text
     )
     assert "packed.decoded.mp4" in cli("decode", packed, "--model", with_prior, "--device", "cpu").out
+
+
+def test_what_grew_is_called_larger() -> None:
+    said = {ratio: times_smaller(ratio, "true bits") for ratio in (2.0, 1.004, 1.0, 0.48, 0.0)}
+    assert said == {
+        2.0: "2.00 times smaller than true bits",
+        **dict.fromkeys((1.004, 1.0, 0.0), "no smaller than true bits"),
+        0.48: "2.08 times larger than true bits",
+    }
+
+
+def test_one_picture_grows_and_every_command_says_so(cli: Cli, model_folder: Path, tmp_path: Path) -> None:
+    """The description is longer than the tokens."""
+    write_image(tmp_path / "a.png", np.zeros((8, 8, 3), np.uint8))
+    ran = cli("encode", tmp_path / "a.png", "--compact", "--model", model_folder)
+    assert ran.code == 0 and "times larger, without a token prior" in ran.err and "smaller" not in ran.err
+    packed = tmp_path / "a.png.swt"
+    assert "times larger than true bits" in cli("info", packed).out
+    cli("unpack", packed)
+    ran = cli("pack", tmp_path, "--force")
+    assert ran.err.count("times larger") == 2 and "smaller" not in ran.err  # the file, and all together
 
 
 def test_a_tokenizer_reads_packed_files(cli: Cli, tokens: Path, with_prior: Path, model_folder: Path) -> None:

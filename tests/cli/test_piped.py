@@ -76,6 +76,11 @@ def test_a_part_is_encoded_and_told(cli: Cli, long: Path) -> None:
     ("options", "code", "said"),
     [
         (["--start", "2", "--end", "1"], 2, "--end 1 does not come after --start 2; give a later end."),
+        (
+            ["--end", "0.0000001"],
+            2,
+            "--end 0.0000001 comes less than a millionth of a second after --start 0;",
+        ),
         (["--start", "-1"], 2, "--start -1 is no time in a video"),
         (["--end", "nan"], 2, "--end nan is no time in a video"),
         (["--fps", "0"], 2, "--fps 0 is no rate"),

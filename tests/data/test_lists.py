@@ -67,6 +67,40 @@ def test_tables_and_objects_name_clips_shards_and_members(shelf: Path) -> None:
     ]
 
 
+def test_remarks_and_blank_lines_name_nothing(shelf: Path) -> None:
+    """Unless there is such a file."""
+    (shelf / "#1.mp4").write_bytes(b"1")
+    lines = [
+        "# clips of today, see more.csv",
+        "#a.mp4",
+        "",
+        "  # {0..99999999}",
+        "#1.mp4",
+        "./#1.mp4",
+        "b.mp4",
+        "#",
+    ]
+    (shelf / "list.txt").write_text("\r\n".join(lines))
+    assert names(shelf / "list.txt") == ["#1.mp4", "./#1.mp4", "b.mp4"]
+    (shelf / "list.txt").write_text("# nothing\n")
+    with pytest.raises(SweettokError, match="No clips found"):
+        find_entries([shelf / "list.txt"])
+
+
+def test_addresses_are_of_no_list(shelf: Path) -> None:
+    """And what of them is secret is not said."""
+    address = "https://me:pass@host/far.mp4?sign=secret"
+    (shelf / "list.csv").write_text(f"path\n{address}\nb.mp4\n")
+    far, near = find_entries([shelf / "list.csv"])
+    assert (far.name, near.name) == ("https://host/far.mp4", "b.mp4")
+    assert far.lacking == "is an address, and line 2 of list.csv names it; fetch the file, and name that"
+    (shelf / "list.txt").write_text(f"s3://bucket/a.mp4\n{address}\n")
+    with pytest.raises(
+        SweettokError, match=r"names s3://bucket/a\.mp4 and 1 more, .* line 1; it is an address"
+    ):
+        find_entries([shelf / "list.txt"])
+
+
 def test_the_column_that_names_a_file_is_the_one_that_is_read(shelf: Path) -> None:
     """As in tables that say where a clip was found, too."""
     (shelf / "list.csv").write_text("file,path\na.mp4,elsewhere/1.mp4\n")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,8 @@ class Command:
             time.sleep(wait)
             ended = process.poll() is not None
             # Processes that it started have to end by themselves, where it alone is killed.
-            (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended
+                (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
         return not ended
 
     def lines(self) -> int:

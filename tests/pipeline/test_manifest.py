@@ -41,10 +41,11 @@ def test_a_torn_line_is_dropped_and_costs_no_other(tmp_path: Path) -> None:
     for length in range(lines.index(b"\n") + 1, len(lines)):
         (tmp_path / "manifest.jsonl").write_bytes(lines[:length])
         with Manifest(tmp_path) as manifest:
-            assert manifest.row("b.npz") is None
+            assert manifest.row("b.npz") is None and manifest.damage is None
             manifest.add(row("c.npz"))
         with Manifest(tmp_path) as manifest:
             whole = {each.output for each in manifest.rows()}
+            assert manifest.damage is None
             assert whole - {"b.npz"} == {"a.npz", "c.npz"}
             assert ("b.npz" in whole) == (length == len(lines) - 1)  # of which but the end of line was lost
 
@@ -86,6 +87,73 @@ def test_a_file_of_others_is_not_written_into(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "content", [b"\x00\xff" * 3000, b"one line\n", b"no line", b"{}\n", b'{"source": "a"}', b"[]\n\n[]"]
+)
+def test_a_file_of_something_else_is_not_written_into(tmp_path: Path, content: bytes) -> None:
+    for name in ("manifest.jsonl", "manifest-2-of-3.jsonl"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(SweettokError, match=rf"{name} is no manifest of .*; move it, or name another"):
+            Manifest(tmp_path)
+        assert (tmp_path / name).read_bytes() == content
+        (tmp_path / name).unlink()
+        assert {path.name: path.stat().st_size for path in tmp_path.iterdir()} in (
+            {},
+            {"manifest.jsonl": 0},
+        )
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b'{"sou', b'{"source": "in/\\u00', b'{"source": "a\n{"s'])
+def test_a_file_that_was_only_begun_is_gone_on_with(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "manifest.jsonl").write_bytes(content)
+    for name in ("a.npz", "b.npz"):
+        with Manifest(tmp_path) as manifest:
+            assert manifest.damage is None
+            manifest.add(row(name))
+    with Manifest(tmp_path) as manifest:
+        assert [each.output for each in manifest.rows()] == ["a.npz", "b.npz"] and manifest.damage is None
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"x\n\xff\n", b'{"source": "a"}\n[]\n', b"\x00" * 900 + b"\n{}\n", b"a\n\n\nb"]
+)
+def test_lines_that_are_no_rows_are_counted_and_cost_no_other(tmp_path: Path, garbage: bytes) -> None:
+    for share in (Share(1, 2), Share(2, 2)):
+        with Manifest(tmp_path, share) as manifest:
+            manifest.add(row(f"{share.number}.npz"))
+    part = tmp_path / "manifest-1-of-2.jsonl"
+    part.write_bytes(part.read_bytes() + garbage)
+    for n in (2, 3):
+        with Manifest(tmp_path, Share(1, 2)) as manifest:
+            assert f"lines that are no rows are not read: {part} (2); token files" in str(manifest.damage)
+            manifest.add(row(f"later{n}.npz"))
+    with Manifest(tmp_path) as manifest:
+        names = [each.output for each in manifest.rows()]
+    assert names == ["1.npz", "2.npz", "later2.npz", "later3.npz"]
+
+
+@pytest.mark.parametrize("name", ["manifest.jsonl", "manifest-2-of-3.jsonl"])
+def test_what_is_no_file_in_its_place_is_called_so(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(SweettokError, match=rf"{name} is a folder, and the manifest .*; move it"):
+        Manifest(tmp_path)
+    (tmp_path / name).rmdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(SweettokError, match=rf"{name} is no plain file"):
+            Manifest(tmp_path)
+
+
+def test_one_that_may_not_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *_: object) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    # Not by file permissions, which hold nobody back who runs the tests as root.
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(SweettokError, match=r"manifest\.jsonl cannot be opened .*change its permissions"):
+        Manifest(tmp_path)
+
+
+@pytest.mark.parametrize(
     "line",
     [
         b"",
@@ -93,7 +161,7 @@ def test_a_file_of_others_is_not_written_into(tmp_path: Path) -> None:
         b"null",
         b"{",
         b'{"source": "a"}',
-        b'{"source": "a", "output": "b", "status": "gone"}',
+        b'{"source": "a", "output": "b", "status": "away"}',
         b'{"source": "a", "output": "b", "status": "done", "frames": "7"}',
         b'{"source": "a", "output": "b", "status": "done", "other": 7}',
         b"[" * 100_000,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from fractions import Fraction
 from pathlib import Path
 
@@ -74,6 +75,7 @@ def test_two_spellings_of_one_name_do_not_share_an_output(tree: Path) -> None:
     jobs, refused = plan_jobs([tree / "in/a.mp4", tree / "in/a.MP4"], None)
     assert [job.source.name for job in jobs] == ["a.mp4"]
     assert "a.MP4 would become" in str(refused[0].error)
+    assert "another folder" in str(refused[0].error)
 
 
 def test_one_file_to_a_name_or_a_folder(tree: Path) -> None:
@@ -128,6 +130,16 @@ def test_no_output_is_made_twice(tree: Path) -> None:
     (refused,) = plan[1]
     assert refused.source == tree / "sub/x.mkv"
     assert "another folder" in str(refused.error)
+
+
+def test_a_member_of_a_tar_file_and_a_file_beside_it_meet(tree: Path) -> None:
+    (tree / "in/x").mkdir()
+    (tree / "in/x/a.png").touch()
+    with tarfile.open(tree / "in/x.tar", "w") as archive:
+        archive.add(tree / "in/x/a.png", "a.png")
+    jobs, refused = plan_jobs([tree / "in"], tree / "out")
+    assert len(jobs) == 4 and str(refused[0].error).endswith("does; rename one of them.")
+    assert refused[0].output is None  # it is the other's
 
 
 def test_what_is_missing_is_listed_and_the_rest_is_done(tree: Path) -> None:

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from encoded_dataset import Look
 from small_run import write_clip
-from test_encode_dataset import Look
 from test_killed_dataset import PATIENCE, Command
 
 from sweettok_cli.errors import SweettokError

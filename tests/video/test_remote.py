@@ -19,7 +19,7 @@ import fsspec
 import numpy as np
 import pytest
 
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, WrongUsage
 from sweettok_cli.video import VideoReader, VideoWriter, probe, remote, write_image
 from sweettok_cli.video.inputs import modified, read_input
 from sweettok_cli.video.pipe import Pipe
@@ -164,6 +164,43 @@ def test_a_picture(tmp_path: Path, server: Server) -> None:
     assert reader.info.is_image and np.array_equal(frame.rgb, torture.picture(4))
 
 
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://host/my%20clip.mp4?sign=1%2F2", "my clip.mp4"),
+        ("http://host/a/%C3%BCber.MP4", "über.MP4"),
+        ("https://host/a%2Bb+c.mp4", "a+b+c.mp4"),
+        ("https://host/100%.mp4", "100%.mp4"),
+        ("https://host/100%25.mp4", "100%.mp4"),
+        # What would be no name, or that of something else, stays as it is.
+        ("https://host/..%2F..%2Fetc.mp4", "..%2F..%2Fetc.mp4"),
+        ("https://host/%2e%2e", "%2e%2e"),
+        ("https://host/%2E", "%2E"),
+        ("https://host/a%5Cb.mp4", "a%5Cb.mp4"),
+        ("https://host/a%00b.mp4", "a%00b.mp4"),
+        ("https://host/a%0Ab.mp4", "a%0Ab.mp4"),
+        ("https://host/a%FF.mp4", "a%FF.mp4"),
+        ("s3://bucket/my%20clip.mp4", "my%20clip.mp4"),  # it is called so there
+    ],
+)
+def test_names_in_web_addresses_are_spelt_out(address: str, name: str) -> None:
+    assert RemoteFile(address).name == name
+
+
+def test_folders_in_web_addresses_are_spelt_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Listed:
+        def find(self, path: str) -> list[str]:
+            return [f"{path}my%20films/a%20b.mp4", f"{path}%2e%2e/c.mp4"]
+
+        def unstrip_protocol(self, path: str) -> str:
+            return path
+
+    folder = RemoteFile("https://host/all/")
+    monkeypatch.setitem(vars(folder), "_place", (Listed(), folder.url))
+    found = sorted((file.name, str(below)) for file, below in folder.find({".mp4"}))
+    assert found == [("a b.mp4", "my films"), ("c.mp4", "%2e%2e")]
+
+
 def test_a_folder_is_listed() -> None:
     for name in ("a.mp4", "sub/b.MKV", "sub/notes.txt", ".hidden/c.mp4"):
         with fsspec.open(f"memory://listed/{name}", "wb") as stream:
@@ -240,8 +277,11 @@ def test_what_is_an_address() -> None:
         "file:///a.mp4",
     ):
         assert is_url(text) and read_input(text) == RemoteFile(text)
-    for text in ("a.mp4", "C://a.mp4", "/a//b.mp4", "a:b.mp4", "s3://", "./-"):
+    for text in ("a.mp4", "C://a.mp4", "/a//b.mp4", "a:b.mp4", "./-"):
         assert not is_url(text) and read_input(text) == Path(text)
+    for text in ("s3://", "https://", "https:///a.mp4", "s3:///"):
+        with pytest.raises(WrongUsage, match=f"{text} names no (host|file); give an address"):
+            read_input(text)
     assert isinstance(read_input("-"), Pipe)
     file = RemoteFile("memory://a.mp4")
     assert pickle.loads(pickle.dumps(file)) == file  # for other processes
