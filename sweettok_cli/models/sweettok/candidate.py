@@ -1,4 +1,4 @@
-"""A clip whose tokens are to be chosen, and what a choice of them leaves of its source's own pixels.
+"""Clips whose tokens are to be chosen, and what a choice of them leaves of their source's own pixels.
 
 What frames are padded by is not shown, nor are the frames that fill up a last clip: neither counts as error.
 """
@@ -34,14 +34,14 @@ class Extent:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A clip whose tokens are to be chosen.
+    """A clip whose tokens are to be chosen, or some that go through the network together.
 
     Attributes:
-        tokens: ids [1, S, 3] and [1, T, 3] of all its positions.
-        padded: what the network sees.
+        tokens: ids [b, S, 3] and [b, T, 3] of all their positions.
+        padded: what the network sees of each.
         own: what is of the source, on top and to the left of that, and before what fills it up.
-        rows: from one row to another of all frames, original, [1, 3, t, rows, w] in [-0.5, 0.5].
-        decode: the clip as columns that are present [1, T] give it, in bands of rows from top to bottom.
+        rows: from one row to another of all frames, original, [b, 3, t, rows, w] in [-0.5, 0.5].
+        decode: the clips as columns that are present [b, T] give them, in bands of rows from top to bottom.
     """
 
     tokens: TokenPair
@@ -51,20 +51,30 @@ class Candidate:
     decode: Callable[[Choice], Iterator[Tensor]]
 
     @property
+    def clips(self) -> int:
+        """How many they are."""
+        return len(self.tokens.spatial)
+
+    @property
     def pixels(self) -> int:
-        """Of a frame, with what it is padded by."""
-        return self.padded.height * self.padded.width
+        """Of a frame of each, with what it is padded by."""
+        return self.clips * self.padded.height * self.padded.width
+
+    @property
+    def values(self) -> int:
+        """How many numbers the pixels are that are of the source."""
+        return self.clips * self.own.values
 
     def columns(self, patch: int) -> Tensor:
-        """Which columns of so many pixels a side hold pixels of the source, bool [T]."""
+        """Which columns of so many pixels a side hold pixels of the source, bool [b, T]."""
         if not self.tokens.temporal.shape[1]:
-            return torch.zeros(0, dtype=torch.bool)
+            return torch.zeros(self.clips, 0, dtype=torch.bool)
         inside = torch.zeros(self.padded.height // patch, self.padded.width // patch, dtype=torch.bool)
         inside[: -(-self.own.height // patch), : -(-self.own.width // patch)] = True
-        return inside.flatten()
+        return inside.flatten().expand(self.clips, -1)
 
     def left(self, choice: Choice) -> Iterator[Tensor]:
-        """What a choice leaves over of the clip, in bands; nothing of what is not seen.
+        """What a choice leaves over of the clips, in bands; nothing of what is not seen.
 
         That is what is not the source's own, and what lies beyond black or white where the source is that.
         """
@@ -78,11 +88,11 @@ class Candidate:
             yield left
 
     def error(self, choice: Choice) -> float:
-        """Squared error of the clip as frames of bytes show it, in values of a range of one."""
+        """Squared error of the clips as frames of bytes show them, in values of a range of one."""
         found = 0.0
         for top, source, made in self._bands(choice):
             own = slice(self.own.frames), slice(max(0, self.own.height - top)), slice(self.own.width)
-            shown, wanted = (to_frames(video)[0][own].double() for video in (made, source))
+            shown, wanted = (to_frames(video)[:, *own].double() for video in (made, source))
             found += float((shown - wanted).square().sum())
         return found / 255**2
 

@@ -124,7 +124,7 @@ class Spender:
         spare = math.inf
         if self._budget.psnr is None:
             spare = self._saved + sum(map(self._allowed, clips))
-            spare -= self._appearance_bits * sum(clip.tokens.spatial.shape[1] for clip in clips)
+            spare -= self._appearance_bits * sum(clip.tokens.spatial[..., 0].numel() for clip in clips)
         if self._price is None:
             bits = 1.0  # of the usual ones; where a quality is aimed at, nobody knows
             if self._budget.psnr is None:
@@ -132,7 +132,7 @@ class Spender:
             self._price = self._usual_price(clips, energies) * bits**-_STEEP
             self._share = min(max(_SHARE + _SHARE_OF_TWICE * math.log2(bits), 0.0), 1.0)
         without = count_bits("detail", sum(map(self._cells, clips)), [0])
-        columns = sum(clip.tokens.temporal.shape[1] for clip in clips)
+        columns = sum(clip.tokens.temporal[..., 0].numel() for clip in clips)
         most = min(1.0, self._most_columns(columns, spare - without) / moving) if moving else 0.0
         best = self._offer(clips, energies, min(self._share, most), spare)
         price = best.price
@@ -222,12 +222,12 @@ class Spender:
 
     def _usual(self, clip: Candidate) -> float:
         """Bits that a clip has without levels."""
-        spatial, temporal = (tokens.shape[1] for tokens in clip.tokens)
+        spatial, temporal = (tokens[..., 0].numel() for tokens in clip.tokens)
         return self._appearance_bits * spatial + self._network.motion_bits * temporal
 
     def _allowed(self, clip: Candidate) -> float:
         """Bits that the budget has for a clip."""
-        tokens = sum(ids.shape[1] for ids in clip.tokens)
+        tokens = sum(ids[..., 0].numel() for ids in clip.tokens)
         return self._budget.bits(self._usual(clip), tokens, clip.pixels)
 
     def _finite_price(self, offer: _Offer) -> float:
@@ -246,10 +246,10 @@ class Spender:
     def _energy(self, clip: Candidate) -> Tensor:
         """About what the temporal token of each column that is seen removes, [columns]."""
         vectors = self._network.quantize_temporal.codes(clip.tokens.temporal)
-        return self._network.motion_energy(vectors)[0, self._seen(clip)]
+        return self._network.motion_energy(vectors)[self._seen(clip)]
 
     def _seen(self, clip: Candidate) -> Tensor:
-        """Which columns hold pixels of the source, [T]."""
+        """Which columns hold pixels of the source, [b, T]."""
         return clip.columns(self._network.config.patch).to(clip.tokens.temporal.device)
 
     def _most_columns(self, columns: int, spare: float) -> int:
@@ -279,7 +279,7 @@ class Spender:
         present = []
         for clip, part in zip(clips, best.split([len(energy) for energy in energies]), strict=True):
             seen = self._seen(clip)
-            present.append(torch.zeros_like(seen).masked_scatter(seen, part)[None])
+            present.append(torch.zeros_like(seen).masked_scatter(seen, part))
         columns = sum(each.numel() for each in present)
         of_columns = self._column_bits(columns, int(best.sum()))
         assert self._price is not None
@@ -360,7 +360,7 @@ class Spender:
 
     def _values(self, clips: Sequence[Candidate]) -> int:
         """How many numbers the pixels of clips are that are seen."""
-        return sum(clip.own.values for clip in clips)
+        return sum(clip.values for clip in clips)
 
     def _cells(self, clip: Candidate) -> int:
         config = self._network.config

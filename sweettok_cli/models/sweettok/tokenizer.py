@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 
 import numpy as np
 import torch
@@ -27,6 +27,8 @@ from sweettok_cli.video.fit import Fit
 
 #: Clips that are looked at together when tokens are shared out: six seconds of a usual video.
 LOOK_AHEAD = 8
+#: Some clips by their rows, how many they are, and what of the frames of each is the source's own.
+_Group = tuple[Callable[[int, int], Tensor], int, Extent]
 
 
 class SweetTokTokenizer(NetworkTokenizer):
@@ -94,9 +96,10 @@ class SweetTokTokenizer(NetworkTokenizer):
         """As :meth:`Tokenizer.encode_within`."""
         if self.network.detail is None or budget.fixed:
             return self._encode_rows(partial(_rows_of, clips), *clips.shape[:4])._asdict()
-        rows = [partial(_rows_of, clip) for clip in clips.split(1)]
         whole = Extent(*clips.shape[1:4])
-        return self._spend_on(Spender(self.network, budget), rows, whole, [whole] * len(clips))
+        parts = clips.split(self._at_once(whole))
+        groups = [(partial(_rows_of, part), len(part), whole) for part in parts]
+        return self._spend_on(Spender(self.network, budget), groups, whole)
 
     def encode_waiting(self, clips: WaitingClips) -> dict[str, Tensor]:
         """As :meth:`Tokenizer.encode_waiting`: large frames are taken in bands; no levels."""
@@ -108,27 +111,32 @@ class SweetTokTokenizer(NetworkTokenizer):
 
     def _spend(self, spender: Spender, clips: WaitingClips) -> dict[str, Tensor]:
         # Each is looked at several times: how much of them is done is told when all are.
-        pairs = list(zip(clips.clips, clips.fits, strict=True))
-        rows = [partial(self._rows, WaitingClips([clip], [fit])) for clip, fit in pairs]
-        own = [Extent(_own_frames(clip), fit.height, fit.width) for clip, fit in pairs]
-        return self._spend_on(spender, rows, Extent(*clips.shape[1:]), own)
+        padded, groups = Extent(*clips.shape[1:]), list[_Group]()
+        most = self._at_once(padded)
+        for own, alike in groupby(zip(clips.clips, clips.fits, strict=True), _own):
+            pairs = list(alike)
+            for start in range(0, len(pairs), most):
+                part = pairs[start : start + most]
+                waiting = WaitingClips([clip for clip, _ in part], [fit for _, fit in part])
+                groups.append((partial(self._rows, waiting), len(part), own))
+        return self._spend_on(spender, groups, padded)
+
+    def _at_once(self, padded: Extent) -> int:
+        """How many clips whose detail is chosen go through the network together, which then has no bands."""
+        most, shape = self.batch_clips, (padded.frames, padded.height, padded.width)
+        while most > 1 and choose_bands(self.network, most, *shape) is not None:
+            most //= 2
+        return most
 
     @torch.inference_mode()
-    def _spend_on(
-        self,
-        spender: Spender,
-        rows: Sequence[Callable[[int, int], Tensor]],
-        padded: Extent,
-        own: Sequence[Extent],
-    ) -> dict[str, Tensor]:
-        """Tokens of clips, each given by its rows, and by what of their ``padded`` frames is its own."""
+    def _spend_on(self, spender: Spender, groups: Sequence[_Group], padded: Extent) -> dict[str, Tensor]:
+        """Tokens of clips that go through the network group by group, of ``padded`` frames."""
         height, width = padded.height, padded.width
         candidates = []
-        for of_clip, seen in zip(rows, own, strict=True):
-            tokens = self._encode_rows(of_clip, 1, padded.frames, height, width)
+        for rows, clips, own in groups:
+            tokens = self._encode_rows(rows, clips, padded.frames, height, width)
             decode = partial(self._decoded, tokens, height, width)
-            original = partial(_original, of_clip)
-            candidates.append(Candidate(tokens, padded, seen, original, decode))
+            candidates.append(Candidate(tokens, padded, own, partial(_original, rows), decode))
         with self.autocast():
             choices = spender.spend(candidates)
         return sent([each.tokens for each in candidates], choices)
@@ -189,9 +197,11 @@ class SweetTokTokenizer(NetworkTokenizer):
                 close_holes()
 
 
-def _own_frames(clip: Sequence[np.ndarray]) -> int:
-    """How many frames of a clip there are before the last one is repeated to fill it, which is held once."""
-    return 1 + next(place for place, frame in enumerate(clip) if frame is clip[-1])
+def _own(pair: tuple[Sequence[np.ndarray], Fit]) -> Extent:
+    """What of a clip is the source's: the last frame is repeated to fill it, which is held once."""
+    clip, fit = pair
+    frames = 1 + next(place for place, frame in enumerate(clip) if frame is clip[-1])
+    return Extent(frames, fit.height, fit.width)
 
 
 def _rows_of(clips: Tensor, start: int, end: int) -> Tensor:

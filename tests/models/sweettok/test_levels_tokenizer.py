@@ -160,3 +160,25 @@ def test_what_is_no_budget_is_said(tokenizer: Tokenizer, budget: object) -> None
         tokenizer.encode(video(), budget=budget)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"sweettok\.Budget"):
         tokenizer.encode_clips(video(17)[None], budget)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("budget", [USUAL, Budget(tokens=700), Budget(psnr=25.0)], ids=str)
+def test_clips_may_go_through_the_network_together(folder: Path, budget: Budget) -> None:
+    """As they do on a GPU: most tokens are those of clips one by one, sums being rounded otherwise."""
+    one, many = (load(str(folder), device="cpu", dtype="float32") for _ in range(2))
+    many.batch_clips = 3
+    calls: list[int] = []
+    encode = many.network.encode  # type: ignore[attr-defined]
+    many.network.encode = lambda video: (calls.append(len(video)), encode(video))[1]  # type: ignore[attr-defined]
+    source = video(130, 60, 64)
+    first, second = (each.encode(source, budget=budget) for each in (one, many))
+    assert calls == ([3, 3, 1, 1] if budget.psnr is None else [1] * 8)  # the last clip is filled up
+    assert second.meta.shapes == first.meta.shapes and second.meta.frames == 130
+    assert np.array_equal(second.arrays["spatial"], first.arrays["spatial"])
+    counts = [name for name in first.arrays if name.endswith("_counts")]
+    assert np.mean([(second.arrays[name] == first.arrays[name]).mean() for name in counts]) > 0.99
+    clips = np.stack([source[:17], source[17:34], source[34:51], source[51:68]])
+    clips = np.pad(clips, [(0, 0), (0, 0), (0, 4), (0, 0), (0, 0)], mode="edge")
+    alone, together = (each.encode_clips(clips, budget) for each in (one, many))
+    for name in [*counts, "spatial"]:
+        assert (together[name] == alone[name]).mean() > 0.99
