@@ -151,5 +151,8 @@ def test_what_is_compressed_is_called_so(tmp_path: Path) -> None:
         scanned(tar, print)
     for name in ("a.tar.gz", "A.TGZ", "a.b.tar.zst", "a.tar.xz", "a.tbz2"):
         assert f"{name} is a tar file that is compressed" in str(compressed_tar(Path(name)))
+    (tmp_path / "b.tgz").write_bytes(tar.read_bytes())
+    with pytest.raises(SweettokError, match=r"b\.tgz is a tar file that is compressed"):
+        find_entries([tmp_path / "b.tgz"])
     for name in ("a.tar", "clip.gz", "a.targz.mp4"):
         assert compressed_tar(Path(name)) is None

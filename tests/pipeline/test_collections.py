@@ -164,6 +164,9 @@ def test_tar_files_that_are_compressed_are_called_so(
     results = encoded(tmp_path / name, folder)
     assert f"{name} is a tar file that is compressed" in str(results[0].error)
     assert "unpack it" in str(results[0].error) and len(results) == 4
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "clips.txt").write_text(f"{name}\nin/a.png\n")
+    assert str(results[0].error) == str(encoded(tmp_path / "lists" / "clips.txt")[0].error)
 
 
 @pytest.mark.parametrize("name", ["x" * 253 + ".png", "y" * 256 + "/a.png", "ü" * 130 + ".mp4"])
