@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sweettok_cli.data.entry import Entry
 from sweettok_cli.data.lists import is_list, listed
+from sweettok_cli.data.members import compressed_tar
 from sweettok_cli.data.runs import is_of_run
 from sweettok_cli.data.shards import SHARD, shard_entries, spelt_out
 from sweettok_cli.errors import SweettokError
@@ -83,3 +84,5 @@ def _below(path: Path) -> Iterator[Entry]:
         yield from listed(path)
     elif path.suffix.lower() in MEDIA:
         yield Entry(path.name, path)
+    elif (why := compressed_tar(path)) is not None:
+        raise SweettokError(why)

@@ -18,7 +18,7 @@ from sweettok_cli.video.source import MEDIA, reason
 _BLOCK = 512  # bytes of a header
 _BEHIND = 1 << 20  # bytes behind the end in which another tar file is looked for; what fills a record is less
 _MOST_LINKS = 40  # that lead from one to the next
-_REMEDY = "pack it anew"
+_REMEDY, _AGAIN = "pack it anew", "copy that again"
 #: How files begin that are compressed, and how they are called.
 _COMPRESSED = {
     b"\x1f\x8b": "gzip",
@@ -132,12 +132,12 @@ class _Scan:
         if link:
             self._linked[len(self._clips)] = member.linkname
         elif cut:
-            found = replace(found, lacking="is cut short, for its tar file ends inside it; copy that again")
+            found = replace(found, lacking=f"is cut short, for {self._shard.name} ends inside it; {_AGAIN}")
         elif whole:
             found = replace(found, offset=member.offset_data, size=member.size)
         else:
             kind = "a pipe" if member.isfifo() else "a device" if member.isdev() else "a file with holes"
-            found = replace(found, lacking=f"is {kind} in its tar file; {_REMEDY}")
+            found = replace(found, lacking=f"is {kind} in {self._shard.name}; {_REMEDY}")
         self._clips.append(found)
 
     def entries(self) -> list[Entry]:
@@ -145,7 +145,7 @@ class _Scan:
         for place, linkname in self._linked.items():
             link = self._clips[place]
             if (bytes_at := self._files.get(self._end_of(_spelt(link.name)))) is None:
-                why = f"is a link to {brief(linkname)}, which is no file in its tar file; {_REMEDY}"
+                why = f"is a link to {brief(linkname)}, which is no file in {self._shard.name}; {_REMEDY}"
                 self._clips[place] = replace(link, lacking=why)
             else:
                 self._clips[place] = replace(link, offset=bytes_at[0], size=bytes_at[1])

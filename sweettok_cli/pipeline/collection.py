@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sweettok_cli.data.entry import Entry
 from sweettok_cli.data.lists import is_list, listed
+from sweettok_cli.data.members import compressed_tar
 from sweettok_cli.data.shards import SHARD as TAR
 from sweettok_cli.data.shards import shard_entries
 from sweettok_cli.errors import SweettokError
@@ -40,7 +41,7 @@ def listed_in(path: Path, refuse: Callable[[Path, str], None]) -> Iterator[Liste
     Args:
         path: of the tar file or list.
         refuse: told of what has no output of its own and cannot be tried, and why: the tar file or list, from
-            somewhere on, and addresses.
+            somewhere on, addresses, and tar files that are compressed.
     """
     try:
         entries = listed(path) if is_list(path) else shard_entries(path, lambda why: refuse(path, why))
@@ -60,6 +61,8 @@ def listed_in(path: Path, refuse: Callable[[Path, str], None]) -> Iterator[Liste
             yield Listed(member, member.folder, fault or _part(path, entry))
         elif is_url(entry.name):
             refuse(Path(entry.name), f"{entry.name} {entry.lacking}.")
+        elif (why := compressed_tar(entry.path)) is not None:
+            refuse(entry.path, why)
         else:
             # What a list names and is not there is looked for once more, and missed, where it should be.
             file = path.absolute().parent / entry.name if entry.lacking else entry.path

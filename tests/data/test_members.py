@@ -81,9 +81,9 @@ def test_what_leads_elsewhere_and_is_no_file_is_said(tmp_path: Path) -> None:
     found = held(scanned(tar))
     assert found.pop("clip.mp4") == "one"
     assert found["out.mp4"] == (
-        "out.mp4: is a link to '/etc/passwd', which is no file in its tar file; pack it anew."
+        "out.mp4: is a link to '/etc/passwd', which is no file in a.tar; pack it anew."
     )
-    assert found["pipe.mp4"] == "pipe.mp4: is a pipe in its tar file; pack it anew."
+    assert found["pipe.mp4"] == "pipe.mp4: is a pipe in a.tar; pack it anew."
     assert "is a device" in found["device.png"]
     assert {name for name, why in found.items() if "is a link to" in why} == {
         *("out.mp4", "up.mp4", "round.mp4", "about.mp4", "self.mp4", "to.mp4"),
@@ -151,5 +151,8 @@ def test_what_is_compressed_is_called_so(tmp_path: Path) -> None:
         scanned(tar, print)
     for name in ("a.tar.gz", "A.TGZ", "a.b.tar.zst", "a.tar.xz", "a.tbz2"):
         assert f"{name} is a tar file that is compressed" in str(compressed_tar(Path(name)))
+    (tmp_path / "b.tgz").write_bytes(tar.read_bytes())
+    with pytest.raises(SweettokError, match=r"b\.tgz is a tar file that is compressed"):
+        find_entries([tmp_path / "b.tgz"])
     for name in ("a.tar", "clip.gz", "a.targz.mp4"):
         assert compressed_tar(Path(name)) is None

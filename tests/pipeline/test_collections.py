@@ -117,7 +117,7 @@ def test_links_pipes_and_second_members_are_said(encoded: Encoded, folder: Path,
     for _ in range(2):
         why = {str(each.source): str(each.error) for each in encoded(tar) if each.error}
         assert {name.removeprefix(f"{tar}/") for name in why} == {"a.png", "out.png", "pipe.png"}
-        assert "is a link to '/b.png', which is no file in its tar file" in why[f"{tar}/out.png"]
+        assert "is a link to '/b.png', which is no file in x.tar" in why[f"{tar}/out.png"]
         assert "is a pipe" in why[f"{tar}/pipe.png"]
         assert "holds several members a.png, of which the first is encoded" in why[f"{tar}/a.png"]
         rows = {row.output: (row.status, row.error) for row in encoded.rows()}
@@ -164,6 +164,9 @@ def test_tar_files_that_are_compressed_are_called_so(
     results = encoded(tmp_path / name, folder)
     assert f"{name} is a tar file that is compressed" in str(results[0].error)
     assert "unpack it" in str(results[0].error) and len(results) == 4
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "clips.txt").write_text(f"{name}\nin/a.png\n")
+    assert str(results[0].error) == str(encoded(tmp_path / "lists" / "clips.txt")[0].error)
 
 
 @pytest.mark.parametrize("name", ["x" * 253 + ".png", "y" * 256 + "/a.png", "ü" * 130 + ".mp4"])

@@ -203,6 +203,13 @@ def test_the_table_has_a_row_for_every_token_file(tmp_path: Path) -> None:
     assert (table[0]["bits"], table[0]["frames"], table[0]["source"]) == (1.5, 3, "in/a.npz")
 
 
+def test_a_folder_in_the_place_of_the_table_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "manifest.parquet").mkdir()
+    with Manifest(tmp_path) as manifest, pytest.raises(SweettokError, match="parquet is a folder; move it"):
+        write_table(manifest)
+
+
 def test_without_pyarrow_a_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with Manifest(tmp_path) as manifest, pytest.raises(SweettokError, match="needs pyarrow"):
