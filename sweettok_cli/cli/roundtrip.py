@@ -132,7 +132,8 @@ def _text(record: dict[str, Any]) -> str:
         f"{count(record['frames'], 'frame')}, {record['width']}x{record['height']}, "
         f"{count(record['clips'], 'clip')}",
         f"{record['tokens']:,} tokens, {record['indices']:,} indices, {record['bits'] / 1000:.2f} kbit, "
-        f"{record['bits_per_pixel']:.4f} bits per pixel",
+        f"{record['bits_per_pixel']:.4f} bits per pixel"
+        + (f"; budget: {record['budget']}" if record["budget"] else ""),
     ]
     if seams is not None:
         lines.append(f"seams between clips {seams:.2f} (1: they do not show)")
