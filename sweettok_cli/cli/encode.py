@@ -153,7 +153,7 @@ def encode(
     from sweettok_cli.pipeline.encode_dataset import Sources, Workforce, encode_dataset
     from sweettok_cli.pipeline.export_dataset import check_exportable
     from sweettok_cli.pipeline.folder import encode_folder, other_files
-    from sweettok_cli.pipeline.missed import missed_budget, missed_quality
+    from sweettok_cli.pipeline.missed import warnings_of
     from sweettok_cli.pipeline.plan import is_batch
     from sweettok_cli.pipeline.share import Share
     from sweettok_cli.video.inputs import read_input
@@ -264,12 +264,11 @@ def encode(
             told.update(flat)
             out.say(f"{result.source}: {' and '.join(sorted(flat))}, here and in others like it.")
         assert result.meta is not None
-        missed = [missed_budget(str(result.source), result.meta, budget)]
-        if result.worst is not None:
-            missed.append(missed_quality(str(result.source), result.meta, result.worst, budget))
-        for said in filter(None, missed):
+        warnings = warnings_of(str(result.source), result.meta, result.worst, budget)
+        for said in warnings:
             out.warn(said)
-        return record, text
+        asked = {"budget": str(budget) or None, "worst_psnr": result.worst, "warnings": warnings}
+        return record | asked, text
 
     with part_of_launch(out, launched):
         show_results(results, out, progress, "encoded", batch=batch, describe=describe, also=also)

@@ -69,7 +69,7 @@ def roundtrip(
     use_one_heap()
     use_one_blas_thread()
     from sweettok_cli.inspect.round_trip import RoundtripFiles, make_roundtrip
-    from sweettok_cli.pipeline.missed import missed_budget, missed_quality
+    from sweettok_cli.pipeline.missed import warnings_of
     from sweettok_cli.video.sequence import FrameSequence, is_pattern
     from sweettok_cli.zoo.load import load
 
@@ -97,14 +97,10 @@ def roundtrip(
                 force=force,
                 on_progress=on_progress,
             )
-    meta = result.tokens.meta
-    for said in (
-        missed_budget(str(file), meta, budget),
-        missed_quality(str(file), meta, result.comparison.worst, budget),
-    ):
-        if said:
-            output.warn(said)
-    record = _record(file, files, result)
+    warnings = warnings_of(str(file), result.tokens.meta, result.comparison.worst, budget)
+    for said in warnings:
+        output.warn(said)
+    record = _record(file, files, result) | {"budget": str(budget) or None, "warnings": warnings}
     output.result(record, None if as_json else _text(record))
 
 
@@ -116,6 +112,7 @@ def _record(file: Path, files: RoundtripFiles, result: Roundtrip) -> dict[str, A
         "file": str(file),
         **picked(meta, "model", "width", "height", "frames", "clips"),
         "psnr": sum(comparison.psnr) / comparison.frames,
+        "worst_psnr": comparison.worst,
         "ssim": sum(comparison.ssim) / comparison.frames,
         "seam_flicker": comparison.flicker.ratio,
         **picked(token_cost(meta), "tokens", "indices", "bits", "bits_per_pixel"),
@@ -135,7 +132,8 @@ def _text(record: dict[str, Any]) -> str:
         f"{count(record['frames'], 'frame')}, {record['width']}x{record['height']}, "
         f"{count(record['clips'], 'clip')}",
         f"{record['tokens']:,} tokens, {record['indices']:,} indices, {record['bits'] / 1000:.2f} kbit, "
-        f"{record['bits_per_pixel']:.4f} bits per pixel",
+        f"{record['bits_per_pixel']:.4f} bits per pixel"
+        + (f"; budget: {record['budget']}" if record["budget"] else ""),
     ]
     if seams is not None:
         lines.append(f"seams between clips {seams:.2f} (1: they do not show)")

@@ -13,7 +13,7 @@ from sweettok_cli.cli import options
 from sweettok_cli.cli.columns import lined_up
 from sweettok_cli.cli.output import Output, as_text, shown
 from sweettok_cli.cli.reading import Reading
-from sweettok_cli.errors import SweettokError
+from sweettok_cli.errors import SweettokError, WrongUsage
 
 if TYPE_CHECKING:
     from sweettok_cli.metrics.codebook_use import ListUse
@@ -103,6 +103,8 @@ def words(
             raise typer.BadParameter("it takes one file", param_hint="--video")
         check_ending(video, (*VIDEO_ENDINGS, *sorted(WRITTEN)))
         check_target(video, force)
+    if fixed:
+        _check_fixed(files)
     reader = WordReader(model, output.progress, keep_going, strict, budget)
     if classes:
         if len(files) > 1 or not files[0].is_dir():
@@ -124,6 +126,23 @@ def words(
         _write_video(found, source or found.source, video, force, output)
         data["video"] = str(video)
     output.result(data, None if as_json else _table(ranking, use))
+
+
+def _check_fixed(given: list[Path]) -> None:
+    """Refuse ``--fixed`` where a token file was encoded otherwise; what cannot be read is told later."""
+    from sweettok_cli.packing.token_file import read_meta
+    from sweettok_cli.words.reader import find_readable, is_stored
+
+    for file in find_readable(given):
+        try:
+            levels = is_stored(file) and read_meta(file).levels
+        except SweettokError:
+            continue
+        if levels:
+            raise WrongUsage(
+                f"{file} holds tokens already, with levels of detail; leave out --fixed, or encode its "
+                "source with --fixed."
+            )
 
 
 def _write_video(found: FileWords, source: Path, video: Path, force: bool, output: Output) -> None:

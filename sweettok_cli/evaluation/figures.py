@@ -28,10 +28,21 @@ from sweettok_cli.metrics.codebook_use import CodeCounts, list_use
 from sweettok_cli.metrics.comparison import SeamFlicker
 from sweettok_cli.metrics.metric import Features, NotMeasured, SetMetric
 from sweettok_cli.metrics.psnr import GlobalPsnr, decibels
+from sweettok_cli.pipeline.missed import WHY
 
 _TOP_WORDS = 20
 _NO_CLIP = "no clip was measured."
 _NO_SEAM = "no video is longer than a clip of the model."
+
+
+_CODEC_LIMITS = {
+    "floor": "cannot go down to the model's bits, so it spends more",
+    "ceiling": "does not need as many bits as the model at its best quality",
+}
+_MODEL_LIMITS = {
+    "floor": f"has more than its budget asks for, as {WHY['floor']}",
+    "ceiling": f"has less than its budget asks for, as {WHY['ceiling']}",
+}
 
 
 class Definition(NamedTuple):
@@ -239,10 +250,8 @@ class _Summary:
         self.warnings.append(f"{name} is that of {clips} of {len(self._clips)} clips: {min(reasons)}")
 
     def _add_limits(self) -> None:
-        for limit, words in (
-            ("floor", "cannot go down to the model's bits, so it spends more"),
-            ("ceiling", "does not need as many bits as the model at its best quality"),
-        ):
+        codec = self._method.kind == "codec"
+        for limit, words in (_CODEC_LIMITS if codec else _MODEL_LIMITS).items():
             count = sum(limit in result.cost.limits for result in self._results)
             if count:
                 name = self._method.name

@@ -19,8 +19,11 @@ from sweettok_cli.evaluation.protocol import Protocol as Rules
 from sweettok_cli.evaluation.record import ClipCost, Kind
 from sweettok_cli.evaluation.results import Cost
 from sweettok_cli.metrics.codebook_use import CodeCounts
+from sweettok_cli.metrics.comparison import worst_clip
+from sweettok_cli.metrics.psnr import psnr
 from sweettok_cli.models.common.budget import USUAL, Budget
 from sweettok_cli.models.common.tokenizer import Tokenizer
+from sweettok_cli.pipeline.missed import bits_limit, quality_limit
 from sweettok_cli.pipeline.reconstruct import Seconds, reconstruct_frames
 from sweettok_cli.tokens.arrays import PARTS_OF_SPEECH
 from sweettok_cli.tokens.layout import CostCounter
@@ -181,15 +184,33 @@ class ModelMethod:
             seconds=seconds,
             budget=self.budget,
         )
+        frames: list[float] = []  # decibels of each, where a quality is aimed at
+        borders: list[int] = []
         with closing(pairs):
             for number, (source, decoded) in enumerate(pairs):
                 if cost.maps is not None and maps:
                     which, cell = self.spec.cell_of(number, self.overlap)
                     cost.maps.append(TokenMap(maps[which].side, maps[which].tokens[cell]))
-                yield source, decoded, self.spec.begins_clip(number, self.overlap)
+                begins = self.spec.begins_clip(number, self.overlap)
+                if self.budget.psnr is not None:
+                    frames.append(psnr(source, decoded))
+                    borders += [number] * (begins and number > 0)
+                yield source, decoded, begins
         cost.bits, cost.clips = counter.bits, counter.clips
         cost.tokens, cost.indices = counter.tokens, counter.indices
         cost.encode, cost.decode = seconds.encode, seconds.decode
+        limit = None
+        if self.budget.psnr is not None and frames:
+            limit = quality_limit(worst_clip(frames, borders), self.budget.psnr)
+        elif self.budget.tokens is not None:
+            limit = bits_limit(cost.bits, cost.clips * self._allowed(fit, clip.info.is_image))
+        cost.limits = () if limit is None else (limit,)
+
+    def _allowed(self, fit: Fit, image: bool) -> float:
+        """Bits that the budget has for a clip, or an image, of such frames."""
+        spec, size = self.spec.fixed, (fit.padded_height, fit.padded_width)
+        tokens = sum(spec.tokens_per_clip(*size, image).values())
+        return self.budget.bits(spec.bits_per_clip(*size, image), tokens, math.prod(size))
 
     def clip_cost(self, image: bool = False, side: int = 256) -> ClipCost | None:
         """What a full clip, or one ``image``, of ``side`` x ``side`` pixels costs, as papers compare it.

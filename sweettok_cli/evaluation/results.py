@@ -44,7 +44,8 @@ class Cost(JsonObject):
     encode: float = 0.0  # seconds; of a codec the search for the rate factor and decoding included
     decode: float = 0.0  # seconds
     settings: tuple[float, ...] = ()  # the rate factor of each stream of a codec
-    limits: tuple[str, ...] = ()  # "floor" or "ceiling" for each stream of a codec that missed its target
+    # "floor" or "ceiling" for each stream of a codec, and each video of a model, that missed its target.
+    limits: tuple[str, ...] = ()
     # How often each code was named, None for codecs; among the journal's arrays.
     codes: Annotated[CodeCounts | None, Mark.APART] = None
     # Given a list, where the tokens of each frame are, [rows, columns], of models with levels.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -48,10 +49,20 @@ class Comparison:
 
     @property
     def worst(self) -> float:
-        """Decibels of the clip with most error, of the mean square error of its frames."""
-        errors = 10 ** (-np.array(self.psnr) / 10)
-        clips = pairwise([0, *self.borders, self.frames])
-        return -10 * math.log10(max(float(errors[start:end].mean()) for start, end in clips))
+        """As :func:`worst_clip`."""
+        return worst_clip(self.psnr, self.borders)
+
+
+def worst_clip(psnr: Sequence[float], borders: Sequence[int]) -> float:
+    """Decibels of the clip with most error, of the mean square error of its frames.
+
+    Args:
+        psnr: of all frames, in decibels.
+        borders: numbers of the frames, 0 excluded, with which a clip begins.
+    """
+    errors = 10 ** (-np.array(psnr) / 10)
+    clips = pairwise([0, *borders, len(psnr)])
+    return -10 * math.log10(max(float(errors[start:end].mean()) for start, end in clips))
 
 
 def error_change(

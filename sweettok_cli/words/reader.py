@@ -89,7 +89,7 @@ class WordReader:
         Raises:
             SweettokError: it cannot be read, or its tokens name no words.
         """
-        stored = file.suffix.lower() not in MEDIA or looks_like_tokens(file)
+        stored = is_stored(file)
         tokens = read_tokens(file, model=self._model) if stored else self._encode(file)
         meta = tokens.meta
         family_of_tokens(meta, str(file))
@@ -130,6 +130,11 @@ class WordReader:
         from sweettok_cli.zoo.load import load
 
         return load(self._model or DEFAULT_MODEL)
+
+
+def is_stored(file: Path) -> bool:
+    """Whether a file is read as tokens, and not encoded."""
+    return file.suffix.lower() not in MEDIA or looks_like_tokens(file)
 
 
 def find_readable(given: Iterable[Path]) -> list[Path]:

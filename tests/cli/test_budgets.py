@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,38 @@ def test_what_was_made_with_another_budget_is_not_skipped(cli: Cli, model: Path,
     assert cli(*given, "--fixed", "--skip-existing", "--force").code == 0
     assert cli(*given, "--fixed", "--skip-existing").code == 0
     assert "encoded with another budget: the same tokens for every clip" in cli(*given, "--skip-existing").err
+
+
+def test_what_is_in_the_fixed_layout_says_so(cli: Cli, model: Path, clip: Path) -> None:
+    """Token files, packed ones too, and what a round trip prints."""
+    for name, given, layout in (
+        ("levels.npz", [], "levels"),
+        ("fixed.npz", ["--fixed"], "fixed"),
+        ("fixed.swt", ["--fixed"], "fixed"),
+    ):
+        assert cli("encode", clip, "--model", model, "-o", clip.with_name(name), *given).code == 0
+        assert json.loads(cli("info", clip.with_name(name), "--json").out)["layout"] == layout
+        said = re.search(r"^layout +fixed: every clip ", cli("info", clip.with_name(name)).out, re.MULTILINE)
+        assert (said is not None) == (layout == "fixed")
+    assert "; budget: fixed\n" in cli("roundtrip", clip, "--model", model, "--fixed").out
+
+
+def test_words_of_tokens_with_levels_are_not_those_of_the_fixed_layout(
+    cli: Cli, model: Path, clip: Path, tmp_path: Path
+) -> None:
+    """What is asked for is refused and not passed over; tokens in the fixed layout have it already."""
+    shelf = tmp_path / "shelf"
+    for label, given in (("a", []), ("b", ["--fixed"])):
+        (shelf / label).mkdir(parents=True)
+        assert cli("encode", clip, "--model", model, "-o", shelf / label / "clip.npz", *given).code == 0
+    levels, fixed = (shelf / label / "clip.npz" for label in "ab")
+    for files in ([levels], [fixed, levels], [shelf], [shelf, "--classes"]):
+        ran = cli("words", *files, "--fixed", "--model", model)
+        assert ran.code == 2 and f"{levels} holds tokens already, with levels of detail; leave" in ran.err
+        assert cli("words", *files, "--model", model).code == 0
+    for files in ([fixed], [fixed, clip]):
+        ran = cli("words", *files, "--fixed", "--model", model)
+        assert ran.code == 0 and "detail" not in ran.out, ran.err
 
 
 def test_a_round_trip_keeps_to_its_budget(cli: Cli, model: Path, clip: Path) -> None:

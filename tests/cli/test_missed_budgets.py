@@ -76,6 +76,30 @@ def _say_alike(cli: Cli, model: Path, clip: Path, nearly: float) -> None:
         assert float(found[1]) == pytest.approx(float(measured[1]), abs=nearly)
 
 
+def test_json_tells_what_was_asked_and_what_became_of_it(cli: Cli, model: Path, clip: Path) -> None:
+    """Of encode and roundtrip; what is written is what is said on stderr."""
+    for given, budget, kept in (
+        (("--quality", "60"), "60 dB", False),
+        (("--tokens", "1"), "1 tokens", False),
+        (("--tokens", "640"), "640 tokens", True),
+        (("--fixed",), "fixed", True),
+        ((), None, True),
+    ):
+        ran = cli("encode", clip, "--model", model, *given, "--force", "--quiet", "--json")
+        (record,) = json.loads(ran.out)["encoded"]
+        there = ("--force", "--quiet", "--json", "-o", clip.parent / "there")
+        again = cli("roundtrip", clip, "--model", model, *given, *there)
+        back = json.loads(again.out)
+        assert record["budget"] == back["budget"] == budget
+        for told, err in ((record, ran.err), (back, again.err)):
+            assert err == "".join(f"warning: {each}\n" for each in told["warnings"])
+            assert (told["warnings"] == []) == kept
+        if "--quality" in given:
+            assert record["worst_psnr"] == pytest.approx(back["worst_psnr"], abs=0.3)
+        else:
+            assert record["worst_psnr"] is None and back["worst_psnr"] <= back["psnr"] + 0.01
+
+
 def test_a_round_trip_says_that_a_quality_is_missed(cli: Cli, model: Path, clip: Path) -> None:
     """It has measured it: by the clip with most error, once, and not where it is come near."""
     given = ("roundtrip", clip, "--model", model, "--quiet", "--json", "--force", "--quality")

@@ -79,6 +79,23 @@ def test_every_budget_is_a_method_of_one_loaded_model(
     assert 0.5 < scores["x264 GOP 17"]["bits"] / many["bits"] <= 1.01
 
 
+def test_budgets_that_are_missed_are_said_of_each(
+    measured: tuple[whole.Plan, dict[str, Any], Measured], models: Path, clip: Path, tmp_path: Path
+) -> None:
+    """With the direction; and nothing is said of those that are kept."""
+    record = Record.from_json(measured[1])
+    said = {each.name: each.warnings for each in record.methods if each.kind == "model"}
+    assert not any(said[name] for name in ("levelled 640 tokens", "levelled fixed", "plain"))
+    budgets = [Budget(1), Budget(10**6), Budget(psnr=10), Budget(psnr=60)]
+    plan = whole.make_plan(str(clip), [str(models / "levelled")], metrics=["ssim"], budgets=budgets)
+    missed = Record.from_json(measure(plan, tmp_path / "journal")[0])
+    words = ["more", "less", "more", "less"]
+    for method, word in zip(missed.methods, words, strict=True):
+        (warning,) = method.warnings
+        assert warning.startswith(f"{method.name} has {word} than its budget asks for, as ")
+        assert warning.endswith(", on 1 of 1 clips.")
+
+
 def test_the_record_states_the_budget_of_each(
     measured: tuple[whole.Plan, dict[str, Any], Measured],
 ) -> None:

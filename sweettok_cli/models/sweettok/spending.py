@@ -49,7 +49,7 @@ _LEAST_ERROR = 1e-10
 # Halvings that find the price for so many bits among all that tokens are worth.
 _HALVINGS = 24
 # Decibels by which a quality may be missed as far as is reckoned, before it is decoded to be measured.
-_SURE = 0.5
+_SURE = 0.1
 
 
 @dataclass
@@ -113,7 +113,7 @@ class Spender:
     def worst(self) -> float | None:
         """Decibels of the clip so far that comes back worst, where a quality is aimed at; else None.
 
-        Of a clip that comes within half a decibel of the aim, they are reckoned; else measured.
+        Of a clip that comes within a tenth of a decibel of the aim, they are reckoned; else measured.
         """
         return None if self._worst is None else _decibels(self._worst)
 
