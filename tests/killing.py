@@ -25,7 +25,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sweettok_cli.training.recipe import Recipe, recipe_from
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import recipe_from
 
 EVERY = 5  # steps between checkpoints
 

@@ -23,7 +23,7 @@ from small_run import write_clip
 from sweettok_cli.generation.videos import TokenVideo
 from sweettok_cli.pipeline.decode import decode_video
 from sweettok_cli.tokens import read_tokens, write_tokens
-from sweettok_cli.training.recipe import recipe_from
+from sweettok_cli.training.recipe_file import recipe_from
 from sweettok_cli.video import VideoReader
 from sweettok_cli.video.images import write_image
 from sweettok_cli.zoo.load import load

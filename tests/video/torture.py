@@ -93,7 +93,7 @@ def make(
 
 
 def high_dynamic_range(path: Path, curve: str = "smpte2084", **wanted: Any) -> Path:
-    """10 bits, BT.2020, by x264: the first 10-bit stream of x265 in a process may come out without its heads."""
+    """10 bits, BT.2020, by x264: the first such stream of x265 in a process may lack its heads."""
     tags = f"colorprim=bt2020:transfer={curve}:colormatrix=bt2020nc"
     return make(path, "libx264", pixels="yuv420p10le", options={"x264-params": tags}, **wanted)
 
