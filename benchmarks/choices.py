@@ -46,7 +46,7 @@ from sweettok_cli.models.sweettok.quantizer import best_pair, nearest
 from sweettok_cli.models.sweettok.tokenizer import SweetTokTokenizer
 from sweettok_cli.pipeline.reconstruct import reconstruct_frames
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.training.recipe import load_recipe
+from sweettok_cli.training.recipe_file import load_recipe
 from sweettok_cli.training.samples import validation_psnr
 from sweettok_cli.video import VideoReader
 from sweettok_cli.video import clips as seams

@@ -45,7 +45,8 @@ from sweettok_cli.training.ema import EMA  # noqa: E402
 from sweettok_cli.training.log import Mute  # noqa: E402
 from sweettok_cli.training.optimizer import make_optimizer  # noqa: E402
 from sweettok_cli.training.processes import join  # noqa: E402
-from sweettok_cli.training.recipe import Recipe, load_recipe  # noqa: E402
+from sweettok_cli.training.recipe import Recipe  # noqa: E402
+from sweettok_cli.training.recipe_file import load_recipe  # noqa: E402
 from sweettok_cli.zoo.load import resolve_model  # noqa: E402
 
 GOAL = 3.0

@@ -6,9 +6,10 @@ import os
 import platform
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sweettok_cli.errors import SweettokError, option
 
@@ -264,6 +265,12 @@ def environment() -> dict[str, str]:
         **versions(),
         "FFmpeg's libavcodec": ".".join(map(str, av.library_versions["libavcodec"])),
     }
+
+
+def made_by(command: str) -> dict[str, Any]:
+    """What makes a record now: ``sweettok`` (the version), ``command``, ``date`` (ISO 8601), ``machine``."""
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"sweettok": __version__, "command": command, "date": date, "machine": environment()}
 
 
 def processor() -> str:

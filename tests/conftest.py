@@ -122,7 +122,7 @@ def tiny() -> Recipe:
     """Six steps of the tiny network on 64-pixel crops, in float32."""
     from small_run import tiny_values
 
-    from sweettok_cli.training.recipe import recipe_from
+    from sweettok_cli.training.recipe_file import recipe_from
 
     return recipe_from(tiny_values(), "test")
 

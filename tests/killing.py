@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import random
 import signal
 import subprocess
@@ -25,7 +26,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sweettok_cli.training.recipe import Recipe, recipe_from
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import recipe_from
 
 EVERY = 5  # steps between checkpoints
 
@@ -90,8 +92,22 @@ class Ordeal:
             time.sleep(self.draw.uniform(0, 0.3))
             return
         while process.poll() is None:
-            if any((self.out / "checkpoints").glob(".*.partial/state.pt")):
-                return
+            # Looked at again while it stands still: what is being written may have been ready meanwhile.
+            if self._half_written() and stopped(process):
+                if self._half_written():
+                    return
+                process.send_signal(signal.SIGCONT)
+
+    def _half_written(self) -> bool:
+        return any((self.out / "checkpoints").glob(".*.partial/state.pt"))
+
+
+def stopped(process: subprocess.Popen[str]) -> bool:
+    """Let a process stand still; whether it does, and has not ended."""
+    process.send_signal(signal.SIGSTOP)
+    what = os.WSTOPPED | os.WEXITED | os.WNOWAIT  # it is for Popen to find out that it has ended
+    found = os.waitid(os.P_PID, process.pid, what)
+    return found is not None and found.si_code == os.CLD_STOPPED
 
 
 def saved(out: Path) -> list[int]:

@@ -28,7 +28,8 @@ from sweettok_cli.runtime import OnProgress
 from sweettok_cli.training.checkpoint import CheckpointStore
 from sweettok_cli.training.log import Mute
 from sweettok_cli.training.loop import RunOptions, train
-from sweettok_cli.training.recipe import Recipe, load_recipe
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import load_recipe
 from sweettok_cli.training.record import RunRecord
 
 _TRIAL = 8  # steps that show what one takes

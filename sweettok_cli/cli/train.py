@@ -150,7 +150,7 @@ def train(
     """
     begun = time.perf_counter()  # the minutes are those of whoever waits
     from sweettok_cli.errors import SweettokError, WrongUsage
-    from sweettok_cli.training.recipe import load_recipe, recipe_names
+    from sweettok_cli.training.recipe_file import load_recipe, recipe_names
     from sweettok_cli.training.recipe_table import describe_keys, describe_recipes
 
     changes = list(settings or ())
@@ -280,7 +280,7 @@ def _resumed(folder: Path) -> str:
 
 def _next_recipe(init: str | None, stage: int) -> str:
     """The recipe of a stage where none is named: that of the run which it goes on from, if one is shipped."""
-    from sweettok_cli.training.recipe import recipe_names
+    from sweettok_cli.training.recipe_file import recipe_names
     from sweettok_cli.training.record import read_record
 
     folders = [] if init is None else [Path(init), Path(init).parent]  # of the run, or of the model in it

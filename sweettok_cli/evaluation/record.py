@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from sweettok_cli.evaluation.json_object import JsonObject, Key, Mark
 from sweettok_cli.evaluation.protocol import Protocol
 from sweettok_cli.evaluation.published import Published
+from sweettok_cli.evaluation.run_facts import RunFacts
 from sweettok_cli.metrics.codebook_use import ListUse
 
 Better = Literal["higher", "lower"]
@@ -219,15 +220,10 @@ class Failure(JsonObject):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record(JsonObject):
+class Record(RunFacts):
     """A run."""
 
     format: Annotated[Literal["sweettok-eval"], "what this is."] = "sweettok-eval"
-    version: Annotated[Literal[1], "of the format."] = 1
-    sweettok: Annotated[str, "version of the program."]
-    command: Annotated[str, "what was typed."]
-    date: Annotated[str, "of the end of the run, ISO 8601."]
-    machine: Annotated[Mapping[str, str], "that measured, and versions of the libraries."]
     protocol: Annotated[ProtocolFacts, "how."]
     data: Annotated[DataFacts, "what."]
     methods: Annotated[tuple[MethodFacts, ...], Key("contenders"), "models first."]

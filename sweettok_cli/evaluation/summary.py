@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import fields
-from datetime import UTC, datetime
 from itertools import combinations
 
 from sweettok_cli.data.datasets import DATA_SETS
@@ -28,17 +27,14 @@ from sweettok_cli.evaluation.results import ClipResult, MethodResult
 from sweettok_cli.evaluation.run import Measured
 from sweettok_cli.metrics.bootstrap import CONFIDENCE, RESAMPLES, difference_interval
 from sweettok_cli.models.common.budget import USUAL
-from sweettok_cli.runtime import __version__, environment
+from sweettok_cli.runtime import made_by
 
 
 def make_record(plan: Plan, found: Measured, journal: Journal, command: str) -> Record:
     """Everything about a run; the journal, which holds the arrays, is still open."""
     clips = found.clips
     return Record(
-        sweettok=__version__,
-        command=command,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=environment(),
+        **made_by(command),
         protocol=ProtocolFacts(
             **vars(plan.protocol),
             published_on=plan.protocol.data,

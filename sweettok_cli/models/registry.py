@@ -99,7 +99,7 @@ def task_of(recipe: Recipe, init: Path | None, prior: Path | None, teacher: Path
 
 def _fitting(family: Family) -> str:
     """What to do to train a model of a family."""
-    from sweettok_cli.training.recipe import load_recipe, recipe_names
+    from sweettok_cli.training.recipe_file import load_recipe, recipe_names
 
     names = [name for name in recipe_names() if _knows(family, load_recipe(None, name).model.get("preset"))]
     known = family.task is not None and names

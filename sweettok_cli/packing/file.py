@@ -41,7 +41,8 @@ from sweettok_cli.packing.prior import TokenPrior
 from sweettok_cli.packing.rans import CodeFault
 from sweettok_cli.tokens.fault import UPDATE, TokenFault
 from sweettok_cli.tokens.layout import token_cost
-from sweettok_cli.tokens.meta import MAX_META_CHARS, TokenMeta, Tokens
+from sweettok_cli.tokens.limits import MAX_META_CHARS
+from sweettok_cli.tokens.meta import TokenMeta, Tokens
 from sweettok_cli.video.source import missing
 
 #: How the names of packed token files end.

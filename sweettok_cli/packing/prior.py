@@ -27,7 +27,8 @@ from sweettok_cli.packing.planes import ArrayModel, Known
 from sweettok_cli.tokens.description import check_match
 from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.layout import TokenizerSpec
-from sweettok_cli.tokens.meta import MAX_LEVELS, TokenMeta, Tokens
+from sweettok_cli.tokens.limits import MAX_LEVELS
+from sweettok_cli.tokens.meta import TokenMeta, Tokens
 from sweettok_cli.tokens.ragged import counts_name
 
 PRIOR_FILE = "prior.safetensors"

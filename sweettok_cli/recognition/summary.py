@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from sweettok_cli.recognition.counted import WordCounter
 from sweettok_cli.recognition.record import ClipFacts, Record
 from sweettok_cli.recognition.run import Measured, Plan
 from sweettok_cli.recognition.scores import INTERVAL
-from sweettok_cli.runtime import __version__, environment
+from sweettok_cli.runtime import made_by
 
 _DIFFERS = (
     "SweetTok (arXiv 2412.10443) hands the words of tokens to Qwen; its prompt, splits and number of words "
@@ -33,10 +32,7 @@ def make_record(
     """
     telling = "The paper tells the words that a clip uses most; here those that tell it from the others."
     return Record(
-        sweettok=__version__,
-        command=command,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=environment(),
+        **made_by(command),
         data=data.resolve().name,
         model=Path(counter.model).name,
         weights_sha256=counter.weights_sha256,

@@ -24,7 +24,8 @@ from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import atomic_output
 from sweettok_cli.tokens.arrays import ARRAYS
 from sweettok_cli.tokens.fault import ENCODE_AGAIN, TokenFault
-from sweettok_cli.tokens.meta import MAX_META_CHARS, TokenMeta, Tokens
+from sweettok_cli.tokens.limits import MAX_META_CHARS
+from sweettok_cli.tokens.meta import TokenMeta, Tokens
 from sweettok_cli.tokens.ragged import COUNTED, Spread
 from sweettok_cli.video.source import missing
 

@@ -16,26 +16,13 @@ from sweettok_cli.tokens import selected, values
 from sweettok_cli.tokens.arrays import ARRAYS
 from sweettok_cli.tokens.fault import UPDATE, TokenFault
 from sweettok_cli.tokens.json_line import read_line, write_line
+from sweettok_cli.tokens.limits import HIGHEST_RATE, MAX_ARRAY_BYTES, MAX_LEVELS, MAX_SECONDS, MOST_STRETCHED
 from sweettok_cli.tokens.ragged import COUNTED, counts_name, rows_by_level
 from sweettok_cli.video.selection import WHOLE, Selection
 
 FORMAT = "sweettok-tokens"
 #: Of files whose positions hold one token each, and of those with levels.
 VERSIONS = (1, 2)
-#: Tokens of a position at most: counts are bytes.
-MAX_LEVELS = 255
-#: Bytes of all index arrays together, once unpacked: more than a day of 256x256 video.
-MAX_ARRAY_BYTES = 4 << 30
-#: Frames a second at most.
-HIGHEST_RATE = 1_000_000
-#: A pixel at most, wider than high or higher than wide.
-MOST_STRETCHED = 100
-#: Characters of the JSON string: some fifteen hours of frame times, where the rate varies.
-MAX_META_CHARS = 16 << 20
-#: Seconds from the first frame to the end of the last: 17 years, the longest pause that MP4 can hold.
-MAX_SECONDS = 1 << 29
-
-
 #: Keys that are left out where they say what is usual.
 _OPTIONAL = ["time_base", "times", "sample_aspect_ratio", "levels", "rows", "budget", "selection", "begins"]
 

@@ -16,7 +16,8 @@ from sweettok_cli.data.runs import RECIPE_FILE, SAMPLES
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import WriteError, atomic_output, restore_folder, swap_folder
 from sweettok_cli.training.checkpoint import CheckpointStore
-from sweettok_cli.training.recipe import Recipe, resumed_with
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import resumed_with
 from sweettok_cli.training.record import RunRecord, read_record
 
 

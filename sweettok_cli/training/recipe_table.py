@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, get_type_hints
 
-from sweettok_cli.training.recipe import Recipe, load_recipe, recipe_keys, recipe_names, recipe_words
+from sweettok_cli.training.recipe import Recipe, recipe_keys
+from sweettok_cli.training.recipe_file import load_recipe, recipe_names, recipe_words
 
 
 def describe_keys(recipe: Recipe) -> list[dict[str, Any]]:

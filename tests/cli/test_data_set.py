@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 import tarfile
@@ -15,6 +14,7 @@ import fsspec
 import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
+from stage import Clock, Terminal
 from video import torture
 
 from sweettok_cli.cli import dataset
@@ -168,13 +168,6 @@ def test_manifests_are_no_videos_to_be_named(cli: Cli, folder: Path) -> None:
     assert ran.code == 0 and "Left out" not in ran.err and "3 skipped" in ran.err
 
 
-class Clock:
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
@@ -213,11 +206,6 @@ def test_a_line_a_minute_for_programs(
     clock.now += 60
     DataSetProgress(Output(quiet=True)).tick()
     assert capsys.readouterr().err == ""
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_a_bar_is_drawn_while_results_are_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

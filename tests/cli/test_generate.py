@@ -19,30 +19,17 @@ from safetensors.torch import load_file
 from sequences.videos import dense, ragged
 from small_generator import TINY, save_generator
 from small_run import write_clip
+from stage import interrupted
 
 from sweettok_cli.generation.videos import TokenVideo
 from sweettok_cli.pipeline.decode import decode_video
 from sweettok_cli.tokens import read_tokens, write_tokens
-from sweettok_cli.training.recipe import recipe_from
+from sweettok_cli.training.recipe_file import recipe_from
 from sweettok_cli.video import VideoReader
 from sweettok_cli.video.images import write_image
 from sweettok_cli.zoo.load import load
 
 Cli = Callable[..., Any]
-
-
-def interrupted(function: Callable[..., Any], on: int) -> Callable[..., Any]:
-    """A function that Ctrl-C hits in its call number ``on``."""
-    calls = 0
-
-    def call(*given: Any, **options: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == on:
-            raise KeyboardInterrupt
-        return function(*given, **options)
-
-    return call
 
 
 @pytest.fixture(scope="module")

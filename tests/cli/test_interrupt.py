@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
+from stage import interrupted
 
 from sweettok_cli.video import write_image
 
@@ -25,20 +26,6 @@ def folder(tmp_path: Path) -> Path:
     for name in ("a", "b", "c"):
         write_image(tmp_path / "in" / f"{name}.png", np.full((16, 16, 3), ord(name), np.uint8))
     return tmp_path / "in"
-
-
-def interrupted(method: Callable[..., Any], on: int) -> Callable[..., Any]:
-    """A method that Ctrl-C hits in its call number ``on``."""
-    calls = 0
-
-    def call(*given: Any, **options: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == on:
-            raise KeyboardInterrupt
-        return method(*given, **options)
-
-    return call
 
 
 def test_a_batch_says_what_is_done_and_how_to_go_on(

@@ -6,19 +6,11 @@ import io
 import sys
 
 import pytest
+from stage import Clock, Terminal
 
 from sweettok_cli.cli import progress
 from sweettok_cli.cli.output import Output
 from sweettok_cli.cli.progress import Overall
-
-
-class Clock:
-    """Seconds that pass when the test says so."""
-
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -65,11 +57,6 @@ def test_seconds_of_a_clock_have_no_rate(clock: Clock) -> None:
         clock.now += 60
         update(60, 240)
     assert lines == ["training: 60/240 s, 0:03:00 left"]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_bars_are_drawn_on_stderr_and_leave_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from small_generator import TINY, write_videos
 
-from sweettok_cli.training.recipe import Recipe, recipe_from
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import recipe_from
 
 
 @pytest.fixture(scope="session")

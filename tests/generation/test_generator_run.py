@@ -24,7 +24,8 @@ from sweettok_cli.generation.videos import find_token_files
 from sweettok_cli.generation.words import start_from_words
 from sweettok_cli.sequences.vocabulary import Vocabulary
 from sweettok_cli.training.loop import RunOptions, train
-from sweettok_cli.training.recipe import Recipe, load_recipe
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import load_recipe
 from sweettok_cli.training.record import RunRecord
 
 pytestmark = pytest.mark.usefixtures("one_run_a_process")

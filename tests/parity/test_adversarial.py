@@ -23,7 +23,8 @@ from sweettok_cli.training.ema import EMA
 from sweettok_cli.training.losses.adversarial import Adversary
 from sweettok_cli.training.losses.reconstruction import reconstruction_losses
 from sweettok_cli.training.optimizer import learning_rate
-from sweettok_cli.training.recipe import Recipe, load_recipe
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import load_recipe
 
 from .rule import Case, case_folder
 

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from sweettok_cli.tokens.fault import TokenFault
-from sweettok_cli.tokens.meta import HIGHEST_RATE, MAX_SECONDS, MOST_STRETCHED, TokenMeta
+from sweettok_cli.tokens.limits import HIGHEST_RATE, MAX_SECONDS, MOST_STRETCHED
+from sweettok_cli.tokens.meta import TokenMeta
 from sweettok_cli.video import VideoReader, VideoWriter
 
 WHOLE = st.one_of(

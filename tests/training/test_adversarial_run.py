@@ -167,7 +167,7 @@ from small_run import Heard
 from sweettok_cli.models.sweettok.task import SweetTokTask
 from sweettok_cli.training.folder import RunFolder
 from sweettok_cli.training.loop import Run, RunOptions
-from sweettok_cli.training.recipe import load_recipe
+from sweettok_cli.training.recipe_file import load_recipe
 from sweettok_cli.training.record import RunRecord
 
 clips, prior, out = map(Path, sys.argv[1:])

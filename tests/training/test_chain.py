@@ -15,7 +15,7 @@ from sweettok_cli.cli.train import train
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.models.sweettok.folder import read_model
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.training.recipe import load_recipe
+from sweettok_cli.training.recipe_file import load_recipe
 from sweettok_cli.zoo.load import load
 
 TAUGHT = {

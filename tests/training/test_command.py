@@ -19,7 +19,8 @@ from sweettok_cli.data.clips import find_entries
 from sweettok_cli.data.sampler import Sampler
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.training.processes import asked_to_stop, join
-from sweettok_cli.training.recipe import Recipe, recipe_keys, recipe_names
+from sweettok_cli.training.recipe import Recipe, recipe_keys
+from sweettok_cli.training.recipe_file import recipe_names
 from sweettok_cli.training.recipe_table import describe_recipes
 
 

@@ -26,7 +26,8 @@ from sweettok_cli.models.sweettok.folder import read_model, read_words
 from sweettok_cli.models.sweettok.task import SweetTokTask
 from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.training.loop import RunOptions, train
-from sweettok_cli.training.recipe import Recipe, load_recipe
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import load_recipe
 from sweettok_cli.training.record import RunRecord
 from sweettok_cli.training.task import Step
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from sweettok_cli.errors import SweettokError
-from sweettok_cli.training.recipe import Recipe, load_recipe, recipe_keys, recipe_names
+from sweettok_cli.training.recipe import Recipe, recipe_keys
+from sweettok_cli.training.recipe_file import load_recipe, recipe_names
 
 GENERATORS = ("generator-small", "generator-ucf101")  # which have no stages
 

@@ -15,7 +15,8 @@ import torch
 from small_models import OMNI as SMALL_OMNI
 from small_run import TINY_NETWORK
 
-from sweettok_cli.training.recipe import Recipe, load_recipe
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import load_recipe
 from tests.training.launching import launch, lines, train_in_a_row
 
 pytestmark = pytest.mark.slow

@@ -13,6 +13,7 @@ from sweettok_cli.evaluation.generated.protocol import GenerationProtocol
 from sweettok_cli.evaluation.json_object import JsonObject
 from sweettok_cli.evaluation.published import Published
 from sweettok_cli.evaluation.record import Failure, Figure
+from sweettok_cli.evaluation.run_facts import RunFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,15 +52,10 @@ class SideFacts(JsonObject):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerationRecord(JsonObject):
+class GenerationRecord(RunFacts):
     """A run."""
 
     format: Annotated[Literal["sweettok-generated"], "what this is."] = "sweettok-generated"
-    version: Annotated[Literal[1], "of the format."] = 1
-    sweettok: Annotated[str, "version of the program."]
-    command: Annotated[str, "what was typed."]
-    date: Annotated[str, "of the end of the run, ISO 8601."]
-    machine: Annotated[Mapping[str, str], "that measured, and versions of the libraries."]
     protocol: Annotated[GenerationFacts, "how."]
     generated: Annotated[SideFacts, "what was measured."]
     real: Annotated[SideFacts, "what it was measured against."]

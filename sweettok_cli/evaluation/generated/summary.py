@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from sweettok_cli.files import sha256_file
 from sweettok_cli.metrics.bootstrap import CONFIDENCE
 from sweettok_cli.metrics.jackknife import GROUPS
 from sweettok_cli.metrics.metric import NotMeasured
-from sweettok_cli.runtime import __version__, environment
+from sweettok_cli.runtime import made_by
 
 
 def make_record(plan: Plan, found: Measured, journal: SampleJournal, command: str) -> GenerationRecord:
@@ -46,10 +45,7 @@ def make_record(plan: Plan, found: Measured, journal: SampleJournal, command: st
         )
     reals = plan.sides["real"]
     return GenerationRecord(
-        sweettok=__version__,
-        command=command,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=environment(),
+        **made_by(command),
         protocol=GenerationFacts(
             **vars(plan.protocol),
             interval=f"{CONFIDENCE:.0%} by a jackknife over {GROUPS} groups of samples; of which samples "

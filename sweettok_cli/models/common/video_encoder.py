@@ -13,7 +13,8 @@ from sweettok_cli.models.common.streams import EncoderStream, OnFrames, TokenBuf
 from sweettok_cli.tokens.description import describe_tokens, video_name
 from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.layout import TokenizerSpec
-from sweettok_cli.tokens.meta import MAX_ARRAY_BYTES, Tokens, clip_count
+from sweettok_cli.tokens.limits import MAX_ARRAY_BYTES
+from sweettok_cli.tokens.meta import Tokens, clip_count
 from sweettok_cli.tokens.ragged import rows_in
 from sweettok_cli.video.fit import Fit
 from sweettok_cli.video.info import VideoInfo

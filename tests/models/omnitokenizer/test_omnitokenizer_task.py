@@ -27,7 +27,8 @@ from sweettok_cli.models.registry import task_of
 from sweettok_cli.models.sweettok.folder import read_model
 from sweettok_cli.storage.model_folder import ModelFolder
 from sweettok_cli.training.optimizer import learning_rate
-from sweettok_cli.training.recipe import Recipe, load_recipe
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import load_recipe
 from sweettok_cli.zoo.load import load
 
 NETWORK = {"preset": "omnitokenizer-small", **TINY}

@@ -18,7 +18,8 @@ from sweettok_cli.models.sweettok.folder import read_model
 from sweettok_cli.models.sweettok.network import SweetTok
 from sweettok_cli.models.sweettok.task import SweetTokTask
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.training.recipe import Recipe, load_recipe
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import load_recipe
 
 pytestmark = pytest.mark.usefixtures("one_run_a_process")
 

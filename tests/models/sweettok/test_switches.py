@@ -17,7 +17,8 @@ from sweettok_cli.models.registry import task_of
 from sweettok_cli.models.sweettok.folder import read_model, read_words
 from sweettok_cli.models.sweettok.task import SweetTokTask
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.training.recipe import Recipe, load_recipe, recipe_from
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import load_recipe, recipe_from
 from sweettok_cli.video.reader import read_clip
 from sweettok_cli.zoo.load import load
 

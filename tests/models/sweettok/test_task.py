@@ -19,7 +19,8 @@ from sweettok_cli.models.sweettok.folder import save_model_folder
 from sweettok_cli.models.sweettok.initialise import start_linear
 from sweettok_cli.models.sweettok.task import SweetTokTask
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.training.recipe import Recipe, load_recipe, recipe_names
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import load_recipe, recipe_names
 
 
 def test_config_is_the_preset_with_changes() -> None:

@@ -23,7 +23,8 @@ from sweettok_cli.models.registry import task_of
 from sweettok_cli.models.vidtok.folder import read_network
 from sweettok_cli.models.vidtok.task import VidTokTask
 from sweettok_cli.storage.model_folder import ModelFolder
-from sweettok_cli.training.recipe import Recipe, load_recipe
+from sweettok_cli.training.recipe import Recipe
+from sweettok_cli.training.recipe_file import load_recipe
 from sweettok_cli.video.reader import read_clip
 from sweettok_cli.video.writer import VideoWriter
 from sweettok_cli.zoo.load import load
