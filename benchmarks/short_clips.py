@@ -176,6 +176,7 @@ def measure(
         "of_the_model": {
             f"data set{how}": round(seconds[f"model{how}"] / seconds[f"data set{how}"], 3) for how in HOW
         },
+        "indices_of_short_clips": sum(array.size for each in tokens for array in each.arrays.values()),
         "indices_unlike_the_models": differ,
         "hours_of_a_million_long": round(1e6 * -(-LONG * RATE // length) / best / 3600, 1),
     }
