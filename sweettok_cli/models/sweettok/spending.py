@@ -35,6 +35,8 @@ _EVEN, _NEAR, _WAYS = 3.0, 0.04, (0.5, 1.0)
 _BELOW = 3.0
 _AGAIN = 8.0
 _LOWEST = _AGAIN**3
+# What removes no more is worth no bit: of a cell of 768 values rounding to bytes makes an error of 1e-3.
+_NOTHING = 1e-8
 # By so many of the columns fewer is tried, in turn, where there are bits for more than there is.
 _FEWER = (0.3, 0.15)
 # Clips that need little take no more than they would at this part of the price so far: the rest is kept for
@@ -283,7 +285,7 @@ class Spender:
         columns = sum(each.numel() for each in present)
         of_columns = self._column_bits(columns, int(best.sum()))
         assert self._price is not None
-        last = self._price / _BELOW / _LOWEST
+        last = max(self._price / _BELOW / _LOWEST, _NOTHING)
         low = max(min(self._price, start) / _BELOW, last)
         while True:
             bought = [self._buy(clip, each, low) for clip, each in zip(clips, present, strict=True)]
