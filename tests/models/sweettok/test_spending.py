@@ -198,7 +198,7 @@ def test_what_cannot_be_reached_costs_no_more_from_clip_to_clip(network: SweetTo
     """Detail is looked for at ever lower prices, and none is bought that removes nothing."""
     clip = candidate(network, busy_clips(1)[0])
     spender = Spender(network, Budget(psnr=60))
-    choices = [spender.spend([clip])[0] for _ in range(25)]
+    choices = [spender.spend([clip])[0] for _ in range(17)]
     bits = [spent(network, [choice]) for choice in choices]
     assert bits[-1] < 1.1 * bits[0] and clip.error(choices[-1]) < 1.01 * clip.error(choices[0])
 
