@@ -23,6 +23,7 @@ _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 _WEB = ("http", "https")
 # What file systems need that fsspec does not know how to say; of all others it says itself what to install.
 _EXTRA = "pip install 'sweettok[remote]'"
+_NEEDS = {"s3": ("s3fs", "pip install s3fs"), "http": ("aiohttp", _EXTRA), "https": ("aiohttp", _EXTRA)}
 
 
 def is_url(text: str) -> bool:
@@ -107,13 +108,12 @@ class RemoteFile:
 
             return url_to_fs(self.url)
         except ImportError as error:
-            needs = {"s3": "s3fs", "http": "aiohttp", "https": "aiohttp"}.get(kind)
-            needs = "fsspec" if (error.name or "").startswith("fsspec") else needs
-            how = "pip install s3fs" if needs == "s3fs" else _EXTRA
-            how = how if needs else f"{str(error).rstrip('.')}, or fetch the file"
-            raise SweettokError(
-                f"{self} is read by {needs or 'fsspec'}, which is not installed here; {how}."
-            ) from error
+            if (error.name or "").startswith("fsspec"):
+                needs, how = "fsspec", _EXTRA
+            else:
+                told = f"{str(error).rstrip('.')}, or fetch the file"
+                needs, how = _NEEDS.get(kind, ("fsspec", told))
+            raise SweettokError(f"{self} is read by {needs}, which is not installed here; {how}.") from error
         except ValueError as error:
             raise SweettokError(
                 f"{self} begins with {kind}://, for which there is no file system; fetch it."

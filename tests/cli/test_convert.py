@@ -145,14 +145,22 @@ VIDTOK = {
 }
 
 
+def pixels_of(case: Case, kind: str) -> str:
+    """The output that golden pixels of a kind are; excerpts have those of some."""
+    for output in (f"{kind}:forward", f"{kind}:recon"):
+        if output in case.data:
+            return output
+    pytest.skip(f"no golden pixels {kind} of {case.folder.name}")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VIDTOK)
 def test_vidtok(cli: Callable[..., Any], convert: Callable[..., Path], tmp_path: Path, name: str) -> None:
     case, kind = golden(name), VIDTOK[name]
+    output = pixels_of(case, kind)
     folder = convert(save_lightning(tmp_path / f"{name}.ckpt", vidtok_state(case)), "vidtok")
     spec = read_spec(ModelFolder(folder))
     assert spec.name == name.replace("_", "-").replace("-v1-1", "-v1.1")
-    output = f"{kind}:forward" if f"{kind}:forward" in case.data else f"{kind}:recon"
     *_, frames, height, width = case.manifest["outputs"][output]["shape"]
     if spec.family == "vidtok-fsq":
         arrays = {"indices": case.data[f"{kind}:indices"].long()}

@@ -11,17 +11,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from sweettok_cli.models.common.budget import Budget
+from sweettok_cli.models.sweettok.buying import Bought, Buyer, price_down_to
 from sweettok_cli.models.sweettok.candidate import Candidate
-from sweettok_cli.models.sweettok.detail import DetailTokens
 from sweettok_cli.models.sweettok.network import Choice, SweetTok
 from sweettok_cli.tokens.layout import count_bits
-from sweettok_cli.tokens.ragged import rows_by_level
 
 # The share of the columns that is tried first where there are as many bits as usual, and how much more with
 # twice of them.
@@ -35,6 +33,8 @@ _EVEN, _NEAR, _WAYS = 3.0, 0.04, (0.5, 1.0)
 _BELOW = 3.0
 _AGAIN = 8.0
 _LOWEST = _AGAIN**3
+# What removes no more is worth no bit: of a cell of 768 values rounding to bytes makes an error of 1e-3.
+_NOTHING = 1e-8
 # By so many of the columns fewer is tried, in turn, where there are bits for more than there is.
 _FEWER = (0.3, 0.15)
 # Clips that need little take no more than they would at this part of the price so far: the rest is kept for
@@ -42,32 +42,10 @@ _FEWER = (0.3, 0.15)
 _THRIFT = 0.5
 # How the price of the first clips follows from the share of the usual bits that they may have.
 _STEEP = 1.5
-# Bits that it takes to say that a cell has a token, of clips of which nothing is known.
-_COUNT_BITS = 2.0
 # Mean squared error of a value that is none: 100 dB.
 _LEAST_ERROR = 1e-10
-# Halvings that find the price for so many bits among all that tokens are worth.
-_HALVINGS = 24
 # Decibels by which a quality may be missed as far as is reckoned, before it is decoded to be measured.
 _SURE = 0.1
-
-
-@dataclass
-class _Bought:
-    """What some columns leave of a clip, and which tokens of detail would remove of it.
-
-    ``present`` [1, T]; ``error``: squared, of all values, before any detail; ``detail``: of all its cells;
-    ``worth`` [..., levels]: what each bit of a token removes, and of none more than of those before it.
-    """
-
-    present: Tensor
-    error: float
-    detail: DetailTokens
-    worth: Tensor
-
-    def counts(self, price: float) -> Tensor:
-        """Tokens that each cell has where all bits remove at least a price."""
-        return (self.worth >= price).sum(-1)
 
 
 @dataclass
@@ -80,7 +58,7 @@ class _Offer:
     """
 
     share: float
-    bought: list[_Bought]
+    bought: list[Bought]
     price: float
     left: float
     error: float
@@ -105,8 +83,7 @@ class Spender:
         self._saved = 0.0  # bits that clips before have left
         self._most_left = 0.0  # of the clips before, mean squared error as far as it is reckoned
         self._worst: float | None = None  # likewise, as it is told
-        # Bits that it takes to say that a cell has a token, of each level, as clips before have them.
-        self._count_bits = torch.full((self._detail.levels,), _COUNT_BITS, device=self._detail.price.device)
+        self._buyer = Buyer(network.detail)
         self._appearance_bits = network.quantize_spatial.bits
 
     @property
@@ -159,7 +136,7 @@ class Spender:
             self._least = _THRIFT * price if price < math.inf else self._least
             self._saved = max(0.0, spare - best.bits)
         choices = [Choice(each.present, each.detail.ids, each.counts(best.price)) for each in best.bought]
-        self._count(choices)
+        self._buyer.learn(choices)
         if self._budget.psnr is not None:
             self._note_worst(clips, choices, best.left / self._values(clips))
         return choices
@@ -283,75 +260,30 @@ class Spender:
         columns = sum(each.numel() for each in present)
         of_columns = self._column_bits(columns, int(best.sum()))
         assert self._price is not None
-        last = self._price / _BELOW / _LOWEST
+        last = max(self._price / _BELOW / _LOWEST, _NOTHING)
         low = max(min(self._price, start) / _BELOW, last)
         while True:
-            bought = [self._buy(clip, each, low) for clip, each in zip(clips, present, strict=True)]
+            bought = [self._buyer.buy(clip, each, low) for clip, each in zip(clips, present, strict=True)]
             price = self._price_of(clips, bought, spare - of_columns)
             if price is not None or low <= max(last, self._least):
                 break
             low = max(low / _AGAIN, last)
         ends = price is None and low > self._least
         price = max(low if price is None else price, self._least)
-        error = left = sum(
-            each.error - float(each.detail.removed[each.worth >= price].double().sum()) for each in bought
-        )
+        error = left = sum(each.left(price) for each in bought)
         if self._budget.psnr is not None:  # what is better than that counts for nothing
             error = max(0.0, left - self._aim(clips))
-        bits = of_columns + self._detail_bits(bought, price)
+        bits = of_columns + self._buyer.bits(bought, price)
         return _Offer(share, bought, price, left, error, bits, ends)
 
-    def _buy(self, clip: Candidate, present: Tensor, price: float) -> _Bought:
-        found, error = list[DetailTokens](), 0.0
-        for left in clip.left(Choice(present)):
-            error += float(left.square().sum())
-            found.append(self._detail.tokens(left, price))
-        ids, removed = (
-            torch.cat(parts, dim=2) for parts in zip(*((f.ids, f.removed) for f in found), strict=True)
-        )
-        worth = (removed / (self._detail.bits + self._count_bits)).cummin(dim=-1).values
-        return _Bought(present, error, DetailTokens(ids, removed), worth)
-
-    def _detail_bits(self, bought: Sequence[_Bought], price: float) -> float:
-        """Of the tokens of detail that are worth a price, and of how many each cell has."""
-        counts = torch.cat([each.counts(price).flatten() for each in bought]).cpu().numpy()
-        of_counts = count_bits("detail", len(counts), rows_by_level(counts, self._detail.levels))
-        return self._detail.bits * float(counts.sum()) + of_counts
-
-    def _count(self, choices: Sequence[Choice]) -> None:
-        """Learn what it takes to say that cells have tokens."""
-        counts = torch.cat([choice.counts.flatten() for choice in choices if choice.counts is not None])
-        rows = rows_by_level(counts.cpu().numpy(), self._detail.levels)
-        for level, (before, here) in enumerate(pairwise([len(counts), *rows])):
-            share = (here + 1) / (before + 2)  # by Laplace's rule
-            self._count_bits[level] = max(0.0, math.log2((1 - share) / share))
-
-    def _price_of(self, clips: Sequence[Candidate], bought: Sequence[_Bought], spare: float) -> float | None:
+    def _price_of(self, clips: Sequence[Candidate], bought: Sequence[Bought], spare: float) -> float | None:
         """The price at which detail takes the bits that are left, or the error what the aim allows.
 
         None: all that has been looked for is not enough.
         """
-        worth = torch.cat([each.worth.flatten() for each in bought])
-        positive = worth > 0
-        worth, order = worth[positive].sort(descending=True)
-        if self._budget.psnr is not None:
-            removed = torch.cat([each.detail.removed.flatten() for each in bought])[positive][order]
-            too_much = sum(each.error for each in bought) - self._aim(clips)
-            if too_much <= 0:
-                return math.inf
-            count = int((removed.double().cumsum(0) < too_much).sum())
-            return float(worth[count]) if count < len(worth) else None
-        prices = worth.tolist()
-        low, high = -1, len(prices)  # of the prices, from dear to cheap, low is not too cheap
-        for _ in range(_HALVINGS):
-            middle = (low + high) // 2
-            if middle <= low:
-                break
-            enough = self._detail_bits(bought, prices[middle]) <= spare
-            low, high = (middle, high) if enough else (low, middle)
-        if low == len(prices) - 1:
-            return None
-        return prices[low] if low >= 0 else math.inf
+        if self._budget.psnr is None:
+            return self._buyer.price_within(bought, spare)
+        return price_down_to(bought, self._aim(clips))
 
     def _aim(self, clips: Sequence[Candidate]) -> float:
         """The squared error of all values that the aim allows."""

@@ -193,6 +193,16 @@ def test_columns_that_do_harm_are_left_out_whatever_there_is_to_spend(network: S
     assert found[1] <= found[0]
 
 
+@torch.no_grad()
+def test_what_cannot_be_reached_costs_no_more_from_clip_to_clip(network: SweetTok) -> None:
+    """Detail is looked for at ever lower prices, and none is bought that removes nothing."""
+    clip = candidate(network, busy_clips(1)[0])
+    spender = Spender(network, Budget(psnr=60))
+    choices = [spender.spend([clip])[0] for _ in range(17)]
+    bits = [spent(network, [choice]) for choice in choices]
+    assert bits[-1] < 1.1 * bits[0] and clip.error(choices[-1]) < 1.01 * clip.error(choices[0])
+
+
 def test_a_budget_is_one_thing() -> None:
     for wrong in (
         {"tokens": 3.0, "psnr": 30.0},
