@@ -251,6 +251,14 @@ def _umask() -> int:
     return mask
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; False as well where the name cannot be one."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def is_file(path: Path) -> bool:
     """Whether a file is there; not so where a name is one that no file can have."""
     return os.path.isfile(path)  # noqa: PTH113

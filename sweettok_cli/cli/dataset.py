@@ -22,6 +22,7 @@ from sweettok_cli.errors import SweettokError, WrongUsage, option
 if TYPE_CHECKING:
     from sweettok_cli.pipeline.batch import Result
     from sweettok_cli.pipeline.cluster import Ray
+    from sweettok_cli.pipeline.dataset import Settings
     from sweettok_cli.pipeline.plan import Job
     from sweettok_cli.video.inputs import Given
 
@@ -199,11 +200,12 @@ def exported(
     results: Iterator[Result],
     folder: Path,
     kind: Format,
-    model: Path,
+    settings: Settings,
+    ending: str,
     out: Output,
     also: dict[str, Any],
 ) -> Iterator[Result]:
-    """The same results; behind them the data set is exported, unless its shards are as new as its tokens.
+    """The same results; behind them the data set is exported, unless its shards are of these tokens.
 
     Where the shards are is printed, and said in ``also``. What cannot be exported follows as results.
     """
@@ -214,7 +216,7 @@ def exported(
 
     target = shards_in(folder, kind.value)
     try:
-        done = export_dataset(folder, kind.value, out.overall("clips").watch, model)
+        done = export_dataset(folder, kind.value, settings, ending, out.overall("clips").watch)
     except SweettokError as error:
         yield Result(target, None, "failed", error)
         return
@@ -224,7 +226,7 @@ def exported(
         return  # nothing was encoded, now or before
     also["shards"] = str(target)
     if done is None:
-        out.say(f"{target}: as new as the token files.")
+        out.say(f"{target}: of these token files.")
     else:
         out.say(f"{target}: {totals_text(done.record)}.")
     if not out.json:

@@ -215,14 +215,15 @@ def encode(
                     f"A part has no shards of its own; leave out {option('format', kind.value)}, and give "
                     "the folder to `sweettok export` when all parts have ended."
                 )
-            check_exportable(spec(), kind.value)
+            check_exportable(spec(), place, kind.value)
         if share.count > 1:
             out.say(f"Part {share} of the data set.")
         beside = {"dtype": dtype.value.replace("auto", ""), "sample": "" if sample is None else f"{sample}"}
+        settings = Settings(spec(), how, beside, folder(), force, skip_existing, retry_failed)
         results = progress.watched(
             encode_dataset(
                 Sources(sources, place, **where),
-                Settings(spec(), how, beside, folder(), force, skip_existing, retry_failed),
+                settings,
                 Workforce(
                     partial(
                         load, model, dtype=dtype.value, sample=sample, on_progress=out.say if quiet else None
@@ -237,7 +238,7 @@ def encode(
             )
         )
         if kind is not Format.npz:
-            results = exported(results, place, kind, folder(), out, also)
+            results = exported(results, place, kind, settings, ending, out, also)
     else:
         progress = out.overall()
         results = encode_folder(

@@ -16,7 +16,7 @@ from typing import Any
 from sweettok_cli.data.entry import Entry
 from sweettok_cli.data.shards import SHARD, shard_entries, spelt_out
 from sweettok_cli.errors import SweettokError, brief
-from sweettok_cli.files import is_file, open_regular
+from sweettok_cli.files import is_file, is_folder, open_regular
 from sweettok_cli.video.remote import RemoteFile, is_url
 from sweettok_cli.video.source import MEDIA
 
@@ -57,7 +57,7 @@ def listed(file: Path) -> list[Entry]:
     members = cache(lambda shard: {entry.name: entry for entry in shard_entries(shard)})
     entries: list[Entry] = []
     missing: list[tuple[str, int]] = []
-    bearable = True  # whether each of these is but a clip
+    strange: list[tuple[str, int]] = []  # likewise, and no name of a clip: perhaps it is no list
     for row in _rows(file):
         if row.remark and not any(is_file(root / name) for root in roots for name in row.names):
             continue
@@ -73,11 +73,16 @@ def listed(file: Path) -> list[Entry]:
             if is_url(name):
                 name = str(RemoteFile(name))  # of which parts may be secret
                 why = f"is an address, and {here}; fetch the file, and name that"
+            elif not row.shard and any(is_folder(root / each) for root in roots for each in row.names):
+                why = f"is a folder, and {here}; name the files in it"
+            elif not _is_clip(row.names[-1]):
+                strange.append((name, row.line))
+                continue
             missing.append((name, row.line))
-            bearable = bearable and (is_url(name) or _is_clip(row.names[-1]))
             found = [Entry(name, file, lacking=why)]
         entries += [replace(entry, start=row.start, end=row.end) for entry in found]
-    if missing and not (bearable and len(missing) < len(entries)):
+    if strange or (missing and len(missing) == len(entries)):
+        missing = strange + missing
         (name, line), more = missing[0], f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         how = f"line {line}; put the list beside the folder of the clips"
         if is_url(name):

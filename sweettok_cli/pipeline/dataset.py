@@ -92,8 +92,11 @@ class DataSet:
         if row is not None and row.status == "done" and not self._settings.force:
             self._check_alike(job, row)
         try:
-            for part in Path(self._name(job)).parts:
-                check_name(part)
+            try:
+                for part in Path(self._name(job)).parts:
+                    check_name(part)
+            except SweettokError as error:
+                raise SweettokError(f"{job.source}: {error}") from error
             check_source(job.source)
             if row is None or State.of(job.source) != _state(row):
                 return None

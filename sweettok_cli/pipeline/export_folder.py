@@ -36,16 +36,16 @@ class Exported:
 
 
 @dataclass(frozen=True)
-class _Source:
-    """A token file and what it is called in the shards."""
+class TokenSource:
+    """A token file, what it is called in the shards, and its class."""
 
     path: Path
     name: str
-    label: str | None
+    label: str | None = None
 
 
 @dataclass
-class _Reading:
+class Reading:
     """Reads sources one after the other; what cannot be read costs no other."""
 
     model: Path | None
@@ -55,7 +55,7 @@ class _Reading:
         """Note what cannot even be tried."""
         self.failed.append((path, SweettokError(reason)))
 
-    def metas(self, sources: Sequence[_Source]) -> Iterator[tuple[_Source, TokenMeta]]:
+    def metas(self, sources: Sequence[TokenSource]) -> Iterator[tuple[TokenSource, TokenMeta]]:
         """Those that are whole, with what they say of themselves."""
         for source in sources:
             try:
@@ -67,7 +67,9 @@ class _Reading:
             else:
                 yield source, meta
 
-    def videos(self, sources: Sequence[_Source], watch: Watcher) -> Iterator[tuple[str, str | None, Tokens]]:
+    def videos(
+        self, sources: Sequence[TokenSource], watch: Watcher
+    ) -> Iterator[tuple[str, str | None, Tokens]]:
         """Name, class and tokens of each."""
         for place, source in enumerate(sources):
             with watch(place, len(sources), source.path.name) as on_progress:
@@ -79,7 +81,7 @@ class _Reading:
                 yield source.name, source.label, tokens
                 on_progress(tokens.meta.clips, tokens.meta.clips)
 
-    def _note(self, source: _Source, error: Exception) -> None:
+    def _note(self, source: TokenSource, error: Exception) -> None:
         forget_locals(error)
         self.failed.append((source.path, error))
 
@@ -122,14 +124,33 @@ def export_folder(
     given, out = list(map(Path, inputs)), Path(out)
     check_folder_target(out.absolute(), FOLDER, force)
     check_kind(kind)
-    reading = _Reading(model)
-    known: list[_Source] = []
+    reading = Reading(model)
+    sources = _find(given, classes, reading)
+    told = str(inputs[0]), sources, out, kind, watch, reading
+    return export_sources(*told, shard_bytes=shard_bytes, seed=seed, force=force)
+
+
+def export_sources(
+    given: str,
+    sources: Sequence[TokenSource],
+    out: Path,
+    kind: str,
+    watch: Watcher,
+    reading: Reading,
+    *,
+    shard_bytes: int | None,
+    seed: int = 0,
+    force: bool = False,
+    made_of: str = "",
+) -> Exported:
+    """As :func:`export_folder`, of token files that are known by name; ``given`` is where they are from."""
+    known: list[TokenSource] = []
     tile: int | None = None
 
     def looked_at() -> Iterator[tuple[str, str | None, TokenMeta]]:
         nonlocal tile
-        for source, meta in reading.metas(_find(given, classes, reading)):
-            tile = tile if known else _tile(meta, model)
+        for source, meta in reading.metas(sources):
+            tile = tile if known else _tile(meta, reading.model)
             known.append(source)
             yield str(source.path), source.label, meta
 
@@ -139,20 +160,20 @@ def export_folder(
     if spelling is None:
         what = f"{len(reading.failed)} token files" if reading.failed else "no token file"
         why = ", none of which can be read" if reading.failed else f" ({', '.join(ENDINGS)})"
-        raise SweettokError(f"{inputs[0]} holds {what}{why}; give what `sweettok encode` wrote.")
-    plan = ShardPlan(kind, spelling, shard_bytes, tile)
+        raise SweettokError(f"{given} holds {what}{why}; give what `sweettok encode` wrote.")
+    plan = ShardPlan(kind, spelling, shard_bytes, tile, made_of)
     order = np.random.default_rng(seed).permutation(len(known))
     videos = reading.videos([known[place] for place in order], watch)
     return Exported(write_shards(out, plan, videos, force), reading.failed)
 
 
-def _find(inputs: Sequence[Path], classes: bool, reading: _Reading) -> list[_Source]:
+def _find(inputs: Sequence[Path], classes: bool, reading: Reading) -> list[TokenSource]:
     """All token files with their names and classes.
 
     Raises:
         SweettokError: two would have one name, or the name of a class is no text.
     """
-    found: dict[str, _Source] = {}
+    found: dict[str, TokenSource] = {}
     for each in find_sources(inputs, frozenset(ENDINGS), reading.refuse):
         assert isinstance(each.source, Path)
         name = (each.relative / token_name(each.source)).as_posix()
@@ -165,7 +186,7 @@ def _find(inputs: Sequence[Path], classes: bool, reading: _Reading) -> list[_Sou
             raise SweettokError(
                 f"{each.source} lies in no folder whose name can be that of a class; rename it."
             )
-        found[name] = _Source(each.source, name, label)
+        found[name] = TokenSource(each.source, name, label)
     return list(found.values())
 
 

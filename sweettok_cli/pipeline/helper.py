@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sweettok_cli.models.common.tokenizer import Tokenizer
     from sweettok_cli.pipeline.shared_model import Filling
 
+_MOST_STARTS = 3  # of one lane's processes that are ended before they can encode
 _PATIENCE = 10.0  # seconds that a process has to end once it is asked to
 
 
@@ -49,6 +50,7 @@ class Helper:
         self._company = Company()
         self._lanes = 0  # that may come with jobs
         self._over = False
+        self._starts = 0  # of processes that were ended before they could encode
 
     def encode(self, job: Job) -> Result:
         """As :meth:`~sweettok_cli.pipeline.dataset.Engine.encode`.
@@ -103,10 +105,24 @@ class Helper:
             if self._process is None or self._process.ended:
                 self._process = Process(self._orders, self._lanes)
             process = self._process
-        result = process.asked(job)
+        try:
+            result = process.asked(job)
+        except Unable as error:
+            if self._may_start_again(process, error):
+                return self._tried(job)
+            raise
         if result is None and self._over:
             raise _Ended
         return process.code if result is None else result
+
+    def _may_start_again(self, process: Process, error: Unable) -> bool:
+        """Whether a process that was ended before it could encode is replaced by another one."""
+        with self._lock:
+            if self._over or not error.ended:
+                return False
+            if self._process is process:  # the first lane that hears of it counts
+                self._process, self._starts = None, self._starts + 1
+            return self._starts < _MOST_STARTS
 
     def _expect(self, more: int) -> None:
         with self._lock:
@@ -205,7 +221,7 @@ class Process:
             self._process.join()
 
     def _listen(self) -> None:
-        ready = self._told()
+        ready = told = self._told()
         if ready is None:
             self._ready.set_result(None)
             while (told := self._told()) is not _ENDED:
@@ -222,7 +238,7 @@ class Process:
                     f"A process that was to encode ended with code {self.code} before it could; "
                     f"give fewer processes ({option('workers', 'N')}): there may be too little memory."
                 )
-            self._ready.set_exception(Unable(ready))
+            self._ready.set_exception(Unable(ready, ended=told is _ENDED))
         for answer in left:
             answer.set_result(None)
 
@@ -257,6 +273,6 @@ class _Ended(Exception):
 class Unable(Exception):
     """No source can be encoded, for a reason that has nothing to do with it."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception, ended: bool = False) -> None:
         super().__init__(str(error))
-        self.error = error
+        self.error, self.ended = error, ended  # the process, by a signal say

@@ -126,12 +126,14 @@ class ShardPlan:
         spelling: of all videos.
         shard_bytes: of the symbols of a shard, about; None puts all into one.
         tile: side in pixels of the model's tiles, if it has any.
+        made_of: of a data set, a digest of what the shards are made of.
     """
 
     kind: str
     spelling: Spelling
     shard_bytes: int | None = None
     tile: int | None = None
+    made_of: str = ""
 
 
 def write_shards(
@@ -181,6 +183,7 @@ def write_shards(
             "clips": sum(sum(shard["clips"]) for shard in shards),
             "symbols": sum(shard["symbols"] for shard in shards),
             "shards": shards,
+            **({"made_of": plan.made_of} if plan.made_of else {}),
         }
         (part / RECORD).write_text(json.dumps(record) + "\n", encoding="ascii")
     return record
@@ -262,6 +265,7 @@ class Shards:
         except _DAMAGE as error:
             raise SweettokError(f"{path} is damaged ({_why(error)}); {_REMEDY}.") from error
         self.spelling = Spelling(vocabulary, length, bool(vocabulary.classes))
+        self.made_of = str(record.get("made_of", ""))
         self.digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
     def _vocabulary(self) -> Vocabulary:
@@ -288,13 +292,17 @@ class Shards:
         Raises:
             SweettokError: it is missing or damaged, or of another length than it was.
         """
+        self.check_sizes(shard)
+        with self.reading(shard.stem.name + self._endings[0]):
+            return self._reader(shard.stem, self.spelling)
+
+    def check_sizes(self, shard: Shard) -> None:
+        """Raise :class:`SweettokError` where a file of a shard is missing or has another length."""
         for name, (size, _) in shard.files.items():
             with self.reading(name):
                 found = (self.folder / name).stat().st_size
                 if found != size:
                     raise ValueError(f"it has {found} bytes, not {size}")
-        with self.reading(shard.stem.name + self._endings[0]):
-            return self._reader(shard.stem, self.spelling)
 
     def check(self, shard: Shard) -> None:
         """Raise :class:`SweettokError` unless every byte of a shard is as it was written."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -64,7 +63,7 @@ def test_shards_are_written_anew_when_token_files_are(
     made = record.stat().st_mtime_ns
 
     ran = cli(*command)
-    assert ran.code == 0 and f"{shards}: as new as the token files." in ran.err
+    assert ran.code == 0 and f"{shards}: of these token files." in ran.err
     assert ran.out.splitlines() == [str(shards)] and record.stat().st_mtime_ns == made
 
     write_image(folder / "c.png", np.full((64, 64, 3), 200, np.uint8))
@@ -73,9 +72,34 @@ def test_shards_are_written_anew_when_token_files_are(
         folder / "c.png", np.full((64, 64, 3), 100, np.uint8), force=True
     )  # as many, one of them other
     assert "4 videos, 4 clips" in cli(*command).err
-    # What was interrupted between the last token file and its shards.
-    os.utime(out / "c.png.npz", ns=(record.stat().st_mtime_ns + 1,) * 2)
+    # Another command replaces tokens while shards are written: what these are of is looked at before.
+    for path in shards.glob("*.tar"):
+        path.write_bytes(path.read_bytes()[:-512])
     assert "4 videos, 4 clips" in cli(*command).err
+    next(shards.glob("*.tar")).unlink()
+    assert "4 videos, 4 clips" in cli(*command).err
+    assert f"{shards}: of these token files." in cli(*command).err
+
+
+def test_only_what_was_encoded_so_is_in_the_shards(
+    cli: Cli, folder: Path, tmp_path: Path, model_folder: Path
+) -> None:
+    out = tmp_path / "out"
+    command = "encode", folder, "-o", out, "--model", model_folder, "--format", "webdataset"
+    assert cli("encode", folder, "-o", out, "--model", model_folder, "--dtype", "bfloat16").code == 0
+    write_image(folder / "c.png", np.full((64, 64, 3), 200, np.uint8))
+    assert cli(*command, "--compact").code == 0
+    back = tmp_path / "back"
+    assert cli("import", out / "shards-webdataset", "-o", back).code == 0
+    wanted = {path.relative_to(out): sweettok.read_tokens(path) for path in out.rglob("*.swt")}
+    assert len(wanted) == 4
+    for name, tokens in wanted.items():
+        found = sweettok.read_tokens((back / name).with_suffix(".npz"))
+        assert all(np.array_equal(found.arrays[key], array) for key, array in tokens.arrays.items())
+
+    (folder / "c.png").write_bytes(b"text")  # its tokens stay, of what it held before
+    ran = cli(*command, "--compact")
+    assert ran.code == 1 and "3 videos, 3 clips" in ran.err and (out / "c.png.swt").exists()
 
 
 def test_one_that_fails_is_said_and_the_others_are_exported(
@@ -89,9 +113,9 @@ def test_one_that_fails_is_said_and_the_others_are_exported(
     ran = cli("encode", folder, "-o", out, "--model", model_folder, "--format", "megatron")
     assert ran.code == 1 and "1 encoded, 2 skipped, 1 failed" in ran.err  # it is encoded again
 
-    (out / "stray.npz").write_bytes(b"text")
+    (out / "stray.npz").write_bytes(b"text")  # of no line of the manifest
     ran = cli("encode", folder, "-o", out, "--model", model_folder, "--format", "webdataset")
-    assert ran.code == 1 and "stray.npz" in ran.err and "3 videos, 3 clips" in ran.err
+    assert ran.code == 1 and "stray.npz" not in ran.err and "3 videos, 3 clips" in ran.err
 
 
 def test_nothing_that_can_be_encoded_leaves_no_shards(cli: Cli, tmp_path: Path, model_folder: Path) -> None:
@@ -126,3 +150,8 @@ def test_what_cannot_be_exported_is_said_before_anything_is_encoded(
     ran = cli(*command, "parquet")
     assert ran.code == 1 and "pyarrow" in ran.err
     assert not out.exists()
+    (out / "shards-megatron").mkdir(parents=True)
+    (out / "shards-megatron" / "notes.txt").touch()
+    ran = cli(*command, "megatron")
+    assert ran.code == 1 and "notes.txt, which is no part of a folder of shards; move it away" in ran.err
+    assert [path.name for path in out.iterdir()] == ["shards-megatron"]

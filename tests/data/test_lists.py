@@ -101,6 +101,19 @@ def test_addresses_are_of_no_list(shelf: Path) -> None:
         find_entries([shelf / "list.txt"])
 
 
+def test_a_folder_in_a_list_costs_its_own_line(shelf: Path) -> None:
+    listing = shelf / "list.txt"
+    (shelf / "more").mkdir()
+    listing.write_text("a.mp4\nmore\nb.mp4\n")
+    found = find_entries([listing])
+    assert [entry.name for entry in found if not entry.lacking] == ["a.mp4", "b.mp4"]
+    (folder,) = (entry for entry in found if entry.lacking)
+    assert folder.lacking == "is a folder, and line 2 of list.txt names it; name the files in it"
+    listing.write_text("a.mp4\nhttps://example.org/b.mp4\nwords\n")
+    with pytest.raises(SweettokError, match="names words and 1 more, which cannot be found: line 3"):
+        find_entries([listing])
+
+
 def test_the_column_that_names_a_file_is_the_one_that_is_read(shelf: Path) -> None:
     """As in tables that say where a clip was found, too."""
     (shelf / "list.csv").write_text("file,path\na.mp4,elsewhere/1.mp4\n")

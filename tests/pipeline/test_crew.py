@@ -95,6 +95,37 @@ def load_but_end(folder: str) -> Tokenizer:
     return tokenizer
 
 
+def test_a_process_that_is_ended_while_it_starts_is_replaced_some_times(
+    small_clip: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    times = tmp_path / "times"
+    job = Job(small_clip / "small.mp4", tmp_path / "small.npz")
+    for most, filling in ((1, None), (2, Filling(4, 1, 4))):
+        times.write_bytes(b"")
+        helper = Helper(partial(load_late, str(model_folder), str(times), most), {}, 1, filling)
+        try:
+            assert helper.encode(job).status == "done" and len(times.read_bytes()) == most + 1
+        finally:
+            helper.stop()
+    times.write_bytes(b"")
+    helper = Helper(partial(load_late, str(model_folder), str(times), 100), {}, 1)
+    try:
+        with pytest.raises(Unable, match="ended with code 7 before it could"):
+            helper.encode(job)
+    finally:
+        helper.stop()
+    assert len(times.read_bytes()) == 3
+
+
+def load_late(folder: str, times: str, most: int) -> Tokenizer:
+    """A model whose process ends so many times before it is loaded."""
+    with open(times, "ab") as stream:
+        stream.write(b"x")
+    if Path(times).stat().st_size <= most:
+        os._exit(7)
+    return load(folder, "cpu")
+
+
 def test_a_model_that_is_none_is_not_the_sources_fault(tmp_path: Path) -> None:
     helper = Helper(partial(load, str(tmp_path / "no-model"), "cpu"), {}, 1)
     try:
