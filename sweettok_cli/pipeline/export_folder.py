@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from sweettok_cli.errors import SweettokError
 from sweettok_cli.files import check_folder_target, is_text
 from sweettok_cli.models.registry import family_of_tokens, read_spec
-from sweettok_cli.packing.token_file import ENDINGS, read_meta
+from sweettok_cli.packing.token_file import ENDINGS, PACKED, read_meta
 from sweettok_cli.pipeline.batch import forget_locals
 from sweettok_cli.pipeline.plan import find_sources, token_name
 from sweettok_cli.runtime import OnProgress, Watcher, ignore_progress
@@ -187,7 +187,24 @@ def _find(inputs: Sequence[Path], classes: bool, reading: Reading) -> list[Token
                 f"{each.source} lies in no folder whose name can be that of a class; rename it."
             )
         found[name] = TokenSource(each.source, name, label)
+        _check_packed(each.source)
     return list(found.values())
+
+
+def _check_packed(path: Path) -> None:
+    """Raise where a packed file lies beside a plain one, which stands for it, and holds other tokens."""
+    packed = path.with_suffix(PACKED)
+    if path.suffix == PACKED or not packed.is_file():
+        return
+    try:
+        one, other = (replace(read_meta(each), source="", writer="") for each in (path, packed))
+    except SweettokError:  # which is said when it is read
+        return
+    if one != other:
+        raise SweettokError(
+            f"{path} and {packed.name} hold other tokens than each other, of which one would be exported; "
+            "move one of them away."
+        )
 
 
 def _tile(meta: TokenMeta, folder: Path | None) -> int | None:

@@ -191,3 +191,13 @@ def test_two_files_of_one_name_are_refused(cli: Cli, folder: Path, tmp_path: Pat
     assert ran.code == 0
     record = (tmp_path / "s" / "tokens-00000.jsonl").read_text()
     assert '"name": "Archery/a"' in record and '"class": "Biking"' in record
+
+
+def test_a_packed_file_beside_a_plain_one_holds_the_same(cli: Cli, folder: Path, tmp_path: Path) -> None:
+    packed = folder / "Biking" / "a.swt"
+    sweettok.write_tokens(packed, sweettok.read_tokens(folder / "Biking" / "a.npz"))
+    assert "5 videos" in cli("export", folder).err
+    packed.unlink()
+    sweettok.write_tokens(packed, made(2, 3, weights="1" * 64))
+    ran = cli("export", folder, "--force")
+    assert ran.code == 1 and "a.npz and a.swt hold other tokens than each other" in ran.err
