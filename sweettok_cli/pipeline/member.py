@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -63,7 +64,7 @@ class TarMember:
     def unpacked(self, beside: Path) -> Iterator[Path]:
         """A file of these bytes, and of its name, in a hidden folder beside ``beside``.
 
-        Errors in the block call it by its place in the tar file.
+        Errors and warnings of the block call it by its place in the tar file.
         """
         try:
             folder, held = temporary_folder(beside)
@@ -77,7 +78,8 @@ class TarMember:
                         stream.write(piece)
             except OSError as error:
                 raise WriteError(beside, error) from error
-            yield file
+            with _called(file, str(self)):
+                yield file
         except WriteError:
             raise
         except SweettokError as error:
@@ -85,6 +87,25 @@ class TarMember:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             let_go(held)
+
+
+_reader_log = logging.getLogger("sweettok_cli.video.reader")
+
+
+@contextmanager
+def _called(file: Path, name: str) -> Iterator[None]:
+    """In the block, what is logged of a file being read gives it another name."""
+
+    def rename(record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(name if each == file else each for each in record.args)
+        return True
+
+    _reader_log.addFilter(rename)
+    try:
+        yield
+    finally:
+        _reader_log.removeFilter(rename)
 
 
 def _limited(stream: BinaryIO, member: TarMember) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tarfile
 from dataclasses import replace
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
 from encoded_dataset import Encoded, pack, picture, statuses
+from video import torture
 
 from sweettok_cli.pipeline.folder import encode_folder
 from sweettok_cli.tokens import read_tokens
@@ -53,6 +55,17 @@ def test_members_of_tar_files_are_read_where_they_lie(
 
     pack(tar, *members[1:], members[0])  # another place in the file is no other content
     assert statuses(encoded(tar))["clip.mp4"] == "skipped"
+
+
+def test_what_is_lost_of_a_member_is_said_by_its_name(
+    encoded: Encoded, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = torture.make(tmp_path / "lost.mkv", frames=60, options={"g": "10"})
+    tar = pack(tmp_path / "shard.tar", ("a/lost.mkv", torture.scribble(lost, 0.5, 600).read_bytes()))
+    with caplog.at_level(logging.WARNING):
+        assert statuses(encoded(tar)) == {"lost.mkv": "done"}
+    (said,) = (record.getMessage() for record in caplog.records if "damaged" in record.getMessage())
+    assert said.startswith(f"{tar}/a/lost.mkv: ")
 
 
 def test_what_is_no_tar_file_costs_no_other(encoded: Encoded, folder: Path) -> None:
