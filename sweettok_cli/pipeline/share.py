@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweettok_cli.errors import WrongUsage, option
+from sweettok_cli.errors import WrongUsage, brief, option
 
 #: What manifests are called, but for their parts and endings.
 NAME = "manifest"
@@ -54,9 +54,20 @@ class Share:
 
     @classmethod
     def told(cls, environment: Mapping[str, str] = os.environ) -> Share:
-        """The part of this process among those that ``torchrun`` has started; all, where it has not."""
+        """The part of this process among those that ``torchrun`` has started; all, where it has not.
+
+        Raises:
+            WrongUsage: the environment says what is no part.
+        """
         rank, world = environment.get("RANK", ""), environment.get("WORLD_SIZE", "")
-        return cls(int(rank) + 1, int(world)) if rank.isdecimal() and world.isdecimal() else cls()
+        if not (rank and world):
+            return cls()
+        if not (re.fullmatch("[0-9]{1,9}", rank) and re.fullmatch("[0-9]{1,9}", world)):
+            raise WrongUsage(
+                f"RANK is {brief(rank)} and WORLD_SIZE {brief(world)} in the environment, which is no part; "
+                f"unset them, or give {option('shard', '1/1')}."
+            )
+        return cls(int(rank) + 1, int(world))
 
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"

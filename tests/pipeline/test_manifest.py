@@ -236,6 +236,10 @@ def test_a_part_is_read_or_told_by_the_launcher() -> None:
     assert Share.read("2/8") == Share(2, 8) and str(Share(2, 8)) == "2/8"
     assert Share.told({}) == Share() == Share.told({"RANK": "0", "WORLD_SIZE": "1"})
     assert Share.told({"RANK": "3", "WORLD_SIZE": "4"}) == Share(4, 4)
+    assert Share.told({"RANK": "x"}) == Share()  # of another program
+    for rank, world in (("x", "2"), ("0", "two"), ("4", "4"), ("-1", "2"), ("²", "2")):
+        with pytest.raises(WrongUsage, match=r"no part"):
+            Share.told({"RANK": rank, "WORLD_SIZE": world})
     for wrong in ("0/8", "9/8", "2", "1/0", "a/b", "-1/2", "1/2/3", "1.0/2", ""):
         with pytest.raises(WrongUsage):
             Share.read(wrong)
