@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 let_waiting_threads_sleep()
 use_one_blas_thread()
 
+# Processes that tests start write as those of users do, in whole buffers.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 # Nothing fails because the machine is busy.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")

@@ -129,8 +129,7 @@ def main() -> None:
             # Here and not at the interpreter's exit, where a closed pipe could no longer be handled.
             sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read our output has seen enough; what is left has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # whoever read it has seen enough
         raise SystemExit(FAILED) from None
     except (KeyboardInterrupt, SystemExit) as error:
         # One that passed through an exec, as modules have them, would make Python end itself by the signal.
@@ -144,7 +143,16 @@ def main() -> None:
         if debugging():
             raise
         tell(f"error: {explain(error)}")
+        try:
+            sys.stdout.flush()
+        except OSError:  # the disk is full, say, and would be again at the interpreter's exit
+            _drop_output()
         raise SystemExit(MISUSED if isinstance(error, WrongUsage) else FAILED) from None
+
+
+def _drop_output() -> None:
+    """Let what is left of our output, which has nowhere to go, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 _OURS = logging.Filter("sweettok_cli")

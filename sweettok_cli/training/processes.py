@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import Event
+from threading import Event, Thread
 from types import FrameType
 
 import torch
@@ -76,17 +76,22 @@ def asked_to_stop(say: Callable[[str], None], processes: int = 1) -> Iterator[Ev
     Launchers of several processes pass on what the terminal has sent already: there, all only set the event,
     and who waits too long for the end is killed by the launcher.
     """
-    asked = Event()
+    asked, speakers = Event(), list[Thread]()
 
     def note(number: int, frame: FrameType | None) -> None:
         again = asked.is_set()
         asked.set()
         if processes > 1:
             if not again:
-                say("Stopping after this step, to save it.")
+                tell("Stopping after this step, to save it.")
             return
         restore()
-        say("Stopping after this step, to save it; once more stops at once.")
+        tell("Stopping after this step, to save it; once more stops at once.")
+
+    def tell(text: str) -> None:
+        # Not by this thread, which may be in the middle of a line: a buffer cannot be written from within.
+        speakers.append(Thread(target=say, args=(text,), name="stopping"))
+        speakers[-1].start()
 
     def restore() -> None:
         for number, handler in before.items():
@@ -97,3 +102,5 @@ def asked_to_stop(say: Callable[[str], None], processes: int = 1) -> Iterator[Ev
         yield asked
     finally:
         restore()
+        for speaker in speakers:
+            speaker.join()

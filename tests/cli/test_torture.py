@@ -337,12 +337,14 @@ def test_a_full_disk_leaves_no_table(
     assert [name for name in names(tmp_path) if not name.startswith("journal")] == []
 
 
-def test_a_full_disk_behind_stdout(encoded: dict[str, Path]) -> None:
+@pytest.mark.parametrize("buffered", [True, False])
+def test_a_full_disk_behind_stdout(encoded: dict[str, Path], buffered: bool) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     command = [sys.executable, "-m", "sweettok_cli", "info", str(encoded["plain.mp4"]), "--json"]
     with open("/dev/full", "w") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+        env = {**os.environ, "PYTHONUNBUFFERED": "" if buffered else "1"}
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=env)
     assert done.returncode == 1
     assert "free some space" in only_sentence(done.stderr)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from accelerate.state import AcceleratorState
@@ -197,6 +199,35 @@ def test_of_several_processes_a_repeated_signal_stops_none() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         assert asked.is_set()
     assert said == ["Stopping after this step, to save it."]
+
+
+class SignalledWhileWriting(io.RawIOBase):
+    """A terminal that is written to when the first signal comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if not self.written:
+            os.kill(os.getpid(), signal.SIGTERM)
+        self.written += bytes(data)
+        return len(data)
+
+
+def test_a_signal_in_the_middle_of_a_line_stops_as_any_other() -> None:
+    terminal = SignalledWhileWriting()
+    stream = io.TextIOWrapper(io.BufferedWriter(terminal))
+    with asked_to_stop(lambda text: print(text, file=stream, flush=True)) as asked:
+        print("step 2", file=stream, flush=True)
+        assert asked.is_set()
+    assert terminal.written.splitlines() == [
+        b"step 2",
+        b"Stopping after this step, to save it; once more stops at once.",
+    ]
 
 
 @pytest.mark.parametrize("columns", [60, 80, 110, 140, 160])
