@@ -9,7 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from sweettok_cli.errors import SweettokError, option
-from sweettok_cli.models.common.streams import EncoderStream, OnFrames, TokenBuffer
+from sweettok_cli.models.common.streams import EncoderStream, OnFrames
+from sweettok_cli.models.common.token_buffer import TokenBuffer
 from sweettok_cli.tokens.description import describe_tokens, video_name
 from sweettok_cli.tokens.fault import TokenFault
 from sweettok_cli.tokens.layout import TokenizerSpec

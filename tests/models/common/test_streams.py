@@ -18,9 +18,9 @@ from sweettok_cli.models.common.streams import (
     ClipDecoder,
     ClipEncoder,
     PieceEncoder,
-    TokenBuffer,
     WaitingClips,
 )
+from sweettok_cli.models.common.token_buffer import TokenBuffer
 from sweettok_cli.tokens.layout import GridTokens, TokenizerSpec
 from sweettok_cli.tokens.meta import clip_count
 from sweettok_cli.video.fit import Fit
