@@ -252,11 +252,8 @@ def _umask() -> int:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a folder is there; False as well where the name cannot be one."""
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
+    """Whether a folder is there; not so where a name is one that no folder can have."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def is_file(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
-from sweettok_cli.cli.output import FAILED, Output, count, printed, shown
+from sweettok_cli.cli.output import FAILED, Output, printed, shown
 from sweettok_cli.cli.progress import SECONDS_BETWEEN_LINES, new_bar
+from sweettok_cli.cli.shards import totals_text
 from sweettok_cli.errors import SweettokError, WrongUsage, option
 
 if TYPE_CHECKING:
@@ -231,12 +232,6 @@ def exported(
         out.say(f"{target}: {totals_text(done.record)}.")
     if not out.json:
         print(printed(target), flush=True)
-
-
-def totals_text(record: Mapping[str, Any]) -> str:
-    """What a folder of shards holds, by its record."""
-    videos, clips = (count(record[name], name[:-1]) for name in ("videos", "clips"))
-    return f"{videos}, {clips}, {record['symbols']:,} symbols in {count(len(record['shards']), 'shard')}"
 
 
 @contextmanager

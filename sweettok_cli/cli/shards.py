@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,6 @@ from typer import Argument, Option
 
 from sweettok_cli.cli import options
 from sweettok_cli.cli.batch import show_results
-from sweettok_cli.cli.dataset import totals_text
 from sweettok_cli.cli.interruption import command, ended_by
 from sweettok_cli.cli.output import FAILED, Output, count, debugging, explain, printed
 
@@ -120,6 +120,12 @@ def export(
     out.result({**data, "files": names, "failed": failed}, printed(output))
     if failed:
         raise typer.Exit(FAILED)
+
+
+def totals_text(record: Mapping[str, Any]) -> str:
+    """What a folder of shards holds, by its record."""
+    videos, clips = (count(record[name], name[:-1]) for name in ("videos", "clips"))
+    return f"{videos}, {clips}, {record['symbols']:,} symbols in {count(len(record['shards']), 'shard')}"
 
 
 def import_(

@@ -60,16 +60,13 @@ class Helper:
         Raises:
             Unable: the model cannot be loaded.
         """
-        with self._company.beside_others():
-            result = self._tried(job)
-        if isinstance(result, Result):
-            return result
-        if self._orders.filling is not None:
-            with self._company.alone():
-                result = self._tried(job)
-        if isinstance(result, Result):
-            return result
-        code = result
+        code: int | None = None
+        for alone in (False, True) if self._orders.filling is not None else (False,):
+            with self._company.inside(alone):
+                tried = self._tried(job)
+            if isinstance(tried, Result):
+                return tried
+            code = tried
         how = f"by signal {-code}" if code is not None and code < 0 else f"with code {code}"
         return Result(
             job.source,
@@ -139,31 +136,18 @@ class Company:
         self._inside = self._want_alone = 0
 
     @contextmanager
-    def beside_others(self) -> Iterator[None]:
-        """In the block, others may be inside, too."""
+    def inside(self, alone: bool) -> Iterator[None]:
+        """In the block nobody else is inside, or others may be; who wants to be alone comes before them."""
         with self._change:
-            self._change.wait_for(lambda: not self._want_alone)
+            self._want_alone += alone
+            self._change.wait_for(lambda: not (self._inside if alone else self._want_alone))
             self._inside += 1
         try:
             yield
         finally:
             with self._change:
                 self._inside -= 1
-                self._change.notify_all()
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """In the block nobody else is inside; who wants that comes before others."""
-        with self._change:
-            self._want_alone += 1
-            self._change.wait_for(lambda: not self._inside)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._change:
-                self._inside -= 1
-                self._want_alone -= 1
+                self._want_alone -= alone
                 self._change.notify_all()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from block_tokenizer import BlockTokenizer
+from encoded_dataset import Look
 from torch import Tensor
 
 from sweettok_cli.models.common.budget import Budget
@@ -17,7 +18,6 @@ from sweettok_cli.pipeline.batch import Result
 from sweettok_cli.pipeline.dataset import Settings
 from sweettok_cli.pipeline.encode_dataset import Sources, Workforce, encode_dataset
 from sweettok_cli.pipeline.manifest import Manifest
-from sweettok_cli.pipeline.plan import Job
 from sweettok_cli.pipeline.row import Row
 from sweettok_cli.pipeline.shared_model import Filling
 from sweettok_cli.tokens import read_tokens
@@ -25,16 +25,6 @@ from sweettok_cli.tokens.layout import TiledTokens, TokenizerSpec
 from sweettok_cli.video import write_image
 from sweettok_cli.video.pixels import write_video
 from sweettok_cli.zoo.load import load
-
-
-class Nobody:
-    def begin(self, jobs: int, size: int) -> None: ...
-
-    def part(self, job: Job, done: float, total: int | None) -> None: ...
-
-    def over(self, result: Result, size: int) -> None: ...
-
-    def tick(self) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +45,7 @@ def encoded(
     videos: Path, out: Path, tokenizer: BlockTokenizer, **options: Any
 ) -> tuple[list[Result], list[Row], dict[str, bytes]]:
     settings, workforce = Settings(tokenizer.spec, options), Workforce(lambda device: tokenizer)
-    results = list(encode_dataset(Sources([videos], out), settings, workforce, Nobody(), pytest.fail))
+    results = list(encode_dataset(Sources([videos], out), settings, workforce, Look(), pytest.fail))
     with Manifest(out) as manifest:
         rows = [replace(row, seconds=0.0, at=0.0) for row in manifest.rows()]
     return results, rows, {path.name: path.read_bytes() for path in out.glob("*.npz")}
@@ -107,7 +97,7 @@ interrupted = threading.Event()
 def test_an_interruption_leaves_no_source_failed(videos: Path, tmp_path: Path) -> None:
     tokenizer = Interrupted(1)
     settings, workforce = Settings(tokenizer.spec, {"batch_clips": 2}), Workforce(lambda device: tokenizer)
-    results = encode_dataset(Sources([videos], tmp_path / "out"), settings, workforce, Nobody(), pytest.fail)
+    results = encode_dataset(Sources([videos], tmp_path / "out"), settings, workforce, Look(), pytest.fail)
     next(results)
     assert interrupted.wait(600)
     results.close()
@@ -145,9 +135,7 @@ def test_a_gpu_is_given_full_batches_and_gives_nearly_the_same(
         tokenizer = load(str(model_folder), "cuda", "float32")
         settings = Settings(tokenizer.spec, {"batch_clips": batch_clips})
         workforce = Workforce(lambda device, tokenizer=tokenizer: tokenizer, lambda: ["cuda"])
-        results = encode_dataset(
-            Sources([videos], tmp_path / name), settings, workforce, Nobody(), pytest.fail
-        )
+        results = encode_dataset(Sources([videos], tmp_path / name), settings, workforce, Look(), pytest.fail)
         assert [result.status for result in results].count("done") == 24
         files = sorted((tmp_path / name).glob("*.npz"))
         tokens.append(
