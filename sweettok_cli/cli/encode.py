@@ -151,7 +151,6 @@ def encode(
     from sweettok_cli.packing.token_file import PACKED, PLAIN
     from sweettok_cli.pipeline.dataset import Settings
     from sweettok_cli.pipeline.encode_dataset import Sources, Workforce, encode_dataset
-    from sweettok_cli.pipeline.export_dataset import check_exportable
     from sweettok_cli.pipeline.folder import encode_folder, other_files
     from sweettok_cli.pipeline.missed import warnings_of
     from sweettok_cli.pipeline.plan import is_batch
@@ -210,6 +209,8 @@ def encode(
         launched = shard is None and share.count > 1
         also["manifest"] = str(share.manifest_in(place))
         if kind is not Format.npz:
+            from sweettok_cli.pipeline.export_dataset import check_exportable
+
             if share.count > 1:
                 raise WrongUsage(
                     f"A part has no shards of its own; leave out {option('format', kind.value)}, and give "
